@@ -1,0 +1,1 @@
+"""Flows: wiring only."""

@@ -1,0 +1,58 @@
+"""Every error that Regrow raises on purpose.
+
+RegrowError
+├── ProjectError          the model's YAML file, or what it names, is wrong
+├── DataError             the data cannot serve: empty, unparseable, missing or mistyped column
+│   └── BatchRejected     a batch broke its expectations
+├── SnapshotError         a snapshot is missing or does not match its digest
+├── RegistryError         the MLflow registry says something that cannot be true
+├── Unreachable           a server (MLflow, Prefect, database, model server) does not answer
+├── StateError            the state folder is full, read-only or in use
+├── UnsafeModel           a stored model holds types that are not on the checked list
+└── ServingError          the model server cannot start or answer
+    └── InvalidRequest    a request does not fit the model's signature
+"""
+
+
+class RegrowError(Exception):
+    """Say what is wrong, where, and what to do."""
+
+
+class ProjectError(RegrowError):
+    """The project file, or something that it names, is wrong."""
+
+
+class DataError(RegrowError):
+    """The data cannot serve: empty, unparseable, a column missing or of another type."""
+
+
+class BatchRejected(DataError):
+    """A batch broke an expectation that rejects it, or too many of its rows were quarantined."""
+
+
+class SnapshotError(RegrowError):
+    """A snapshot is missing or does not match its digest."""
+
+
+class RegistryError(RegrowError):
+    """The registry holds something that cannot be true."""
+
+
+class Unreachable(RegrowError):
+    """A server that the work needs does not answer."""
+
+
+class StateError(RegrowError):
+    """The state folder is full, read-only or in use."""
+
+
+class UnsafeModel(RegrowError):
+    """A stored model holds types that are not on the checked list."""
+
+
+class ServingError(RegrowError):
+    """The model server cannot start or answer."""
+
+
+class InvalidRequest(ServingError):
+    """A request does not fit the model's signature."""

@@ -1,0 +1,89 @@
+"""Where state lives and which servers are spoken to: `REGROW_*` from the environment."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+TELEMETRY_OFF = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+"""Regrow's own choice for its dependencies; set any of them to decide otherwise."""
+
+
+class Settings(BaseSettings):
+    """What differs between a laptop and production; every field is `REGROW_<FIELD>` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="REGROW_", frozen=True, extra="ignore")
+
+    home: Annotated[Path, Field(description="The state folder")] = Path(".regrow")
+    host: Annotated[str, Field(description="The address that the local servers bind to")] = "127.0.0.1"
+    prefect_port: int = 4200
+    mlflow_port: int = 5000
+    server_port: Annotated[int, Field(description="The model server's port")] = 8000
+    database_url: Annotated[
+        SecretStr | None,
+        Field(description="postgresql://… of the server that holds Prefect's and MLflow's databases; empty: embedded"),
+    ] = None
+    api_keys: Annotated[
+        tuple[SecretStr, ...], NoDecode, Field(description="Keys that the model server accepts, by comma")
+    ] = ()
+    server_url: Annotated[
+        str | None, Field(description="The running model server that a deployment must reach; empty: the local one")
+    ] = None
+    configs: Annotated[Path, Field(description="Folder of the project files that `regrow up` deploys")] = Path(
+        "configs"
+    )
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder of the content-addressed Parquet files."""
+        return self.home.absolute() / "snapshots"
+
+    @property
+    def tables(self) -> Path:
+        """The folder of the append-only Delta Lake tables."""
+        return self.home.absolute() / "tables"
+
+    @property
+    def journal(self) -> Path:
+        """The folder of the model server's journals."""
+        return self.home.absolute() / "journal"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's address: `MLFLOW_TRACKING_URI`, or the local server."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"http://{self.host}:{self.mlflow_port}"
+
+    @property
+    def prefect_api_url(self) -> str:
+        """Prefect's API: `PREFECT_API_URL`, or the local server."""
+        return os.environ.get("PREFECT_API_URL") or f"http://{self.host}:{self.prefect_port}/api"
+
+    @property
+    def prefect_ui_url(self) -> str:
+        """Prefect's pages, beside its API."""
+        return self.prefect_api_url.removesuffix("/api")
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment as it is now."""
+    return Settings()
+
+
+def apply_environment(settings: Settings) -> None:
+    """Point Prefect and MLflow of this process at *settings*; what the user has set stays as it is."""
+    for key, value in {
+        **TELEMETRY_OFF,
+        "PREFECT_API_URL": settings.prefect_api_url,
+        "PREFECT_HOME": str(settings.home.absolute() / "prefect"),
+        "PREFECT_LOCAL_STORAGE_PATH": str(settings.home.absolute() / "results"),
+        "MLFLOW_TRACKING_URI": settings.tracking_uri,
+        "MPLBACKEND": "Agg",
+    }.items():
+        os.environ.setdefault(key, value)

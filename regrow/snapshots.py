@@ -1,0 +1,105 @@
+"""Immutable, content-addressed datasets: Parquet files named by their SHA-256."""
+
+import errno
+import hashlib
+import os
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+from regrow.errors import SnapshotError, StateError
+from regrow.settings import load_settings
+
+
+class Snapshot(BaseModel):
+    """An immutable version of a dataset: where it lies, what it holds, and the digest that proves it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str
+    digest: str
+    """SHA-256 of the Parquet file, in hexadecimal."""
+    rows: int
+    columns: dict[str, str]
+    """Column names in order, each with its Arrow type."""
+    start: datetime | None = None
+    end: datetime | None = None
+    """Time range of the rows, both ends included; None where the dataset has no timestamp."""
+
+    def read(self, columns: list[str] | None = None) -> pd.DataFrame:
+        """Read the rows (or only *columns* of them).
+
+        Raises `SnapshotError` where the file is gone or is not the file that was written.
+        """
+        return read_table(self, columns).to_pandas()
+
+
+def read_table(snapshot: Snapshot, columns: list[str] | None = None) -> pa.Table:
+    """Read *snapshot* as an Arrow table, after checking its digest."""
+    path = Path(snapshot.uri.removeprefix("file://"))
+    try:
+        digest = _digest(path)
+    except FileNotFoundError as error:
+        raise SnapshotError(f"{path}: the snapshot is gone; run the flow again with PREFECT_TASKS_REFRESH_CACHE=true") from error
+    if digest != snapshot.digest:
+        raise SnapshotError(f"{path}: content has SHA-256 {digest}, not {snapshot.digest}; delete the file and run again")
+    return pq.read_table(path, columns=columns)
+
+
+def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapshot:
+    """Write *frame* as a snapshot; the same content is never written twice.
+
+    The file is written under a temporary name, flushed to disk and renamed, so a name that exists is a whole file.
+    *timestamp* names the column that gives the time range.
+    Raises `StateError` where the state folder is full or read-only.
+    """
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    folder = load_settings().snapshots
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path, digest = _write(table, folder)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.ENOTDIR}:
+            raise StateError(
+                f"{folder}: a snapshot of {len(frame)} rows cannot be written ({error.strerror}); "
+                "make room or give another folder by REGROW_HOME"
+            ) from error
+        raise
+    times = frame[timestamp] if timestamp and len(frame) else None
+    return Snapshot(
+        uri=path.as_uri(),
+        digest=digest,
+        rows=len(frame),
+        columns={field.name: str(field.type) for field in table.schema},
+        start=None if times is None else times.min().to_pydatetime(),
+        end=None if times is None else times.max().to_pydatetime(),
+    )
+
+
+def _write(table: pa.Table, folder: Path) -> tuple[Path, str]:
+    """Write *table* into *folder* under the name of its digest."""
+    handle, name = tempfile.mkstemp(dir=folder, suffix=".partial")
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            pq.write_table(table, stream, compression="zstd")
+            stream.flush()
+            os.fsync(stream.fileno())
+        digest = _digest(partial)
+        path = folder / f"{digest}.parquet"
+        if not path.exists():
+            partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path, digest
+
+
+def _digest(path: Path) -> str:
+    """Hash the file at *path*."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
