@@ -1,5 +1,6 @@
 """Import what a project file names: its own Python hooks, and estimators by their path."""
 
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -18,7 +19,7 @@ def import_hook(project_path: Path, reference: str) -> Any:
     file = project_path.parent / (module_name.replace(".", "/") + ".py")
     if not file.is_file():
         raise ProjectError(f"{project_path}: {reference}: no file {file}; a hook's module sits beside its project file")
-    unique = f"regrow_hook_{abs(hash(str(file)))}_{module_name.replace('.', '_')}"
+    unique = f"regrow_hook_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
     spec = importlib.util.spec_from_file_location(unique, file)
     if spec is None or spec.loader is None:
         raise ProjectError(f"{project_path}: {reference}: {file} is not a Python file")

@@ -1,0 +1,86 @@
+"""What tasks hand to one another: small frozen values that name data and models, never frames.
+
+Predictions have one shape everywhere: `(rows,)` for a regression, `(rows, classes)` probabilities for a classifier,
+in the order of `ModelFacts.classes`; the positive class of a binary classifier is the second.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from regrow.snapshots import Snapshot
+
+Kind = Literal["binary", "multiclass", "regression"]
+
+
+class Result(BaseModel):
+    """Frozen and closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Validation(Result):
+    """The rows that met the expectations, and those that were set aside."""
+
+    accepted: Snapshot
+    quarantined: Snapshot | None
+    """Rows set aside, each with its `reason`; None where every row passed."""
+
+
+class Parts(Result):
+    """Two disjoint parts of a dataset."""
+
+    training: Snapshot
+    holdout: Snapshot
+
+
+class ModelFacts(Result):
+    """What a stored model says of itself beside its signature: `metadata["regrow"]` of the MLflow model."""
+
+    project: str
+    kind: Kind
+    classes: tuple[str | int | float | bool, ...] = ()
+    id: str | None
+    """Request column that names a row: logged with the prediction, not seen by the model."""
+    timestamp: str | None
+    """Request column with the event's time: logged with the prediction, not seen by the model."""
+    training: Snapshot
+    holdout: Snapshot
+
+
+class Candidate(Result):
+    """A fitted model that is READY in MLflow."""
+
+    model_id: str
+    run_id: str
+    recipe: str
+    """SHA-256 of all that determines the fit: snapshots, project file, code, lock; one recipe gives one model."""
+    facts: ModelFacts
+
+    @property
+    def uri(self) -> str:
+        """The MLflow model URI."""
+        return f"models:/{self.model_id}"
+
+
+class SliceMetrics(Result):
+    """The candidate's metrics on the rows where *column* equals *value*."""
+
+    column: str
+    value: str
+    rows: int
+    metrics: dict[str, float]
+
+
+class Evaluation(Result):
+    """Candidate, baseline and champion on the same unseen rows."""
+
+    candidate: Candidate
+    champion_version: int | None
+    rows: int
+    metrics: dict[str, float]
+    baseline: dict[str, float]
+    champion: dict[str, float] | None
+    slices: tuple[SliceMetrics, ...]
+    predictions: Snapshot
+    """One row per holdout row: `target`, then `candidate`, `baseline` and, where there is one, `champion`."""
