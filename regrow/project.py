@@ -340,6 +340,7 @@ class QualityRule(Strict):
     """Data quality of the served rows."""
 
     missing: Annotated[Share, Field(description="Greatest rise of a column's missing share over the reference")] = 0.05
+    unseen: Annotated[Share, Field(description="Greatest share of a text column's values not in the reference")] = 0.1
 
 
 class DriftRule(Strict):
@@ -349,6 +350,7 @@ class DriftRule(Strict):
     threshold: Annotated[float, Field(gt=0, description="Distance from which a column counts as drifted")] = 0.2
     share: Annotated[float, Field(gt=0, le=1, description="Share of drifted columns from which the rule fails")] = 0.3
     max_rows: Annotated[int, Field(ge=100, description="Rows that are sampled on each side at most")] = 50_000
+    least_rows: Annotated[int, Field(ge=1, description="Served rows below which nothing is concluded")] = 200
 
 
 class PerformanceRule(Strict):
