@@ -1,0 +1,150 @@
+"""Judge a candidate by the gates of its project file."""
+
+import pandas as pd
+
+from regrow.decisions.bootstrap import paired_gain
+from regrow.decisions.verdict import Finding, Verdict
+from regrow.metrics import from_column, sign
+from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, Gate, SliceGate, ThresholdGate
+from regrow.results import Evaluation, SliceMetrics
+
+
+def decide(plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, seed: int = 0) -> Verdict:
+    """Judge the candidate of *evaluation*, whose *predictions* stand beside the champion's on the same rows."""
+    findings = tuple(_judge(gate, plan, evaluation, predictions, seed) for gate in plan.gates)
+    failures = [finding for finding in findings if not finding.passed]
+    if not findings:
+        reason = "the project file names no gate"
+    elif failures:
+        reason = "; ".join(finding.detail for finding in failures)
+    else:
+        reason = "; ".join(finding.detail for finding in findings)
+    return Verdict(decision="promote", passed=not failures, reason=reason, findings=findings)
+
+
+def _judge(
+    gate: Gate, plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, seed: int
+) -> Finding:
+    """Judge one gate."""
+    if isinstance(gate, ThresholdGate):
+        return judge_threshold(gate, evaluation)
+    if isinstance(gate, BaselineGate):
+        return judge_baseline(gate, plan, evaluation)
+    if isinstance(gate, SliceGate):
+        return judge_slices(gate, evaluation)
+    return judge_champion(gate, plan, evaluation, predictions, seed)
+
+
+def judge_threshold(gate: ThresholdGate, evaluation: Evaluation) -> Finding:
+    """Compare the metric itself with the gate's bound."""
+    figure = evaluation.metrics[gate.metric]
+    limit, words, passed = _bound(gate, figure)
+    return Finding(
+        rule=f"{gate.metric} {words} {limit:g}",
+        passed=passed,
+        figure=figure,
+        limit=limit,
+        rows=evaluation.rows,
+        detail=f"{gate.metric} is {figure:.4f} on {evaluation.rows} rows, {_asked(passed)} {words} {limit:g}",
+    )
+
+
+def judge_baseline(gate: BaselineGate, plan: EvaluationPlan, evaluation: Evaluation) -> Finding:
+    """Compare the primary metric with that of the trivial model."""
+    metric = plan.primary
+    candidate, baseline = evaluation.metrics[metric], evaluation.baseline[metric]
+    gain = sign(metric) * (candidate - baseline)
+    passed = gain > gate.margin
+    return Finding(
+        rule=f"{metric} better than the baseline's by more than {gate.margin:g}",
+        passed=passed,
+        figure=gain,
+        limit=gate.margin,
+        rows=evaluation.rows,
+        detail=f"{metric} {candidate:.4f} against {baseline:.4f} of the baseline, {_asked(passed)} a gain above "
+        f"{gate.margin:g}",
+    )
+
+
+def judge_champion(
+    gate: ChampionGate, plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, seed: int
+) -> Finding:
+    """Ask that the lower bound of the gain over the champion lies above the margin."""
+    metric = plan.primary
+    rule = f"{metric} better than the champion's by more than {gate.margin:g} with {gate.confidence:.0%} confidence"
+    if evaluation.champion is None:
+        return Finding(
+            rule=rule, passed=True, limit=gate.margin, rows=evaluation.rows, detail="no champion yet"
+        )
+    kind = evaluation.candidate.facts.kind
+    gain = paired_gain(
+        metric,
+        predictions["target"],
+        from_column(predictions["candidate"], kind),
+        from_column(predictions["champion"], kind),
+        evaluation.candidate.facts.classes,
+        gate.confidence,
+        gate.resamples,
+        seed,
+    )
+    passed = gain.lower > gate.margin
+    return Finding(
+        rule=rule,
+        passed=passed,
+        figure=gain.figure,
+        limit=gate.margin,
+        interval=(gain.lower, gain.upper),
+        confidence=gate.confidence,
+        rows=len(predictions),
+        detail=f"{metric} {evaluation.metrics[metric]:.4f} against {evaluation.champion[metric]:.4f} of champion "
+        f"{evaluation.champion_version} on {len(predictions)} rows: gain {gain.figure:+.4f}, lower bound "
+        f"{gain.lower:+.4f} at {gate.confidence:.0%}, {_asked(passed)} more than {gate.margin:g}",
+    )
+
+
+def judge_slices(gate: SliceGate, evaluation: Evaluation) -> Finding:
+    """Compare the metric with the gate's bound in every slice that has enough rows; report the worst."""
+    words = "at least" if gate.at_least is not None else "at most"
+    limit = gate.at_least if gate.at_least is not None else gate.at_most
+    rule = f"{gate.metric} {words} {limit:g} in every {gate.column} of {gate.least_rows} rows or more"
+    judged = [
+        part
+        for part in evaluation.slices
+        if part.column == gate.column and part.rows >= gate.least_rows and gate.metric in part.metrics
+    ]
+    if not judged:
+        return Finding(
+            rule=rule,
+            passed=True,
+            limit=limit,
+            detail=f"no {gate.column} has {gate.least_rows} rows to judge",
+        )
+    failing = [part for part in judged if not _bound(gate, part.metrics[gate.metric])[2]]
+    worst = (max if words == "at most" else min)(
+        failing or judged, key=lambda part: part.metrics[gate.metric]
+    )
+    named = ", ".join(_describe(part, gate) for part in failing) or f"worst {_describe(worst, gate)}"
+    return Finding(
+        rule=rule,
+        passed=not failing,
+        figure=worst.metrics[gate.metric],
+        limit=limit,
+        rows=worst.rows,
+        detail=f"{gate.metric} by {gate.column}: {named}, {_asked(not failing)} {words} {limit:g}",
+    )
+
+
+def _describe(part: SliceMetrics, gate: SliceGate) -> str:
+    return f"{part.value} {part.metrics[gate.metric]:.4f} ({part.rows} rows)"
+
+
+def _bound(gate: ThresholdGate | SliceGate, figure: float) -> tuple[float, str, bool]:
+    """Give the gate's limit, its direction in words, and whether *figure* keeps to it."""
+    if gate.at_least is not None:
+        return gate.at_least, "at least", figure >= gate.at_least
+    limit = gate.at_most if gate.at_most is not None else float("nan")
+    return limit, "at most", figure <= limit
+
+
+def _asked(passed: bool) -> str:
+    return "as asked:" if passed else "not as asked:"
