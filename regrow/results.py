@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from regrow.decisions.verdict import Finding
 from regrow.snapshots import Snapshot
 
 Kind = Literal["binary", "multiclass", "regression"]
@@ -84,3 +85,15 @@ class Evaluation(Result):
     slices: tuple[SliceMetrics, ...]
     predictions: Snapshot
     """One row per holdout row: `target`, then `candidate`, `baseline` and, where there is one, `champion`."""
+
+
+class Measurement(Result):
+    """What one monitoring step found, with the figures behind it and the page where they stand."""
+
+    findings: tuple[Finding, ...]
+    figures: dict[str, float]
+    """The step's MLflow metrics, by name."""
+    url: str | None
+    """The step's MLflow run; None where MLflow is used without a server."""
+    report: str | None = None
+    """The page with the step's report, if it wrote one."""

@@ -41,6 +41,11 @@ class Snapshot(BaseModel):
 
 def read_table(snapshot: Snapshot, columns: list[str] | None = None) -> pa.Table:
     """Read *snapshot* as an Arrow table, after checking its digest."""
+    return pq.read_table(checked_path(snapshot), columns=columns)
+
+
+def checked_path(snapshot: Snapshot) -> Path:
+    """Give the file of *snapshot*, after checking its digest."""
     path = Path(snapshot.uri.removeprefix("file://"))
     try:
         digest = _digest(path)
@@ -48,7 +53,7 @@ def read_table(snapshot: Snapshot, columns: list[str] | None = None) -> pa.Table
         raise SnapshotError(f"{path}: the snapshot is gone; run the flow again with PREFECT_TASKS_REFRESH_CACHE=true") from error
     if digest != snapshot.digest:
         raise SnapshotError(f"{path}: content has SHA-256 {digest}, not {snapshot.digest}; delete the file and run again")
-    return pq.read_table(path, columns=columns)
+    return path
 
 
 def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapshot:

@@ -1,0 +1,47 @@
+"""Watch a served model: quality, drift and performance of a window of its predictions."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from prefect import flow
+
+from regrow.decisions.verdict import Verdict
+from regrow.lineage import flow_run
+from regrow.project import load_project
+from tasks.collect_labels import collect_labels
+from tasks.find_champion import find_champion
+from tasks.measure_drift import measure_drift
+from tasks.measure_performance import measure_performance
+from tasks.measure_quality import measure_quality
+from tasks.raise_alarm import raise_alarm
+from tasks.read_window import read_window
+from tasks.report_monitoring import report_monitoring
+
+
+@flow(name="monitor")
+def monitor(
+    config: Path, as_of: datetime | None = None, window: timedelta | None = None, trigger: str = "manual"
+) -> Verdict:
+    """Judge the predictions served in the last *window* before *as_of* and raise an alarm where one is due.
+
+    Args:
+        config: The model's project file.
+        as_of: The moment that the run pretends is now; default: now.
+        window: How far back to look; default: `monitoring.window` of the project file.
+        trigger: What started the run: `manual` or `schedule`.
+
+    """
+    project = load_project(config)
+    with flow_run(project, trigger, as_of) as run:
+        start = run.as_of - (window or project.monitoring.window)
+        champion = find_champion(project)
+        served = read_window(project, start, run.as_of)
+        collect_labels(project, start, run.as_of)
+        quality = measure_quality(project, champion, served)
+        drift = measure_drift(project, champion, served)
+        performance = measure_performance(project, champion, served, run.as_of)
+        verdict = report_monitoring(project, (performance, drift, quality), run.as_of)
+        run.verdict(verdict)
+        if not verdict.passed:
+            raise_alarm(project, verdict, run.as_of, run.run_id)
+        return verdict

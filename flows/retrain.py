@@ -1,0 +1,39 @@
+"""Train a model again where its policy wants it, or record why not."""
+
+from datetime import datetime
+from pathlib import Path
+
+from prefect import flow
+
+from flows.train import train_steps
+from regrow.decisions.verdict import Verdict
+from regrow.lineage import flow_run
+from regrow.project import load_project
+from tasks.decide_retraining import decide_retraining
+from tasks.find_champion import find_champion
+
+
+@flow(name="retrain")
+def retrain(
+    config: Path,
+    as_of: datetime | None = None,
+    trigger: str = "manual",
+    reason: str = "",
+    force: bool = False,
+) -> Verdict:
+    """Ask the retraining policy, then train, judge and promote or refuse the successor.
+
+    Args:
+        config: The model's project file.
+        as_of: The moment that the run pretends is now; default: now.
+        trigger: What started the run: `manual`, `schedule` or `alarm`.
+        reason: Why, in words: the alarm's reason.
+        force: Train even where the policy declines; its findings are kept all the same.
+
+    """
+    project = load_project(config)
+    with flow_run(project, trigger, as_of) as run:
+        champion = find_champion(project)
+        decision = decide_retraining(project, champion, trigger, run.as_of, reason=reason, force=force)
+        run.verdict(decision)
+        return train_steps(project, run) if decision.passed else decision

@@ -1,0 +1,82 @@
+"""Ask the policy whether to train again."""
+
+from datetime import datetime
+
+import pandas as pd
+from prefect.artifacts import create_markdown_artifact
+from regrow.sources import read_source
+
+from regrow.decisions.retraining import judge_retraining
+from regrow.decisions.verdict import Verdict
+from regrow.lineage import KEY, RunRecord, current, step
+from regrow.project import Project
+from regrow.registry import Version
+
+
+def count_new_labels(project: Project, champion: Version, as_of: datetime) -> int:
+    """Count the rows of the source whose label is known at *as_of* and was not when *champion* was trained.
+
+    Without a timestamp it is the rows that the source holds beyond those that the champion was made from.
+    """
+    facts, delay = champion.facts, project.data.label_delay
+    seen = [moment for moment in (facts.training.end, facts.holdout.end) if moment is not None]
+    if project.data.timestamp is None or not seen:
+        labelled = read_source(project, as_of, as_of)[project.data.target].notna().sum()
+        return max(int(labelled) - facts.training.rows - facts.holdout.rows, 0)
+    newest = pd.Timestamp(max(seen))
+    newest = newest.tz_localize("UTC") if newest.tzinfo is None else newest
+    rows = read_source(project, newest.to_pydatetime(), as_of - delay)
+    times = pd.to_datetime(rows[project.data.timestamp], utc=True)
+    return int((rows[project.data.target].notna() & (times > newest)).sum())
+
+
+def past_retrainings(run: RunRecord) -> list[datetime]:
+    """Give the moments as of which other flow runs decided to train again."""
+    own = run.client.get_run(run.run_id).data.tags[KEY]
+    decided = "tags.`regrow.verdict.decision` = 'retrain' and tags.`regrow.verdict` = 'pass'"
+    found = run.client.search_runs([run.experiment_id], decided, max_results=10_000)
+    step_name = own.rpartition("/")[2]
+    others = [one.data.tags for one in found if one.data.tags[KEY] != own]
+    return [
+        datetime.fromisoformat(tags["regrow.as_of"])
+        for tags in others
+        if tags[KEY].rpartition("/")[2] == step_name and "regrow.as_of" in tags
+    ]
+
+
+@step(retries=2, retry_delay_seconds=[5, 30])
+def decide_retraining(
+    project: Project,
+    champion: Version,
+    trigger: str,
+    as_of: datetime,
+    *,
+    reason: str = "",
+    force: bool = False,
+) -> Verdict:
+    """Judge *trigger* by the project's policy; *reason* is what the trigger said."""
+    run = current()
+    verdict = judge_retraining(
+        project.retraining,
+        trigger,
+        as_of,
+        past_retrainings(run),
+        count_new_labels(project, champion, as_of),
+        force=force,
+    )
+    run.tag(as_of=as_of.isoformat(), trigger=trigger, trigger_reason=reason)
+    run.verdict(verdict)
+    markdown = render_decision(project.name, as_of, verdict, reason)
+    create_markdown_artifact(markdown, key=f"retrain-{project.name}", description=verdict.reason[:500])
+    return verdict
+
+
+def render_decision(name: str, as_of: datetime, verdict: Verdict, reason: str) -> str:
+    """Write *verdict* as Markdown."""
+    findings = "\n".join(
+        f"- {'pass' if finding.passed else '**fail**'}: {finding.rule} ({finding.detail})"
+        for finding in verdict.findings
+    )
+    title = "Retraining" if verdict.passed else "No retraining"
+    asked = f"Asked because: {reason}\n\n" if reason else ""
+    return f"# {title} of {name}, as of {as_of:%Y-%m-%d %H:%M} UTC\n\n{asked}{verdict.reason}\n\n{findings}\n"

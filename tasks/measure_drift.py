@@ -1,0 +1,96 @@
+"""Measure how far served rows and predictions have moved, and render Evidently's report."""
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regrow.decisions.drift import drift_share, drifted_columns, judge_data_drift, judge_prediction_drift
+from regrow.decisions.verdict import Finding
+from regrow.distances import measure_distances
+from regrow.lineage import current, step
+from regrow.models import load_model
+from regrow.project import Monitoring, Project
+from regrow.registry import Version
+from regrow.results import Measurement, ModelFacts
+from regrow.snapshots import Snapshot
+from regrow.windows import reference_of, sample_snapshot, shared_features, stack_predictions
+
+PREDICTION = "(prediction)"
+UNFIT = re.compile(r"[^\w./ -]")
+"""What MLflow takes in no name of a metric."""
+
+
+def with_predictions(
+    features: pd.DataFrame, predictions: NDArray[np.float64], facts: ModelFacts
+) -> pd.DataFrame:
+    """Put what prediction drift is measured on beside *features*.
+
+    That is the number of a regression, the positive class's probability of two, the likeliest of several.
+    The shorter side ends in missing values: columns are compared one by one, rows need not belong together.
+    """
+    if facts.kind == "regression":
+        values = pd.Series(predictions.reshape(-1))
+    elif facts.kind == "binary":
+        values = pd.Series(predictions[:, 1])
+    else:
+        values = pd.Series(np.array([str(name) for name in facts.classes])[predictions.argmax(axis=1)])
+    return pd.concat([features.reset_index(drop=True), values.rename(PREDICTION)], axis=1)
+
+
+def judge_distances(
+    values: Mapping[str, float], rows: int, predicted: int, rule: Monitoring
+) -> tuple[Finding, Finding]:
+    """Judge data drift over *rows* served rows, and drift of the champion's *predicted* ones."""
+    columns = {name: distance for name, distance in values.items() if name != PREDICTION}
+    return (
+        judge_data_drift(columns, rows, rule.drift),
+        judge_prediction_drift(values.get(PREDICTION), predicted, rule.prediction_drift, rule.drift),
+    )
+
+
+def name_figures(values: Mapping[str, float], rule: Monitoring) -> dict[str, float]:
+    """Name the figures as MLflow takes them."""
+    columns = {name: distance for name, distance in values.items() if name != PREDICTION}
+    figures = {f"drift.{UNFIT.sub('_', name)}": distance for name, distance in columns.items()}
+    figures["drift.columns"] = float(len(drifted_columns(columns, rule.drift)))
+    figures["drift.share"] = drift_share(columns, rule.drift)
+    if PREDICTION in values:
+        figures["prediction_drift"] = values[PREDICTION]
+    return figures
+
+
+def predict_holdout(champion: Version, max_rows: int) -> NDArray[np.float64]:
+    """Predict the champion's holdout: on the rows it was fitted to, its predictions would be too sure."""
+    model = load_model(f"models:/{champion.model_id}")
+    return model.predict(sample_snapshot(champion.facts.holdout, model.features, max_rows))
+
+
+@step(retries=2, retry_delay_seconds=[5, 30])
+def measure_drift(project: Project, champion: Version, window: Snapshot) -> Measurement:
+    """Compare *window* with the champion's reference rows, and its predictions with those on its holdout."""
+    run, rule, facts = current(), project.monitoring, champion.facts
+    snapshot = reference_of(facts, rule)
+    columns = shared_features(snapshot, window)
+    served = window.read()
+    own = served.loc[served["_version"] == champion.number, "_prediction"]
+    rows = sample_snapshot(snapshot, columns, rule.drift.max_rows)
+    reference = with_predictions(rows, predict_holdout(champion, rule.drift.max_rows), facts)
+    watched = with_predictions(served[columns], stack_predictions(own, facts), facts)
+    thresholds = dict.fromkeys(columns, rule.drift.threshold) | {PREDICTION: rule.prediction_drift}
+    distances = measure_distances(reference, watched, rule.drift.method, thresholds)
+    findings = judge_distances(distances.values, window.rows, len(own), rule)
+    figures = name_figures(distances.values, rule)
+    run.log_input(window, "window")
+    run.log_input(snapshot, "reference")
+    run.log_metrics(figures)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.html")
+        distances.save_html(report)
+        run.log_artifact(report)
+    page = f"{run.url}/artifacts/report.html" if run.url else None
+    return Measurement(findings=findings, figures=figures, url=run.url, report=page)

@@ -1,0 +1,70 @@
+"""Measure the champion on the labels that have matured."""
+
+import math
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regrow.decisions.performance import Holdout, judge_performance
+from regrow.decisions.verdict import Finding
+from regrow.lineage import current, step
+from regrow.project import Project
+from regrow.registry import Version
+from regrow.results import Measurement, ModelFacts
+from regrow.snapshots import Snapshot
+from regrow.tables import read_labels
+from regrow.windows import stack_predictions
+
+
+def join_labels(served: pd.DataFrame, labels: pd.DataFrame, version: int, as_of: datetime) -> pd.DataFrame:
+    """Give *version*'s rows of *served*, the last of each entity, with the `label` known at *as_of*."""
+    own = served[served["_version"] == version].sort_values(["_served_at", "_prediction_id"])
+    own = own.drop_duplicates("_entity_id", keep="last")
+    known = labels[labels["labelled_at"] <= pd.Timestamp(as_of)]
+    return own.merge(known, left_on="_entity_id", right_on="entity_id")
+
+
+def encode_labels(labels: pd.Series, facts: ModelFacts) -> NDArray[np.generic]:
+    """Give *labels* as the model's own classes, or as numbers for a regression.
+
+    The label table keeps booleans as numbers. A label that is no class of the model stays as it is.
+    """
+    if facts.kind == "regression":
+        return labels.to_numpy(dtype=np.float64)
+    classes = {_key(name): name for name in facts.classes}
+    return np.array([classes.get(_key(label), label) for label in labels])
+
+
+def _key(label: object) -> str:
+    """Write numbers that are equal in one way."""
+    return str(float(label)) if isinstance(label, bool | int | float | np.number) else str(label)
+
+
+@step(retries=2, retry_delay_seconds=[5, 30])
+def measure_performance(
+    project: Project, champion: Version, window: Snapshot, as_of: datetime
+) -> Measurement:
+    """Judge the champion's metrics on the rows of *window* whose labels were known at *as_of*."""
+    run, facts = current(), champion.facts
+    columns = ["_prediction_id", "_entity_id", "_served_at", "_version", "_prediction"]
+    rows = join_labels(window.read(columns), read_labels(project.name), champion.number, as_of)
+    target, prediction = encode_labels(rows["label"], facts), stack_predictions(rows["_prediction"], facts)
+    primary = project.evaluation.primary
+    holdout = Holdout(primary, champion.metrics.get(primary, math.nan), facts.holdout.rows)
+    finding = judge_performance(target, prediction, holdout, project.monitoring.performance)
+    figures = {"performance.labels": float(len(rows)), "performance.holdout": holdout.figure}
+    figures |= _figures(finding, primary)
+    run.log_input(window, "window")
+    run.log_metrics(figures)
+    return Measurement(findings=(finding,), figures=figures, url=run.url)
+
+
+def _figures(finding: Finding, metric: str) -> dict[str, float]:
+    """Name the figures of *finding*, where it concluded anything."""
+    if finding.figure is None or finding.interval is None:
+        return {}
+    low, high = finding.interval
+    name = f"performance.{metric}"
+    return {name: finding.figure, f"{name}.low": low, f"{name}.high": high}

@@ -1,0 +1,65 @@
+"""Judge the window and publish what was found."""
+
+from datetime import datetime
+
+from prefect.artifacts import create_markdown_artifact
+
+from regrow.decisions.alarm import judge_window
+from regrow.decisions.verdict import Finding, Verdict
+from regrow.lineage import current, step
+from regrow.project import Project
+from regrow.results import Measurement
+
+
+def render_findings(name: str, as_of: datetime, verdict: Verdict, links: dict[str, str]) -> str:
+    """Write *verdict* as Markdown: the outcome, the *links*, then every finding, failures first."""
+    lines = [
+        f"# {name}, as of {as_of:%Y-%m-%d %H:%M} UTC",
+        f"**{'No alarm' if verdict.passed else 'Alarm'}**: {verdict.reason}",
+        " · ".join(f"[{text}]({link})" for text, link in links.items()),
+        "\n".join(
+            [
+                "| | rule | figure | limit | interval | rows | finding |",
+                "|---|---|---|---|---|---|---|",
+                *(_row(finding) for finding in sorted(verdict.findings, key=lambda one: one.passed)),
+            ]
+        ),
+    ]
+    return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def _row(finding: Finding) -> str:
+    """Write one table row; a value's own bars must not end a cell."""
+    interval = f"{finding.interval[0]:.3f} to {finding.interval[1]:.3f}" if finding.interval else ""
+    cells = [
+        "pass" if finding.passed else "**fail**",
+        finding.rule,
+        "" if finding.figure is None else f"{finding.figure:.3f}",
+        "" if finding.limit is None else f"{finding.limit:g}",
+        interval,
+        "" if finding.rows is None else str(finding.rows),
+        finding.detail,
+    ]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def collect_links(measurements: tuple[Measurement, ...]) -> dict[str, str]:
+    """Name the pages of *measurements* by the first word of their figures."""
+    links: dict[str, str] = {}
+    for one in measurements:
+        subject = min(one.figures).partition(".")[0]
+        links |= {f"report of {subject}": one.report} if one.report else {}
+        links |= {f"MLflow run of {subject}": one.url} if one.url else {}
+    return links
+
+
+@step(retries=2, retry_delay_seconds=[5, 30])
+def report_monitoring(project: Project, measurements: tuple[Measurement, ...], as_of: datetime) -> Verdict:
+    """Give the verdict on *measurements*, kept in MLflow and as the Prefect artifact `monitor-NAME`."""
+    verdict = judge_window(finding for one in measurements for finding in one.findings)
+    markdown = render_findings(project.name, as_of, verdict, collect_links(measurements))
+    run = current()
+    run.verdict(verdict)
+    run.log_text(markdown, "findings.md")
+    create_markdown_artifact(markdown, key=f"monitor-{project.name}", description=verdict.reason[:500])
+    return verdict
