@@ -83,7 +83,14 @@ def load_pipeline(path: Path) -> Pipeline:
     """Load the skops file at *path*; the list of what may be in it is ours, never the file's own."""
     import skops.io
 
-    untrusted = sorted(set(skops.io.get_untrusted_types(file=path)) - TRUSTED_TYPES)
+    untrusted = untrusted_types(path)
     if untrusted:
         raise UnsafeModel(f"{path}: holds {', '.join(untrusted)}, not on the checked list regrow.models.TRUSTED_TYPES")
     return skops.io.load(path, trusted=sorted(TRUSTED_TYPES))
+
+
+def untrusted_types(path: Path) -> list[str]:
+    """List the types in the skops file at *path* that are not on the checked list."""
+    import skops.io
+
+    return sorted(set(skops.io.get_untrusted_types(file=path)) - TRUSTED_TYPES)

@@ -1,0 +1,50 @@
+"""Train a challenger and promote it when it passes every gate."""
+
+from datetime import datetime
+from pathlib import Path
+
+from prefect import flow
+
+from regrow import registry, sources
+from regrow.decisions.verdict import Verdict
+from regrow.lineage import FlowRecord, flow_run
+from regrow.project import Project, load_project
+from tasks.deploy import deploy
+from tasks.evaluate import evaluate
+from tasks.fit import fit
+from tasks.ingest import ingest
+from tasks.judge import judge
+from tasks.register import register
+from tasks.split import split
+from tasks.validate import validate
+
+
+@flow(name="train", flow_run_name="train-{config.stem}")
+def train(config: Path, as_of: datetime | None = None, trigger: str = "manual") -> Verdict:
+    """Take the model from raw data to a judged, registered version, and promote it or say why not.
+
+    Args:
+        config: The project file: the model's YAML file.
+        as_of: The moment that the run pretends is now (UTC); empty: now. Rows known later are not seen.
+        trigger: Why the run was started; kept with the version.
+    """
+    project = load_project(config)
+    with flow_run(project, trigger, as_of) as run:
+        return train_steps(project, run)
+
+
+def train_steps(project: Project, run: FlowRecord) -> Verdict:
+    """Wire the steps of a training within the flow run of *run*."""
+    snapshot = ingest(project, run.as_of, sources.fingerprint(project))
+    validation = validate(project, snapshot)
+    parts = split(project, validation.accepted)
+    candidate = fit(project, parts)
+    champion = registry.rival(project.name, candidate)
+    evaluation = evaluate(
+        project, candidate, champion.candidate if champion else None, champion.number if champion else None
+    )
+    version = register(project, evaluation, run.trigger, run.as_of.isoformat(), run.flow_run_id)
+    verdict = judge(project, evaluation)
+    outcome = deploy(project, version, verdict, f"flow {run.flow_run_id} ({run.trigger})")
+    run.verdict(outcome)
+    return outcome

@@ -1,0 +1,230 @@
+"""Fit preprocessing and estimator as one pipeline and log it, signed, to MLflow."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel
+from mlflow.models import Model, infer_signature
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.compose import ColumnTransformer
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401  (makes HalvingRandomSearchCV importable)
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import HalvingRandomSearchCV, RandomizedSearchCV, TimeSeriesSplit
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.utils import get_tags
+
+from regrow import provenance
+from regrow.errors import DataError, ProjectError, UnsafeModel
+from regrow.imports import import_class
+from regrow.lineage import RunRecord, current, step
+from regrow.models import TRUSTED_TYPES, untrusted_types
+from regrow.project import HalvingSearch, Project, Search, Training
+from regrow.results import Candidate, Kind, ModelFacts, Parts
+from regrow.sources import feature_columns
+
+RECIPE = "regrow.recipe"
+
+
+def build_estimator(training: Training) -> BaseEstimator:
+    """Make the configured estimator, seeded; raises `ProjectError` naming the key that is wrong."""
+    found = import_class(training.estimator, "training.estimator")
+    try:
+        estimator = found(**training.parameters)
+    except TypeError as error:
+        raise ProjectError(f"training.parameters: {training.estimator} refuses them: {error}") from error
+    if not (is_classifier(estimator) or is_regressor(estimator)):
+        raise ProjectError(
+            f"training.estimator: {training.estimator} is neither a classifier nor a regressor"
+        )
+    if is_classifier(estimator) and not hasattr(estimator, "predict_proba"):
+        raise ProjectError(
+            f"training.estimator: {training.estimator} gives no probabilities with these parameters; "
+            "take one with predict_proba, or sklearn.calibration.CalibratedClassifierCV"
+        )
+    if "random_state" in estimator.get_params() and "random_state" not in training.parameters:
+        estimator.set_params(random_state=training.seed)
+    return estimator
+
+
+def build_pipeline(training: Training, features: pd.DataFrame) -> Pipeline:
+    """Put preprocessing by column type before the estimator.
+
+    An estimator that takes missing values gets numbers as they are and text as ordinals; any other gets
+    median-filled, scaled numbers and one-hot text. A category that was never seen counts as missing.
+    """
+    estimator = build_estimator(training)
+    text = [column for column in features if _is_text(features[column])]
+    dates = [column for column in features if pd.api.types.is_datetime64_any_dtype(features[column])]
+    if dates:
+        raise DataError(f"column `{dates[0]}`: a date is no feature; derive numbers from it in the source")
+    numbers = [column for column in features if column not in text]
+    if get_tags(estimator).input_tags.allow_nan:
+        encoder = OrdinalEncoder(
+            handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan
+        )
+        steps: list[tuple[str, Any, list[str]]] = [
+            ("text", encoder, text),
+            ("numbers", "passthrough", numbers),
+        ]
+    else:
+        scaled = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+        one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=50, sparse_output=False)
+        steps = [("text", one_hot, text), ("numbers", scaled, numbers)]
+    columns = ColumnTransformer([part for part in steps if part[2]], verbose_feature_names_out=False)
+    return Pipeline([("columns", columns), ("estimator", estimator)])
+
+
+def fit_pipeline(
+    training: Training, features: pd.DataFrame, target: pd.Series, ordered: bool = False
+) -> tuple[Pipeline, list[tuple[dict[str, Any], float]]]:
+    """Fit the pipeline; the same rows and seed give the same model.
+
+    With a search, the best of its trials; *ordered* rows are then validated on what follows them in time.
+    Gives the pipeline, and each trial's parameters with its mean score.
+    """
+    pipeline = build_pipeline(training, features)
+    try:
+        if training.search is None:
+            return pipeline.fit(features, target), []
+        search = _search(pipeline, training.search, training.seed, ordered).fit(features, target)
+    except ValueError as error:
+        raise DataError(f"{training.estimator} cannot be fitted on these rows: {error}") from error
+    trials = zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True)
+    return search.best_estimator_, [(params, float(value)) for params, value in trials]
+
+
+def kind_of(pipeline: Pipeline) -> tuple[Kind, tuple[Any, ...]]:
+    """Tell what the fitted *pipeline* predicts, and its classes in order."""
+    if is_regressor(pipeline):
+        return "regression", ()
+    classes = tuple(value.item() if hasattr(value, "item") else value for value in pipeline.classes_)
+    return ("binary" if len(classes) == 2 else "multiclass"), classes
+
+
+def recipe_of(project: Project, parts: Parts) -> str:
+    """Hash all that determines the fit."""
+    ingredients = [
+        project.name, project.data.model_dump_json(), project.training.model_dump_json(),
+        parts.training.digest, parts.holdout.digest, provenance.code_digest(), provenance.lock_digest(),
+    ]  # fmt: skip
+    return hashlib.sha256("\n".join(ingredients).encode()).hexdigest()
+
+
+def find_candidate(client: MlflowClient, experiment_id: str, recipe: str) -> LoggedModel | None:
+    """Find the model that *recipe* gave already, if its upload was finished."""
+    found = client.search_logged_models([experiment_id], filter_string=f"tags.`{RECIPE}` = '{recipe}'")
+    ready = [model for model in found if str(model.status) == "READY"]
+    return min(ready, key=lambda model: model.creation_timestamp) if ready else None
+
+
+def _is_text(values: pd.Series) -> bool:
+    return not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values))
+
+
+def _search(pipeline: Pipeline, search: Search, seed: int, ordered: bool) -> Any:
+    """Make scikit-learn's search over the estimator's parameters."""
+    space = {f"estimator__{name}": values for name, values in search.space.items()}
+    unknown = sorted(set(space) - set(pipeline.get_params()))
+    if unknown:
+        raise ProjectError(
+            f"training.search.space: the estimator has no parameter `{unknown[0].split('__', 1)[1]}`"
+        )
+    folds = TimeSeriesSplit(search.folds) if ordered else search.folds
+    if isinstance(search, HalvingSearch):
+        return HalvingRandomSearchCV(
+            pipeline, space, n_candidates=search.trials, cv=folds, random_state=seed, refit=True
+        )
+    return RandomizedSearchCV(pipeline, space, n_iter=search.trials, cv=folds, random_state=seed, refit=True)
+
+
+def _log_model(
+    run: RunRecord,
+    project: Project,
+    pipeline: Pipeline,
+    features: pd.DataFrame,
+    facts: ModelFacts,
+    recipe: str,
+) -> str:
+    """Log *pipeline* with its signature, pinned requirements and facts; give the model's id."""
+    _check_types(pipeline)
+    sample = features.head(50)
+    output = pipeline.predict(sample) if facts.kind == "regression" else pipeline.predict_proba(sample)
+    logged = Model.log(
+        artifact_path=None,
+        name="model",
+        flavor=mlflow.sklearn,
+        run_id=run.run_id,
+        sk_model=pipeline,
+        serialization_format="skops",
+        skops_trusted_types=sorted(TRUSTED_TYPES),
+        signature=infer_signature(sample, output),
+        pyfunc_predict_fn="predict" if facts.kind == "regression" else "predict_proba",
+        pip_requirements=list(provenance.pinned_requirements(project.training.estimator)),
+        metadata={"regrow": facts.model_dump(mode="json")},
+        tags={
+            RECIPE: recipe,
+            "regrow.training": facts.training.digest,
+            "regrow.holdout": facts.holdout.digest,
+        },
+    )
+    return str(logged.model_id)
+
+
+def _check_types(pipeline: Pipeline) -> None:
+    """Refuse a model that the server would refuse, before it is stored."""
+    import skops.io
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.skops"
+        skops.io.dump(pipeline, path)
+        untrusted = untrusted_types(path)
+    if untrusted:
+        raise UnsafeModel(
+            f"training.estimator: the fitted model holds {', '.join(untrusted)}, not on the checked list "
+            "regrow.models.TRUSTED_TYPES; take another estimator, or review the type and add it"
+        )
+
+
+@step(retries=2, retry_delay_seconds=[5, 30], cached=True)
+def fit(project: Project, parts: Parts) -> Candidate:
+    """Fit on the training part; a recipe that has given a finished model gives that model again."""
+    run, recipe, data = current(), recipe_of(project, parts), project.data
+    run.log_input(parts.training, "training")
+    run.log_params(
+        {"estimator": project.training.estimator, "seed": project.training.seed, "recipe": recipe[:36]}
+    )
+    found = find_candidate(run.client, run.experiment_id, recipe)
+    if found:
+        from regrow.registry import read_facts
+
+        run.tag(found_again=found.model_id)
+        run.log_model_input(found.model_id)
+        return Candidate(
+            model_id=found.model_id,
+            run_id=str(found.source_run_id),
+            recipe=recipe,
+            facts=read_facts(found.model_id),
+        )
+    frame = parts.training.read()
+    features = frame[feature_columns(project, list(frame.columns))]
+    pipeline, trials = fit_pipeline(
+        project.training, features, frame[data.target], data.timestamp is not None
+    )
+    for number, (params, value) in enumerate(trials):
+        run.child(f"trial-{number}", dict(params), {"score": value})
+    kind, classes = kind_of(pipeline)
+    facts = ModelFacts(
+        project=project.name, kind=kind, classes=classes, id=data.id, timestamp=data.timestamp,
+        training=parts.training, holdout=parts.holdout,
+    )  # fmt: skip
+    model_id = _log_model(run, project, pipeline, features, facts, recipe)
+    run.log_model_output(model_id)
+    run.log_metrics({"rows": parts.training.rows}, model_id=model_id)
+    return Candidate(model_id=model_id, run_id=run.run_id, recipe=recipe, facts=facts)

@@ -1,0 +1,42 @@
+"""Read the training window as it was known at a moment, and keep it as a snapshot."""
+
+from datetime import datetime
+
+import pandas as pd
+
+from regrow.errors import DataError
+from regrow.lineage import current, step
+from regrow.project import Project
+from regrow.snapshots import Snapshot, write_snapshot
+from regrow.sources import read_source
+
+
+def read_known(project: Project, as_of: datetime) -> pd.DataFrame:
+    """Read the rows of the training window whose target was known at *as_of*.
+
+    Without a timestamp that is every row. Raises `DataError` where no row is left.
+    """
+    data, window = project.data, project.training.window
+    if data.timestamp is None:
+        frame, span = read_source(project), "the source"
+    else:
+        start = None if window is None else as_of - window
+        end = as_of - data.label_delay
+        frame = read_source(project, start, end)
+        span = f"{start or 'the beginning'} to {end} (as_of {as_of}, label_delay {data.label_delay})"
+    if frame.empty:
+        raise DataError(
+            f"{project.path}: no row of {project.name} in {span}; check the source, the window and as_of"
+        )
+    return frame
+
+
+@step(retries=2, retry_delay_seconds=[5, 30], cached=lambda fingerprint, **_: fingerprint is not None)
+def ingest(project: Project, as_of: datetime, fingerprint: str | None) -> Snapshot:
+    """Snapshot the rows known at *as_of*; *fingerprint* says when the source has changed, None that it may have."""
+    snapshot = write_snapshot(read_known(project, as_of), project.data.timestamp)
+    run = current()
+    run.log_input(snapshot, "ingested")
+    run.log_metrics({"rows": snapshot.rows})
+    run.log_params({"as_of": as_of.isoformat(), "source": project.data.source.kind})
+    return snapshot

@@ -1,0 +1,81 @@
+"""Register a candidate as a model version, with its card."""
+
+import json
+
+from regrow import lineage, provenance, registry
+from regrow.lineage import current, step
+from regrow.project import Project
+from regrow.registry import Version
+from regrow.results import Evaluation
+from regrow.snapshots import Snapshot
+
+
+def write_card(project: Project, evaluation: Evaluation) -> str:
+    """Write the model card: what it predicts, from what, how well, on which rows."""
+    facts = evaluation.candidate.facts
+    figures = [
+        f"| {name} | {value:.4f} | {evaluation.baseline.get(name, float('nan')):.4f} | {_champion(evaluation, name)} |"
+        for name, value in evaluation.metrics.items()
+    ]
+    return "\n".join(
+        [
+            f"# {project.name}",
+            project.description or "No description in the project file.",
+            "",
+            f"- **Predicts** `{project.data.target}` ({facts.kind})",
+            f"- **Estimator** `{project.training.estimator}`, seed {project.training.seed}",
+            f"- **Trained on** {_rows(facts.training)}",
+            f"- **Judged on** {_rows(facts.holdout)}, {evaluation.rows} rows unseen by every model compared",
+            f"- **Label delay** {project.data.label_delay}",
+            "",
+            "| metric | this version | baseline | champion then |",
+            "|---|---|---|---|",
+            *figures,
+        ]
+    )
+
+
+def version_tags(
+    project: Project, evaluation: Evaluation, trigger: str, as_of: str, flow_run_id: str
+) -> dict[str, str]:
+    """Say where a version came from, as tags of the version."""
+    facts = evaluation.candidate.facts
+    tags = {
+        "training": facts.training.digest,
+        "holdout": facts.holdout.digest,
+        "project": project.digest,
+        "lock": provenance.lock_digest(),
+        "seed": str(project.training.seed),
+        "trigger": trigger,
+        "as_of": as_of,
+        "flow_run": flow_run_id,
+        "metrics": json.dumps(evaluation.metrics),
+        **provenance.git_state(project.path.parent),
+    }
+    return {f"regrow.{name}": value for name, value in tags.items()}
+
+
+def _rows(snapshot: Snapshot) -> str:
+    """Describe *snapshot* in a line."""
+    times = lineage.time_range(snapshot)
+    span = f", {times['start'][:10]} to {times['end'][:10]}" if times else ""
+    return f"{snapshot.rows} rows{span} (SHA-256 `{snapshot.digest[:12]}`)"
+
+
+def _champion(evaluation: Evaluation, metric: str) -> str:
+    return (
+        f"{evaluation.champion[metric]:.4f} (v{evaluation.champion_version})"
+        if evaluation.champion
+        else "none yet"
+    )
+
+
+@step(retries=2, retry_delay_seconds=[5, 30])
+def register(project: Project, evaluation: Evaluation, trigger: str, as_of: str, flow_run_id: str) -> Version:
+    """Register the candidate; however often it is tried, one candidate has one version."""
+    run = current()
+    tags = version_tags(project, evaluation, trigger, as_of, flow_run_id)
+    version = registry.register(project.name, evaluation.candidate, write_card(project, evaluation), tags)
+    run.log_model_input(version.model_id)
+    run.tag(version=version.number)
+    return version

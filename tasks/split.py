@@ -1,0 +1,94 @@
+"""Split accepted rows into a training part and a holdout that no fit ever sees."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+from regrow.errors import DataError
+from regrow.lineage import current, step
+from regrow.project import GroupSplit, Project, Split, StratifiedSplit, TimeSplit
+from regrow.results import Parts
+from regrow.snapshots import Snapshot, write_snapshot
+
+Rows = NDArray[np.intp]
+
+
+def split_rows(
+    frame: pd.DataFrame, splitting: Split, target: str, timestamp: str | None, seed: int
+) -> tuple[Rows, Rows]:
+    """Give the positions of the training and of the holdout rows: disjoint, together all, the same for one *seed*.
+
+    A time split never puts rows of one moment on both sides. Raises `DataError` where a part would be empty.
+    """
+    positions = np.arange(len(frame))
+    try:
+        match splitting:
+            case TimeSplit():
+                parts = _split_time(frame[str(timestamp)], splitting.holdout)
+            case GroupSplit():
+                splitter = GroupShuffleSplit(n_splits=1, test_size=splitting.holdout, random_state=seed)
+                parts = next(splitter.split(frame, groups=_column(frame, splitting.column)))
+            case _:
+                classes = frame[target] if isinstance(splitting, StratifiedSplit) else None
+                parts = train_test_split(
+                    positions, test_size=splitting.holdout, random_state=seed, stratify=classes
+                )
+    except ValueError as error:
+        raise DataError(f"{len(frame)} rows cannot be split by `{splitting.kind}`: {error}") from error
+    training, holdout = (np.sort(part).astype(np.intp) for part in parts)
+    if not len(training) or not len(holdout):
+        raise DataError(
+            f"{len(frame)} rows split by `{splitting.kind}` leave {len(training)} for training and "
+            f"{len(holdout)} held out; widen training.window or change data.split.holdout"
+        )
+    return training, holdout
+
+
+def check_target(frame: pd.DataFrame, target: str) -> None:
+    """Raise `DataError` where *target* is unknown in a row, or the same in all."""
+    missing = int(frame[target].isna().sum())
+    if missing:
+        raise DataError(
+            f"column `{target}`: {missing} of {len(frame)} rows have no target; quarantine them by "
+            "expect_column_values_to_not_be_null with `on_failure: quarantine`"
+        )
+    if frame[target].nunique() < 2:
+        raise DataError(
+            f"column `{target}`: every one of {len(frame)} rows is {frame[target].iloc[0]!r}; "
+            "a model needs at least two values: widen training.window"
+        )
+
+
+def _split_time(times: pd.Series, holdout: float) -> tuple[Rows, Rows]:
+    """Hold out the newest rows: about *holdout* of all, cut between two moments."""
+    ordered = np.sort(times.to_numpy())
+    cut = ordered[min(int(len(ordered) * (1 - holdout)), len(ordered) - 1)]
+    newest = (times >= times.iloc[int(np.argmax(times.to_numpy() == cut))]).to_numpy()
+    return np.flatnonzero(~newest), np.flatnonzero(newest)
+
+
+def _column(frame: pd.DataFrame, column: str) -> pd.Series:
+    if column not in frame.columns:
+        raise DataError(f"data.split.column: the data has no column `{column}`")
+    return frame[column]
+
+
+@step(retries=2, retry_delay_seconds=[5, 30], cached=True)
+def split(project: Project, accepted: Snapshot) -> Parts:
+    """Write the training part and the holdout of *accepted* as snapshots of their own."""
+    frame = accepted.read()
+    data = project.data
+    check_target(frame, data.target)
+    training, holdout = split_rows(frame, data.splitting, data.target, data.timestamp, project.training.seed)
+    check_target(frame.iloc[training], data.target)
+    parts = Parts(
+        training=write_snapshot(frame.iloc[training].reset_index(drop=True), data.timestamp),
+        holdout=write_snapshot(frame.iloc[holdout].reset_index(drop=True), data.timestamp),
+    )
+    run = current()
+    run.log_input(accepted, "accepted")
+    run.log_input(parts.training, "training")
+    run.log_input(parts.holdout, "holdout")
+    run.log_metrics({"rows.training": parts.training.rows, "rows.holdout": parts.holdout.rows})
+    return parts
