@@ -327,29 +327,37 @@ def time_range(snapshot: Snapshot) -> dict[str, str]:
 
 
 def _body(function: Callable[P, R], name: str) -> Callable[P, Recorded[R]]:
-    """Wrap *function* in the opening and closing of its nested run."""
+    """Wrap *function* so that it runs within its nested MLflow run.
+
+    The wrapper travels to processes and Dask workers by value: it refers to nothing but `run_recorded`.
+    """
 
     @functools.wraps(function)
     def recorded(*args: P.args, **kwargs: P.kwargs) -> Recorded[R]:
-        task_run = cast(Any, TaskRunContext.get()).task_run
-        record = _open_step(_project_of(args, kwargs), str(task_run.flow_run_id), name, str(task_run.id))
-        if record.url:
-            get_run_logger().info("MLflow run of %s: %s", name, record.url)
-        token = _current.set(record)
-        try:
-            value = function(*args, **kwargs)
-        except BaseException as error:
-            record.tag(error=f"{type(error).__name__}: {error}")
-            record.client.set_terminated(
-                record.run_id, "FAILED" if isinstance(error, Exception) else "KILLED"
-            )
-            raise
-        finally:
-            _current.reset(token)
-        record.client.set_terminated(record.run_id, "FINISHED")
-        return Recorded(str(task_run.flow_run_id), record.run_id, value)
+        return run_recorded(function, name, args, kwargs)
 
     return recorded
+
+
+def run_recorded(
+    function: Callable[..., R], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Recorded[R]:
+    """Run step *function* within its nested MLflow run, and close the run with the outcome."""
+    task_run = cast(Any, TaskRunContext.get()).task_run
+    record = _open_step(_project_of(args, kwargs), str(task_run.flow_run_id), name, str(task_run.id))
+    if record.url:
+        get_run_logger().info("MLflow run of %s: %s", name, record.url)
+    token = _current.set(record)
+    try:
+        value = function(*args, **kwargs)
+    except BaseException as error:
+        record.tag(error=f"{type(error).__name__}: {error}")
+        record.client.set_terminated(record.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+    finally:
+        _current.reset(token)
+    record.client.set_terminated(record.run_id, "FINISHED")
+    return Recorded(str(task_run.flow_run_id), record.run_id, value)
 
 
 def _open_step(project: Project, flow_run_id: str, name: str, task_run_id: str | None) -> RunRecord:

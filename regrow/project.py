@@ -200,7 +200,7 @@ class Data(Strict):
         return self.split or (TimeSplit(kind="time") if self.timestamp else RandomSplit(kind="random"))
 
     @property
-    def keys(self) -> tuple[str, ...]:
+    def key_columns(self) -> tuple[str, ...]:
         """The columns that name and date a row, where given."""
         return tuple(column for column in (self.id, self.timestamp) if column)
 

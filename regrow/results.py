@@ -97,3 +97,13 @@ class Measurement(Result):
     """The step's MLflow run; None where MLflow is used without a server."""
     report: str | None = None
     """The page with the step's report, if it wrote one."""
+
+
+class Scored(Result):
+    """The outcome of a batch scoring."""
+
+    version: int
+    rows: int
+    """Rows of the period."""
+    new: int
+    """Rows that were not in the prediction log before."""

@@ -40,7 +40,7 @@ def read_source(project: Project, start: datetime | None = None, end: datetime |
         within &= frame[column] >= start
     if end is not None:
         within &= frame[column] < end
-    return frame[within].sort_values(list(reversed(project.data.keys)), kind="stable").reset_index(drop=True)
+    return frame[within].sort_values(list(reversed(project.data.key_columns)), kind="stable").reset_index(drop=True)
 
 
 def fingerprint(project: Project) -> str | None:
@@ -81,7 +81,7 @@ def feature_columns(project: Project, columns: list[str]) -> list[str]:
     """Give the columns that the model sees: those of the project file, or all but target, timestamp and id."""
     if project.data.features is not None:
         return list(project.data.features)
-    return [column for column in columns if column not in {project.data.target, *project.data.keys}]
+    return [column for column in columns if column not in {project.data.target, *project.data.key_columns}]
 
 
 def parse_times(values: pd.Series, column: str, path: Path) -> pd.Series:

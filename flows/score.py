@@ -1,0 +1,36 @@
+"""Score a period of the source in batch."""
+
+from datetime import datetime
+from pathlib import Path
+
+from prefect import flow
+
+from regrow.lineage import flow_run
+from regrow.project import load_project
+from regrow.results import Scored
+from tasks.score_rows import score_rows
+
+
+@flow(name="score")
+def score(
+    config: Path,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    alias: str = "champion",
+    as_of: datetime | None = None,
+    trigger: str = "manual",
+) -> Scored:
+    """Predict the source's rows of a period and log each prediction once; the same period twice adds nothing.
+
+    Args:
+        config: The project file: the model's YAML file.
+        start: First event time of the period; default: the beginning.
+        end: Event time that ends the period, itself left out; default: the moment of the run.
+        alias: Registry alias of the version that predicts.
+        as_of: The moment that the run pretends is now (UTC); default: now.
+        trigger: What started the run; kept with it.
+
+    """
+    project = load_project(config)
+    with flow_run(project, trigger, as_of) as run:
+        return score_rows(project, alias, start, end or run.as_of, run.as_of)
