@@ -18,7 +18,7 @@ from tasks.read_window import read_window
 from tasks.report_monitoring import report_monitoring
 
 
-@flow(name="monitor")
+@flow(name="monitor", flow_run_name="monitor-{config.stem}")
 def monitor(
     config: Path, as_of: datetime | None = None, window: timedelta | None = None, trigger: str = "manual"
 ) -> Verdict:

@@ -13,7 +13,7 @@ from tasks.decide_retraining import decide_retraining
 from tasks.find_champion import find_champion
 
 
-@flow(name="retrain")
+@flow(name="retrain", flow_run_name="retrain-{config.stem}")
 def retrain(
     config: Path,
     as_of: datetime | None = None,

@@ -4,10 +4,10 @@ import hashlib
 from datetime import datetime, timedelta
 
 import pandas as pd
-from regrow.sources import read_source
 
 from regrow.lineage import current, step
 from regrow.project import Data, Project
+from regrow.sources import read_source
 from regrow.tables import append_labels, read_labels
 
 

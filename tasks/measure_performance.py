@@ -34,7 +34,9 @@ def encode_labels(labels: pd.Series, facts: ModelFacts) -> NDArray[np.generic]:
     if facts.kind == "regression":
         return labels.to_numpy(dtype=np.float64)
     classes = {_key(name): name for name in facts.classes}
-    return np.array([classes.get(_key(label), label) for label in labels])
+    encoded = np.empty(len(labels), dtype=object)
+    encoded[:] = [classes.get(_key(label), label) for label in labels]
+    return encoded
 
 
 def _key(label: object) -> str:
@@ -52,7 +54,7 @@ def measure_performance(
     rows = join_labels(window.read(columns), read_labels(project.name), champion.number, as_of)
     target, prediction = encode_labels(rows["label"], facts), stack_predictions(rows["_prediction"], facts)
     primary = project.evaluation.primary
-    holdout = Holdout(primary, champion.metrics.get(primary, math.nan), facts.holdout.rows)
+    holdout = Holdout(primary, champion.metrics.get(primary, math.nan), facts.holdout.rows, facts.classes)
     finding = judge_performance(target, prediction, holdout, project.monitoring.performance)
     figures = {"performance.labels": float(len(rows)), "performance.holdout": holdout.figure}
     figures |= _figures(finding, primary)

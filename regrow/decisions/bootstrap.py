@@ -43,8 +43,8 @@ def paired_gain(
     places = tuple(range(len(classes)))
     order = _canonical_order(truth, challenger, champion)
     truth, challenger, champion = truth[order], challenger[order], champion[order]
-    better = _weighted(metric, truth, challenger, places)
-    worse = _weighted(metric, truth, champion, places)
+    better = weighted(metric, truth, challenger, places)
+    worse = weighted(metric, truth, champion, places)
     everything = np.ones(len(truth), dtype=np.int64)
     draws = [better(counts) - worse(counts) for counts in _draw(len(truth), resamples, seed)]
     gains = sign(metric) * np.asarray(draws)
@@ -68,7 +68,7 @@ def _draw(rows: int, resamples: int, seed: int) -> Iterator[Counts]:
         yield np.bincount(random.integers(rows, size=rows), minlength=rows)
 
 
-def _weighted(
+def weighted(
     metric: Metric, truth: NDArray[np.generic], prediction: Floats, classes: Sequence[Label]
 ) -> Weighted:
     """Prepare *metric* so that a resample costs a few passes over the rows."""

@@ -1,19 +1,19 @@
 """Performance: the champion on matured labels, against what it reached on its holdout."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from regrow.decisions.bootstrap import weighted
 from regrow.decisions.verdict import Finding
-from regrow.metrics import higher_is_better, score
+from regrow.errors import DataError
+from regrow.metrics import Floats, Label, encode, higher_is_better, score
 from regrow.project import Metric, PerformanceRule
 
 RESAMPLES = 400
 RESAMPLE_ROWS = 2_000
-
-Target = NDArray[np.generic]
-Prediction = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -23,28 +23,34 @@ class Holdout:
     metric: Metric
     figure: float
     rows: int
+    classes: Sequence[Label] = ()
+    """The champion's classes, in the order of its probabilities; empty for a regression."""
 
 
 def judge_performance(
-    target: Target, prediction: Prediction, holdout: Holdout, rule: PerformanceRule
+    target: ArrayLike, prediction: Floats, holdout: Holdout, rule: PerformanceRule
 ) -> Finding:
     """Hold the champion on the labelled rows of the window against its *holdout*.
 
     It fails only when the whole interval at `rule.confidence` lies beyond the tolerated loss; with fewer than
-    `rule.least_rows` labels nothing is concluded.
+    `rule.least_rows` labels, or where the metric is undefined on them, nothing is concluded.
+    Raises `DataError` where a label is not among the champion's classes.
     """
     rising = higher_is_better(holdout.metric)
     limit = holdout.figure - rule.tolerance if rising else holdout.figure + rule.tolerance
     asked = f"{holdout.metric} {'at least' if rising else 'at most'} {limit:.3f}"
-    rows = len(target)
+    rows = len(prediction)
     if not np.isfinite(holdout.figure):
-        return _unconcluded(asked, None, rows, f"the champion's holdout has no {holdout.metric}")
+        return _unconcluded(asked, rows, f"the champion's holdout has no {holdout.metric}")
     if rows < rule.least_rows:
-        return _unconcluded(asked, limit, rows, f"{rows} of {rule.least_rows} labels")
-    figure = score(holdout.metric, target, prediction)
-    if not np.isfinite(figure):
-        return _unconcluded(asked, limit, rows, f"{holdout.metric} is undefined on these {rows} labels")
-    low, high = metric_interval(target, prediction, holdout, rule.confidence)
+        return _unconcluded(asked, rows, f"{rows} of {rule.least_rows} labels")
+    truth = encode(target, holdout.classes) if holdout.classes else np.asarray(target, dtype=np.float64)
+    figure = _score(holdout, truth, prediction)
+    if np.isnan(figure):
+        return _unconcluded(
+            asked, rows, f"{holdout.metric} is undefined on {rows} labels without every class"
+        )
+    low, high = metric_interval(truth, prediction, holdout, rule.confidence)
     return Finding(
         rule=asked,
         passed=high >= limit if rising else low <= limit,
@@ -59,30 +65,40 @@ def judge_performance(
 
 
 def metric_interval(
-    target: Target, prediction: Prediction, holdout: Holdout, confidence: float
+    truth: NDArray[np.generic], prediction: Floats, holdout: Holdout, confidence: float
 ) -> tuple[float, float]:
     """Give the two-sided interval of the metric, as wide as its difference from the *holdout* is uncertain.
 
     By the m-out-of-n bootstrap (Bickel, Götze and van Zwet 1997): resamples of at most RESAMPLE_ROWS rows,
     their spread scaled by √(m/n), so the cost is flat in the rows. The holdout's figure is an estimate too,
     taken to vary as much per row: that widens the spread by √(1 + n/holdout.rows). It is seeded and the rows
-    are sorted first, so neither a second run nor another row order changes it.
+    are sorted first, so neither a second run nor another row order changes it. *truth* holds class places.
     """
-    rows = len(target)
-    order = np.lexsort((target, *prediction.reshape(rows, -1).T))
-    target, prediction = target[order], prediction[order]
+    rows = len(truth)
+    order = np.lexsort((truth, *prediction.reshape(rows, -1).T))
+    truth, prediction = truth[order], prediction[order]
     size = min(rows, RESAMPLE_ROWS)
-    draws = np.random.default_rng(0).integers(0, rows, size=(RESAMPLES, size))
-    figures = np.array([score(holdout.metric, target[draw], prediction[draw]) for draw in draws])
-    figures = figures[np.isfinite(figures)]
+    metric = weighted(holdout.metric, truth, prediction, range(len(holdout.classes)))
+    random = np.random.default_rng(0)
+    draws = (np.bincount(random.integers(rows, size=size), minlength=rows) for _ in range(RESAMPLES))
+    figures = np.array([metric(counts) for counts in draws])
+    figures = figures[~np.isnan(figures)]
     if not len(figures):
         return -np.inf, np.inf
     scale = np.sqrt(size / rows + size / max(holdout.rows, 1))
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     below, above = np.quantile(scale * (figures - figures.mean()), tails)
-    figure = score(holdout.metric, target, prediction)
+    figure = metric(np.ones(rows, dtype=np.int64))
     return float(figure - above), float(figure - below)
 
 
-def _unconcluded(asked: str, limit: float | None, rows: int, why: str) -> Finding:
-    return Finding(rule=asked, passed=True, limit=limit, rows=rows, detail=f"nothing concluded: {why}")
+def _score(holdout: Holdout, truth: NDArray[np.generic], prediction: Floats) -> float:
+    """Score rows whose classes are places already; NaN where the metric is undefined on them."""
+    try:
+        return score(holdout.metric, truth, prediction, range(len(holdout.classes)))
+    except DataError:
+        return float("nan")
+
+
+def _unconcluded(asked: str, rows: int, why: str) -> Finding:
+    return Finding(rule=asked, passed=True, rows=rows, detail=f"nothing concluded: {why}")

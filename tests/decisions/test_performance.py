@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regrow.decisions.performance import Holdout, judge_performance, metric_interval
+from regrow.errors import DataError
+from regrow.project import PerformanceRule
+
+RULE = PerformanceRule(tolerance=0.03, confidence=0.95, least_rows=100)
+
+
+def served(rows: int, skill: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw *rows* labels, and probabilities that know them the better the greater *skill*."""
+    random = np.random.default_rng(seed)
+    target = random.integers(0, 2, rows)
+    positive = 1 / (1 + np.exp(-(skill * (target - 0.5) + random.normal(size=rows))))
+    return target, np.column_stack([1 - positive, positive])
+
+
+def holdout(figure: float, rows: int = 10_000) -> Holdout:
+    return Holdout("roc_auc", figure, rows, (0, 1))
+
+
+def test_a_clear_loss_fails():
+    """An area far below the holdout's fails, with figure, interval and rows."""
+    finding = judge_performance(*served(3000, 0.3), holdout(0.8), RULE)
+    assert not finding.passed
+    assert finding.interval is not None
+    assert finding.interval[0] < finding.figure < finding.interval[1] < 0.77
+    assert finding.rows == 3000
+
+
+def test_a_loss_within_chance_passes():
+    """A figure below the limit passes while the interval still reaches it."""
+    target, prediction = served(150, 1.0)
+    figure = judge_performance(target, prediction, holdout(0.5), RULE).figure
+    assert figure is not None
+    finding = judge_performance(target, prediction, holdout(figure + 0.04), RULE)
+    assert finding.figure < finding.limit
+    assert finding.passed
+
+
+def test_too_few_labels_conclude_nothing():
+    """Fewer labels than the least pass, and say that nothing was concluded."""
+    finding = judge_performance(*served(99, 0.0), holdout(0.9), RULE)
+    assert finding.passed
+    assert finding.detail == "nothing concluded: 99 of 100 labels"
+
+
+def test_one_class_concludes_nothing():
+    """An area that is undefined on labels of one class is no failure."""
+    _, prediction = served(200, 1.0)
+    finding = judge_performance(np.zeros(200), prediction, holdout(0.9), RULE)
+    assert finding.passed
+    assert finding.detail.startswith("nothing concluded: roc_auc is undefined")
+
+
+def test_a_holdout_without_the_metric_concludes_nothing():
+    """A champion that was judged by another metric is not compared."""
+    assert judge_performance(*served(200, 1.0), holdout(float("nan")), RULE).passed
+
+
+def test_an_error_metric_fails_upwards():
+    """For a regression the error has to rise beyond the tolerance to fail."""
+    target = np.random.default_rng(0).normal(size=1000)
+    rule = RULE.model_copy(update={"tolerance": 0.1})
+    assert judge_performance(target, target + 1, Holdout("mae", 0.95, 500), rule).passed
+    assert not judge_performance(target, target + 1, Holdout("mae", 0.85, 500), rule).passed
+
+
+def test_a_label_unknown_to_the_champion_is_an_error():
+    """A label that is none of the champion's classes is named, not guessed."""
+    target, prediction = served(200, 1.0)
+    with pytest.raises(DataError, match="maybe"):
+        judge_performance(np.where(target == 1, "maybe", "no"), prediction, holdout(0.9), RULE)
+
+
+def test_a_small_holdout_widens_the_interval():
+    """The holdout's own uncertainty counts: fewer holdout rows give a wider interval."""
+    rows = served(1000, 1.0)
+    narrow, wide = (np.ptp(metric_interval(*rows, holdout(0.7, count), 0.95)) for count in (100_000, 100))
+    assert wide > 2 * narrow
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    """Of windows as good as the holdout, about one in twenty at most lies outside the interval."""
+    truth = judge_performance(*served(200_000, 1.0, seed=999), holdout(0.5), RULE).figure
+    assert truth is not None
+    intervals = [metric_interval(*served(400, 1.0, seed), holdout(truth, 10**9), 0.95) for seed in range(60)]
+    assert sum(low <= truth <= high for low, high in intervals) >= 52
+
+
+def test_more_rows_than_a_resample_narrow_the_interval():
+    """The spread falls with the root of the rows though a resample stays small."""
+    small, large = (
+        np.ptp(metric_interval(*served(rows, 1.0), holdout(0.7, 10**9), 0.95)) for rows in (2000, 32_000)
+    )
+    assert 3 < small / large < 5.3
+
+
+@settings(max_examples=10, deadline=None)
+@given(order=st.permutations(range(120)))
+def test_row_order_changes_nothing(order: list[int]):
+    """The finding does not depend on the order of the rows."""
+    target, prediction = served(120, 1.0)
+    shuffled = judge_performance(target[order], prediction[order], holdout(0.9), RULE)
+    assert shuffled == judge_performance(target, prediction, holdout(0.9), RULE)
