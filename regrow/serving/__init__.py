@@ -1,0 +1,1 @@
+"""The model server: FastAPI over champions of the MLflow registry, with a durable prediction log."""

@@ -1,0 +1,193 @@
+"""Fold closed journal segments into the prediction log, each exactly once."""
+
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from regrow.serving.journal import Journal, abandoned, adopt, number_of, read_segment, segments
+from regrow.tables import TIME, append_predictions, committed, compact, feature_type, predictions_path
+
+LOG = logging.getLogger("regrow.serving")
+COMPACT_EVERY = 300
+ADOPT_EVERY = 60.0
+CHUNK_BYTES = 32 * 2**20
+
+
+def fold(model: str, writer: str, closed: list[Path]) -> int:
+    """Append the rows of the *closed* segments of *writer* to *model*'s log and delete them; gives the rows.
+
+    The commit carries the last segment's number: what was committed before a crash is only deleted after.
+    """
+    if not closed:
+        return 0
+    done = committed(predictions_path(model), writer)
+    for segment in closed:
+        if number_of(segment) <= done:
+            segment.unlink()
+    rows = 0
+    for chunk in _chunks([segment for segment in closed if number_of(segment) > done]):
+        rows += _fold_chunk(model, writer, chunk)
+    return rows
+
+
+def fold_dead(folder: Path) -> int:
+    """Fold the segments under *folder* whose processes are dead; gives the rows."""
+    rows = 0
+    for path in sorted(folder.glob("*/*")):
+        if abandoned(path):
+            shutil.rmtree(path, ignore_errors=True)
+        lock = None if path.name.startswith(".") else adopt(path)
+        if lock is None:
+            continue
+        try:
+            rows += fold(path.parent.name, path.name, segments(path))
+            _remove(path)
+        finally:
+            os.close(lock)
+    return rows
+
+
+class Folder(threading.Thread):
+    """The thread that folds this process's segments, and those of dead ones."""
+
+    def __init__(self, folder: Path, interval: float = 1.0) -> None:
+        super().__init__(name="fold", daemon=True)
+        self.journals: dict[str, Journal] = {}
+        self.rows = 0
+        self.error: str | None = None
+        self.last: float | None = None
+        self._folder = folder
+        self._interval = interval
+        self._stop_asked = threading.Event()
+        self._round = ThreadPoolExecutor(1, thread_name_prefix="fold-round")
+        self._appends: dict[str, int] = {}
+        self._adopted = 0.0
+
+    def journal(self, model: str) -> Journal:
+        """Give the journal of *model*, opening it at first use."""
+        if model not in self.journals:
+            self.journals[model] = Journal(self._folder / model)
+        return self.journals[model]
+
+    def run(self) -> None:
+        """Fold every interval until asked to stop."""
+        while not self._stop_asked.is_set():
+            self.attempt()
+            self._stop_asked.wait(self._interval)
+
+    def finish(self) -> None:
+        """Stop the thread and fold what is left; what cannot be folded now is folded by the next start."""
+        self._stop_asked.set()
+        self.join()
+        self.attempt()
+        for model, journal in self.journals.items():
+            journal.release()
+            if not segments(journal.path):
+                _remove(journal.path)
+            else:
+                LOG.warning("%s: rows stay in %s until the next start", model, journal.path)
+
+    def attempt(self) -> None:
+        """Fold once; a failure is kept for /health and tried again."""
+        error = self._round.submit(self._once).exception()
+        if error is not None and str(error) != self.error:
+            LOG.error("the prediction log is behind: %s", error)
+        self.error = None if error is None else str(error)
+        self.last = time.time()
+
+    def pending(self) -> int:
+        """Count the bytes that wait in the journals."""
+        return sum(
+            segment.stat().st_size
+            for journal in tuple(self.journals.values())
+            for segment in segments(journal.path)
+            if segment.exists()
+        )
+
+    def _once(self) -> None:
+        """Fold this process's closed segments; now and then those of dead processes, and small files."""
+        for model, journal in tuple(self.journals.items()):
+            journal.rotate()
+            closed = journal.closed()
+            self.rows += fold(model, journal.writer, closed)
+            self._appends[model] = self._appends.get(model, 0) + bool(closed)
+            if self._appends[model] >= COMPACT_EVERY:
+                self._appends[model] = 0
+                compact(predictions_path(model))
+        if time.monotonic() - self._adopted > ADOPT_EVERY or not self._adopted:
+            self._adopted = time.monotonic()
+            self.rows += fold_dead(self._folder)
+
+
+def _chunks(waiting: list[Path]) -> Iterator[list[Path]]:
+    """Split the *waiting* segments into runs that are worth one commit."""
+    size, chunk = 0, []
+    for segment in waiting:
+        chunk.append(segment)
+        size += segment.stat().st_size
+        if size >= CHUNK_BYTES:
+            yield chunk
+            size, chunk = 0, []
+    if chunk:
+        yield chunk
+
+
+def _fold_chunk(model: str, writer: str, chunk: list[Path]) -> int:
+    """Append one *chunk*, a commit for each run of segments with the same columns; then delete it."""
+    read = [(segment, *read_segment(segment)) for segment in chunk]
+    count = 0
+    for _, run in groupby(read, key=lambda entry: sorted(entry[1].items())):
+        entries = list(run)
+        rows = [row for entry in entries for row in entry[2]]
+        if rows:
+            append_predictions(model, _table(model, entries[0][1], rows), writer, number_of(entries[-1][0]))
+        for segment, _, _, damaged in entries:
+            if damaged:
+                LOG.error("%s: some lines cannot be read; the file is kept beside as .damaged", segment)
+                segment.rename(segment.with_suffix(".damaged"))
+            else:
+                segment.unlink()
+        count += len(rows)
+    return count
+
+
+def _table(model: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> pa.Table:
+    """Turn journal *rows* into a table of the log's shape."""
+    features = [
+        pa.array([_logged(row["f"][index], kind) for row in rows], feature_type(kind))
+        for index, kind in enumerate(columns.values())
+    ]
+    return pa.table(
+        {
+            "prediction_id": pa.array([row["i"] for row in rows], pa.string()),
+            "entity_id": pa.array([row["e"] for row in rows], pa.string()),
+            "event_time": pa.array([row["s"] if row["t"] is None else row["t"] for row in rows], TIME),
+            "served_at": pa.array([row["s"] for row in rows], TIME),
+            "model": pa.array([model] * len(rows), pa.string()),
+            "version": pa.array([row["v"] for row in rows], pa.int64()),
+            "features": pa.StructArray.from_arrays(features, names=list(columns)),
+            "prediction": pa.array([row["p"] for row in rows], pa.list_(pa.float64())),
+        }
+    )
+
+
+def _logged(value: Any, kind: str) -> Any:
+    """Give *value* as it is logged: whole numbers as doubles, nested values as text."""
+    if value is None or isinstance(value, str | float | bool) or kind == "datetime":
+        return value
+    return str(value) if kind == "any" else float(value)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a writer's *folder* that has been folded; one with damaged segments stays."""
+    if not any(folder.glob("*.damaged")):
+        shutil.rmtree(folder, ignore_errors=True)

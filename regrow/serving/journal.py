@@ -1,0 +1,162 @@
+"""The prediction journal: append-only segments on the local disk that survive the death of the server.
+
+A writer is a folder `<journal>/<model>/<writer>/` of numbered segments; it is alive while its process holds
+the lock on its file `lock`. A segment is a header line, the columns with their types, then one line per row.
+"""
+
+import fcntl
+import os
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from regrow.errors import StateError
+
+SUFFIX = ".jsonl"
+LOCK = "lock"
+SEGMENT_BYTES = 32 * 2**20
+
+
+class Journal:
+    """The segments of one model in one process."""
+
+    def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self.writer = uuid.uuid4().hex
+        self.path = folder / self.writer
+        self._segment_bytes = segment_bytes
+        self._guard = threading.Lock()
+        self._lock = _create(folder, self.writer)
+        self._number = 0
+        self._handle = -1
+        self._size = 0
+        self._columns: dict[str, str] = {}
+
+    def append(self, columns: dict[str, str], lines: list[bytes]) -> None:
+        """Write *lines*, rows of *columns*, so that they outlive this process once this returns.
+
+        Raises `StateError` where the disk takes not all of them; then it keeps none.
+        """
+        with self._guard:
+            if self._handle >= 0 and (columns != self._columns or self._size >= self._segment_bytes):
+                self._close()
+            try:
+                self._write(columns, lines)
+            except OSError as error:
+                self._undo()
+                raise StateError(
+                    f"{self.path}: the prediction cannot be logged ({error.strerror}); "
+                    "make room under REGROW_HOME"
+                ) from error
+
+    def rotate(self) -> None:
+        """Close the current segment, if it holds rows."""
+        with self._guard:
+            if self._handle >= 0:
+                self._close()
+
+    def closed(self) -> list[Path]:
+        """List the segments that are closed, oldest first."""
+        with self._guard:
+            current = self._number if self._handle >= 0 else self._number + 1
+        return [path for path in segments(self.path) if number_of(path) < current]
+
+    def release(self) -> None:
+        """Close the current segment and let others have this writer's folder."""
+        self.rotate()
+        os.close(self._lock)
+
+    def _write(self, columns: dict[str, str], lines: list[bytes]) -> None:
+        """Append *lines* to the current segment, beginning one if there is none."""
+        text = b"\n".join(lines) + b"\n"
+        if self._handle < 0:
+            self._number += 1
+            name = self.path / f"{self._number:012d}{SUFFIX}"
+            self._handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            self._size, self._columns = 0, dict(columns)
+            text = orjson.dumps({"columns": columns}) + b"\n" + text
+        written = 0
+        while written < len(text):
+            written += os.write(self._handle, memoryview(text)[written:])
+        self._size += written
+
+    def _undo(self) -> None:
+        """Cut the current segment back to the last whole write."""
+        if self._handle >= 0:
+            os.ftruncate(self._handle, self._size)
+            if self._size == 0:
+                self._close()
+
+    def _close(self) -> None:
+        """Flush the current segment to the disk and leave it to the fold."""
+        os.fsync(self._handle)
+        os.close(self._handle)
+        self._handle = -1
+
+
+def segments(folder: Path) -> list[Path]:
+    """List the segments in *folder*, oldest first."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def number_of(segment: Path) -> int:
+    """Give the number of *segment*."""
+    return int(segment.stem)
+
+
+def read_segment(segment: Path) -> tuple[dict[str, str], list[dict[str, Any]], bool]:
+    """Read *segment*: its columns, its rows, and whether a line other than a torn last one cannot be read."""
+    lines = segment.read_bytes().split(b"\n")
+    whole = lines[:-1]
+    if not whole:
+        return {}, [], False
+    header, *rows = [_parse(line) for line in whole]
+    if header is None:
+        return {}, [], True
+    return header["columns"], [row for row in rows if row is not None], None in rows
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Read one *line*; None where the disk has damaged it."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def adopt(folder: Path) -> int | None:
+    """Take the writer's *folder* if its process is dead; gives the lock, to be closed at the end."""
+    try:
+        handle = os.open(folder / LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def abandoned(folder: Path, age: float = 60) -> bool:
+    """Say whether *folder* is one whose writer died before it began."""
+    return folder.name.startswith(".") and time.time() - folder.stat().st_mtime > age
+
+
+def _create(folder: Path, writer: str) -> int:
+    """Make the folder of *writer* and lock it before another process can see it."""
+    hidden = folder / f".{writer}"
+    try:
+        hidden.mkdir(parents=True)
+        handle = os.open(hidden / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hidden.rename(folder / writer)
+    except OSError as error:
+        raise StateError(
+            f"{folder}: the journal cannot be written ({error.strerror}); "
+            "make room or give another folder by REGROW_HOME"
+        ) from error
+    return handle

@@ -1,0 +1,151 @@
+"""MLflow's scoring protocol: a request body as named columns, before anything is known of their types."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from regrow.serving.refusals import Refused, malformed, misfit
+
+FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The values of a request by column, each list *rows* long."""
+
+    values: dict[str, list[Any]]
+    rows: int
+    gaps: dict[str, int] = field(default_factory=dict)
+    """Columns that some rows lack, each with the first row that lacks it."""
+
+
+def decode(body: bytes, content_type: str, features: list[str]) -> Columns:
+    """Read *body* by its *content_type*; *features* name the values of a row that comes as a bare list.
+
+    Raises `Refused`: 400 where the body is not of the protocol, 415 where the type is unknown, 422 where a
+    column comes twice or is shorter than another.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "text/csv":
+        return _csv(body)
+    if kind not in {"", "application/json"}:
+        raise Refused(
+            415, "unsupported_media_type", f"{kind} is not read here; send application/json or text/csv"
+        )
+    document = _json(body)
+    if not isinstance(document, dict):
+        raise malformed(f"the body must be an object with one of {', '.join(FORMATS)}")
+    given = [name for name in FORMATS if name in document]
+    unknown = set(document) - set(FORMATS) - {"params"}
+    if len(given) != 1 or unknown:
+        raise malformed(
+            f"the body must hold exactly one of {', '.join(FORMATS)}; it holds {sorted(document)}"
+        )
+    content = document[given[0]]
+    return _split(content) if given[0] == "dataframe_split" else _rows_or_columns(content, features, given[0])
+
+
+def _json(body: bytes) -> Any:
+    """Parse *body*; NaN and Infinity, which MLflow's clients write, are read as Python writes them."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if b"NaN" not in body and b"Infinity" not in body:
+            raise malformed(f"the body is not valid JSON: {error}", "invalid_json") from error
+    try:
+        return json.loads(body, parse_int=lambda text: int(text) if len(text) < 19 else float(text))
+    except (ValueError, RecursionError) as error:
+        raise malformed(f"the body is not valid JSON: {error}", "invalid_json") from error
+
+
+def _split(content: Any) -> Columns:
+    """Read `{"columns": […], "data": [[…], …]}`."""
+    if not isinstance(content, dict) or not {"columns", "data"} <= set(content) <= {
+        "columns",
+        "data",
+        "index",
+    }:
+        raise malformed("dataframe_split must be an object with columns and data (index is optional)")
+    return _table(content["columns"], content["data"], "dataframe_split")
+
+
+def _table(names: Any, data: Any, form: str) -> Columns:
+    """Read rows of bare values under *names*."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise malformed(f"{form}: columns must be a list of names")
+    if not isinstance(data, list) or not all(isinstance(row, list) for row in data):
+        raise malformed(f"{form}: data must be a list of rows, each a list of values")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise misfit("duplicate_column", f"column {twice!r} comes twice", twice)
+    for number, row in enumerate(data):
+        if len(row) != len(names):
+            raise malformed(f"{form}: row {number} has {len(row)} values for {len(names)} columns")
+    if len(data) == 1:
+        return Columns({name: [value] for name, value in zip(names, data[0], strict=True)}, 1)
+    columns = zip(*data, strict=True) if data else ([] for _ in names)
+    return Columns({name: list(column) for name, column in zip(names, columns, strict=True)}, len(data))
+
+
+def _rows_or_columns(content: Any, features: list[str], form: str) -> Columns:
+    """Read a list of objects, a list of bare rows, or an object of columns."""
+    if isinstance(content, dict) and form != "dataframe_records":
+        return _columns(content, form)
+    if not isinstance(content, list):
+        raise malformed(f"{form} must be a list of rows")
+    if content and all(isinstance(row, list) for row in content) and form != "dataframe_records":
+        return _table(features, content, form)
+    if not all(isinstance(row, dict) for row in content):
+        raise malformed(f"{form} must be a list of objects, one per row")
+    return _records(content)
+
+
+def _columns(content: dict[str, Any], form: str) -> Columns:
+    """Read `{"column": [value, …], …}`."""
+    if not content or not all(isinstance(values, list) for values in content.values()):
+        raise malformed(f"{form} must hold a list of values per column")
+    rows = max(len(values) for values in content.values())
+    for name, values in content.items():
+        if len(values) != rows:
+            raise misfit("ragged_columns", f"column {name!r} has {len(values)} of {rows} values", name)
+    return Columns(content, rows)
+
+
+def _records(records: list[dict[str, Any]]) -> Columns:
+    """Read `[{"column": value, …}, …]`."""
+    if len(records) == 1:
+        return Columns({name: [value] for name, value in records[0].items()}, 1)
+    names = list(dict.fromkeys(name for record in records for name in record))
+    gaps: dict[str, int] = {}
+    for number, record in enumerate(records):
+        if len(record) < len(names):
+            gaps.update({name: number for name in names if name not in record and name not in gaps})
+    return Columns({name: [record.get(name) for record in records] for name in names}, len(records), gaps)
+
+
+def _csv(body: bytes) -> Columns:
+    """Read a CSV document with a header line; an empty field is a null."""
+    try:
+        lines: Iterable[list[str]] = csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True)
+        header, *data = [line for line in lines if line]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise malformed(f"the body is not valid CSV in UTF-8: {error}", "invalid_csv") from error
+    except ValueError as error:
+        raise malformed("the body is empty; send a header line and rows", "invalid_csv") from error
+    return _table(header, [[_field(text) for text in row] for row in data], "csv")
+
+
+def _field(text: str) -> "Text | None":
+    """Mark *text* as written without a type."""
+    return Text(text) if text else None
+
+
+class Text(str):
+    """A value that came without a type; its column decides what it is."""
+
+    __slots__ = ()
