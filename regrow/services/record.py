@@ -1,0 +1,92 @@
+"""What runs, on disk: who holds the state folder, and which processes it started."""
+
+import fcntl
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from regrow.errors import StateError
+from regrow.services.child import started_at, stop_survivor
+
+LOCK = "up.lock"
+RECORD = "up.json"
+
+
+class Started(NamedTuple):
+    """A process by number and start time (numbers are used again), and the signal that ends it."""
+
+    name: str
+    pid: int
+    started: float
+    signal: int = signal.SIGTERM
+
+
+def prepare_home(home: Path) -> None:
+    """Make the state folder; raise `StateError` where it cannot be written."""
+    try:
+        (home / "logs").mkdir(parents=True, exist_ok=True)
+        probe = home / ".writable"
+        probe.write_bytes(b"0" * 4096)
+        probe.unlink()
+    except OSError as error:
+        raise StateError(
+            f"{home}: the state folder cannot be written ({error.strerror}); "
+            "make room, or give another folder by REGROW_HOME"
+        ) from error
+
+
+@contextmanager
+def held(home: Path) -> Iterator[None]:
+    """Hold *home* for this process; the system lets go of it even after `kill -9`.
+
+    Raises `StateError` naming the process that holds it already.
+    """
+    with (home / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = holder(home)
+            raise StateError(
+                f"{home}: `regrow up` runs already (pid {pid}); stop it with `regrow down`, "
+                "or give another folder by REGROW_HOME"
+            ) from error
+        yield
+
+
+def write_record(home: Path, children: list[Started]) -> None:
+    """Note this process and its *children*, at once or not at all."""
+    partial = home / f"{RECORD}.partial"
+    partial.write_text(json.dumps({"pid": os.getpid(), "children": children}))
+    partial.replace(home / RECORD)
+
+
+def holder(home: Path) -> int | None:
+    """Give the number of the process that wrote the record."""
+    return _read(home).get("pid")
+
+
+def stop_survivors(home: Path) -> list[str]:
+    """End, newest first, the recorded processes that still run; name them."""
+    children = [Started(*child) for child in _read(home).get("children", [])]
+    stopped = [
+        child.name for child in reversed(children) if stop_survivor(child.pid, child.started, child.signal)
+    ]
+    (home / RECORD).unlink(missing_ok=True)
+    return stopped
+
+
+def describe(name: str, pid: int, number: int = signal.SIGTERM) -> Started:
+    """Name the running process *pid* for the record."""
+    return Started(name, pid, started_at(pid) or 0.0, int(number))
+
+
+def _read(home: Path) -> dict[str, Any]:
+    """Read the record; a missing or broken one is an empty one."""
+    try:
+        return json.loads((home / RECORD).read_text())
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return {}

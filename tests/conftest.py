@@ -1,0 +1,104 @@
+"""The servers that tests share, and small projects to run on them."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from regrow.project import Project, load_project
+from regrow.services import Services, running
+from regrow.settings import Settings
+
+
+def free_ports(count: int) -> list[int]:
+    """Find *count* ports that nothing listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    found = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return found
+
+
+def fresh_settings(home: Path, **changes: object) -> Settings:
+    """Make settings for a state folder of their own, on free ports."""
+    prefect, mlflow, server = free_ports(3)
+    return Settings(home=home, prefect_port=prefect, mlflow_port=mlflow, server_port=server).model_copy(
+        update=changes
+    )
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    """Run PostgreSQL, Prefect and MLflow's store for the session; the environment points at them."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY as HEARTBEAT
+
+    with (
+        tempfile.TemporaryDirectory(prefix="regrow-", ignore_cleanup_errors=True) as folder,
+        running(fresh_settings(Path(folder)), {"postgres", "prefect"}) as servers,
+        temporary_settings({PREFECT_API_URL: servers.prefect_api_url, HEARTBEAT: None}),
+    ):
+        os.environ["GIT_PYTHON_REFRESH"] = "quiet"
+        prepare_tracking_store(servers.tracking_uri)
+        yield servers
+
+
+def prepare_tracking_store(uri: str) -> None:
+    """Create MLflow's tables once, before several processes open the store together."""
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    mlflow.MlflowClient().search_experiments(max_results=1)
+
+
+def rows(count: int = 600, seed: int = 0) -> pd.DataFrame:
+    """Draw *count* rows over 60 days: `id`, `at`, `size`, `colour`, and a `late` that depends on both."""
+    random = np.random.default_rng(seed)
+    size = random.normal(size=count)
+    colour = random.choice(["red", "green", "blue"], size=count)
+    score = 2 * size + (colour == "red") + random.normal(scale=0.5, size=count)
+    at = pd.date_range("2024-01-01", "2024-02-29", periods=count, tz="UTC")
+    return pd.DataFrame(
+        {
+            "id": [f"r{seed}-{i}" for i in range(count)],
+            "at": at,
+            "size": size,
+            "colour": colour,
+            "late": score > 0.3,
+        }
+    ).astype({"late": int})
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Project]:
+    """Write a small binary classification with a name of its own; keywords replace top-level keys."""
+
+    def make(frame: pd.DataFrame | None = None, **changes: object) -> Project:
+        (rows() if frame is None else frame).to_csv(tmp_path / "rows.csv", index=False)
+        content = {
+            "name": f"test-{uuid4().hex[:8]}",
+            "data": {
+                "source": {"kind": "csv", "path": "rows.csv"},
+                "target": "late",
+                "timestamp": "at",
+                "id": "id",
+            },
+            "training": {"estimator": "sklearn.linear_model.LogisticRegression"},
+            "evaluation": {"primary": "roc_auc"},
+            "deployment": {"server": False},
+        } | changes
+        path = tmp_path / f"{content['name']}.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return load_project(path)
+
+    return make
