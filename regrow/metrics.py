@@ -25,8 +25,8 @@ RANKING: frozenset[Metric] = frozenset({"roc_auc", "average_precision"})
 def score(metric: Metric, target: ArrayLike, prediction: Floats, classes: Sequence[Label] = ()) -> float:
     """Give *metric* of *prediction* against *target*.
 
-    *prediction* is `(rows,)` for a regression, `(rows, classes)` probabilities in the order of *classes* otherwise.
-    Raises `ProjectError` where the metric does not fit the model, `DataError` where it is undefined on these rows.
+    *prediction* is `(rows,)` for a regression, else `(rows, classes)` probabilities in the order of *classes*.
+    Raises `ProjectError` where the metric does not fit the model, `DataError` where the rows leave it undefined.
     """
     check_metric(metric, "classification" if len(classes) else "regression")
     if not len(prediction):
@@ -72,7 +72,7 @@ def encode(target: ArrayLike, classes: Sequence[Label]) -> Codes:
         raise DataError(
             f"target holds {unknown}, not among the model's classes {list(classes)}; train on such rows"
         )
-    return codes.to_numpy(dtype=np.int64)
+    return np.asarray(codes, dtype=np.int64)
 
 
 def require_classes(codes: Codes, classes: Sequence[Label], what: str) -> None:
@@ -83,7 +83,8 @@ def require_classes(codes: Codes, classes: Sequence[Label], what: str) -> None:
     absent = ", ".join(repr(classes[place]) for place in missing)
     found = "one class only" if len(classes) - len(missing) == 1 else "not every class"
     raise DataError(
-        f"{what}: target holds {found} in {len(codes)} rows (no {absent}); widen the window or split by `stratified`"
+        f"{what}: target holds {found} in {len(codes)} rows (no {absent}); "
+        "widen the window, or split by `stratified`"
     )
 
 
@@ -117,7 +118,7 @@ def _average_precision(codes: Codes, probability: Floats) -> float:
 
 
 def _brier(codes: Codes, probability: Floats) -> float:
-    """Mean squared distance of the probabilities; of the positive class alone where there are two (Brier 1950)."""
+    """Give the mean squared error of the probabilities, of the positive one where there are two (Brier 1950)."""
     if probability.shape[1] == 2:
         return float(np.mean((probability[:, 1] - codes) ** 2))
     return float(np.mean(np.sum((probability - np.eye(probability.shape[1])[codes]) ** 2, axis=1)))
@@ -125,7 +126,7 @@ def _brier(codes: Codes, probability: Floats) -> float:
 
 def _f1(codes: Codes, probability: Floats) -> float:
     average = "binary" if probability.shape[1] == 2 else "macro"
-    return float(sk.f1_score(codes, probability.argmax(axis=1), average=average, zero_division=0.0))
+    return float(sk.f1_score(codes, probability.argmax(axis=1), average=average))
 
 
 _REGRESSION: dict[str, Callable[[Floats, Floats], float]] = {

@@ -16,7 +16,7 @@ Weighted = Callable[[Counts], float]
 
 
 class Gain(NamedTuple):
-    """By how much the challenger's metric is better, and the bounds that hold one by one at the confidence."""
+    """By how much the challenger is better, and the bounds that hold one by one at the confidence."""
 
     figure: float
     lower: float
@@ -29,14 +29,16 @@ def paired_gain(
     challenger: Floats,
     champion: Floats,
     classes: Sequence[Label] = (),
+    *,
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Gain:
     """Give the gain of *challenger* over *champion*; positive is better, whatever the metric's direction.
 
-    Every resample draws rows with replacement and scores both models on them, so what makes a row hard for both
-    cancels out (Efron and Tibshirani 1993, chapter 13: percentile bounds). The order of the rows does not matter.
+    Every resample draws rows with replacement and scores both models on them, so what makes a row hard
+    for both cancels out (Efron and Tibshirani 1993, chapter 13: percentile bounds). The order of the rows
+    does not matter.
     Raises `DataError` where no resample has a row of each class.
     """
     truth = encode(target, classes) if len(classes) else np.asarray(target, dtype=np.float64)

@@ -10,7 +10,7 @@ from regrow.results import Evaluation, SliceMetrics
 
 
 def decide(plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, seed: int = 0) -> Verdict:
-    """Judge the candidate of *evaluation*, whose *predictions* stand beside the champion's on the same rows."""
+    """Judge the candidate of *evaluation*, whose *predictions* stand row by row."""
     findings = tuple(_judge(gate, plan, evaluation, predictions, seed) for gate in plan.gates)
     failures = [finding for finding in findings if not finding.passed]
     if not findings:
@@ -61,8 +61,8 @@ def judge_baseline(gate: BaselineGate, plan: EvaluationPlan, evaluation: Evaluat
         figure=gain,
         limit=gate.margin,
         rows=evaluation.rows,
-        detail=f"{metric} {candidate:.4f} against {baseline:.4f} of the baseline, {_asked(passed)} a gain above "
-        f"{gate.margin:g}",
+        detail=f"{metric} {candidate:.4f} against {baseline:.4f} of the baseline, {_asked(passed)} "
+        f"a gain above {gate.margin:g}",
     )
 
 
@@ -71,7 +71,7 @@ def judge_champion(
 ) -> Finding:
     """Ask that the lower bound of the gain over the champion lies above the margin."""
     metric = plan.primary
-    rule = f"{metric} better than the champion's by more than {gate.margin:g} with {gate.confidence:.0%} confidence"
+    rule = f"{metric} better than the champion's by more than {gate.margin:g}, {gate.confidence:.0%} sure"
     if evaluation.champion is None:
         return Finding(
             rule=rule, passed=True, limit=gate.margin, rows=evaluation.rows, detail="no champion yet"
@@ -83,9 +83,9 @@ def judge_champion(
         from_column(predictions["candidate"], kind),
         from_column(predictions["champion"], kind),
         evaluation.candidate.facts.classes,
-        gate.confidence,
-        gate.resamples,
-        seed,
+        confidence=gate.confidence,
+        resamples=gate.resamples,
+        seed=seed,
     )
     passed = gain.lower > gate.margin
     return Finding(
@@ -96,8 +96,8 @@ def judge_champion(
         interval=(gain.lower, gain.upper),
         confidence=gate.confidence,
         rows=len(predictions),
-        detail=f"{metric} {evaluation.metrics[metric]:.4f} against {evaluation.champion[metric]:.4f} of champion "
-        f"{evaluation.champion_version} on {len(predictions)} rows: gain {gain.figure:+.4f}, lower bound "
+        detail=f"{metric} {evaluation.metrics[metric]:.4f} against {evaluation.champion[metric]:.4f} "
+        f"of champion {evaluation.champion_version} on {len(predictions)} rows: gain {gain.figure:+.4f}, lower bound "
         f"{gain.lower:+.4f} at {gate.confidence:.0%}, {_asked(passed)} more than {gate.margin:g}",
     )
 

@@ -1,0 +1,247 @@
+"""Test a batch against the project's expectations, and set the rows that break one aside."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from regrow.decisions.verdict import Finding, Verdict
+from regrow.errors import BatchRejected, DataError, ProjectError
+from regrow.lineage import current, step
+from regrow.project import Expectation, Project
+from regrow.results import Validation
+from regrow.snapshots import Snapshot, write_snapshot
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.expectations.expectation import Expectation as Built
+
+COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one expectation found in a batch."""
+
+    expectation: Expectation
+    passed: bool
+    rows: tuple[int, ...]
+    """Places of the rows that break it; empty where it judges the table as a whole."""
+    observed: str
+
+    @property
+    def name(self) -> str:
+        """The expectation with its columns: `expect_column_values_to_be_unique(flight_id)`."""
+        return f"{self.expectation.expect}({', '.join(columns_of(self.expectation))})"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What every expectation found, and the page that shows it."""
+
+    outcomes: tuple[Outcome, ...]
+    html: str
+
+
+@step(retries=2, retry_delay_seconds=[5, 30], cached=True)
+def validate(project: Project, snapshot: Snapshot) -> Validation:
+    """Give the rows of *snapshot* that meet the project's expectations.
+
+    Raises `DataError` where a column is missing, `BatchRejected` where an expectation that rejects is broken or
+    more rows than the limit were set aside, `ProjectError` where an expectation is not one.
+    """
+    run = current()
+    run.log_input(snapshot, "ingested")
+    require_columns(project, list(snapshot.columns))
+    if not project.data.expectations:
+        return Validation(accepted=snapshot, quarantined=None)
+    frame = snapshot.read()
+    report = check(frame, project.data.expectations)
+    run.log_text(report.html, "validation.html")
+    verdict = judge_batch(report.outcomes, frame, project.data.quarantine_limit)
+    run.log_text(verdict.model_dump_json(indent=2), "verdict.json")
+    accepted, quarantined = quarantine(frame, report.outcomes)
+    run.log_metrics({"rows": len(frame), "quarantined": len(quarantined), "broken": len(verdict.failures)})
+    aside = write_snapshot(quarantined, project.data.timestamp) if len(quarantined) else None
+    if aside:
+        run.log_input(aside, "quarantined")
+    if not verdict.passed:
+        raise BatchRejected(verdict.reason)
+    kept = write_snapshot(accepted, project.data.timestamp) if aside else snapshot
+    return Validation(accepted=kept, quarantined=aside)
+
+
+def require_columns(project: Project, columns: Sequence[str]) -> None:
+    """Raise `DataError` where a column that the project file names is not among *columns*."""
+    named = {
+        "target": [project.data.target],
+        "keys": project.data.keys,
+        "features": project.data.features or (),
+    }
+    for key, wanted in named.items():
+        missing = [column for column in wanted if column not in columns]
+        if missing:
+            raise DataError(
+                f"{project.path}: data.{key}: {', '.join(missing)} not in the data (it holds "
+                f"{', '.join(columns)}); correct the name, or the source"
+            )
+
+
+def check(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> Report:
+    """Test *frame* against *expectations* with Great Expectations."""
+    for expectation in expectations:
+        missing = [column for column in columns_of(expectation) if column not in frame]
+        if missing:
+            raise DataError(
+                f"data.expectations: {expectation.expect}: column {', '.join(missing)} is not in the data; "
+                "correct the name, or the source"
+            )
+    result = _run(frame.reset_index(drop=True), [build(expectation) for expectation in expectations])
+    found = {entry.expectation_config.meta["place"]: entry for entry in result.results}
+    outcomes = tuple(_outcome(expectation, found[place]) for place, expectation in enumerate(expectations))
+    return Report(outcomes, _render(result))
+
+
+def build(expectation: Expectation) -> "Built":
+    """Find the class of *expectation* and try its arguments.
+
+    Raises `ProjectError` where there is no such expectation, or its arguments do not fit.
+    """
+    from great_expectations.compatibility import pydantic
+    from great_expectations.exceptions import ExpectationNotFoundError, InvalidExpectationConfigurationError
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    where = f"data.expectations: {expectation.expect}"
+    try:
+        kind = get_expectation_impl(expectation.expect)
+        built = kind(**expectation.arguments)
+    except ExpectationNotFoundError as error:
+        raise ProjectError(
+            f"{where}: Great Expectations has no such expectation; correct the name"
+        ) from error
+    except (pydantic.ValidationError, InvalidExpectationConfigurationError, ValueError, TypeError) as error:
+        raise ProjectError(f"{where}: its arguments do not fit: {' '.join(str(error).split())}") from error
+    if expectation.on_failure == "quarantine" and "mostly" not in kind.__fields__:
+        raise ProjectError(f"{where}: judges the table, not rows; write `on_failure: reject`")
+    return built
+
+
+def _run(frame: pd.DataFrame, built: "list[Built]") -> "ExpectationSuiteValidationResult":
+    """Run the expectations in a context that writes nothing."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    for place, expectation in enumerate(built):
+        expectation.meta = {"place": place}
+    asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("batch")
+    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
+    suite = gx.ExpectationSuite(name="expectations", expectations=built)
+    return batch.validate(
+        suite, result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False}
+    )
+
+
+def _outcome(expectation: Expectation, entry: Any) -> Outcome:
+    """Read one entry of Great Expectations' result."""
+    raised = [problem for problem in _problems(entry.exception_info) if problem.get("raised_exception")]
+    if raised:
+        message = " ".join(str(raised[0].get("exception_message")).split())
+        raise DataError(
+            f"data.expectations: {expectation.expect}: cannot be computed on this data ({message}); "
+            "check the column's type and the arguments"
+        )
+    rows = tuple(entry.result.get("unexpected_index_list") or ())
+    samples = pd.unique(pd.Series(entry.result.get("partial_unexpected_list") or [], dtype=object))[
+        :5
+    ].tolist()
+    observed = entry.result.get("observed_value")
+    return Outcome(
+        expectation, bool(entry.success), rows, f"values {samples}" if rows else f"observed {observed}"
+    )
+
+
+def _problems(info: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the exceptions of one entry, which Great Expectations nests by metric or not at all."""
+    return (
+        [info] if "raised_exception" in info else [part for part in info.values() if isinstance(part, dict)]
+    )
+
+
+def _render(result: "ExpectationSuiteValidationResult") -> str:
+    """Render Great Expectations' own page of *result*."""
+    from great_expectations.render.renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
+
+
+def judge_batch(outcomes: Sequence[Outcome], frame: pd.DataFrame, limit: float) -> Verdict:
+    """Accept the batch, or say which expectation it broke, where and by how much."""
+    findings = [_finding(outcome, len(frame)) for outcome in outcomes]
+    aside = len(set().union(*(outcome.rows for outcome in _quarantining(outcomes))))
+    share = aside / len(frame) if len(frame) else 0.0
+    broken = "; ".join(outcome_finding.detail for outcome_finding in findings if not outcome_finding.passed)
+    reasons = "; ".join(_finding(outcome, len(frame)).detail for outcome in _quarantining(outcomes))
+    findings.append(
+        Finding(
+            rule=f"at most {limit:.1%} of the rows set aside",
+            passed=share <= limit,
+            figure=share,
+            limit=limit,
+            rows=len(frame),
+            detail=f"{aside} of {len(frame)} rows set aside ({share:.1%}, limit {limit:.1%}): {reasons}",
+        )
+    )
+    passed = all(finding.passed for finding in findings)
+    over = findings[-1].detail if share > limit else ""
+    reason = "; ".join(part for part in (broken, over) if part)
+    advice = "; mend the source, or change the expectation in the project file"
+    return Verdict(
+        decision="validate",
+        passed=passed,
+        reason=f"{len(frame) - aside} of {len(frame)} rows accepted"
+        if passed
+        else f"batch rejected: {reason}{advice}",
+        findings=tuple(findings),
+    )
+
+
+def _finding(outcome: Outcome, rows: int) -> Finding:
+    """Say what *outcome* found; a broken expectation that quarantines does not fail the batch by itself."""
+    count = len(outcome.rows)
+    share = count / rows if rows else 0.0
+    found = f"{count} rows ({share:.1%}), {outcome.observed}" if count else outcome.observed
+    return Finding(
+        rule=outcome.name,
+        passed=outcome.passed or outcome.expectation.on_failure == "quarantine",
+        figure=share if count else None,
+        rows=rows,
+        detail=f"{outcome.name}: {'met' if outcome.passed else f'broken by {found}'}",
+    )
+
+
+def _quarantining(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Pick the broken expectations that set rows aside."""
+    return [one for one in outcomes if not one.passed and one.expectation.on_failure == "quarantine"]
+
+
+def quarantine(frame: pd.DataFrame, outcomes: Sequence[Outcome]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part *frame* into accepted rows and those set aside, each with its `reason`."""
+    reasons = np.full(len(frame), "", dtype=object)
+    for outcome in _quarantining(outcomes):
+        rows = list(outcome.rows)
+        reasons[rows] += np.where(reasons[rows] == "", "", "; ").astype(object) + outcome.name
+    aside = reasons != ""
+    return frame[~aside], frame[aside].assign(reason=reasons[aside])
+
+
+def columns_of(expectation: Expectation) -> list[str]:
+    """List the columns that *expectation* names."""
+    named = [expectation.arguments.get(key) for key in COLUMN_ARGUMENTS]
+    return [str(name) for entry in named if entry for name in (entry if isinstance(entry, list) else [entry])]
