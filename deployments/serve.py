@@ -1,0 +1,136 @@
+"""Register every project's flows with Prefect and run what is due: `python -m deployments.serve`."""
+
+import asyncio
+import logging
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prefect import Flow
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
+from prefect.types.entrypoint import EntrypointType
+from pydantic import ValidationError
+
+from deployments.automations import install
+from regrow.errors import ProjectError, Unreachable
+from regrow.project import Project, load_project
+from regrow.services.parts import ready_file
+from regrow.settings import Settings, apply_environment, load_settings
+
+FLOWS = ("train", "monitor", "retrain", "score")
+ONE_AT_A_TIME = frozenset({"train", "retrain"})
+logger = logging.getLogger("regrow.deployments")
+
+
+def read_projects(folder: Path) -> list[Project]:
+    """Read every project file in *folder*; log a broken one and go on with the others."""
+    projects = []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            projects.append(load_project(path))
+        except ProjectError as error:
+            logger.critical("%s\nLeft out until it is mended and the runner is started again.", error)
+    return projects
+
+
+def read_flows() -> dict[str, Flow[..., Any]]:
+    """Import the flows that are deployed, by name."""
+    return {name: getattr(import_module(f"flows.{name}"), name) for name in FLOWS}
+
+
+async def deployments(project: Project, flows: dict[str, Flow[..., Any]]) -> list[RunnerDeployment]:
+    """Describe one deployment of each of *flows* for *project*, named after it.
+
+    Raises `ProjectError` where a schedule is not cron.
+    """
+    schedules = {"monitor": project.monitoring.schedule, "retrain": project.retraining.schedule}
+    return [await _deployment(project, name, flow, schedules.get(name)) for name, flow in flows.items()]
+
+
+async def _deployment(
+    project: Project, name: str, flow: Flow[..., Any], cron: str | None
+) -> RunnerDeployment:
+    """Describe the deployment of *flow* for *project*, on the schedule *cron*."""
+    one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+    return await flow.ato_deployment(
+        project.name,
+        description=_describe(project, flow),
+        tags=["regrow", project.name],
+        parameters=_parameters(project, name),
+        schedules=[_schedule(project, name, cron)] if cron else [],
+        concurrency_limit=one if name in ONE_AT_A_TIME else None,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def _describe(project: Project, flow: Flow[..., Any]) -> str:
+    """Say what a run does, and of which model."""
+    return "\n\n".join(part for part in (flow.description, project.description) if part)
+
+
+def _parameters(project: Project, name: str) -> dict[str, Any]:
+    """Give the parameters that a run without any has; a scheduled retraining says that it is one."""
+    scheduled = name == "retrain" and project.retraining.schedule
+    return {"config": str(project.path)} | ({"trigger": "schedule"} if scheduled else {})
+
+
+def _schedule(project: Project, name: str, cron: str) -> CronSchedule:
+    """Read *cron* as UTC."""
+    try:
+        return CronSchedule(cron=cron, timezone="UTC")
+    except ValidationError as error:
+        key = "monitoring" if name == "monitor" else "retraining"
+        remedy = "`0 6 * * 1` is Monday 06:00"
+        raise ProjectError(f"{project.path}: {key}.schedule: `{cron}` is not cron; {remedy}") from error
+
+
+async def register(
+    runner: Runner, projects: list[Project], flows: dict[str, Flow[..., Any]]
+) -> list[Project]:
+    """Register the deployments of *projects* with the server; log, and leave out, one that cannot be."""
+    registered = []
+    for project in projects:
+        try:
+            described = await deployments(project, flows)
+        except ProjectError as error:
+            logger.critical("%s", error)
+            continue
+        for deployment in described:
+            await runner.aadd_deployment(deployment)
+        registered.append(project)
+    return registered
+
+
+def wait_for_prefect(settings: Settings, patience: float = 120.0) -> None:
+    """Return once Prefect's API answers; raise `Unreachable` where it does not within *patience* seconds."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{settings.prefect_api_url}/health", timeout=2).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    raise Unreachable(f"{settings.prefect_api_url}: Prefect does not answer; start it with `regrow up`")
+
+
+def main() -> None:
+    """Register everything, install the automations, then run what is due until told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = load_settings()
+    apply_environment(settings)
+    flows = read_flows()
+    wait_for_prefect(settings)
+    runner = Runner(name="regrow", pause_on_shutdown=False)
+    projects = asyncio.run(register(runner, read_projects(settings.configs), flows))
+    logger.info("automations: %s", ", ".join(install(projects)))
+    ready_file(settings).write_text("\n".join(project.name for project in projects))
+    asyncio.run(runner.start())
+
+
+if __name__ == "__main__":
+    main()
