@@ -225,6 +225,5 @@ def fit(project: Project, parts: Parts) -> Candidate:
         training=parts.training, holdout=parts.holdout,
     )  # fmt: skip
     model_id = _log_model(run, project, pipeline, features, facts, recipe)
-    run.log_model_output(model_id)
     run.log_metrics({"rows": parts.training.rows}, model_id=model_id)
     return Candidate(model_id=model_id, run_id=run.run_id, recipe=recipe, facts=facts)
