@@ -25,8 +25,8 @@ RANKING: frozenset[Metric] = frozenset({"roc_auc", "average_precision"})
 def score(metric: Metric, target: ArrayLike, prediction: Floats, classes: Sequence[Label] = ()) -> float:
     """Give *metric* of *prediction* against *target*.
 
-    *prediction* is `(rows,)` for a regression, else `(rows, classes)` probabilities in the order of *classes*.
-    Raises `ProjectError` where the metric does not fit the model, `DataError` where the rows leave it undefined.
+    *prediction* is `(rows,)` for a regression, else `(rows, classes)` probabilities, ordered as *classes*.
+    Raises `ProjectError` where the metric does not fit the model, `DataError` where it is undefined.
     """
     check_metric(metric, "classification" if len(classes) else "regression")
     if not len(prediction):
@@ -118,7 +118,7 @@ def _average_precision(codes: Codes, probability: Floats) -> float:
 
 
 def _brier(codes: Codes, probability: Floats) -> float:
-    """Give the mean squared error of the probabilities, of the positive one where there are two (Brier 1950)."""
+    """Give the mean squared error of the probabilities; two classes: of the positive one (Brier 1950)."""
     if probability.shape[1] == 2:
         return float(np.mean((probability[:, 1] - codes) ** 2))
     return float(np.mean(np.sum((probability - np.eye(probability.shape[1])[codes]) ** 2, axis=1)))

@@ -64,7 +64,7 @@ def validate(project: Project, snapshot: Snapshot) -> Validation:
     verdict = judge_batch(report.outcomes, frame, project.data.quarantine_limit)
     run.log_text(verdict.model_dump_json(indent=2), "verdict.json")
     accepted, quarantined = quarantine(frame, report.outcomes)
-    run.log_metrics({"rows": len(frame), "quarantined": len(quarantined), "broken": len(verdict.failures)})
+    run.log_metrics({"rows": len(frame), "quarantined": len(quarantined)})
     aside = write_snapshot(quarantined, project.data.timestamp) if len(quarantined) else None
     if aside:
         run.log_input(aside, "quarantined")
@@ -78,7 +78,7 @@ def require_columns(project: Project, columns: Sequence[str]) -> None:
     """Raise `DataError` where a column that the project file names is not among *columns*."""
     named = {
         "target": [project.data.target],
-        "keys": project.data.keys,
+        "keys": project.data.key_columns,
         "features": project.data.features or (),
     }
     for key, wanted in named.items():
@@ -100,7 +100,7 @@ def check(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> Report:
                 "correct the name, or the source"
             )
     result = _run(frame.reset_index(drop=True), [build(expectation) for expectation in expectations])
-    found = {entry.expectation_config.meta["place"]: entry for entry in result.results}
+    found = {_place(entry): entry for entry in result.results}
     outcomes = tuple(_outcome(expectation, found[place]) for place, expectation in enumerate(expectations))
     return Report(outcomes, _render(result))
 
@@ -110,21 +110,25 @@ def build(expectation: Expectation) -> "Built":
 
     Raises `ProjectError` where there is no such expectation, or its arguments do not fit.
     """
-    from great_expectations.compatibility import pydantic
-    from great_expectations.exceptions import ExpectationNotFoundError, InvalidExpectationConfigurationError
+    from great_expectations.compatibility.pydantic import ValidationError  # pyright: ignore[reportPrivateImportUsage]
+    from great_expectations.exceptions.exceptions import (
+        ExpectationNotFoundError,
+        InvalidExpectationConfigurationError,
+    )
     from great_expectations.expectations.registry import get_expectation_impl
 
     where = f"data.expectations: {expectation.expect}"
     try:
         kind = get_expectation_impl(expectation.expect)
-        built = kind(**expectation.arguments)
+        arguments: dict[str, Any] = dict(expectation.arguments)
+        built = kind(**arguments)
     except ExpectationNotFoundError as error:
         raise ProjectError(
             f"{where}: Great Expectations has no such expectation; correct the name"
         ) from error
-    except (pydantic.ValidationError, InvalidExpectationConfigurationError, ValueError, TypeError) as error:
+    except (ValidationError, InvalidExpectationConfigurationError, ValueError, TypeError) as error:
         raise ProjectError(f"{where}: its arguments do not fit: {' '.join(str(error).split())}") from error
-    if expectation.on_failure == "quarantine" and "mostly" not in kind.__fields__:
+    if expectation.on_failure == "quarantine" and "mostly" not in built.dict():
         raise ProjectError(f"{where}: judges the table, not rows; write `on_failure: reject`")
     return built
 
@@ -145,6 +149,11 @@ def _run(frame: pd.DataFrame, built: "list[Built]") -> "ExpectationSuiteValidati
     return batch.validate(
         suite, result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False}
     )
+
+
+def _place(entry: Any) -> int:
+    """Tell which expectation *entry* answers: Great Expectations does not keep their order."""
+    return entry.expectation_config.meta["place"]
 
 
 def _outcome(expectation: Expectation, entry: Any) -> Outcome:
@@ -175,8 +184,8 @@ def _problems(info: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _render(result: "ExpectationSuiteValidationResult") -> str:
     """Render Great Expectations' own page of *result*."""
-    from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view.view import DefaultJinjaPageView
 
     return DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
 

@@ -1,0 +1,79 @@
+"""What a batch must be, and what becomes of rows that are not."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from regrow.errors import DataError, ProjectError
+from regrow.project import Expectation, load_project
+from tasks.validate import check, judge_batch, quarantine, require_columns
+
+FRAME = pd.DataFrame({"id": [1, 2, 3, 3], "wind": [5.0, 1048.0, None, 7.0]}, index=[9, 8, 7, 6])
+WIND = Expectation(
+    expect="expect_column_values_to_be_between",
+    arguments={"column": "wind", "min_value": 0, "max_value": 100},
+    on_failure="quarantine",
+)
+UNIQUE = Expectation(expect="expect_column_values_to_be_unique", arguments={"column": "id"})
+
+
+def test_failing_rows_are_set_aside_with_their_reason():
+    """Just the rows that break an expectation are quarantined, each with the reason."""
+    accepted, aside = quarantine(FRAME, check(FRAME, [WIND]).outcomes)
+    assert accepted["id"].tolist() == [1, 3, 3]
+    assert aside[["id", "reason"]].to_numpy().tolist() == [[2, "expect_column_values_to_be_between(wind)"]]
+
+
+def test_report_is_a_page():
+    """The result is rendered by Great Expectations itself."""
+    assert "<html" in check(FRAME, [WIND]).html
+
+
+def test_broken_reject_names_expectation_count_and_samples():
+    """A rejected batch says which expectation, how many rows, what share and which values."""
+    verdict = judge_batch(check(FRAME, [UNIQUE]).outcomes, FRAME, 0.5)
+    assert not verdict.passed
+    for part in ("expect_column_values_to_be_unique(id)", "2 rows (50.0%)", "[3]"):
+        assert part in verdict.reason
+
+
+def test_too_many_rows_aside_reject_the_batch():
+    """A quarantine over its limit rejects the batch; one within it does not."""
+    outcomes = check(FRAME, [WIND]).outcomes
+    assert judge_batch(outcomes, FRAME, 0.25).passed
+    assert "1 of 4 rows set aside (25.0%, limit 20.0%)" in judge_batch(outcomes, FRAME, 0.2).reason
+
+
+@pytest.mark.parametrize(
+    ("expectation", "error", "message"),
+    [
+        (Expectation(expect="expect_luck"), ProjectError, "no such expectation"),
+        (UNIQUE.model_copy(update={"arguments": {"colum": "id"}}), ProjectError, "arguments do not fit"),
+        (
+            UNIQUE.model_copy(update={"arguments": {"column": "nope"}}),
+            DataError,
+            "column nope is not in the data",
+        ),
+        (
+            Expectation(
+                expect="expect_table_row_count_to_be_between",
+                arguments={"min_value": 1},
+                on_failure="quarantine",
+            ),
+            ProjectError,
+            "judges the table, not rows",
+        ),
+    ],
+)
+def test_wrong_expectation_is_explained(expectation, error, message):
+    """An expectation that cannot be is an error that says why."""
+    with pytest.raises(error, match=message):
+        check(FRAME, [expectation])
+
+
+def test_missing_target_is_named():
+    """A target that is not in the data is an error that lists what is there."""
+    project = load_project(Path(__file__).parents[2] / "configs" / "diabetes.yaml")
+    with pytest.raises(DataError, match=r"data\.target: target not in the data \(it holds age, bmi\)"):
+        require_columns(project, ["age", "bmi"])
