@@ -6,6 +6,8 @@ import os
 import signal
 from types import FrameType
 
+from pydantic import SecretStr
+
 from regrow.errors import RegrowError, ServingError
 from regrow.serving.limits import MAX_BYTES, MAX_ROWS, Limits
 from regrow.settings import Settings, apply_environment, load_settings
@@ -84,9 +86,17 @@ def _leave_signals_to_uvicorn() -> None:
     signal.signal(signal.SIGINT, ignore)
 
 
+def _settings_with_keys() -> Settings:
+    """Read the settings; the keys leave the environment, so that nothing that is started later inherits them."""
+    keys = os.environ.pop("REGROW_API_KEYS", "").split(",")
+    settings = load_settings()
+    given = tuple(SecretStr(key.strip()) for key in keys if key.strip())
+    return settings.model_copy(update={"api_keys": given}) if given else settings
+
+
 def main() -> None:
     """Read the command line and serve."""
-    settings = load_settings()
+    settings = _settings_with_keys()
     parser = argparse.ArgumentParser(prog="python -m regrow.serving", description=main.__doc__)
     parser.add_argument("--host", default=settings.host)
     parser.add_argument("--port", type=int, default=settings.server_port)

@@ -1,0 +1,187 @@
+"""A registry with one small model in two versions, and model servers in processes of their own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import mlflow
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import Model, infer_signature
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from regrow.models import TRUSTED_TYPES
+from regrow.results import ModelFacts
+from regrow.snapshots import Snapshot
+
+
+@dataclass
+class Registry:
+    """An MLflow store on SQLite with the model `demo`."""
+
+    uri: str
+    client: mlflow.MlflowClient
+    frame: pd.DataFrame
+
+    def promote(self, version: int, name: str = "demo") -> None:
+        """Make *version* the champion."""
+        self.client.set_registered_model_alias(name, "champion", str(version))
+
+    def register(self, pipeline: Pipeline, name: str, trusted: list[str] | None = None) -> int:
+        """Log *pipeline* as Regrow does and register it."""
+        snapshot = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})
+        facts = ModelFacts(
+            project=name,
+            kind="binary",
+            classes=(0, 1),
+            id="row",
+            timestamp="at",
+            training=snapshot,
+            holdout=snapshot,
+        )
+        mlflow.set_tracking_uri(self.uri)
+        experiment = mlflow.set_experiment("demo").experiment_id
+        run = self.client.create_run(experiment)
+        info = Model.log(
+            artifact_path=None,
+            name="model",
+            flavor=mlflow.sklearn,
+            run_id=run.info.run_id,
+            sk_model=pipeline,
+            serialization_format="skops",
+            skops_trusted_types=sorted(trusted or TRUSTED_TYPES),
+            signature=infer_signature(self.frame, np.array([[0.5, 0.5]])),
+            pyfunc_predict_fn="predict_proba",
+            pip_requirements=["scikit-learn"],
+            metadata={"regrow": facts.model_dump(mode="json")},
+        )
+        if not self.client.search_registered_models(f"name='{name}'"):
+            self.client.create_registered_model(name)
+        version = self.client.create_model_version(name, f"models:/{info.model_id}", run.info.run_id)
+        return int(version.version)
+
+
+def fit(frame: pd.DataFrame, seed: int) -> Pipeline:
+    """Fit a small classifier that differs by *seed*."""
+    target = (frame["hour"] > 12) ^ (np.random.default_rng(seed).random(len(frame)) < 0.2)
+    encode = ColumnTransformer(
+        [("carrier", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["carrier"])],
+        remainder="passthrough",
+    )
+    model = HistGradientBoostingClassifier(max_iter=20, random_state=seed)
+    return make_pipeline(encode, model).fit(frame, target.astype(int))
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Fill a registry with two versions of `demo`; the first is champion."""
+    folder = tmp_path_factory.mktemp("registry")
+    before, here = mlflow.get_tracking_uri(), Path.cwd()
+    os.chdir(folder)
+    uri = f"sqlite:///{folder}/mlflow.db"
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "carrier": draw.choice(["AA", "UA", "DL"], 500),
+            "distance": draw.normal(1000, 300, 500),
+            "hour": draw.integers(0, 24, 500),
+        }
+    )
+    mlflow.set_tracking_uri(uri)
+    filled = Registry(uri, mlflow.MlflowClient(uri, uri), frame)
+    for seed in (1, 2):
+        filled.register(fit(frame, seed), "demo")
+    filled.promote(1)
+    yield filled
+    os.chdir(here)
+    mlflow.set_tracking_uri(before)
+
+
+@dataclass
+class Running:
+    """A model server in its own process."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    home: Path
+    log: Path
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send signal *number* and give the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@dataclass
+class Starter:
+    """Start servers, and stop those that are left at the end."""
+
+    uri: str
+    running: list[Running] = field(default_factory=list)
+
+    def __call__(self, home: Path, *arguments: str, ready: bool = True, **environment: str) -> Running:
+        """Start a server with its state under *home* and wait until it is ready (or only answers)."""
+        home.mkdir(parents=True, exist_ok=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = home / "server.log"
+        given = {"MLFLOW_TRACKING_URI": self.uri, "REGROW_HOME": str(home), **environment}
+        with log.open("ab") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "regrow.serving", "--port", str(port), *arguments],
+                env={**os.environ, **given},
+                stdout=stream,
+                stderr=stream,
+            )
+        server = Running(f"http://127.0.0.1:{port}", process, home, log)
+        self.running.append(server)
+        self._wait(server, "/ready" if ready else "/ping")
+        return server
+
+    def _wait(self, server: Running, path: str) -> None:
+        """Wait until *path* of *server* gives 200, or its process ends."""
+        for _ in range(600):
+            if server.process.poll() is not None:
+                return
+            try:
+                if httpx.get(server.url + path, timeout=5).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(server.log.read_text())
+
+
+@pytest.fixture(scope="session")
+def start(registry: Registry) -> Iterator[Callable[..., Running]]:
+    """Give the starter of model servers."""
+    starter = Starter(registry.uri)
+    yield starter
+    for server in starter.running:
+        server.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def server(start: Callable[..., Running], tmp_path_factory: pytest.TempPathFactory) -> Running:
+    """Run one server for the tests that change nothing."""
+    return start(tmp_path_factory.mktemp("server"), "--model", "demo", "--model", "coming")
+
+
+@pytest.fixture(scope="session")
+def single(start: Callable[..., Running], tmp_path_factory: pytest.TempPathFactory) -> Running:
+    """Run one server of every model with a champion, of which there is one."""
+    return start(tmp_path_factory.mktemp("single"))

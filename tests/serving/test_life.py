@@ -1,0 +1,108 @@
+"""The server under load, under kill -9 and under a changing registry."""
+
+import signal
+import threading
+import time
+
+import httpx
+import mlflow
+import numpy as np
+import pandas as pd
+
+from regrow.models import load_model
+from regrow.tables import find_prediction, read_predictions
+
+ROWS = [{"carrier": c, "distance": 900.0 + h, "hour": h} for c, h in (("AA", 3), ("UA", 15), ("DL", 22))]
+
+
+class Load:
+    """Clients that ask without pause and keep what they got."""
+
+    def __init__(self, url, clients):
+        self.responses, self.failures = [], []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(url,)) for _ in range(clients)]
+
+    def _ask(self, url):
+        with httpx.Client(timeout=30) as client:
+            while not self._stop.is_set():
+                try:
+                    response = client.post(f"{url}/invocations", json={"dataframe_records": ROWS})
+                except httpx.TransportError as error:
+                    self.failures.append(repr(error))
+                    return
+                if response.status_code == 200:
+                    self.responses.append(response.json())
+                else:
+                    self.failures.append(response.text)
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_no_acknowledged_prediction_is_lost_or_doubled(start, tmp_path, monkeypatch):
+    """After three kill -9 under load every acknowledged prediction is in the table exactly once."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+    acknowledged = []
+    for _ in range(3):
+        server = start(tmp_path, "--model", "demo")
+        with Load(server.url, 4) as load:
+            time.sleep(1.8)
+            server.stop(signal.SIGKILL)
+        acknowledged += [i for response in load.responses for i in response["prediction_ids"]]
+    assert start(tmp_path, "--model", "demo").stop() == 0
+    logged = read_predictions("demo")["_prediction_id"]
+    assert len(acknowledged) > 100
+    assert logged.is_unique
+    assert set(acknowledged) <= set(logged)
+    found = find_prediction(acknowledged[0])
+    assert found is not None
+    assert found["features"] == {"carrier": "AA", "distance": 903.0, "hour": 3.0}
+    assert not list((tmp_path / "journal").glob("*/*"))
+
+
+def test_swaps_under_load_drop_and_mix_nothing(registry, single):
+    """While the champion moves under 16 clients, no request fails and each response is of one version."""
+    mlflow.set_tracking_uri(registry.uri)
+    frame = pd.DataFrame(ROWS)
+    expected = {v: load_model(f"models:/demo/{v}").predict(frame) for v in (1, 2)}
+    slowest = 0.0
+    with Load(single.url, 16) as load:
+        for swap in range(10):
+            moved = time.monotonic()
+            registry.promote(2 - swap % 2)
+            while httpx.get(f"{single.url}/version").json()["models"]["demo"] != 2 - swap % 2:
+                assert time.monotonic() - moved < 10
+                time.sleep(0.02)
+            slowest = max(slowest, time.monotonic() - moved)
+    registry.promote(1)
+    assert load.failures == []
+    assert {response["version"] for response in load.responses} == {1, 2}
+    for response in load.responses:
+        assert np.array_equal(response["predictions"], expected[response["version"]])
+    assert slowest < 4, "idle it is under 2 s; the margin is for a busy machine"
+
+
+def test_facts_are_logged_and_not_given_to_the_model(server, monkeypatch):
+    """The row's name and event time stand in the log, seconds later; without them the time of serving does."""
+    monkeypatch.setenv("REGROW_HOME", str(server.home))
+    named = [{**ROWS[0], "row": 7, "at": "2013-04-01T05:00:00"}, {**ROWS[1], "row": None, "at": None}]
+    response = httpx.post(f"{server.url}/models/demo/invocations", json={"dataframe_records": named})
+    assert response.status_code == 200, response.text
+    identifiers = response.json()["prediction_ids"]
+    deadline = time.monotonic() + 20
+    while find_prediction(identifiers[1]) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    logged = read_predictions("demo").set_index("_prediction_id").loc[identifiers]
+    assert logged["_entity_id"].iloc[0] == "7"
+    assert logged["_event_time"].iloc[0] == pd.Timestamp("2013-04-01T05:00:00Z")
+    assert logged["_event_time"].iloc[1] == logged["_served_at"].iloc[1]
+    assert np.array_equal(np.stack(logged["_prediction"].tolist()), response.json()["predictions"])
