@@ -40,8 +40,12 @@ def encode_labels(labels: pd.Series, facts: ModelFacts) -> NDArray[np.generic]:
 
 
 def _key(label: object) -> str:
-    """Write numbers that are equal in one way."""
-    return str(float(label)) if isinstance(label, bool | int | float | np.number) else str(label)
+    """Write numbers that are equal in one way, numbers in text among them: so does the label table."""
+    text = str(float(label)) if isinstance(label, bool) else str(label)
+    try:
+        return str(float(text))
+    except ValueError:
+        return text
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])

@@ -1,0 +1,25 @@
+from datetime import UTC, datetime
+
+from regrow.decisions.alarm import judge_window
+from regrow.decisions.verdict import Finding
+from regrow.results import Measurement
+from tasks.report_monitoring import collect_links, render_findings
+
+AS_OF = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def test_failures_come_first_and_bars_do_not_break_the_table():
+    """The page names the alarm, lists failures first, and keeps a value's own bars in its cell."""
+    findings = [Finding(rule="a", passed=True), Finding(rule="b", passed=False, detail="saw x|y")]
+    page = render_findings("flights", AS_OF, judge_window(findings), {"report": "http://mlflow/1"})
+    assert "**Alarm**: saw x|y" in page
+    assert page.index("**fail**") < page.index("| pass")
+    assert "saw x\\|y |" in page
+    assert "[report](http://mlflow/1)" in page
+
+
+def test_links_are_named_by_their_subject():
+    """Each measurement that has a page is linked; one without is left out."""
+    drift = Measurement(findings=(), figures={"drift.share": 0.1}, url="u", report="r")
+    quality = Measurement(findings=(), figures={"quality.failed": 0.0}, url=None)
+    assert collect_links((drift, quality)) == {"report of drift": "r", "MLflow run of drift": "u"}
