@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test fast lint lock schema
+.PHONY: help install demo up down test lint lock schema
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -19,3 +19,27 @@ $(INSTALLED): requirements.lock pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements.lock
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(INSTALLED)
+
+demo: install  ## Replay a year of flights: train, serve, watch, retrain
+	$(BIN)/regrow demo
+
+up: install  ## Start the servers; Ctrl-C stops them
+	$(BIN)/regrow up
+
+down: install  ## Stop what `make up` started
+	$(BIN)/regrow down
+
+lint: install  ## Check style, types and imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+test: lint  ## Check everything, as CI does
+	$(BIN)/pytest
+
+lock: install  ## Resolve the dependencies anew into requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock
+
+schema: install  ## Write configs/schema.json from the project file's types
+	$(BIN)/regrow schema > configs/schema.json

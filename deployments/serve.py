@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLi
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
+from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 
@@ -61,7 +62,7 @@ async def _deployment(
         project.name,
         description=_describe(project, flow),
         tags=["regrow", project.name],
-        parameters=_parameters(project, name),
+        parameters={"config": str(project.path)},
         schedules=[_schedule(project, name, cron)] if cron else [],
         concurrency_limit=one if name in ONE_AT_A_TIME else None,
         entrypoint_type=EntrypointType.MODULE_PATH,
@@ -73,20 +74,15 @@ def _describe(project: Project, flow: Flow[..., Any]) -> str:
     return "\n\n".join(part for part in (flow.description, project.description) if part)
 
 
-def _parameters(project: Project, name: str) -> dict[str, Any]:
-    """Give the parameters that a run without any has; a scheduled retraining says that it is one."""
-    scheduled = name == "retrain" and project.retraining.schedule
-    return {"config": str(project.path)} | ({"trigger": "schedule"} if scheduled else {})
-
-
-def _schedule(project: Project, name: str, cron: str) -> CronSchedule:
-    """Read *cron* as UTC."""
+def _schedule(project: Project, name: str, cron: str) -> Schedule:
+    """Read *cron* as UTC; the runs that it starts say that it did."""
     try:
-        return CronSchedule(cron=cron, timezone="UTC")
+        CronSchedule(cron=cron, timezone="UTC")
     except ValidationError as error:
         key = "monitoring" if name == "monitor" else "retraining"
         remedy = "`0 6 * * 1` is Monday 06:00"
         raise ProjectError(f"{project.path}: {key}.schedule: `{cron}` is not cron; {remedy}") from error
+    return Cron(cron, timezone="UTC", parameters={"trigger": "schedule"})
 
 
 async def register(
