@@ -87,7 +87,7 @@ def _leave_signals_to_uvicorn() -> None:
 
 
 def _settings_with_keys() -> Settings:
-    """Read the settings; the keys leave the environment, so that nothing that is started later inherits them."""
+    """Read the settings; the keys leave the environment, so that no child inherits them."""
     keys = os.environ.pop("REGROW_API_KEYS", "").split(",")
     settings = load_settings()
     given = tuple(SecretStr(key.strip()) for key in keys if key.strip())

@@ -91,7 +91,7 @@ def test_swaps_under_load_drop_and_mix_nothing(registry, single):
 
 
 def test_facts_are_logged_and_not_given_to_the_model(server, monkeypatch):
-    """The row's name and event time stand in the log, seconds later; without them the time of serving does."""
+    """The row's name and event time stand in the log; without them the time of serving does."""
     monkeypatch.setenv("REGROW_HOME", str(server.home))
     named = [{**ROWS[0], "row": 7, "at": "2013-04-01T05:00:00"}, {**ROWS[1], "row": None, "at": None}]
     response = httpx.post(f"{server.url}/models/demo/invocations", json={"dataframe_records": named})
