@@ -74,8 +74,8 @@ def unseen_rows(project: Project, holdout: pd.DataFrame, training: Snapshot | No
     frame = exclude(holdout, seen, [str(name) for name in columns])
     if frame.empty:
         raise DataError(
-            f"{project.path}: the champion was trained on all {len(holdout)} holdout rows, so nothing compares "
-            "it with the candidate; wait for newer rows, or split by time"
+            f"{project.path}: the champion was trained on all {len(holdout)} holdout rows, so nothing "
+            "compares it with the candidate; wait for newer rows, or split by time"
         )
     return frame
 

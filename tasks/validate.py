@@ -50,7 +50,7 @@ class Report:
 def validate(project: Project, snapshot: Snapshot) -> Validation:
     """Give the rows of *snapshot* that meet the project's expectations.
 
-    Raises `DataError` where a column is missing, `BatchRejected` where an expectation that rejects is broken or
+    Raises `DataError` where a column is missing, `BatchRejected` where one that rejects is broken or
     more rows than the limit were set aside, `ProjectError` where an expectation is not one.
     """
     run = current()

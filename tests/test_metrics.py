@@ -35,7 +35,7 @@ def test_three_classes_score():
 
 def test_one_class_only_is_an_error():
     """A target with one class only says so, and what to do."""
-    with pytest.raises(DataError, match="one class only in 4 rows.*widen the window"):
+    with pytest.raises(DataError, match=r"one class only in 4 rows.*widen the window"):
         score("roc_auc", [True] * 4, RIGHT, (False, True))
 
 

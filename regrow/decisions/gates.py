@@ -97,8 +97,8 @@ def judge_champion(
         confidence=gate.confidence,
         rows=len(predictions),
         detail=f"{metric} {evaluation.metrics[metric]:.4f} against {evaluation.champion[metric]:.4f} "
-        f"of champion {evaluation.champion_version} on {len(predictions)} rows: gain {gain.figure:+.4f}, lower bound "
-        f"{gain.lower:+.4f} at {gate.confidence:.0%}, {_asked(passed)} more than {gate.margin:g}",
+        f"of champion {evaluation.champion_version} on {len(predictions)} rows: gain {gain.figure:+.4f}, "
+        f"lower bound {gain.lower:+.4f} at {gate.confidence:.0%}, {_asked(passed)} more than {gate.margin:g}",
     )
 
 
