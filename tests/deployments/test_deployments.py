@@ -1,0 +1,96 @@
+"""Deployments and automations, on the real Prefect server."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+from prefect.runner import Runner
+
+from deployments.automations import ALARM, install
+from deployments.serve import read_projects, register
+from regrow.project import Project
+from regrow.services import Services
+
+
+@flow
+def retrain(config: Path, as_of: str | None = None, trigger: str = "manual", reason: str = "") -> str:
+    """Ask the policy."""
+    return f"{config} {as_of} {trigger} {reason}"
+
+
+def deployed(project: Project) -> None:
+    asyncio.run(register(Runner(name="test"), [project], {"retrain": retrain}))
+    install([project])
+
+
+def test_a_broken_file_does_not_stop_the_others(project: Callable[..., Project], caplog) -> None:
+    """A YAML file that is broken is logged with its name, and the good one beside it is read."""
+    good = project()
+    (good.path.parent / "broken.yaml").write_text("name: [")
+    assert [each.name for each in read_projects(good.path.parent)] == [good.name]
+    assert "broken.yaml" in caplog.text
+
+
+def test_a_deployment_carries_schedule_limit_and_parameters(
+    services: Services, project: Callable[..., Project]
+) -> None:
+    """The server knows the cron in UTC, one run at a time, and the file's path."""
+    made = project(retraining={"schedule": "0 6 * * 1"})
+    deployed(made)
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name(f"retrain/{made.name}")
+    assert [(each.schedule.cron, each.schedule.timezone) for each in found.schedules] == [
+        ("0 6 * * 1", "UTC")
+    ]
+    assert found.schedules[0].parameters == {"trigger": "schedule"}
+    assert found.global_concurrency_limit.limit == 1
+    assert found.parameters == {"config": str(made.path)}
+
+
+def test_installing_twice_leaves_one_automation(services: Services, project: Callable[..., Project]) -> None:
+    """Automations are updated, not doubled; one whose file says no more alarms goes away."""
+    made = project()
+    deployed(made)
+    deployed(made)
+    name = f"retrain {made.name} on alarm"
+    with get_client(sync_client=True) as client:
+        assert len(client.read_automations_by_name(name)) == 1
+        quiet = made.model_copy(update={"retraining": made.retraining.model_copy(update={"on_alarm": False})})
+        install([quiet])
+        assert client.read_automations_by_name(name) == []
+
+
+def test_an_alarm_starts_a_retraining_with_its_reason(
+    services: Services, project: Callable[..., Project]
+) -> None:
+    """Within seconds of the event a run is created with the event's own moment and reason."""
+    made = project()
+    deployed(made)
+    time.sleep(1)
+    emit_event(
+        ALARM,
+        resource={"prefect.resource.id": f"regrow.model.{made.name}"},
+        payload={"as_of": "2024-03-01T00:00:00+00:00", "reason": 'the "size" has drifted'},
+    )
+    assert _parameters_of_first_run(made) == {
+        "config": str(made.path),
+        "as_of": "2024-03-01T00:00:00+00:00",
+        "trigger": "alarm",
+        "reason": 'the "size" has drifted',
+    }
+
+
+def _parameters_of_first_run(project: Project, patience: float = 30) -> dict:
+    deadline = time.monotonic() + patience
+    with get_client(sync_client=True) as client:
+        wanted = client.read_deployment_by_name(f"retrain/{project.name}").id
+        while time.monotonic() < deadline:
+            for run in client.read_flow_runs():
+                if run.deployment_id == wanted:
+                    return run.parameters
+            time.sleep(0.3)
+    raise AssertionError("no run was created")
