@@ -285,18 +285,18 @@ def append_new_predictions(model: str, table: pa.Table, transaction: str = "scor
     Another writer of the same *transaction* that commits in between makes the comparison start again.
     """
     path = predictions_path(model)
-    times = pc.min_max(table.column("event_time")).as_py()
+    times = table.column("event_time").to_pandas()
     for _ in range(ATTEMPTS):
         number = committed(path, transaction) + 1
         logged = _open(path)
         if logged is None:
             known = pa.array([], pa.string())
         else:
-            within = (pc.field("event_time") >= pa.scalar(times["min"], TIME)) & (
-                pc.field("event_time") <= pa.scalar(times["max"], TIME)
+            within = (pc.field("event_time") >= pa.scalar(times.min(), TIME)) & (
+                pc.field("event_time") <= pa.scalar(times.max(), TIME)
             )
             known = logged.to_pyarrow_dataset().to_table(["prediction_id"], filter=within).column(0)
-        new = table.filter(pc.invert(pc.is_in(table.column("prediction_id"), value_set=known)))
+        new = table.filter(~pc.field("prediction_id").isin(known))
         if new.num_rows == 0 or append_predictions(model, new, transaction, number):
             return new.num_rows
     raise StateError(f"{path}: other writers came first {ATTEMPTS} times; try again")
