@@ -156,7 +156,7 @@ def draw(
 
 
 def draw_importances(project: Project, model: LoadedModel, frame: pd.DataFrame) -> Figure:
-    """Shuffle one column after the other, on a sample of *frame*, and draw what that costs the primary metric."""
+    """Shuffle one column after the other, on a sample of *frame*, and draw what that costs the metric."""
     metric, classes = project.evaluation.primary, model.facts.classes
     sample = frame.sample(min(SAMPLE, len(frame)), random_state=project.training.seed)
     target = sample[project.data.target]
