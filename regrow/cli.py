@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from regrow.errors import RegrowError
+from regrow.errors import ProjectError, RegrowError
 
 if TYPE_CHECKING:
     from regrow.services import Services
@@ -27,10 +27,10 @@ class CleanErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except RegrowError as error:
-            for line in str(error).splitlines():
-                Console(stderr=True, soft_wrap=True).print(
-                    f"error: {line}", style="red", markup=False, highlight=False
-                )
+            stderr = Console(stderr=True, soft_wrap=True)
+            for index, line in enumerate(str(error).splitlines()):
+                prefix = "error: " if index == 0 or isinstance(error, ProjectError) else "  "
+                stderr.print(f"{prefix}{line}", style="red", markup=False, highlight=False)
             sys.exit(1)
 
 

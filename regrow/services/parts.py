@@ -156,5 +156,8 @@ def _runner(settings: Settings) -> Plan:
         TITLES["runner"],
         [sys.executable, "-m", "deployments.serve"],
         ready_file(settings).exists,
-        {"PREFECT_RUNNER_POLL_FREQUENCY": os.environ.get("PREFECT_RUNNER_POLL_FREQUENCY", "2")},
+        {
+            "PREFECT_RUNNER_POLL_FREQUENCY": os.environ.get("PREFECT_RUNNER_POLL_FREQUENCY", "2"),
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": os.environ.get("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30"),
+        },
     )
