@@ -164,9 +164,12 @@ def compare(folder: Path) -> dict[str, dict[int, dict[str, float]]]:
         port = free_port()
         process = served([*command, str(port)], port, environment)
         ask = asker(f"http://127.0.0.1:{port}/invocations")
-        results[name] = {clients: measure(ask, clients) for clients in (1, 32)}
-        process.terminate()
-        process.wait(60)
+        try:
+            results[name] = {clients: measure(ask, clients) for clients in (1, 32)}
+        finally:
+            process.terminate()
+            process.wait(60)
+        print(name, results[name], flush=True)
     return results
 
 
