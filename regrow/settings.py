@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 TELEMETRY_OFF = {
@@ -14,6 +14,11 @@ TELEMETRY_OFF = {
     "GX_ANALYTICS_ENABLED": "false",
 }
 """Regrow's own choice for its dependencies; set any of them to decide otherwise."""
+
+
+def _split_keys(value: object) -> object:
+    """Read keys that are written with commas between them."""
+    return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -28,16 +33,22 @@ class Settings(BaseSettings):
     server_port: Annotated[int, Field(description="The model server's port")] = 8000
     database_url: Annotated[
         SecretStr | None,
-        Field(description="postgresql://… of the server that holds Prefect's and MLflow's databases; empty: embedded"),
+        Field(
+            description="postgresql://… of the server that holds Prefect's and MLflow's databases; empty: embedded"
+        ),
     ] = None
     api_keys: Annotated[
-        tuple[SecretStr, ...], NoDecode, Field(description="Keys that the model server accepts, by comma")
+        tuple[SecretStr, ...],
+        NoDecode,
+        BeforeValidator(_split_keys),
+        Field(description="Keys that the model server accepts, by comma"),
     ] = ()
     server_url: Annotated[
-        str | None, Field(description="The running model server that a deployment must reach; empty: the local one")
+        str | None,
+        Field(description="The running model server that a deployment must reach; empty: the local one"),
     ] = None
-    configs: Annotated[Path, Field(description="Folder of the project files that `regrow up` deploys")] = Path(
-        "configs"
+    configs: Annotated[Path, Field(description="Folder of the project files that `regrow up` deploys")] = (
+        Path("configs")
     )
 
     @property

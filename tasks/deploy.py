@@ -24,10 +24,10 @@ def serves(url: str, name: str, number: int, timeout: float) -> None:
     while time.monotonic() < until:
         try:
             answer = httpx.get(f"{url}/version", timeout=5)
-            served = answer.json().get("models", {}).get(name, {})
-            seen = f"version {served.get('version')}" if served else f"no model {name}"
-            if served.get("version") == number:
+            served = answer.json().get("models", {}).get(name)
+            if served == number:
                 return
+            seen = f"no model {name}" if served is None else f"version {served}"
         except (httpx.HTTPError, ValueError) as error:
             seen = f"no answer ({error})"
         time.sleep(0.25)

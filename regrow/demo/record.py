@@ -1,0 +1,78 @@
+"""What the demonstration saw, kept as it goes, so that a killed one goes on where it was."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from regrow.errors import StateError
+
+
+class Month(BaseModel):
+    """One month of the replayed year."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: datetime
+    rows: int
+    version: int
+    """The version that served at the month's end."""
+    drifted: int
+    columns: int
+    share: float
+    served: float
+    """AUC of the predictions that were served."""
+    frozen: float
+    """AUC of the first version, never retrained, on the same rows."""
+    alarm: str
+    """Why the monitor raised an alarm; empty: it did not."""
+    decision: str
+    """What became of the alarm: `promoted`, `refused`, `declined`, `put back`; empty: nothing was decided."""
+    challenger: int | None
+    reason: str
+    links: dict[str, str]
+
+
+class Story(BaseModel):
+    """The months so far."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    started: datetime
+    first_version_reason: str = ""
+    months: tuple[Month, ...] = ()
+    complete: bool = False
+    pooled_served: float | None = None
+    pooled_frozen: float | None = None
+
+
+FILE = "demo.json"
+
+
+def open_story(home: Path) -> Story:
+    """Go on with the demonstration under *home*, or start anew where the last one came to its end.
+
+    Raises `StateError` where *home* holds work that no demonstration made.
+    """
+    file = home / FILE
+    if file.exists():
+        story = Story.model_validate_json(file.read_text(encoding="utf-8"))
+        if not story.complete:
+            return story
+        shutil.rmtree(home)
+    elif (home / "postgres").exists():
+        raise StateError(
+            f"{home}: holds models of your own; give the demonstration another folder by REGROW_HOME"
+        )
+    home.mkdir(parents=True, exist_ok=True)
+    return save_story(home, Story(started=datetime.now(UTC)))
+
+
+def save_story(home: Path, story: Story) -> Story:
+    """Write *story* whole or not at all."""
+    partial = home / f"{FILE}.partial"
+    partial.write_text(json.dumps(story.model_dump(mode="json"), indent=1), encoding="utf-8")
+    partial.replace(home / FILE)
+    return story

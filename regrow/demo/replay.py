@@ -1,0 +1,153 @@
+"""Replay the flights' year: train on its first quarter, then serve, watch and retrain month by month."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from prefect.client.schemas.objects import FlowRun
+from rich.console import Console
+
+from regrow import registry
+from regrow.demo import orchestrator, page, traffic
+from regrow.demo.record import Month, Story, open_story, save_story
+from regrow.lineage import run_url
+from regrow.models import LoadedModel, load_model
+from regrow.project import Project, load_project
+from regrow.services import running
+from regrow.settings import load_settings
+from regrow.sources import read_source
+
+YEAR, FIRST_MONTH = 2013, 4
+CONFIG = Path(__file__).parents[2] / "configs" / "flights.yaml"
+
+
+def main() -> None:
+    """Run the demonstration from where the last one stopped, and leave a table, a picture and a page.
+
+    Raises `StateError` where the state folder holds other work, `Unreachable` where a part fails.
+    """
+    console, settings = Console(), load_settings()
+    home = settings.home.absolute()
+    story, project = open_story(home), load_project(CONFIG)
+    if story.months:
+        console.print(f"Going on after {story.months[-1].start:%B}.")
+    with running(settings, report=lambda line: console.print(f"  [dim]{line}[/dim]")) as services:
+        story = train_first(console, project, home, story)
+        first = load_model(f"models:/{registry.version(project.name, 1).model_id}")
+        for start, end in months()[len(story.months) :]:
+            story = live_through(console, services.server_url, project, first, home, story, start, end)
+        story = conclude(project, first, home, story)
+    console.print(page.table(story))
+    console.print(page.summary(story))
+    console.print(f"\nAll of it on one page: [bold]{page.write(home, story)}[/bold]")
+    console.print("Look around in what it left: [bold]make up[/bold]")
+
+
+def months() -> list[tuple[datetime, datetime]]:
+    """Give the first moment of each replayed month, and of the month after it."""
+    starts = [datetime(YEAR, month, 1, tzinfo=UTC) for month in range(FIRST_MONTH, 13)]
+    return list(zip(starts, [*starts[1:], datetime(YEAR + 1, 1, 1, tzinfo=UTC)], strict=True))
+
+
+def train_first(console: Console, project: Project, home: Path, story: Story) -> Story:
+    """Train the first champion as of April, unless there is one."""
+    if story.first_version_reason:
+        return story
+    with console.status("Training on January to March …"):
+        run = orchestrator.run_flow("train", project, months()[0][0], "demo")
+    reason = orchestrator.parent_run(project, run).data.tags["regrow.verdict.reason"]
+    console.print(f"[bold]January to March[/bold]  trained version 1: {reason}")
+    return save_story(home, story.model_copy(update={"first_version_reason": reason}))
+
+
+def live_through(
+    console: Console,
+    url: str,
+    project: Project,
+    first: LoadedModel,
+    home: Path,
+    story: Story,
+    start: datetime,
+    end: datetime,
+) -> Story:
+    """Serve, watch and, where the alarm asks for it, retrain the model in one month."""
+    frame = read_source(project, start, end)
+    with console.status(f"{start:%B}: sending {len(frame):,} flights to the model server …") as status:
+        traffic.send(url, project, first, traffic.not_yet_sent(project, frame, start, end))
+        traffic.wait_until_logged(project, start, end, len(frame))
+        version = registry.champion(project.name)
+        status.update(f"{start:%B}: its labels arrive; monitoring …")
+        asked = datetime.now(UTC)
+        watched = orchestrator.run_flow("monitor", project, end, "demo")
+        retrained = None
+        if orchestrator.parent_run(project, watched).data.tags["regrow.verdict"] == "fail":
+            status.update(f"{start:%B}: alarm; waiting for the retraining that it starts …")
+            retrained = orchestrator.await_retraining(project, asked)
+    month = describe(project, first, home, frame, start, end, watched, retrained)
+    month = month.model_copy(update={"version": version.number if version else 0})
+    console.print(page.line(month))
+    return save_story(home, story.model_copy(update={"months": (*story.months, month)}))
+
+
+def describe(
+    project: Project,
+    first: LoadedModel,
+    home: Path,
+    frame: pd.DataFrame,
+    start: datetime,
+    end: datetime,
+    watched: FlowRun,
+    retrained: FlowRun | None,
+) -> Month:
+    """Read back from MLflow and the prediction log what a month brought."""
+    monitor = orchestrator.parent_run(project, watched)
+    drift = orchestrator.nested_run(project, watched, "measure_drift")
+    figures = drift.data.metrics if drift else {}
+    drifted, share = int(figures["drift.columns"]), figures["drift.share"]
+    scores = traffic.served_scores(project, frame, start, end)
+    links = {"monitor": run_url(monitor.info.experiment_id, monitor.info.run_id) or ""}
+    if drift:
+        links["drift report"] = orchestrator.report_path(home, drift)
+    decision, challenger, reason = "", None, ""
+    if retrained:
+        parent = orchestrator.parent_run(project, retrained)
+        decision, reason = outcome(parent.data.tags), parent.data.tags["regrow.verdict.reason"]
+        registered = orchestrator.nested_run(project, retrained, "register")
+        challenger = int(registered.data.tags["regrow.version"]) if registered else None
+        links["retraining"] = run_url(parent.info.experiment_id, parent.info.run_id) or ""
+    return Month(
+        start=start,
+        rows=len(frame),
+        version=0,
+        drifted=drifted,
+        columns=round(drifted / share) if share else len(first.features),
+        share=share,
+        served=traffic.auc(scores[project.data.target], scores["served"]),
+        frozen=traffic.auc(scores[project.data.target], first.predict(scores)[:, -1]),
+        alarm=monitor.data.tags["regrow.verdict.reason"]
+        if monitor.data.tags["regrow.verdict"] == "fail"
+        else "",
+        decision=decision,
+        challenger=challenger,
+        reason=reason,
+        links=links,
+    )
+
+
+def outcome(tags: dict[str, str]) -> str:
+    """Name what a retraining's verdict came to."""
+    if tags["regrow.verdict"] == "pass":
+        return "promoted"
+    return {"retrain": "declined", "promote": "refused"}.get(tags["regrow.verdict.decision"], "put back")
+
+
+def conclude(project: Project, first: LoadedModel, home: Path, story: Story) -> Story:
+    """Compare the two over all rows of the year at once, beside the months."""
+    start, end = months()[0][0], months()[-1][1]
+    scores = traffic.served_scores(project, read_source(project, start, end), start, end)
+    target = scores[project.data.target]
+    figures = {
+        "pooled_served": traffic.auc(target, scores["served"]),
+        "pooled_frozen": traffic.auc(target, first.predict(scores)[:, -1]),
+    }
+    return save_story(home, story.model_copy(update={**figures, "complete": True}))

@@ -1,0 +1,85 @@
+"""Send a month of flights to the model server, and see how well they were predicted."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import httpx
+import numpy as np
+import orjson
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from regrow import tables
+from regrow.errors import Unreachable
+from regrow.models import LoadedModel
+from regrow.project import Project
+
+ROWS_PER_REQUEST, CLIENTS = 200, 4
+FOLD_TIMEOUT = 120.0
+
+
+def send(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) -> None:
+    """Post *frame* to the model server in requests of 200 rows from four clients, each with its id and time.
+
+    Raises `Unreachable` where the server refuses a request.
+    """
+    columns = [*model.features, *project.data.key_columns]
+    parts = [frame.iloc[start : start + ROWS_PER_REQUEST] for start in range(0, len(frame), ROWS_PER_REQUEST)]
+    with httpx.Client(base_url=url, timeout=60) as client, ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(lambda part: _post(client, project.name, part[columns]), parts))
+
+
+def wait_until_logged(project: Project, start: datetime, end: datetime, rows: int) -> None:
+    """Wait until the prediction log holds *rows* rows of [*start*, *end*)."""
+    until = time.monotonic() + FOLD_TIMEOUT
+    while (found := tables.count_predictions(project.name, start, end)) < rows:
+        if time.monotonic() > until:
+            raise Unreachable(
+                f"the prediction log holds {found} of {rows} rows of {start:%B} after {FOLD_TIMEOUT:g} s"
+            )
+        time.sleep(0.3)
+
+
+def not_yet_sent(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
+    """Give the rows of *frame* that the prediction log does not hold."""
+    sent = tables.read_predictions(project.name, start, end)["_entity_id"]
+    return frame[~frame[str(project.data.id)].astype(str).isin(sent)]
+
+
+def served_scores(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
+    """Give `target`, the score that was `served`, for each row of *frame* whose target came to be known."""
+    logged = tables.read_predictions(project.name, start, end).drop_duplicates("_entity_id", keep="last")
+    positive = pd.DataFrame(
+        {"id": logged["_entity_id"], "served": [row[-1] for row in logged["_prediction"]]}
+    )
+    known = frame[frame[project.data.target].notna()]
+    return known.assign(id=known[str(project.data.id)].astype(str)).merge(positive, on="id")
+
+
+def auc(target: pd.Series, score: "np.ndarray | pd.Series") -> float:
+    """Give the area under the ROC curve."""
+    return float(roc_auc_score(target.astype(bool), score))
+
+
+def _post(client: httpx.Client, name: str, part: pd.DataFrame) -> None:
+    body = orjson.dumps({"dataframe_split": _split(part)})
+    try:
+        answer = client.post(
+            f"/models/{name}/invocations", content=body, headers={"content-type": "application/json"}
+        )
+    except httpx.HTTPError as error:
+        raise Unreachable(f"the model server does not answer: {error}") from error
+    if answer.status_code != 200:
+        raise Unreachable(f"the model server answered {answer.status_code}: {answer.text[:500]}")
+
+
+def _split(part: pd.DataFrame) -> dict[str, object]:
+    """Write *part* as MLflow's `dataframe_split`, missing values as null."""
+    texts = {
+        column: part[column].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        for column in part
+        if pd.api.types.is_datetime64_any_dtype(part[column])
+    }
+    plain = part.assign(**texts).astype(object)
+    return {"columns": list(plain.columns), "data": plain.where(plain.notna(), None).to_numpy().tolist()}
