@@ -7,7 +7,6 @@ everywhere; MLflow's active run, which is bound to a thread, is never used.
 import contextlib
 import functools
 import hashlib
-
 import json
 import tempfile
 import uuid
@@ -25,7 +24,7 @@ from mlflow.entities import (
     DatasetInput,
     InputTag,
     LoggedModelInput,
-    LoggedModelOutput,
+    LoggedModelStatus,
     Metric,
     Run,
     RunTag,
@@ -47,7 +46,7 @@ from regrow.errors import RegrowError
 from regrow.project import Project
 from regrow.registry import connect
 from regrow.settings import load_settings
-from regrow.snapshots import Snapshot
+from regrow.snapshots import Snapshot, remove_partials
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,10 +85,6 @@ class RunRecord:
     def log_model_input(self, model_id: str) -> None:
         """Record that the run read the logged model *model_id*."""
         _once_more(lambda: self.client.log_inputs(self.run_id, models=[LoggedModelInput(model_id)]))
-
-    def log_model_output(self, model_id: str) -> None:
-        """Record that the run made the logged model *model_id*."""
-        _once_more(lambda: self.client.log_outputs(self.run_id, models=[LoggedModelOutput(model_id, step=0)]))
 
     def log_metrics(self, metrics: dict[str, float], model_id: str | None = None) -> None:
         """Log *metrics* on the run and, where *model_id* is given, on that model."""
@@ -305,12 +300,19 @@ def find_experiment(client: MlflowClient, name: str) -> str:
 
 
 def sweep(client: MlflowClient, experiment_id: str) -> None:
-    """Close the runs of *experiment_id* whose process is gone, in MLflow and in Prefect."""
+    """Clear up after the processes of *experiment_id* that died: their runs, models, and half-written snapshots.
+
+    A run is closed last, so that a sweep that dies too is done again.
+    """
+    remove_partials()
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
-        if provenance.has_died(run.data.tags.get(PROCESS, "::")) if PROCESS in run.data.tags else False:
-            client.set_terminated(run.info.run_id, "KILLED")
-            if "/" not in run.data.tags.get(KEY, "/"):
-                _mark_crashed(run.data.tags[KEY], run.data.tags[PROCESS])
+        tags = run.data.tags
+        if PROCESS not in tags or not provenance.has_died(tags[PROCESS]):
+            continue
+        _fail_unfinished_models(client, experiment_id, run.info.run_id)
+        if "/" not in tags.get(KEY, "/"):
+            _mark_crashed(tags[KEY], tags[PROCESS])
+        client.set_terminated(run.info.run_id, "KILLED")
 
 
 def run_url(experiment_id: str, run_id: str) -> str | None:
@@ -418,6 +420,14 @@ def _flow_tags(
         "prefect.url": f"{load_settings().prefect_ui_url}/runs/flow-run/{flow_run_id}",
         **{f"regrow.{name}": value for name, value in provenance.git_state(project.path.parent).items()},
     }
+
+
+def _fail_unfinished_models(client: MlflowClient, experiment_id: str, run_id: str) -> None:
+    """Mark the models that run *run_id* began to log and never finished."""
+    logged = client.search_logged_models([experiment_id], filter_string=f"source_run_id = '{run_id}'")
+    for model in logged:
+        if model.status == LoggedModelStatus.PENDING:
+            client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
 
 
 def _mark_crashed(flow_run_id: str, identity: str) -> None:

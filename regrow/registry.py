@@ -164,18 +164,14 @@ def register(name: str, candidate: Candidate, description: str, tags: dict[str, 
         _create_model(client, name)
         found = find_registered(client, name, candidate)
         if found:
-            for key, value in tags.items():
-                if found.tags.get(key) != value:
-                    client.set_model_version_tag(name, str(found.number), key, value)
-            if not client.get_model_version(name, str(found.number)).description:
-                client.update_model_version(name, str(found.number), description)
-            return version(name, found.number)
+            return found
         created = client.create_model_version(
             name,
             candidate.uri,
             candidate.run_id,
             tags={**tags, "regrow.recipe": candidate.recipe},
             description=description,
+            model_id=candidate.model_id,
         )
     return _version(created)
 
@@ -200,7 +196,7 @@ def promote(
     with reaching(f"promotion of {name} version {number}"):
         holder = champion(name)
         entry = _intent(client, name, number, holder, actor, reason)
-        if holder is None or holder.number != number:
+        if holder is None or holder.number != number or entry.status == "intended":
             client.set_registered_model_alias(name, CHAMPION, str(number))
             if entry.from_version is not None:
                 client.set_registered_model_alias(name, PREVIOUS, str(entry.from_version))

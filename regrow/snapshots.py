@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import tempfile
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -12,8 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from regrow import provenance
 from regrow.errors import SnapshotError, StateError
 from regrow.settings import load_settings
+
+PARTIAL = ".partial"
+STALE = 86_400.0
+"""Seconds after which a partial file of another machine counts as left behind."""
+UNWRITABLE = {
+    errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EFBIG,
+}  # fmt: skip
 
 
 class Snapshot(BaseModel):
@@ -69,7 +78,7 @@ def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapsho
         folder.mkdir(parents=True, exist_ok=True)
         path, digest = _write(table, folder)
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.ENOTDIR}:
+        if error.errno in UNWRITABLE:
             raise StateError(
                 f"{folder}: a snapshot of {len(frame)} rows cannot be written ({error.strerror}); "
                 "make room or give another folder by REGROW_HOME"
@@ -86,9 +95,20 @@ def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapsho
     )
 
 
+def remove_partials() -> None:
+    """Remove what a process left half-written when it died; the file of a living process stays."""
+    for partial in load_settings().snapshots.glob(f"*~*{PARTIAL}"):
+        try:
+            old = time.time() - partial.stat().st_mtime > STALE
+            if old or provenance.has_died(partial.name.partition("~")[0]):
+                partial.unlink()
+        except OSError:  # Another sweep was faster, or the folder is read-only, which the next write reports.
+            continue
+
+
 def _write(table: pa.Table, folder: Path) -> tuple[Path, str]:
     """Write *table* into *folder* under the name of its digest."""
-    handle, name = tempfile.mkstemp(dir=folder, suffix=".partial")
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f"{provenance.process_identity()}~", suffix=PARTIAL)
     partial = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -156,9 +156,10 @@ def _log_model(
     _check_types(pipeline)
     sample = features.head(50)
     output = pipeline.predict(sample) if facts.kind == "regression" else pipeline.predict_proba(sample)
+    begun = _begin_model(run, facts, recipe)
     logged = Model.log(
         artifact_path=None,
-        name="model",
+        model_id=begun.model_id,
         flavor=mlflow.sklearn,
         run_id=run.run_id,
         sk_model=pipeline,
@@ -168,13 +169,21 @@ def _log_model(
         pyfunc_predict_fn="predict" if facts.kind == "regression" else "predict_proba",
         pip_requirements=list(provenance.pinned_requirements(project.training.estimator)),
         metadata={"regrow": facts.model_dump(mode="json")},
-        tags={
-            RECIPE: recipe,
-            "regrow.training": facts.training.digest,
-            "regrow.holdout": facts.holdout.digest,
-        },
     )
     return str(logged.model_id)
+
+
+def _begin_model(run: RunRecord, facts: ModelFacts, recipe: str) -> LoggedModel:
+    """Begin a logged model in the experiment of *run*; left to itself MLflow takes the default experiment."""
+    tags = {
+        RECIPE: recipe,
+        "regrow.training": facts.training.digest,
+        "regrow.holdout": facts.holdout.digest,
+    }
+    params = run.client.get_run(run.run_id).data.params
+    return run.client.create_logged_model(
+        run.experiment_id, name="model", source_run_id=run.run_id, tags=tags, params=params
+    )
 
 
 def _check_types(pipeline: Pipeline) -> None:
