@@ -13,7 +13,8 @@ GREEN, GREY, RED, BLUE = "#1a7f4b", "#8a8f98", "#c0392b", "#2457a6"
 HEADINGS = ("month", "rows", "drifted", "AUC served", "AUC never retrained", "alarm", "retraining", "verdict")
 STYLE = """
 :root { color-scheme: light; }
-body { font: 15px/1.55 system-ui, sans-serif; color: #1d2228; margin: 2.5rem auto; max-width: 1080px; padding: 0 1.2rem }
+body { font: 15px/1.55 system-ui, sans-serif; color: #1d2228 }
+body { margin: 2.5rem auto; max-width: 1080px; padding: 0 1.2rem }
 h1 { font-size: 1.7rem; margin: 0 } .lead { color: #555; margin: .2rem 0 1.6rem }
 .figures { display: flex; gap: 1rem; flex-wrap: wrap; margin: 1.2rem 0 }
 .figures div { border: 1px solid #e2e5e9; border-radius: 10px; padding: .8rem 1.1rem; min-width: 9rem }
@@ -21,7 +22,8 @@ h1 { font-size: 1.7rem; margin: 0 } .lead { color: #555; margin: .2rem 0 1.6rem 
 img { width: 100%; border: 1px solid #e2e5e9; border-radius: 10px }
 table { border-collapse: collapse; width: 100%; margin-top: 1.6rem; font-size: .9rem }
 th { text-align: left; color: #667; font-weight: 600; border-bottom: 2px solid #d5d9de; padding: .4rem .5rem }
-td { border-bottom: 1px solid #eceff2; padding: .5rem; vertical-align: top } td.n { text-align: right; white-space: nowrap }
+td { border-bottom: 1px solid #eceff2; padding: .5rem; vertical-align: top }
+td.n { text-align: right; white-space: nowrap }
 .promoted { color: #1a7f4b; font-weight: 600 } .refused, .declined, .back { color: #c0392b; font-weight: 600 }
 small { color: #667; display: block } a { color: #2457a6; margin-right: .6rem; white-space: nowrap }
 """
@@ -79,7 +81,8 @@ def summary(story: Story) -> str:
     refused = sum(month.decision == "refused" for month in story.months)
     return (
         f"AUC over the year, mean of the months: served {served:.4f}, never retrained {frozen:.4f} "
-        f"({served - frozen:+.4f}); all rows pooled: {story.pooled_served:.4f} and {story.pooled_frozen:.4f}. "
+        f"({served - frozen:+.4f}); all rows pooled: "
+        f"{story.pooled_served:.4f} and {story.pooled_frozen:.4f}. "
         f"{promoted} challengers promoted, {refused} refused."
     )
 
@@ -142,8 +145,8 @@ def render(story: Story) -> str:
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>A year in the life of flights</title>"
         f"<style>{STYLE}</style><h1>A year in the life of <code>flights</code></h1>"
-        "<p class=lead>Will a flight from New York arrive more than 15 minutes late? Trained on January to March 2013, "
-        "then served, watched and retrained through December. Links to MLflow need <code>make up</code>.</p>"
+        "<p class=lead>Will a flight from New York arrive more than 15 minutes late? "
+        "Trained on January to March 2013, then served, watched and retrained through December. Links to MLflow need <code>make up</code>.</p>"
         f"<div class=figures>{boxes}</div><img src={PICTURE} alt='AUC by month'>"
         f"<p>{html.escape(summary(story))}</p>"
         f"<table><tr>{head}</tr>{rows}</table>"
@@ -155,11 +158,9 @@ def _row(month: Month) -> str:
     """Write the page's table row of *month*."""
     texts = [html.escape(text) for text in cells(month)]
     texts[5] = f"yes<small>{html.escape(month.alarm)}</small>" if month.alarm else "no"
-    texts[7] = (
-        f"<span class={month.decision or 'none'}>{html.escape(verdict(month))}</span><small>{html.escape(month.reason)}</small>"
-        if month.decision
-        else ""
-    )
+    if month.decision:
+        outcome = f"<span class={month.decision.split()[-1]}>{html.escape(verdict(month))}</span>"
+        texts[7] = f"{outcome}<small>{html.escape(month.reason)}</small>"
     links = "".join(
         f"<a href='{html.escape(link)}'>{html.escape(name)}</a>" for name, link in month.links.items() if link
     )

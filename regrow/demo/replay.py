@@ -21,7 +21,7 @@ YEAR, FIRST_MONTH = 2013, 4
 CONFIG = Path(__file__).parents[2] / "configs" / "flights.yaml"
 
 
-def main() -> None:
+def replay() -> None:
     """Run the demonstration from where the last one stopped, and leave a table, a picture and a page.
 
     Raises `StateError` where the state folder holds other work, `Unreachable` where a part fails.
