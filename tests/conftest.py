@@ -39,13 +39,21 @@ def fresh_settings(home: Path, **changes: object) -> Settings:
 @pytest.fixture(scope="session")
 def services() -> Iterator[Services]:
     """Run PostgreSQL, Prefect and MLflow's store for the session; the environment points at them."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY as HEARTBEAT
+    from prefect.settings import PREFECT_SERVER_ALLOW_EPHEMERAL_MODE as EPHEMERAL
 
     with (
         tempfile.TemporaryDirectory(prefix="regrow-", ignore_cleanup_errors=True) as folder,
         running(fresh_settings(Path(folder)), {"postgres", "prefect"}) as servers,
-        temporary_settings({PREFECT_API_URL: servers.prefect_api_url, HEARTBEAT: None}),
+        temporary_settings(
+            {
+                PREFECT_API_URL: servers.prefect_api_url,
+                PREFECT_LOGGING_TO_API_ENABLED: False,
+                EPHEMERAL: False,
+                HEARTBEAT: None,
+            }
+        ),
     ):
         os.environ["GIT_PYTHON_REFRESH"] = "quiet"
         prepare_tracking_store(servers.tracking_uri)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from regrow.errors import StateError, Unreachable
 from regrow.services import Services, running, stop_running
-from regrow.services.child import start_child, started_at, stop_survivor, tail
+from regrow.services.child import start_child, started_at, stop_survivor, stop_together, tail
 from regrow.services.parts import check_port
 from regrow.services.postgres import _forget_stale_postmaster, start_database
 from regrow.services.record import describe, held, prepare_home, stop_survivors, write_record
@@ -71,7 +71,7 @@ def test_stopping_a_child_stops_what_it_started(tmp_path: Path) -> None:
     child = sleeper("parent", tmp_path / "p.log", code)
     while not (text := tail(tmp_path / "p.log")).isdigit():
         time.sleep(0.05)
-    child.stop()
+    stop_together([child])
     deadline = time.monotonic() + 5
     while started_at(int(text)) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -92,7 +92,7 @@ def test_a_reused_process_number_is_left_alone(tmp_path: Path) -> None:
     child = sleeper("innocent", tmp_path / "i.log")
     assert stop_survivor(child.process.pid, 1.0, signal.SIGTERM) is False
     assert child.process.poll() is None
-    child.stop()
+    stop_together([child])
 
 
 def test_a_lock_is_free_after_the_holder(tmp_path: Path) -> None:

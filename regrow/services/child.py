@@ -14,7 +14,7 @@ import psutil
 
 from regrow.errors import Unreachable
 
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds that a process has to end by itself before it is killed."""
 TAIL_LINES = 15
 
@@ -55,14 +55,26 @@ class Child:
                 f"{self.name} has stopped (exit code {code}); the end of {self.log}:\n{tail(self.log)}"
             )
 
-    def stop(self) -> None:
-        """End the process and all that it started."""
+    def ask_to_stop(self) -> None:
+        """Tell the process to end, without waiting for it."""
         if self.process.poll() is None:
             self.process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(PATIENCE)
+
+    def await_end(self, deadline: float) -> None:
+        """Wait for the end of the process; kill what is left of it, and of all that it started, at *deadline*."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(0.0, deadline - time.monotonic()))
         kill_group(self.process.pid)
         self.process.wait()
+
+
+def stop_together(children: list[Child]) -> None:
+    """End *children* and all that they started: every one is told before the first is waited for."""
+    for child in children:
+        child.ask_to_stop()
+    deadline = time.monotonic() + PATIENCE
+    for child in children:
+        child.await_end(deadline)
 
 
 def start_child(

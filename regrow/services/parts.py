@@ -69,6 +69,7 @@ def client_environment(settings: Settings, parts: set[Part], database: Database)
     tracking = settings.local_mlflow if "mlflow" in parts else database.address("psycopg", "mlflow")
     return {
         **{key: os.environ.get(key, value) for key, value in TELEMETRY_OFF.items()},
+        **({"REGROW_SERVER_URL": settings.server_url or settings.local_server} if "server" in parts else {}),
         "REGROW_HOME": str(home),
         "REGROW_HOST": settings.host,
         "REGROW_PREFECT_PORT": str(settings.prefect_port),
@@ -76,10 +77,13 @@ def client_environment(settings: Settings, parts: set[Part], database: Database)
         "REGROW_SERVER_PORT": str(settings.server_port),
         "REGROW_CONFIGS": str(settings.configs),
         "PREFECT_API_URL": f"{settings.local_prefect}/api",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
         "MLFLOW_TRACKING_URI": tracking,
         "MPLBACKEND": "Agg",
+        # Threads that wait by spinning make a fit twenty times slower on a machine that is busy otherwise.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
 
 

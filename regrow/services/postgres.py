@@ -3,9 +3,12 @@
 import os
 import signal
 import subprocess
+import time
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import psycopg
@@ -14,6 +17,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from regrow.errors import StateError, Unreachable
+from regrow.services.child import started_at
 from regrow.settings import Settings
 
 DATABASES = ("prefect", "mlflow")
@@ -99,15 +103,32 @@ def _create_databases(database: Database) -> None:
         raise Unreachable(f"{where}: PostgreSQL refuses ({error}); check REGROW_DATABASE_URL") from error
 
 
+def begin_checkpoint(database: Database) -> Thread:
+    """Write the embedded PostgreSQL's pages to disk meanwhile, so that its own stop finds little left to do."""
+    writer = Thread(target=_checkpoint, args=(database,), name="checkpoint", daemon=True)
+    writer.start()
+    return writer
+
+
+def _checkpoint(database: Database) -> None:
+    """Ask the embedded PostgreSQL for a checkpoint; a server that is gone needs none."""
+    if database.pid is None:
+        return
+    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with suppress(psycopg.Error), psycopg.connect(url, autocommit=True, connect_timeout=2) as connection:
+        connection.execute("CHECKPOINT")
+
+
 def stop_database(database: Database) -> None:
     """Stop the embedded PostgreSQL; leave a given one alone."""
     if database.pid is None:
         return
-    try:
-        process = psutil.Process(database.pid)
-        process.send_signal(FAST_SHUTDOWN)
-        process.wait(30)
-    except psutil.NoSuchProcess:
+    if (started := started_at(database.pid)) is None:
         return
-    except psutil.TimeoutExpired:
-        os.kill(database.pid, signal.SIGQUIT)
+    os.kill(database.pid, FAST_SHUTDOWN)
+    deadline = time.monotonic() + 30
+    while started_at(database.pid) == started:
+        if time.monotonic() > deadline:
+            os.kill(database.pid, signal.SIGQUIT)
+            return
+        time.sleep(0.05)

@@ -1,7 +1,8 @@
-"""Start the parts together, wait until each answers, and stop them in reverse."""
+"""Start the parts together, wait until each answers, and stop them: the runner first, the database last."""
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,15 +12,23 @@ from pathlib import Path
 import psutil
 
 from regrow.errors import StateError, Unreachable
-from regrow.services.child import Child, start_child, tail
+from regrow.services.child import Child, start_child, stop_together, tail
 from regrow.services.parts import ALL_PARTS, TITLES, Part, check_port, client_environment, plan, ready_file
-from regrow.services.postgres import FAST_SHUTDOWN, Database, start_database, stop_database
+from regrow.services.postgres import (
+    FAST_SHUTDOWN,
+    Database,
+    begin_checkpoint,
+    start_database,
+    stop_database,
+)
 from regrow.services.record import describe, held, holder, prepare_home, stop_survivors, write_record
 from regrow.settings import Settings
 
 START_TIMEOUT = 180.0
 """Seconds that all parts together have to answer; a first start migrates two databases."""
 DOWN_TIMEOUT = 60.0
+SENDING = 3.0
+"""Seconds that this process's last logs and events have to reach Prefect."""
 
 
 @dataclass
@@ -88,6 +97,7 @@ def running(
         services = _start(settings, wanted, home, stack)
         _await(services, report)
         stack.enter_context(_environment(services.environment))
+        stack.callback(_finish_sending)
         yield services
 
 
@@ -97,6 +107,7 @@ def _start(settings: Settings, parts: set[Part], home: Path, stack: ExitStack) -
     database = start_database(settings)
     stack.callback(stop_database, database)
     services = Services(settings, database, parts, client_environment(settings, parts, database))
+    stack.callback(_stop, services)
     ready_file(settings).unlink(missing_ok=True)
     record = [describe("postgres", database.pid, FAST_SHUTDOWN)] if database.pid else []
     write_record(home, record)
@@ -108,10 +119,17 @@ def _start(settings: Settings, parts: set[Part], home: Path, stack: ExitStack) -
         child = start_child(
             planned.title, planned.command, environment, home / "logs" / f"{part}.log", planned.ready
         )
-        stack.callback(child.stop)
         services.children.append(child)
         write_record(home, [*record, *(describe(each.name, each.process.pid) for each in services.children)])
     return services
+
+
+def _stop(services: Services) -> None:
+    """Stop the children; the runner before the servers that it reports to."""
+    begin_checkpoint(services.database)
+    runner = TITLES["runner"]
+    stop_together([child for child in services.children if child.name == runner])
+    stop_together([child for child in services.children if child.name != runner])
 
 
 def _await(services: Services, report: Callable[[str], None]) -> None:
@@ -125,6 +143,20 @@ def _await(services: Services, report: Callable[[str], None]) -> None:
 def _child_environment(changes: dict[str, str]) -> dict[str, str]:
     """Give a child our environment with *changes*; with compiled bytecode, which imports 3 times as fast."""
     return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | changes
+
+
+def _finish_sending() -> None:
+    """Send this process's own logs and events to Prefect while it still answers.
+
+    Left to Prefect's exit hook they find no server, which then starts one of its own and waits for minutes.
+    """
+    if "prefect" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=SENDING, at_exit=False)
+    EventsWorker.drain_all(timeout=SENDING, at_exit=False)
 
 
 @contextmanager
