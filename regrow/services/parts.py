@@ -118,22 +118,12 @@ def _prefect(settings: Settings, database: Database) -> Plan:
 
 
 def _mlflow(settings: Settings, database: Database) -> Plan:
-    port = str(settings.mlflow_port)
     artifacts = (settings.home.absolute() / "artifacts").as_uri()
-    bind = ["--host", settings.host, "--port", port, "--workers", "1"]
+    bind = ["--host", settings.host, "--port", str(settings.mlflow_port)]
     return Plan(
         "mlflow",
         TITLES["mlflow"],
-        [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            *bind,
-            "--default-artifact-root",
-            artifacts,
-            "--no-serve-artifacts",
-        ],
+        [sys.executable, "-m", "regrow.services.mlflow_server", *bind, "--artifacts", artifacts],
         answers(f"{settings.local_mlflow}/health"),
         {
             "MLFLOW_BACKEND_STORE_URI": database.address("psycopg", "mlflow"),
@@ -161,7 +151,7 @@ def _runner(settings: Settings) -> Plan:
         [sys.executable, "-m", "deployments.serve"],
         ready_file(settings).exists,
         {
-            "PREFECT_RUNNER_POLL_FREQUENCY": os.environ.get("PREFECT_RUNNER_POLL_FREQUENCY", "2"),
+            "PREFECT_RUNNER_POLL_FREQUENCY": os.environ.get("PREFECT_RUNNER_POLL_FREQUENCY", "1"),
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": os.environ.get("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30"),
         },
     )
