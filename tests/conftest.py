@@ -36,6 +36,12 @@ def fresh_settings(home: Path, **changes: object) -> Settings:
     )
 
 
+@pytest.fixture
+def settings_for() -> Callable[[Path], Settings]:
+    """Make settings for a state folder, on free ports."""
+    return fresh_settings
+
+
 @pytest.fixture(scope="session")
 def services() -> Iterator[Services]:
     """Run PostgreSQL, Prefect and MLflow's store for the session; the environment points at them."""

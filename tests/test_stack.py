@@ -1,0 +1,142 @@
+"""All five parts, started and stopped as a user does it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import psutil
+import pytest
+
+from regrow.project import Project
+from regrow.settings import Settings
+
+REGROW = str(Path(sys.executable).with_name("regrow"))
+
+
+@pytest.fixture
+def stack(
+    tmp_path: Path, project: Callable[..., Project], settings_for: Callable[[Path], Settings]
+) -> Iterator["Stack"]:
+    """Run `regrow up` on a state folder of its own, with one small project."""
+    made = project()
+    settings = settings_for(tmp_path / "home").model_copy(update={"configs": made.path.parent})
+    stack = Stack(settings)
+    try:
+        wait(stack.answers, 120)
+        yield stack
+    finally:
+        stack.end()
+
+
+class Stack:
+    """A `regrow up` in a process of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Start it; `answers` says when it is ready."""
+        self.settings = settings
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"},
+            "REGROW_HOME": str(settings.home),
+            "REGROW_CONFIGS": str(settings.configs),
+            "REGROW_PREFECT_PORT": str(settings.prefect_port),
+            "REGROW_MLFLOW_PORT": str(settings.mlflow_port),
+            "REGROW_SERVER_PORT": str(settings.server_port),
+        }
+        for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "REGROW_SERVER_URL"):
+            self.environment.pop(name, None)
+        self.log = settings.home.with_suffix(".log")
+        with self.log.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [REGROW, "up"], env=self.environment, stdout=stream, stderr=stream
+            )
+
+    def answers(self) -> bool:
+        """Say whether all parts run; fail where `regrow up` has ended."""
+        assert self.process.poll() is None, self.log.read_text()
+        return "`regrow down`, stops them" in self.log.read_text()
+
+    def children(self) -> list[psutil.Process]:
+        """Give every process that the state folder names as its own."""
+        home = str(self.settings.home)
+        return [each for each in psutil.process_iter() if home in environment(each).get("REGROW_HOME", "")]
+
+    def prefect(self, path: str, content: object) -> list[dict]:
+        """Ask the started Prefect server."""
+        answer = httpx.post(f"{self.settings.local_prefect}/api/{path}", json=content, timeout=30)
+        answer.raise_for_status()
+        return answer.json() if answer.content else []
+
+    def down(self) -> subprocess.CompletedProcess[str]:
+        """Run `regrow down`."""
+        return subprocess.run(
+            [REGROW, "down"], env=self.environment, capture_output=True, text=True, check=False
+        )
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever the test found."""
+        if self.process.poll() is None:
+            self.down()
+            self.process.kill()
+        self.process.wait()
+
+
+def environment(process: psutil.Process) -> dict[str, str]:
+    """Read what *process* was started with; nothing where it is gone."""
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
+
+
+def wait(until: Callable[[], object], patience: float) -> None:
+    """Return once *until* holds; fail after *patience* seconds."""
+    deadline = time.monotonic() + patience
+    while not until():
+        assert time.monotonic() < deadline, f"not within {patience} s"
+        time.sleep(0.2)
+
+
+def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> None:
+    """All five parts answer, an alarm's event starts a retraining process, and `regrow down` leaves no process."""
+    name = next(stack.settings.configs.glob("*.yaml")).stem
+    for url in (f"{stack.settings.local_mlflow}/health", f"{stack.settings.local_server}/ping"):
+        assert httpx.get(url, timeout=10).is_success
+    told = {environment(each).get("REGROW_SERVER_URL") for each in stack.children()}
+    assert stack.settings.local_server in told
+
+    stack.prefect("events", [alarm(name)])
+    ended: list[dict] = []
+    wait(lambda: ended.extend(ended_runs(stack, f"retrain-{name}")) or ended, 60)
+    assert ended[0]["state"]["type"] == "FAILED"
+    assert "has no champion" in ended[0]["state"]["message"]
+
+    started = time.monotonic()
+    stopped = stack.down()
+    assert (stopped.returncode, stack.process.wait(10)) == (0, 0), stopped.stderr + stack.log.read_text()
+    assert time.monotonic() - started < 20
+    assert stack.children() == []
+    assert not (stack.settings.home / "up.json").exists()
+
+
+def ended_runs(stack: Stack, name: str) -> list[dict]:
+    """Find the flow runs called *name* that have ended."""
+    runs = stack.prefect("flow_runs/filter", {"flow_runs": {"name": {"any_": [name]}}})
+    return [run for run in runs if run["state"]["type"] in {"COMPLETED", "FAILED", "CRASHED"}]
+
+
+def alarm(name: str) -> dict:
+    """Make the event that `monitor` emits."""
+    now = datetime.now(UTC).isoformat()
+    return {
+        "id": str(uuid4()),
+        "occurred": now,
+        "event": "regrow.model.alarm",
+        "resource": {"prefect.resource.id": f"regrow.model.{name}"},
+        "payload": {"as_of": now, "reason": "a test"},
+    }
