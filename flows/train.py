@@ -27,6 +27,7 @@ def train(config: Path, as_of: datetime | None = None, trigger: str = "manual") 
         config: The project file: the model's YAML file.
         as_of: The moment that the run pretends is now (UTC); empty: now. Rows known later are not seen.
         trigger: Why the run was started; kept with the version.
+
     """
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:

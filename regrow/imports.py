@@ -18,7 +18,9 @@ def import_hook(project_path: Path, reference: str) -> Any:
     module_name, _, attribute = reference.partition(":")
     file = project_path.parent / (module_name.replace(".", "/") + ".py")
     if not file.is_file():
-        raise ProjectError(f"{project_path}: {reference}: no file {file}; a hook's module sits beside its project file")
+        raise ProjectError(
+            f"{project_path}: {reference}: no file {file}; a hook's module sits beside its project file"
+        )
     unique = f"regrow_hook_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
     spec = importlib.util.spec_from_file_location(unique, file)
     if spec is None or spec.loader is None:
@@ -41,7 +43,8 @@ def import_class(path: str, key: str) -> type:
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        raise ProjectError(f"{key}: {path}: no module `{module_name}` ({error}); check the path, or install it") from error
+        remedy = "check the path, or install it"
+        raise ProjectError(f"{key}: {path}: no module `{module_name}` ({error}); {remedy}") from error
     found = getattr(module, attribute, None)
     if not isinstance(found, type):
         near = [name for name in dir(module) if name.lower() == attribute.lower()]

@@ -257,7 +257,7 @@ def flow_run(
     """
     client = connect()
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
+    if context is None or context.flow_run is None or context.flow is None:
         raise RegrowError(
             "lineage.flow_run is opened within a Prefect flow; decorate the function with @flow"
         )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.types import DataType
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
@@ -47,6 +48,11 @@ class LoadedModel:
         """The raw columns that the model takes, in order."""
         return [str(name) for name in self.signature.inputs.input_names()]
 
+    @property
+    def kinds(self) -> list[str]:
+        """The type of each of `features` by the signature, such as `double` or `string`."""
+        return [str(kind.name) for kind in self.signature.inputs.input_types() if isinstance(kind, DataType)]
+
     def predict(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Predict the rows of *frame*: `(rows,)` for a regression, `(rows, classes)` probabilities for a classifier."""
         features = frame[self.features]
@@ -67,10 +73,14 @@ def load_model(model_uri: str) -> LoadedModel:
         folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri))
         described = Model.load(str(folder))
     except (MlflowException, OSError) as error:
-        raise RegistryError(f"{model_uri}: its files cannot be read ({error}); register the model again") from error
+        raise RegistryError(
+            f"{model_uri}: its files cannot be read ({error}); register the model again"
+        ) from error
     metadata = described.metadata or {}
     if "regrow" not in metadata or described.signature is None:
-        raise RegistryError(f"{model_uri}: not logged by Regrow (no facts, or no signature); train it with a project file")
+        raise RegistryError(
+            f"{model_uri}: not logged by Regrow (no facts, or no signature); train it with a project file"
+        )
     return LoadedModel(
         model_id=str(described.model_id),
         pipeline=load_pipeline(folder / described.flavors["sklearn"]["pickled_model"]),
@@ -85,7 +95,9 @@ def load_pipeline(path: Path) -> Pipeline:
 
     untrusted = untrusted_types(path)
     if untrusted:
-        raise UnsafeModel(f"{path}: holds {', '.join(untrusted)}, not on the checked list regrow.models.TRUSTED_TYPES")
+        raise UnsafeModel(
+            f"{path}: holds {', '.join(untrusted)}, not on the checked list regrow.models.TRUSTED_TYPES"
+        )
     return skops.io.load(path, trusted=sorted(TRUSTED_TYPES))
 
 

@@ -28,7 +28,7 @@ def parse_duration(value: object) -> object:
     if isinstance(value, str) and value[:-1].replace(".", "", 1).isdigit() and value[-1:] in UNITS:
         return timedelta(seconds=float(value[:-1]) * UNITS[value[-1]])
     if isinstance(value, str):
-        raise ValueError("a duration is a number and a unit: 45s, 30m, 12h, 90d or 2w")
+        raise ValueError("a duration is a number and a unit: 45s, 30m, 12h, 90d or 2w")  # noqa: TRY004
     return value
 
 
@@ -48,11 +48,16 @@ Duration = Annotated[
 Reference = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="`module:attribute` of a Python file beside this one"
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="`module:attribute` of a Python file beside this one",
     ),
 ]
 ImportPath = Annotated[
-    str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", description="Import path of a class: `package.module.Class`")
+    str,
+    Field(
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$",
+        description="Import path of a class: `package.module.Class`",
+    ),
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scalar = str | int | float | bool | None
@@ -104,7 +109,9 @@ class PythonSource(Strict):
     load: Reference
     fingerprint: Annotated[
         Reference | None,
-        Field(description="Callable `() -> str` that changes when the data does; without it every run reads anew"),
+        Field(
+            description="Callable `() -> str` that changes when the data does; without it every run reads anew"
+        ),
     ] = None
 
 
@@ -116,7 +123,8 @@ class SklearnSource(Strict):
 
 
 Source = Annotated[
-    CsvSource | ParquetSource | DeltaSource | SqlSource | PythonSource | SklearnSource, Field(discriminator="kind")
+    CsvSource | ParquetSource | DeltaSource | SqlSource | PythonSource | SklearnSource,
+    Field(discriminator="kind"),
 ]
 
 
@@ -126,10 +134,13 @@ class Expectation(Strict):
     expect: Annotated[
         str,
         Field(
-            pattern=r"^expect_[a-z_]+$", description="Great Expectations name: `expect_column_values_to_be_between` …"
+            pattern=r"^expect_[a-z_]+$",
+            description="Great Expectations name: `expect_column_values_to_be_between` …",
         ),
     ]
-    arguments: Annotated[dict[str, Scalar | list[Scalar]], Field(description="The expectation's own arguments")] = {}
+    arguments: Annotated[
+        dict[str, Scalar | list[Scalar]], Field(description="The expectation's own arguments")
+    ] = {}
     on_failure: Annotated[
         Literal["reject", "quarantine"], Field(description="Reject the batch, or set its failing rows aside")
     ] = "reject"
@@ -173,13 +184,20 @@ class Data(Strict):
     source: Source
     target: Annotated[str, Field(description="Column to predict")]
     timestamp: Annotated[str | None, Field(description="Column with the event's time (UTC)")] = None
-    id: Annotated[str | None, Field(description="Column that names a row; labels join predictions by it")] = None
-    label_delay: Annotated[Duration, Field(description="How long after the event the target is known")] = timedelta(0)
+    id: Annotated[str | None, Field(description="Column that names a row; labels join predictions by it")] = (
+        None
+    )
+    label_delay: Annotated[Duration, Field(description="How long after the event the target is known")] = (
+        timedelta(0)
+    )
     features: Annotated[
-        tuple[str, ...] | None, Field(description="Columns the model sees; default: all but target, timestamp, id")
+        tuple[str, ...] | None,
+        Field(description="Columns the model sees; default: all but target, timestamp, id"),
     ] = None
     expectations: tuple[Expectation, ...] = ()
-    quarantine_limit: Annotated[Share, Field(description="Greatest share of rows set aside before a batch fails")] = 0.1
+    quarantine_limit: Annotated[
+        Share, Field(description="Greatest share of rows set aside before a batch fails")
+    ] = 0.1
     split: Annotated[
         Split | None, Field(description="Default: by time where there is a timestamp, else at random")
     ] = None
@@ -191,7 +209,9 @@ class Data(Strict):
         if self.timestamp is None and self.label_delay:
             raise ValueError("label_delay needs data.timestamp: name the column with the event's time")
         if self.features is not None and self.target in self.features:
-            raise ValueError(f"features holds the target `{self.target}`: a model must not see what it predicts")
+            raise ValueError(
+                f"features holds the target `{self.target}`: a model must not see what it predicts"
+            )
         return self
 
     @property
@@ -212,7 +232,9 @@ class RandomizedSearch(Strict):
     """scikit-learn's random search over *space*."""
 
     kind: Literal["randomized"]
-    space: Annotated[dict[str, list[Scalar]], Field(description="Values to draw from, by estimator parameter")]
+    space: Annotated[
+        dict[str, list[Scalar]], Field(description="Values to draw from, by estimator parameter")
+    ]
     trials: Annotated[int, Field(ge=1)] = 10
     folds: Annotated[int, Field(ge=2)] = 3
 
@@ -221,7 +243,9 @@ class HalvingSearch(Strict):
     """scikit-learn's successive halving over *space*."""
 
     kind: Literal["halving"]
-    space: Annotated[dict[str, list[Scalar]], Field(description="Values to draw from, by estimator parameter")]
+    space: Annotated[
+        dict[str, list[Scalar]], Field(description="Values to draw from, by estimator parameter")
+    ]
     trials: Annotated[int, Field(ge=2, description="Candidates in the first round")] = 12
     folds: Annotated[int, Field(ge=2)] = 3
 
@@ -234,7 +258,9 @@ class Training(Strict):
 
     estimator: ImportPath
     parameters: Annotated[dict[str, Any], Field(description="The estimator's own parameters")] = {}
-    window: Annotated[Duration | None, Field(description="How far back from `as_of`; default: everything")] = None
+    window: Annotated[
+        Duration | None, Field(description="How far back from `as_of`; default: everything")
+    ] = None
     search: Search | None = None
     seed: int = 0
 
@@ -318,7 +344,9 @@ class EvaluationPlan(Strict):
     @property
     def all_metrics(self) -> tuple[Metric, ...]:
         """The primary metric, then the others, then those that gates ask for; each once."""
-        gated = [gate.metric for gate in self.gates if isinstance(gate, ThresholdGate | SliceGate)]
+        gated: list[Metric] = [
+            gate.metric for gate in self.gates if isinstance(gate, ThresholdGate | SliceGate)
+        ]
         return tuple(dict.fromkeys((self.primary, *self.metrics, *gated)))
 
 
@@ -331,24 +359,34 @@ class Deployment(Strict):
     server: Annotated[
         bool, Field(description="Wait until the model server confirms a promotion; else move the alias only")
     ] = True
-    timeout: Annotated[Duration, Field(description="How long the server may take before the old version returns")] = (
-        timedelta(seconds=30)
-    )
+    timeout: Annotated[
+        Duration, Field(description="How long the server may take before the old version returns")
+    ] = timedelta(seconds=30)
 
 
 class QualityRule(Strict):
     """Data quality of the served rows."""
 
-    missing: Annotated[Share, Field(description="Greatest rise of a column's missing share over the reference")] = 0.05
-    unseen: Annotated[Share, Field(description="Greatest share of a text column's values not in the reference")] = 0.1
+    missing: Annotated[
+        Share, Field(description="Greatest rise of a column's missing share over the reference")
+    ] = 0.05
+    unseen: Annotated[
+        Share, Field(description="Greatest share of a text column's values not in the reference")
+    ] = 0.1
 
 
 class DriftRule(Strict):
     """Data drift: distance of each column's distribution from the reference."""
 
-    method: Annotated[Literal["psi", "jensenshannon", "wasserstein"], Field(description="Evidently's distance")] = "psi"
-    threshold: Annotated[float, Field(gt=0, description="Distance from which a column counts as drifted")] = 0.2
-    share: Annotated[float, Field(gt=0, le=1, description="Share of drifted columns from which the rule fails")] = 0.3
+    method: Annotated[
+        Literal["psi", "jensenshannon", "wasserstein"], Field(description="Evidently's distance")
+    ] = "psi"
+    threshold: Annotated[float, Field(gt=0, description="Distance from which a column counts as drifted")] = (
+        0.2
+    )
+    share: Annotated[
+        float, Field(gt=0, le=1, description="Share of drifted columns from which the rule fails")
+    ] = 0.3
     max_rows: Annotated[int, Field(ge=100, description="Rows that are sampled on each side at most")] = 50_000
     least_rows: Annotated[int, Field(ge=1, description="Served rows below which nothing is concluded")] = 200
 
@@ -358,7 +396,9 @@ class PerformanceRule(Strict):
 
     tolerance: Annotated[float, Field(ge=0, description="Greatest loss of the primary metric")] = 0.03
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    least_rows: Annotated[int, Field(ge=1, description="Labelled rows below which nothing is concluded")] = 500
+    least_rows: Annotated[int, Field(ge=1, description="Labelled rows below which nothing is concluded")] = (
+        500
+    )
 
 
 class Monitoring(Strict):
@@ -367,11 +407,14 @@ class Monitoring(Strict):
     schedule: Annotated[str | None, Field(description="Cron, UTC; default: by hand only")] = None
     window: Duration = timedelta(days=7)
     reference: Annotated[
-        Literal["training", "holdout"], Field(description="The champion's rows that the window is compared with")
+        Literal["training", "holdout"],
+        Field(description="The champion's rows that the window is compared with"),
     ] = "training"
     quality: QualityRule = QualityRule()
     drift: DriftRule = DriftRule()
-    prediction_drift: Annotated[float, Field(gt=0, description="Distance from which predictions have drifted")] = 0.2
+    prediction_drift: Annotated[
+        float, Field(gt=0, description="Distance from which predictions have drifted")
+    ] = 0.2
     performance: PerformanceRule = PerformanceRule()
 
 
@@ -388,9 +431,9 @@ class Retraining(Strict):
     on_alarm: Annotated[bool, Field(description="Let an alarm start a retraining")] = True
     schedule: Annotated[str | None, Field(description="Cron, UTC")] = None
     cooldown: Annotated[Duration, Field(description="Least time between two retrainings")] = timedelta(days=1)
-    least_labels: Annotated[int, Field(ge=1, description="Least labelled rows that the champion was not trained on")] = (
-        500
-    )
+    least_labels: Annotated[
+        int, Field(ge=1, description="Least labelled rows that the champion was not trained on")
+    ] = 500
     budget: Budget = Budget()
 
 
@@ -400,7 +443,9 @@ class Retraining(Strict):
 class ProjectFile(Strict):
     """Everything that is particular to one model: the content of its YAML file."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Registered model, experiment, deployments")]
+    name: Annotated[
+        str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Registered model, experiment, deployments")
+    ]
     description: str = ""
     data: Data
     training: Training
@@ -432,13 +477,17 @@ def load_project(path: Path | str) -> Project:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{path}: cannot be read ({error}); give the path of a project's YAML file") from error
+        raise ProjectError(
+            f"{path}: cannot be read ({error}); give the path of a project's YAML file"
+        ) from error
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ProjectError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise ProjectError(f"{path}: holds no mapping; start with `name:`, `data:`, `training:`, `evaluation:`")
+        raise ProjectError(
+            f"{path}: holds no mapping; start with `name:`, `data:`, `training:`, `evaluation:`"
+        )
     try:
         file = ProjectFile.model_validate_json(json.dumps(content, default=_as_text))
     except ValidationError as error:

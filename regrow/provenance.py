@@ -36,7 +36,7 @@ def lock_digest() -> str:
 @cache
 def pinned_requirements(estimator: str) -> tuple[str, ...]:
     """Give the packages that a stored model of class *estimator* needs, pinned as the lock has them."""
-    top = estimator.split(".")[0]
+    top = estimator.partition(".")[0]
     extra = importlib.metadata.packages_distributions().get(top, [])
     wanted = {name.lower() for name in (*MODEL_PACKAGES, *extra)}
     text = LOCK.read_text(encoding="utf-8") if LOCK.is_file() else ""

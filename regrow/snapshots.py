@@ -59,9 +59,13 @@ def checked_path(snapshot: Snapshot) -> Path:
     try:
         digest = _digest(path)
     except FileNotFoundError as error:
-        raise SnapshotError(f"{path}: the snapshot is gone; run the flow again with PREFECT_TASKS_REFRESH_CACHE=true") from error
+        raise SnapshotError(
+            f"{path}: the snapshot is gone; run the flow again with PREFECT_TASKS_REFRESH_CACHE=true"
+        ) from error
     if digest != snapshot.digest:
-        raise SnapshotError(f"{path}: content has SHA-256 {digest}, not {snapshot.digest}; delete the file and run again")
+        raise SnapshotError(
+            f"{path}: content has SHA-256 {digest}, not {snapshot.digest}; delete the file and run again"
+        )
     return path
 
 

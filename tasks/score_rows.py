@@ -35,8 +35,8 @@ def shape_predictions(
     entities = name_rows(frame, project.data.id)
     times = frame[project.data.timestamp] if project.data.timestamp else pd.Series([as_of] * len(frame))
     features = [
-        pa.array(frame[name], tables.feature_type(kind.name), from_pandas=True)
-        for name, kind in zip(model.features, model.signature.inputs.input_types(), strict=True)
+        pa.array(frame[name], tables.feature_type(kind), from_pandas=True)
+        for name, kind in zip(model.features, model.kinds, strict=True)
     ]
     ids = [
         hashlib.sha256(f"{project.name}|{version.number}|{entity}".encode()).hexdigest()[:32]

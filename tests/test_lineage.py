@@ -50,7 +50,9 @@ def runs_of(project: Project) -> list[Any]:
 RUNNERS: dict[str, Callable[[], Any]] = {
     "threads": lambda: ThreadPoolTaskRunner(max_workers=4),
     "processes": lambda: ProcessPoolTaskRunner(max_workers=2),
-    "dask": lambda: DaskTaskRunner(cluster_kwargs={"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}),
+    "dask": lambda: DaskTaskRunner(
+        cluster_kwargs={"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+    ),
 }
 
 
@@ -77,7 +79,9 @@ def test_one_run_per_flow_run_and_step(runner: str, services: Any, project: Any,
     assert len(parents) == 1
     assert nested == ["flaky_task", "steady"]
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert all(run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id for run in runs if run not in parents)
+    assert all(
+        run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id for run in runs if run not in parents
+    )
 
 
 def test_cached_step_points_to_its_work(services: Any, project: Any, tmp_path: Path) -> None:
