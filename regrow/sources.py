@@ -40,7 +40,11 @@ def read_source(project: Project, start: datetime | None = None, end: datetime |
         within &= frame[column] >= start
     if end is not None:
         within &= frame[column] < end
-    return frame[within].sort_values(list(reversed(project.data.key_columns)), kind="stable").reset_index(drop=True)
+    return (
+        frame[within]
+        .sort_values(list(reversed(project.data.key_columns)), kind="stable")
+        .reset_index(drop=True)
+    )
 
 
 def fingerprint(project: Project) -> str | None:
@@ -160,8 +164,9 @@ def _read_sql(project: Project, source: SqlSource, start: datetime, end: datetim
         engine = sa.create_engine(url)
         with engine.connect() as connection:
             return pd.read_sql(sa.text(source.query), connection, params=bound)
-    except SQLAlchemyError as error:
-        detail = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
+    except (SQLAlchemyError, pd.errors.DatabaseError) as error:
+        cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
+        detail = str(getattr(cause, "orig", None) or type(cause).__name__).splitlines()[0]
         raise DataError(f"{project.path}: data.source.query failed on ${source.url_env}: {detail}") from error
 
 

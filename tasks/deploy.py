@@ -67,8 +67,12 @@ def deploy(project: Project, version: Version, verdict: Verdict, actor: str) -> 
     run = current()
     outcome = carry_out(project, version, verdict, actor)
     status = "promoted" if outcome.passed else "refused" if outcome.decision == "promote" else "put back"
-    for name, value in (("status", status), ("verdict", outcome.reason), ("decided_by", actor)):
-        run.client.set_model_version_tag(project.name, str(version.number), f"regrow.{name}", value[:5000])
+    decision = {"regrow.verdict": outcome.reason[:5000], "regrow.status": status}
+    if (
+        not decision.items() <= version.tags.items()
+    ):  # The same decision again leaves the one who took it first.
+        for name, value in {"regrow.decided_by": actor, **decision}.items():
+            run.client.set_model_version_tag(project.name, str(version.number), name, value)
     run.verdict(outcome)
     run.log_model_input(version.model_id)
     create_markdown_artifact(

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import mlflow.sklearn
+import mlflow.sklearn as sklearn_flavor
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
@@ -13,7 +13,9 @@ from mlflow.entities import LoggedModel
 from mlflow.models import Model, infer_signature
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.compose import ColumnTransformer
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401  (makes HalvingRandomSearchCV importable)
+from sklearn.experimental import (
+    enable_halving_search_cv,  # noqa: F401  # pyright: ignore[reportUnusedImport] (it makes the next import work)
+)
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import HalvingRandomSearchCV, RandomizedSearchCV, TimeSeriesSplit
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -69,14 +71,12 @@ def build_pipeline(training: Training, features: pd.DataFrame) -> Pipeline:
         encoder = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan
         )
-        steps: list[tuple[str, Any, list[str]]] = [
-            ("text", encoder, text),
-            ("numbers", "passthrough", numbers),
-        ]
+        treated: tuple[Any, Any] = (encoder, "passthrough")
     else:
         scaled = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
         one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=50, sparse_output=False)
-        steps = [("text", one_hot, text), ("numbers", scaled, numbers)]
+        treated = (one_hot, scaled)
+    steps = zip(("text", "numbers"), treated, (text, numbers), strict=True)
     columns = ColumnTransformer([part for part in steps if part[2]], verbose_feature_names_out=False)
     return Pipeline([("columns", columns), ("estimator", estimator)])
 
@@ -92,12 +92,19 @@ def fit_pipeline(
     pipeline = build_pipeline(training, features)
     try:
         if training.search is None:
-            return pipeline.fit(features, target), []
+            return _single_threaded(pipeline.fit(features, target)), []
         search = _search(pipeline, training.search, training.seed, ordered).fit(features, target)
     except ValueError as error:
         raise DataError(f"{training.estimator} cannot be fitted on these rows: {error}") from error
     trials = zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True)
-    return search.best_estimator_, [(params, float(value)) for params, value in trials]
+    return _single_threaded(search.best_estimator_), [(params, float(value)) for params, value in trials]
+
+
+def _single_threaded(pipeline: Pipeline) -> Pipeline:
+    """Let the fitted *pipeline* predict in one thread: a forest adds its trees up in the order in which threads end."""
+    if "n_jobs" in pipeline[-1].get_params(deep=False):
+        pipeline[-1].set_params(n_jobs=1)
+    return pipeline
 
 
 def kind_of(pipeline: Pipeline) -> tuple[Kind, tuple[Any, ...]]:
@@ -139,7 +146,12 @@ def _search(pipeline: Pipeline, search: Search, seed: int, ordered: bool) -> Any
     folds = TimeSeriesSplit(search.folds) if ordered else search.folds
     if isinstance(search, HalvingSearch):
         return HalvingRandomSearchCV(
-            pipeline, space, n_candidates=search.trials, cv=folds, random_state=seed, refit=True
+            pipeline,
+            space,
+            n_candidates=search.trials,  # pyright: ignore[reportArgumentType] (its stub reads the default's type)
+            cv=folds,  # pyright: ignore[reportArgumentType]
+            random_state=seed,
+            refit=True,
         )
     return RandomizedSearchCV(pipeline, space, n_iter=search.trials, cv=folds, random_state=seed, refit=True)
 
@@ -160,7 +172,7 @@ def _log_model(
     logged = Model.log(
         artifact_path=None,
         model_id=begun.model_id,
-        flavor=mlflow.sklearn,
+        flavor=sklearn_flavor,
         run_id=run.run_id,
         sk_model=pipeline,
         serialization_format="skops",

@@ -55,7 +55,7 @@ def check_target(frame: pd.DataFrame, target: str) -> None:
         )
     if frame[target].nunique() < 2:
         raise DataError(
-            f"column `{target}`: every one of {len(frame)} rows is {frame[target].iloc[0]!r}; "
+            f"column `{target}`: every one of {len(frame)} rows is {frame[target].tolist()[0]!r}; "
             "a model needs at least two values: widen training.window"
         )
 
