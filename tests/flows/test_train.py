@@ -1,0 +1,117 @@
+"""The train flow on a real Prefect server and a real MLflow store."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
+
+import flows.train
+import tasks.fit
+from flows.monitor import monitor
+from flows.score import score
+from flows.train import train
+from regrow import registry
+from regrow.errors import ProjectError
+from regrow.models import load_model
+from regrow.project import Project, load_project
+from regrow.trace import trace
+
+AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
+DIABETES = Path(__file__).parents[2] / "configs" / "diabetes.yaml"
+
+
+def versions(project: Project) -> list[tuple[int, dict[str, str]]]:
+    found = registry.connect().search_model_versions(f"name = '{project.name}'")
+    return sorted((int(version.version), dict(version.tags)) for version in found)
+
+
+def models(project: Project) -> list[Any]:
+    client = registry.connect()
+    experiment = client.get_experiment_by_name(project.name)
+    assert experiment is not None
+    return list(client.search_logged_models([experiment.experiment_id]))
+
+
+def test_first_champion_then_nothing_changes(services: object, project: Callable[..., Project]) -> None:
+    """The first candidate that passes becomes champion; an unchanged run changes no version and no ledger entry."""
+    model = project()
+    first = train(model.path, AS_OF)
+    assert first.passed, first.reason
+    champion, ledger, before = registry.champion(model.name), registry.ledger(model.name), versions(model)
+    assert champion is not None
+    assert (champion.number, champion.tags["regrow.status"]) == (1, "promoted")
+    assert [(move.from_version, move.to_version, move.status) for move in ledger] == [(None, 1, "done")]
+
+    assert train(model.path, AS_OF) == first
+    assert registry.ledger(model.name) == ledger
+    assert versions(model) == before
+    assert len(models(model)) == 1
+
+
+def test_flow_retry_makes_one_version(
+    services: object, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flow that fails after it registered, and is retried, makes one version, one model and one move."""
+    model, deploy, failures = project(), flows.train.deploy, ["first attempt"]
+
+    def failing(*args: Any) -> Any:
+        if failures:
+            raise OSError(failures.pop())
+        return deploy(*args)
+
+    monkeypatch.setattr(flows.train, "deploy", failing)
+    assert train.with_options(retries=1)(model.path, AS_OF).passed
+    assert not failures
+    assert [number for number, _ in versions(model)] == [1]
+    assert len(models(model)) == 1
+    assert len(registry.ledger(model.name)) == 1
+
+
+def test_same_file_and_snapshot_give_the_same_bits(
+    services: object, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two fits from the same project file and snapshot are two models with identical predictions, bit for bit."""
+    model = project(
+        training={"estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "seed": 3},
+        evaluation={"primary": "roc_auc", "gates": []},
+    )
+    monkeypatch.setattr(tasks.fit, "find_candidate", lambda *_: None)
+    train(model.path, AS_OF)
+    with temporary_settings({PREFECT_TASKS_REFRESH_CACHE: True}):
+        train(model.path, AS_OF)
+    first, second = (load_model(f"models:/{found.model_id}") for found in models(model))
+    assert first.facts == second.facts
+    frame = first.facts.holdout.read()
+    np.testing.assert_array_equal(first.predict(frame), second.predict(frame), strict=True)
+
+
+def test_unknown_estimator_changes_nothing(services: object, project: Callable[..., Project]) -> None:
+    """A wrong import path is an error that names the key, and no model and no version is left."""
+    model = project(training={"estimator": "sklearn.linear_model.LogisticRegresion"})
+    with pytest.raises(ProjectError, match=r"training\.estimator"):
+        train(model.path, AS_OF)
+    assert models(model) == []
+    assert registry.champion(model.name) is None
+
+
+def test_regression_from_a_yaml_file_alone(services: object, tmp_path: Path) -> None:
+    """Diabetes goes through train, score (twice: the same rows) and monitor; its trace names data and approval."""
+    name = f"diabetes-{uuid4().hex[:8]}"
+    path = tmp_path / "diabetes.yaml"
+    path.write_text(DIABETES.read_text().replace("name: diabetes\n", f"name: {name}\n"))
+    assert load_project(path).name == name
+    verdict = train(path, AS_OF)
+    assert verdict.passed, verdict.reason
+    scored = score(path, as_of=AS_OF)
+    assert (scored.rows, scored.new) == (442, 442)
+    assert score(path, as_of=AS_OF).new == 0
+    assert monitor(path, datetime(2024, 3, 2, tzinfo=UTC)).passed
+    lines = dict(trace(f"models:/{name}@champion"))
+    assert lines["version"] == f"{name} version 1 (promoted)"
+    assert lines["training data"] == "353 rows"
+    assert "the first champion (done)" in lines["approved by"]

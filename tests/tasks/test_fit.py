@@ -1,0 +1,129 @@
+"""Preprocessing and estimator as one pipeline."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regrow.errors import DataError, ProjectError
+from regrow.project import HalvingSearch, RandomizedSearch, Training
+from tasks.fit import build_estimator, build_pipeline, fit_pipeline, kind_of
+
+random = np.random.default_rng(0)
+FEATURES = pd.DataFrame(
+    {
+        "size": np.where(random.random(200) < 0.1, np.nan, random.normal(size=200)),
+        "colour": random.choice(["red", "green", None], size=200),
+        "count": random.integers(0, 9, size=200),
+        "new": random.random(200) < 0.5,
+    }
+)
+TARGET = pd.Series((FEATURES["size"].fillna(0) + FEATURES["count"] + random.normal(size=200) > 4).astype(int))
+FOREST = "sklearn.ensemble.RandomForestClassifier"
+BOOSTING = "sklearn.ensemble.HistGradientBoostingClassifier"
+LOGISTIC = "sklearn.linear_model.LogisticRegression"
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        Training(estimator=LOGISTIC),
+        Training(estimator=FOREST, parameters={"n_estimators": 10, "n_jobs": 2}, seed=1),
+        Training(estimator=BOOSTING, parameters={"max_iter": 10, "early_stopping": True}, seed=1),
+        Training(
+            estimator=FOREST,
+            parameters={"n_estimators": 5},
+            search=RandomizedSearch(kind="randomized", space={"max_depth": [1, 2, 3, 4]}, trials=3),
+        ),
+    ],
+    ids=["logistic", "forest", "boosting", "search"],
+)
+def test_the_same_rows_and_seed_give_the_same_bits(training: Training) -> None:
+    """Two fits predict the same, bit for bit."""
+    first, second = (fit_pipeline(training, FEATURES, TARGET)[0].predict_proba(FEATURES) for _ in range(2))
+    np.testing.assert_array_equal(first, second, strict=True)
+
+
+def test_another_seed_gives_another_model() -> None:
+    """The seed of the project file reaches the estimator, unless its parameters name one."""
+    assert build_estimator(Training(estimator=FOREST, seed=5)).get_params()["random_state"] == 5
+    named = Training(estimator=FOREST, seed=5, parameters={"random_state": 6})
+    assert build_estimator(named).get_params()["random_state"] == 6
+
+
+@pytest.mark.parametrize("estimator", [LOGISTIC, BOOSTING])
+def test_missing_and_unseen_values_are_predicted(estimator: str) -> None:
+    """A missing number, a missing text and a category that no fit saw get a probability."""
+    pipeline, _ = fit_pipeline(Training(estimator=estimator), FEATURES, TARGET)
+    odd = FEATURES[:3].assign(size=np.nan, colour=["blue", None, "red"])
+    assert np.isfinite(pipeline.predict_proba(odd)).all()
+
+
+def test_columns_are_taken_by_name() -> None:
+    """Neither the order of the columns nor one that is no feature has an influence."""
+    pipeline, _ = fit_pipeline(Training(estimator=LOGISTIC), FEATURES, TARGET)
+    shuffled = FEATURES[list(reversed(FEATURES.columns))].assign(other=1)
+    np.testing.assert_array_equal(pipeline.predict_proba(shuffled), pipeline.predict_proba(FEATURES))
+
+
+def test_a_search_gives_its_trials() -> None:
+    """Each trial comes with its parameters and score, and the best one is the pipeline."""
+    search = RandomizedSearch(kind="randomized", space={"C": [1e-6, 1.0]}, trials=2)
+    pipeline, trials = fit_pipeline(
+        Training(estimator=LOGISTIC, search=search), FEATURES, TARGET, ordered=True
+    )
+    best = max(trials, key=lambda trial: trial[1])[0]
+    assert sorted(params["estimator__C"] for params, _ in trials) == [1e-6, 1.0]
+    assert pipeline.get_params()["estimator__C"] == best["estimator__C"]
+
+
+def test_halving_drops_trials() -> None:
+    """A halving search tries every candidate on few rows first."""
+    search = HalvingSearch(kind="halving", space={"max_depth": [1, 2, 3, 4]}, trials=4)
+    training = Training(estimator=FOREST, parameters={"n_estimators": 3}, search=search)
+    assert len(fit_pipeline(training, FEATURES, TARGET)[1]) > 4
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"estimator": "sklearn.linear_model.Logistic"}, r"training\.estimator.*Logistic"),
+        (
+            {"estimator": LOGISTIC, "parameters": {"depth": 1}},
+            r"training\.parameters: .* refuses them.*depth",
+        ),
+        ({"estimator": "sklearn.cluster.KMeans"}, "neither a classifier nor a regressor"),
+        ({"estimator": "sklearn.linear_model.RidgeClassifier"}, "gives no probabilities"),
+    ],
+)
+def test_a_wrong_estimator_names_the_key(training: dict[str, Any], message: str) -> None:
+    """An estimator that cannot be made, or is none, is an error of the project file."""
+    with pytest.raises(ProjectError, match=message):
+        build_estimator(Training(**training))
+
+
+def test_a_wrong_search_space_names_the_parameter() -> None:
+    """A search over a parameter that the estimator lacks says which."""
+    search = RandomizedSearch(kind="randomized", space={"depth": [1]})
+    with pytest.raises(ProjectError, match="no parameter `depth`"):
+        fit_pipeline(Training(estimator=LOGISTIC, search=search), FEATURES, TARGET)
+
+
+def test_a_date_is_no_feature() -> None:
+    """A date among the features is an error that says what to do."""
+    dated = FEATURES.assign(at=pd.Timestamp("2024-01-01", tz="UTC"))
+    with pytest.raises(DataError, match="column `at`: a date is no feature"):
+        build_pipeline(Training(estimator=LOGISTIC), dated)
+
+
+def test_kinds() -> None:
+    """Two classes are binary, more multiclass, numbers a regression; classes come in order as plain values."""
+    three = pd.Series(np.arange(200) % 3)
+    assert kind_of(fit_pipeline(Training(estimator=LOGISTIC), FEATURES, TARGET)[0]) == ("binary", (0, 1))
+    assert kind_of(fit_pipeline(Training(estimator=LOGISTIC), FEATURES, three)[0]) == (
+        "multiclass",
+        (0, 1, 2),
+    )
+    ridge = Training(estimator="sklearn.linear_model.Ridge")
+    assert kind_of(fit_pipeline(ridge, FEATURES, TARGET)[0]) == ("regression", ())

@@ -1,0 +1,49 @@
+"""The rows of the training window as they were known at a moment."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from regrow.errors import DataError
+from regrow.project import Project
+from tasks.ingest import read_known
+
+AT = pd.date_range("2024-01-01", periods=10, tz="UTC")
+FRAME = pd.DataFrame(
+    {"id": [f"r{day}" for day in range(10)], "at": AT, "size": range(10), "late": [0, 1] * 5}
+)
+DATA = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "timestamp": "at", "id": "id"}
+Make = Callable[..., Project]
+
+
+def test_the_window_ends_where_labels_were_unknown(project: Make) -> None:
+    """A row is known once its label's delay has passed at as_of, and is not older than the window."""
+    training = {"estimator": "sklearn.linear_model.LogisticRegression", "window": "5d"}
+    made = project(FRAME, data=DATA | {"label_delay": "2d"}, training=training)
+    found = read_known(made, datetime(2024, 1, 8, tzinfo=UTC))
+    assert found["id"].tolist() == ["r2", "r3", "r4"]
+
+
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=30)])
+def test_later_rows_change_nothing_that_was_known(project: Make, later: timedelta) -> None:
+    """What was known at a moment is the same when rows of later moments have come."""
+    as_of = datetime(2024, 1, 6, tzinfo=UTC)
+    known = read_known(project(FRAME, data=DATA), as_of)
+    grown = pd.concat([FRAME.assign(at=AT + timedelta(days=9) + later, id=FRAME["id"] + "x"), FRAME])
+    pd.testing.assert_frame_equal(read_known(project(grown, data=DATA), as_of), known)
+    assert len(known) == 5
+
+
+def test_without_a_timestamp_every_row_is_known(project: Make) -> None:
+    """A source without times gives all its rows at any moment."""
+    made = project(FRAME, data={"source": DATA["source"], "target": "late"})
+    assert len(read_known(made, datetime(1999, 1, 1, tzinfo=UTC))) == 10
+
+
+def test_an_empty_window_is_an_error(project: Make) -> None:
+    """No row in the window says which window that was."""
+    made = project(FRAME, data=DATA)
+    with pytest.raises(DataError, match=r"no row of .* in the beginning to 2024-01-01 .* check the source"):
+        read_known(made, datetime(2024, 1, 1, tzinfo=UTC))
