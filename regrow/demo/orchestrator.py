@@ -81,7 +81,9 @@ def _latest(project: Project, since: datetime) -> FlowRun | None:
         found = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
             deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[project.name])),
-            flow_run_filter=FlowRunFilter(expected_start_time=FlowRunFilterExpectedStartTime(after_=since)),
+            flow_run_filter=FlowRunFilter(
+                expected_start_time=FlowRunFilterExpectedStartTime.model_validate({"after_": since})
+            ),
         )
     alarmed = [run for run in found if run.parameters.get("trigger") == "alarm"]
     return max(alarmed, key=lambda run: str(run.expected_start_time)) if alarmed else None

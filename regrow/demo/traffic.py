@@ -77,7 +77,7 @@ def _post(client: httpx.Client, name: str, part: pd.DataFrame) -> None:
 def _split(part: pd.DataFrame) -> dict[str, object]:
     """Write *part* as MLflow's `dataframe_split`, missing values as null."""
     texts = {
-        column: part[column].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        str(column): part[column].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
         for column in part
         if pd.api.types.is_datetime64_any_dtype(part[column])
     }
