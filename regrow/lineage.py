@@ -15,9 +15,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
-from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import (
     Dataset,
@@ -47,6 +46,9 @@ from regrow.project import Project
 from regrow.registry import connect
 from regrow.settings import load_settings
 from regrow.snapshots import Snapshot, remove_partials
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -113,7 +115,7 @@ class RunRecord:
         """Keep the file at *path* as an artifact."""
         self.client.log_artifact(self.run_id, str(path), folder)
 
-    def log_figure(self, figure: Figure, artifact_file: str) -> None:
+    def log_figure(self, figure: "Figure", artifact_file: str) -> None:
         """Keep *figure* as the picture *artifact_file*."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / Path(artifact_file).name
