@@ -68,9 +68,7 @@ def deploy(project: Project, version: Version, verdict: Verdict, actor: str) -> 
     outcome = carry_out(project, version, verdict, actor)
     status = "promoted" if outcome.passed else "refused" if outcome.decision == "promote" else "put back"
     decision = {"regrow.verdict": outcome.reason[:5000], "regrow.status": status}
-    if (
-        not decision.items() <= version.tags.items()
-    ):  # The same decision again leaves the one who took it first.
+    if not decision.items() <= version.tags.items():  # Decided again, it leaves who decided first.
         for name, value in {"regrow.decided_by": actor, **decision}.items():
             run.client.set_model_version_tag(project.name, str(version.number), name, value)
     run.verdict(outcome)
