@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mlflow.artifacts import load_text
 from mlflow.entities import Run
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
@@ -19,6 +20,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
 from regrow import registry
+from regrow.decisions.verdict import Verdict
 from regrow.errors import Unreachable
 from regrow.project import Project
 
@@ -61,6 +63,11 @@ def nested_run(project: Project, run: FlowRun, step: str) -> Run | None:
     """Give the MLflow run of *step* within *run*; None where it was not run."""
     found = _find(project, f"tags.`regrow.key` = '{run.id}/{step}'")
     return found[0] if found else None
+
+
+def read_verdict(run: Run) -> Verdict:
+    """Read the verdict that is kept on *run*."""
+    return Verdict.model_validate_json(load_text(f"{run.info.artifact_uri}/verdict.json"))
 
 
 def report_path(home: Path, run: Run) -> str:

@@ -10,14 +10,14 @@ from regrow.demo.record import Month, Story
 
 PICTURE, PAGE = "demo.png", "demo.html"
 GREEN, GREY, RED, BLUE = "#1a7f4b", "#8a8f98", "#c0392b", "#2457a6"
-HEADINGS = ("month", "rows", "drifted", "AUC served", "AUC never retrained", "alarm", "retraining", "verdict")
+HEADINGS = ("month", "rows", "drifted", "AUC", "never retrained", "alarm", "retraining", "verdict")
 STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.55 system-ui, sans-serif; color: #1d2228 }
 body { margin: 2.5rem auto; max-width: 1080px; padding: 0 1.2rem }
 h1 { font-size: 1.7rem; margin: 0 } .lead { color: #555; margin: .2rem 0 1.6rem }
 .figures { display: flex; gap: 1rem; flex-wrap: wrap; margin: 1.2rem 0 }
-.figures div { border: 1px solid #e2e5e9; border-radius: 10px; padding: .8rem 1.1rem; min-width: 9rem }
+.figures div { border: 1px solid #e2e5e9; border-radius: 10px; padding: .7rem 1rem }
 .figures b { display: block; font-size: 1.5rem } .figures span { color: #667; font-size: .85rem }
 img { width: 100%; border: 1px solid #e2e5e9; border-radius: 10px }
 table { border-collapse: collapse; width: 100%; margin-top: 1.6rem; font-size: .9rem }
@@ -54,9 +54,9 @@ def cells(month: Month) -> tuple[str, ...]:
         f"{month.drifted}/{month.columns} ({month.share:.0%})",
         f"{month.served:.3f} (v{month.version})",
         f"{month.frozen:.3f}",
-        "yes" if month.alarm else "no",
+        month.failed or "none",
         ("declined" if month.decision == "declined" else "ran") if month.decision else "none",
-        f"{verdict(month)}: {month.reason.split('; ')[0]}" if month.decision else "",
+        f"{verdict(month)}: {month.gist}" if month.decision else "",
     )
 
 
@@ -112,13 +112,13 @@ def draw(story: Story) -> Figure:
         if month.decision:
             good = month.decision == "promoted"
             axes.annotate(
-                f"{'▲' if good else '✕'} {verdict(month)}", (place, base), ha="center", fontsize=8.5,
+                f"{'▲' if good else '✕'} v{month.challenger}", (place, base), ha="center", fontsize=8.5,
                 color=GREEN if good else RED,
             )  # fmt: skip
     axes.set_ylim(base - 0.06 * (high - low), high + 0.1 * (high - low))
     axes.set_ylabel("AUC on the month's flights")
     axes.set_title(
-        "Each month's alarm retrains; a challenger serves from the next month on, if it wins",
+        "At a month's end: ▲ challenger promoted, serving from the next month on; ✕ refused",
         loc="left",
         fontsize=11,
     )
@@ -158,7 +158,7 @@ def render(story: Story) -> str:
 def _row(month: Month) -> str:
     """Write the page's table row of *month*."""
     texts = [html.escape(text) for text in cells(month)]
-    texts[5] = f"yes<small>{html.escape(month.alarm)}</small>" if month.alarm else "no"
+    texts[5] = f"{texts[5]}<small>{html.escape(month.alarm)}</small>"
     if month.decision:
         outcome = f"<span class={month.decision.split()[-1]}>{html.escape(verdict(month))}</span>"
         texts[7] = f"{outcome}<small>{html.escape(month.reason)}</small>"

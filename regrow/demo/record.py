@@ -28,10 +28,14 @@ class Month(BaseModel):
     """AUC of the first version, never retrained, on the same rows."""
     alarm: str
     """Why the monitor raised an alarm; empty: it did not."""
+    failed: str
+    """What the alarm is about, in a word each: `drift`, `performance`."""
     decision: str
     """What became of the alarm: `promoted`, `refused`, `declined`, `put back`; empty: nothing was decided."""
     challenger: int | None
     reason: str
+    gist: str
+    """The figure that decided."""
     links: dict[str, str]
 
 

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from prefect.client.schemas.objects import FlowRun
 from rich.console import Console
 
 from regrow import registry
+from regrow.decisions.verdict import Verdict
 from regrow.demo import orchestrator, page, traffic
 from regrow.demo.record import Month, Story, open_story, save_story
 from regrow.lineage import run_url
@@ -108,12 +110,10 @@ def describe(
     links = {"monitor": run_url(monitor.info.experiment_id, monitor.info.run_id) or ""}
     if drift:
         links["drift report"] = orchestrator.report_path(home, drift)
-    decision, challenger, reason = "", None, ""
+    alarm = orchestrator.read_verdict(monitor)
+    fate = read_fate(project, retrained) if retrained else {}
     if retrained:
         parent = orchestrator.parent_run(project, retrained)
-        decision, reason = outcome(parent.data.tags), parent.data.tags["regrow.verdict.reason"]
-        registered = orchestrator.nested_run(project, retrained, "register")
-        challenger = int(registered.data.tags["regrow.version"]) if registered else None
         links["retraining"] = run_url(parent.info.experiment_id, parent.info.run_id) or ""
     return Month(
         start=start,
@@ -124,21 +124,50 @@ def describe(
         share=share,
         served=traffic.auc(scores[project.data.target], scores["served"]),
         frozen=traffic.auc(scores[project.data.target], first.predict(scores)[:, -1]),
-        alarm=monitor.data.tags["regrow.verdict.reason"]
-        if monitor.data.tags["regrow.verdict"] == "fail"
-        else "",
-        decision=decision,
-        challenger=challenger,
-        reason=reason,
+        alarm="" if alarm.passed else alarm.reason,
+        failed=", ".join(dict.fromkeys(subject(finding.rule) for finding in alarm.failures)),
+        **({"decision": "", "challenger": None, "reason": "", "gist": ""} | fate),
         links=links,
     )
 
 
-def outcome(tags: dict[str, str]) -> str:
-    """Name what a retraining's verdict came to."""
-    if tags["regrow.verdict"] == "pass":
+def read_fate(project: Project, retrained: FlowRun) -> dict[str, Any]:
+    """Read what became of a retraining: the decision, the version, and the figure that decided."""
+    verdict = orchestrator.read_verdict(orchestrator.parent_run(project, retrained))
+    registered = orchestrator.nested_run(project, retrained, "register")
+    return {
+        "decision": outcome(verdict),
+        "challenger": int(registered.data.tags["regrow.version"]) if registered else None,
+        "reason": verdict.reason,
+        "gist": gist(verdict),
+    }
+
+
+def outcome(verdict: Verdict) -> str:
+    """Name what a retraining's *verdict* came to."""
+    if verdict.passed:
         return "promoted"
-    return {"retrain": "declined", "promote": "refused"}.get(tags["regrow.verdict.decision"], "put back")
+    return {"retrain": "declined", "promote": "refused"}.get(verdict.decision, "put back")
+
+
+def gist(verdict: Verdict) -> str:
+    """Give the finding that decided: the first that failed, else the comparison with the champion."""
+    compared = [finding for finding in verdict.findings if finding.interval]
+    told = [*verdict.failures, *compared, *verdict.findings]
+    if told and told[0].interval and told[0].figure is not None:
+        return f"gain {told[0].figure:+.3f}, at least {told[0].interval[0]:+.3f}"
+    return told[0].detail.split(", not as asked")[0] if told else verdict.reason
+
+
+def subject(rule: str) -> str:
+    """Name what a monitoring rule is about."""
+    subjects = {
+        "share of drifted": "drift",
+        "prediction drift": "predictions",
+        "missing": "quality",
+        "unseen": "quality",
+    }
+    return next((name for start, name in subjects.items() if rule.startswith(start)), "performance")
 
 
 def conclude(project: Project, first: LoadedModel, home: Path, story: Story) -> Story:
