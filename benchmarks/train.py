@@ -1,0 +1,118 @@
+"""Time the whole train flow on the year's flights against a bare script that loads, fits and scores the same rows.
+
+Usage: python benchmarks/train.py [runs]     (default: 1; servers of its own on free ports)
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from regrow.services import running
+from regrow.settings import Settings
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+AS_OF = "2014-01-01T00:00:00+00:00"
+BARE = """
+import time
+started = time.perf_counter()
+import sys
+from datetime import UTC, datetime
+sys.path.insert(0, sys.argv[1])
+import flights
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+rows = flights.load(datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 12, 31, tzinfo=UTC))
+rows = rows[rows["late"].notna() & ~(rows["wind_speed"] > 100) & ~(rows["temp"] < -20)]
+rows["late"] = rows["late"].astype(bool)
+cut = int(len(rows) * 0.8)
+features = rows.drop(columns=["late", "flight_id", "scheduled_departure"])
+text = [name for name in features if features[name].dtype.kind not in "fi"]
+encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=float("nan"))
+columns = ColumnTransformer([("text", encoder, text)], remainder="passthrough")
+estimator = HistGradientBoostingClassifier(
+    max_iter=100, learning_rate=0.1, min_samples_leaf=50, random_state=2013
+)
+model = make_pipeline(columns, estimator).fit(features[:cut], rows["late"][:cut])
+auc = roc_auc_score(rows["late"][cut:], model.predict_proba(features[cut:])[:, 1])
+print(f"{time.perf_counter() - started:.2f} {len(rows)} rows, AUC {auc:.4f}")
+"""
+FLOW = """
+import time
+started = time.perf_counter()
+import sys
+from datetime import datetime
+from pathlib import Path
+from flows.train import train
+imported = time.perf_counter() - started
+verdict = train(Path(sys.argv[1], "flights.yaml"), datetime.fromisoformat(sys.argv[2]))
+whole = time.perf_counter() - started
+print(f"{whole:.2f} imports {imported:.1f} s; {verdict.reason}")
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    """Find *count* ports that nothing listens on."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    found = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return found
+
+
+def year(folder: Path) -> Path:
+    """Copy the flights' project, with the whole year as its window, into *folder*."""
+    text = (CONFIGS / "flights.yaml").read_text(encoding="utf-8")
+    if "window: 90d" not in text:
+        raise SystemExit("configs/flights.yaml: no `window: 90d` to widen")
+    (folder / "flights.yaml").write_text(text.replace("window: 90d", "window: 365d"), encoding="utf-8")
+    shutil.copy(CONFIGS / "flights.py", folder)
+    return folder
+
+
+def clock(title: str, script: str, *words: str) -> float:
+    """Run *script* in a process of its own; print and give the seconds that it took after Python's start."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=False, env=os.environ
+    )
+    if done.returncode:
+        raise SystemExit(f"{title} failed:\n{done.stderr[-4000:]}")
+    seconds, _, said = done.stdout.strip().splitlines()[-1].partition(" ")
+    print(f"{title:<34} {float(seconds):6.1f} s   {said}", flush=True)
+    return float(seconds)
+
+
+def measure(folder: Path) -> None:
+    """Print one comparison, and what an unchanged run costs."""
+    bare = clock("bare script", BARE, str(folder))
+    flow = clock("train flow", FLOW, str(folder), AS_OF)
+    print(
+        f"  {flow / bare:.2f} times the bare script; the aim of 1.25 times + 10 s is {1.25 * bare + 10:.1f} s"
+    )
+    again = clock("train flow, unchanged, new process", FLOW, str(folder), AS_OF)
+    print(f"  {again:.1f} s with imports")
+
+
+def main(runs: int) -> None:
+    """Measure *runs* times, each on a fresh state folder."""
+    for _ in range(runs):
+        prefect, mlflow, server = free_ports(3)
+        with tempfile.TemporaryDirectory(prefix="regrow-benchmark-", ignore_cleanup_errors=True) as home:
+            settings = Settings(
+                home=Path(home, "home"), prefect_port=prefect, mlflow_port=mlflow, server_port=server
+            )
+            with running(settings, {"postgres", "prefect"}):
+                import mlflow as store
+
+                store.MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).search_experiments(max_results=1)
+                measure(year(Path(home)))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
