@@ -161,6 +161,8 @@ class Recorded(Generic[R]):
     value: R
 
 
+_experiments: dict[tuple[str, str], str] = {}
+"""Ids of experiments, by tracking server and name: they never change."""
 _current: ContextVar[RunRecord] = ContextVar("current_step")
 
 
@@ -287,6 +289,13 @@ def flow_run(
 
 def find_experiment(client: MlflowClient, name: str) -> str:
     """Give the id of the experiment *name*, creating it with an absolute place for its artifacts."""
+    known = (load_settings().tracking_uri, name)
+    if known not in _experiments:
+        _experiments[known] = _find_or_create_experiment(client, name)
+    return _experiments[known]
+
+
+def _find_or_create_experiment(client: MlflowClient, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found:
         return found.experiment_id

@@ -5,6 +5,7 @@ the alias, then the outcome; whoever finds an intent without an outcome finishes
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ from regrow.settings import load_settings
 
 CHAMPION, PREVIOUS = "champion", "previous-champion"
 LEDGER = "regrow.ledger."
+FRESH = 10.0
+"""Seconds for which an answer of the tracking server is taken to hold; a step would ask a dozen times."""
+_answered: dict[str, float] = {}
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
@@ -81,13 +85,14 @@ def connect() -> MlflowClient:
     Raises `Unreachable` within five seconds where the server does not answer.
     """
     uri = load_settings().tracking_uri
-    if uri.startswith("http"):
+    if uri.startswith("http") and time.monotonic() - _answered.get(uri, -math.inf) > FRESH:
         try:
             httpx.get(f"{uri}/health", timeout=5).raise_for_status()
         except httpx.HTTPError as error:
             raise Unreachable(
                 f"MLflow does not answer at {uri} ({error}); start it with `regrow up`"
             ) from error
+        _answered[uri] = time.monotonic()
     if mlflow.get_tracking_uri() != uri:
         mlflow.set_tracking_uri(uri)
     return MlflowClient(uri)
