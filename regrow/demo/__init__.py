@@ -1,11 +1,15 @@
 """The demonstration: a model lives through a real year, with the same parts that production uses."""
 
+from regrow.services.record import prepare_home
 from regrow.settings import apply_environment, load_settings
 
 
 def main() -> None:
-    """Replay the year; Prefect reads its environment when it is imported, so that is set first."""
-    apply_environment(load_settings())
+    """Replay the year; Prefect reads its environment and its folder when it is imported, so they come first."""
+    settings = load_settings()
+    prepare_home(settings.home.absolute())
+    (settings.home.absolute() / "prefect").mkdir(exist_ok=True)
+    apply_environment(settings)
     from regrow.demo.replay import replay
 
     replay()

@@ -1,5 +1,6 @@
 """The server under load, under kill -9 and under a changing registry."""
 
+import os
 import signal
 import threading
 import time
@@ -47,6 +48,10 @@ class Load:
             thread.join()
 
 
+SWAPS = int(os.environ.get("REGROW_TEST_SWAPS", "10"))
+"""Moves of the champion under load; 200 takes minutes."""
+
+
 def test_no_acknowledged_prediction_is_lost_or_doubled(start, tmp_path, monkeypatch):
     """After three kill -9 under load every acknowledged prediction is in the table exactly once."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
@@ -75,7 +80,7 @@ def test_swaps_under_load_drop_and_mix_nothing(registry, single):
     expected = {v: load_model(f"models:/demo/{v}").predict(frame) for v in (1, 2)}
     slowest = 0.0
     with Load(single.url, 16) as load:
-        for swap in range(10):
+        for swap in range(SWAPS):
             moved = time.monotonic()
             registry.promote(2 - swap % 2)
             while httpx.get(f"{single.url}/version").json()["models"]["demo"] != 2 - swap % 2:
