@@ -62,9 +62,8 @@ def check_target(frame: pd.DataFrame, target: str) -> None:
 
 def _split_time(times: pd.Series, holdout: float) -> tuple[Rows, Rows]:
     """Hold out the newest rows: about *holdout* of all, cut between two moments."""
-    ordered = np.sort(times.to_numpy())
-    cut = ordered[min(int(len(ordered) * (1 - holdout)), len(ordered) - 1)]
-    newest = (times >= times.iloc[int(np.argmax(times.to_numpy() == cut))]).to_numpy()
+    moments = times.astype("int64").to_numpy()
+    newest = moments >= np.sort(moments)[min(int(len(moments) * (1 - holdout)), len(moments) - 1)]
     return np.flatnonzero(~newest), np.flatnonzero(newest)
 
 
