@@ -16,6 +16,9 @@ from regrow.project import Project, load_project
 from regrow.services import Services, running
 from regrow.settings import Settings
 
+# Without a server Prefect would start one of its own, which outlives the test and holds up the end.
+os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
+
 
 def free_ports(count: int) -> list[int]:
     """Find *count* ports that nothing listens on."""

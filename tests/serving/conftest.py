@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,12 +85,36 @@ def fit(frame: pd.DataFrame, seed: int) -> Pipeline:
     return make_pipeline(encode, model).fit(frame, target.astype(int))
 
 
+@contextmanager
+def pointed_at(uri: str, folder: Path) -> Iterator[None]:
+    """Let MLflow in this process use the store at *uri* from *folder*, and put back what it used before.
+
+    MLflow keeps both addresses in the environment too, where the servers that a test starts would find them.
+    """
+    tracking, registry, here = mlflow.get_tracking_uri(), mlflow.get_registry_uri(), Path.cwd()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+            patch.setenv(name, uri)
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        os.chdir(folder)
+        yield
+        os.chdir(here)
+        mlflow.set_tracking_uri(tracking)
+        mlflow.set_registry_uri(registry)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def at_registry(registry: "Registry", tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the tests of one file use the filled registry, and no other test."""
+    with pointed_at(registry.uri, tmp_path_factory.getbasetemp()):
+        yield
+
+
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     """Fill a registry with two versions of `demo`; the first is champion."""
     folder = tmp_path_factory.mktemp("registry")
-    before, here = mlflow.get_tracking_uri(), Path.cwd()
-    os.chdir(folder)
     uri = f"sqlite:///{folder}/mlflow.db"
     draw = np.random.default_rng(0)
     frame = pd.DataFrame(
@@ -99,14 +124,12 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
             "hour": draw.integers(0, 24, 500),
         }
     )
-    mlflow.set_tracking_uri(uri)
     filled = Registry(uri, mlflow.MlflowClient(uri, uri), frame)
-    for seed in (1, 2):
-        filled.register(fit(frame, seed), "demo")
-    filled.promote(1)
-    yield filled
-    os.chdir(here)
-    mlflow.set_tracking_uri(before)
+    with pointed_at(uri, folder):
+        for seed in (1, 2):
+            filled.register(fit(frame, seed), "demo")
+        filled.promote(1)
+    return filled
 
 
 @dataclass
@@ -139,7 +162,8 @@ class Starter:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         log = home / "server.log"
-        given = {"MLFLOW_TRACKING_URI": self.uri, "REGROW_HOME": str(home), **environment}
+        stores = {"MLFLOW_TRACKING_URI": self.uri, "MLFLOW_REGISTRY_URI": self.uri}
+        given = {**stores, "REGROW_HOME": str(home), **environment}
         with log.open("ab") as stream:
             process = subprocess.Popen(
                 [sys.executable, "-m", "regrow.serving", "--port", str(port), *arguments],
