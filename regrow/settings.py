@@ -116,6 +116,7 @@ def apply_environment(settings: Settings) -> None:
         "PREFECT_LOCAL_STORAGE_PATH": str(settings.home.absolute() / "results"),
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "MPLBACKEND": "Agg",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         # Threads that wait by spinning make a fit six times slower on a machine that is busy otherwise.
         "OMP_WAIT_POLICY": "PASSIVE",
     }.items():

@@ -4,6 +4,7 @@ import html
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from regrow.demo.record import Month, Story
@@ -62,7 +63,11 @@ def cells(month: Month) -> tuple[str, ...]:
 
 def table(story: Story) -> Table:
     """Give the year as a table for the terminal."""
-    shown = Table(*HEADINGS, title="A year in the life of `flights`", title_justify="left")
+    shown = Table(
+        title="A year in the life of `flights`", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for heading in HEADINGS:
+        shown.add_column(heading.replace(" ", "\n"))
     for month in story.months:
         shown.add_row(*cells(month))
     return shown

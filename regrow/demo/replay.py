@@ -151,11 +151,11 @@ def outcome(verdict: Verdict) -> str:
 
 
 def gist(verdict: Verdict) -> str:
-    """Give the finding that decided: the first that failed, else the comparison with the champion."""
+    """Give the finding that decided: the first that failed, else the gain on the champion and its lower bound."""
     compared = [finding for finding in verdict.findings if finding.interval]
     told = [*verdict.failures, *compared, *verdict.findings]
     if told and told[0].interval and told[0].figure is not None:
-        return f"gain {told[0].figure:+.3f}, at least {told[0].interval[0]:+.3f}"
+        return f"{told[0].figure:+.3f} (≥ {told[0].interval[0]:+.3f})"
     return told[0].detail.split(", not as asked")[0] if told else verdict.reason
 
 

@@ -82,6 +82,7 @@ def client_environment(settings: Settings, parts: set[Part], database: Database)
         "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
         "MLFLOW_TRACKING_URI": tracking,
         "MPLBACKEND": "Agg",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         # Threads that wait by spinning make a fit six times slower on a machine that is busy otherwise.
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
