@@ -45,7 +45,9 @@ class Settings(BaseSettings):
     ] = ()
     server_url: Annotated[
         str | None,
-        Field(description="The running model server that a deployment must reach; empty: the local one"),
+        Field(
+            description="The model server that must confirm a promotion; empty: the alias moves unconfirmed"
+        ),
     ] = None
     configs: Annotated[Path, Field(description="Folder of the project files that `regrow up` deploys")] = (
         Path("configs")
