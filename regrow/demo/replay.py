@@ -1,5 +1,6 @@
 """Replay the flights' year: train on its first quarter, then serve, watch and retrain month by month."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from regrow.settings import load_settings
 from regrow.sources import read_source
 
 YEAR, FIRST_MONTH = 2013, 4
+WIDTH = 130
+"""Columns of the table where the output is no terminal."""
 CONFIG = Path(__file__).parents[2] / "configs" / "flights.yaml"
 
 
@@ -28,7 +31,7 @@ def replay() -> None:
 
     Raises `StateError` where the state folder holds other work, `Unreachable` where a part fails.
     """
-    console, settings = Console(), load_settings()
+    console, settings = Console(width=None if sys.stdout.isatty() else WIDTH), load_settings()
     home = settings.home.absolute()
     story, project = open_story(home), load_project(CONFIG)
     if story.months:
