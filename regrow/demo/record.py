@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from regrow.errors import StateError
+from regrow.services.record import held
 
 
 class Month(BaseModel):
@@ -58,14 +59,15 @@ FILE = "demo.json"
 def open_story(home: Path) -> Story:
     """Go on with the demonstration under *home*, or start anew where the last one came to its end.
 
-    Raises `StateError` where *home* holds work that no demonstration made.
+    Raises `StateError` where *home* holds work that no demonstration made, or `regrow up` is using it.
     """
     file = home / FILE
     if file.exists():
         story = Story.model_validate_json(file.read_text(encoding="utf-8"))
         if not story.complete:
             return story
-        shutil.rmtree(home)
+        with held(home):
+            shutil.rmtree(home)
     elif (home / "postgres").exists():
         raise StateError(
             f"{home}: holds models of your own; give the demonstration another folder by REGROW_HOME"
