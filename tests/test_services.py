@@ -96,9 +96,9 @@ def test_a_reused_process_number_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_lock_is_free_after_the_holder(tmp_path: Path) -> None:
-    """The folder can be held again once it was let go of."""
+    """The folder is refused to a second holder, and can be held again once it was let go of."""
     for _ in range(2):
-        with held(tmp_path):
+        with held(tmp_path), pytest.raises(StateError), held(tmp_path):
             pass
 
 
