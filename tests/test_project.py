@@ -65,3 +65,28 @@ def test_missing_hook_is_named(tmp_path: Path):
     project = load_project(write(tmp_path))
     with pytest.raises(ProjectError, match=r"no file .*nowhere\.py"):
         project.resolve("nowhere:load")
+
+
+def test_a_canary_begins_in_shadow_where_asked(tmp_path: Path):
+    """Its stages are the shadow, with a weight of nothing, then one for each weight."""
+    plan = {"kind": "canary", "shadow_rows": 700, "weights": [0.1, 0.5], "least_rows": 300}
+    rollout = load_project(write(tmp_path, deployment={"rollout": plan})).deployment.rollout
+    assert [(stage.weight, stage.least_rows) for stage in rollout.stages] == [
+        (0, 700),
+        (0.1, 300),
+        (0.5, 300),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ({"kind": "canary", "weights": [0.5, 0.1]}, "deployment.rollout.canary: weights must grow"),
+        ({"kind": "ab", "least_rows": 10, "greatest_rows": 5}, "greatest_rows is below least_rows"),
+        ({"kind": "blue-green"}, "deployment.rollout"),
+    ],
+)
+def test_a_rollout_that_cannot_be_is_named(tmp_path: Path, plan: dict, said: str):
+    """A plan whose stages contradict each other is an error with its key."""
+    with pytest.raises(ProjectError, match=said):
+        load_project(write(tmp_path, deployment={"rollout": plan}))

@@ -1,0 +1,161 @@
+"""Where rows come from, what they mean, and what is expected of them."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from regrow.project.fields import Duration, Reference, Scalar, Share, Strict
+
+
+class CsvSource(Strict):
+    """A CSV file; dates are parsed in the timestamp column."""
+
+    kind: Literal["csv"]
+    path: Annotated[str, Field(description="File, relative to this YAML file")]
+    separator: str = ","
+
+
+class ParquetSource(Strict):
+    """A Parquet file or a folder of them."""
+
+    kind: Literal["parquet"]
+    path: Annotated[str, Field(description="File or folder, relative to this YAML file")]
+
+
+class DeltaSource(Strict):
+    """A Delta Lake table, read at its newest version."""
+
+    kind: Literal["delta"]
+    path: Annotated[str, Field(description="Table folder, relative to this YAML file, or its address")]
+
+
+class SqlSource(Strict):
+    """A query on any database that SQLAlchemy reaches; `:start` and `:end` bound its rows."""
+
+    kind: Literal["sql"]
+    url_env: Annotated[str, Field(description="Environment variable that holds the database's URL")]
+    query: Annotated[str, Field(description="SELECT with `:start` and `:end` bound as timestamps")]
+
+
+class PythonSource(Strict):
+    """A callable `load(start, end) -> DataFrame` beside this file."""
+
+    kind: Literal["python"]
+    load: Reference
+    fingerprint: Annotated[
+        Reference | None,
+        Field(
+            description="Callable `() -> str` that changes when the data does; without it every run reads anew"
+        ),
+    ] = None
+
+
+class SklearnSource(Strict):
+    """A data set that ships with scikit-learn: `diabetes`, `breast_cancer`, `wine`, `iris`."""
+
+    kind: Literal["sklearn"]
+    dataset: Literal["diabetes", "breast_cancer", "wine", "iris"]
+
+
+Source = Annotated[
+    CsvSource | ParquetSource | DeltaSource | SqlSource | PythonSource | SklearnSource,
+    Field(discriminator="kind"),
+]
+
+
+class Expectation(Strict):
+    """One Great Expectations expectation and what a failure does."""
+
+    expect: Annotated[
+        str,
+        Field(
+            pattern=r"^expect_[a-z_]+$",
+            description="Great Expectations name: `expect_column_values_to_be_between` …",
+        ),
+    ]
+    arguments: Annotated[
+        dict[str, Scalar | list[Scalar]], Field(description="The expectation's own arguments")
+    ] = {}
+    on_failure: Annotated[
+        Literal["reject", "quarantine"], Field(description="Reject the batch, or set its failing rows aside")
+    ] = "reject"
+
+
+class RandomSplit(Strict):
+    """Rows drawn at random."""
+
+    kind: Literal["random"]
+    holdout: Annotated[float, Field(gt=0, lt=1, description="Share of the rows that is held out")] = 0.2
+
+
+class StratifiedSplit(Strict):
+    """Rows drawn at random with the target's classes in the same shares."""
+
+    kind: Literal["stratified"]
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+
+class GroupSplit(Strict):
+    """Whole groups (a customer, a machine) on one side."""
+
+    kind: Literal["group"]
+    column: Annotated[str, Field(description="Column that names the group")]
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+
+class TimeSplit(Strict):
+    """The last part of the window is held out."""
+
+    kind: Literal["time"]
+    holdout: Annotated[float, Field(gt=0, lt=1, description="Share of the rows, the newest ones")] = 0.2
+
+
+Split = Annotated[RandomSplit | StratifiedSplit | GroupSplit | TimeSplit, Field(discriminator="kind")]
+
+
+class Data(Strict):
+    """Where rows come from, what they mean, and what is expected of them."""
+
+    source: Source
+    target: Annotated[str, Field(description="Column to predict")]
+    timestamp: Annotated[str | None, Field(description="Column with the event's time (UTC)")] = None
+    id: Annotated[str | None, Field(description="Column that names a row; labels join predictions by it")] = (
+        None
+    )
+    label_delay: Annotated[Duration, Field(description="How long after the event the target is known")] = (
+        timedelta(0)
+    )
+    features: Annotated[
+        tuple[str, ...] | None,
+        Field(description="Columns the model sees; default: all but target, timestamp, id"),
+    ] = None
+    expectations: tuple[Expectation, ...] = ()
+    quarantine_limit: Annotated[
+        Share, Field(description="Greatest share of rows set aside before a batch fails")
+    ] = 0.1
+    split: Annotated[
+        Split | None, Field(description="Default: by time where there is a timestamp, else at random")
+    ] = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Data":
+        if isinstance(self.split, TimeSplit) and self.timestamp is None:
+            raise ValueError("split.kind `time` needs data.timestamp: name the column with the event's time")
+        if self.timestamp is None and self.label_delay:
+            raise ValueError("label_delay needs data.timestamp: name the column with the event's time")
+        if self.features is not None and self.target in self.features:
+            raise ValueError(
+                f"features holds the target `{self.target}`: a model must not see what it predicts"
+            )
+        return self
+
+    @property
+    def splitting(self) -> Split:
+        """The split in force."""
+        return self.split or (TimeSplit(kind="time") if self.timestamp else RandomSplit(kind="random"))
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns that name and date a row, where given."""
+        return tuple(column for column in (self.id, self.timestamp) if column)

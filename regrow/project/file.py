@@ -1,0 +1,110 @@
+"""The file itself: its top level, how it is read, and what is said of a broken one."""
+
+import hashlib
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from regrow.errors import ProjectError
+from regrow.project.data import Data, PythonSource
+from regrow.project.deployment import Deployment
+from regrow.project.evaluation import EvaluationPlan
+from regrow.project.fields import Strict
+from regrow.project.monitoring import Monitoring, Retraining
+from regrow.project.training import Training
+
+
+class ProjectFile(Strict):
+    """Everything that is particular to one model: the content of its YAML file."""
+
+    name: Annotated[
+        str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Registered model, experiment, deployments")
+    ]
+    description: str = ""
+    data: Data
+    training: Training
+    evaluation: EvaluationPlan
+    deployment: Deployment = Deployment()
+    monitoring: Monitoring = Monitoring()
+    retraining: Retraining = Retraining()
+
+
+class Project(ProjectFile):
+    """A project file, the path that it was read from, and the digest of it and of its Python hooks."""
+
+    path: Path
+    digest: str
+
+    def resolve(self, reference: str) -> Any:
+        """Import *reference* (`module:attribute`) from the folder of the project file."""
+        from regrow.imports import import_hook
+
+        return import_hook(self.path, reference)
+
+
+def load_project(path: Path | str) -> Project:
+    """Read the project file at *path*.
+
+    Raises `ProjectError` naming file, key and remedy where the file is missing, is not YAML, or breaks a rule.
+    """
+    path = Path(path).absolute()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(
+            f"{path}: cannot be read ({error}); give the path of a project's YAML file"
+        ) from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ProjectError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ProjectError(
+            f"{path}: holds no mapping; start with `name:`, `data:`, `training:`, `evaluation:`"
+        )
+    try:
+        file = ProjectFile.model_validate_json(json.dumps(content, default=_as_text))
+    except ValidationError as error:
+        raise ProjectError("\n".join(_explain(path, problem) for problem in error.errors())) from error
+    return Project.model_construct(**dict(file), path=path, digest=_digest(path, text, file))
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    raise ProjectError(f"{value!r}: YAML values here are text, numbers, booleans, lists and mappings")
+
+
+def _explain(path: Path, problem: Any) -> str:
+    """Say one validation *problem* with its file, key and remedy."""
+    key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "unknown key; remove it, or see configs/schema.json for the keys that exist"
+    elif problem["type"] == "missing":
+        message = "is missing; add it"
+    elif not isinstance(problem["input"], dict | list):
+        message = f"{message} (found {problem['input']!r})"
+    return f"{path}: {key}: {message}"
+
+
+def _digest(path: Path, text: str, file: ProjectFile) -> str:
+    """Hash the file's text and the source of the Python files that it names."""
+    content = hashlib.sha256(text.encode())
+    source = file.data.source
+    references = [source.load, source.fingerprint] if isinstance(source, PythonSource) else []
+    for module in sorted({reference.split(":")[0] for reference in references if reference}):
+        hook = path.parent / (module.replace(".", "/") + ".py")
+        content.update(hook.read_bytes() if hook.is_file() else module.encode())
+    return content.hexdigest()
+
+
+def json_schema() -> str:
+    """Give the JSON schema of a project file, as `configs/schema.json` holds it."""
+    schema = ProjectFile.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=2) + "\n"

@@ -1,0 +1,81 @@
+"""What is watched, and when a model is trained again."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from regrow.project.fields import Duration, Share, Strict
+
+
+class QualityRule(Strict):
+    """Data quality of the served rows."""
+
+    missing: Annotated[
+        Share, Field(description="Greatest rise of a column's missing share over the reference")
+    ] = 0.05
+    unseen: Annotated[
+        Share, Field(description="Greatest share of a text column's values not in the reference")
+    ] = 0.1
+
+
+class DriftRule(Strict):
+    """Data drift: distance of each column's distribution from the reference."""
+
+    method: Annotated[
+        Literal["psi", "jensenshannon", "wasserstein"], Field(description="Evidently's distance")
+    ] = "psi"
+    threshold: Annotated[float, Field(gt=0, description="Distance from which a column counts as drifted")] = (
+        0.2
+    )
+    share: Annotated[
+        float, Field(gt=0, le=1, description="Share of drifted columns from which the rule fails")
+    ] = 0.3
+    max_rows: Annotated[int, Field(ge=100, description="Rows that are sampled on each side at most")] = 50_000
+    least_rows: Annotated[int, Field(ge=1, description="Served rows below which nothing is concluded")] = 200
+
+
+class PerformanceRule(Strict):
+    """The primary metric on matured labels, against the champion's holdout figure."""
+
+    tolerance: Annotated[float, Field(ge=0, description="Greatest loss of the primary metric")] = 0.03
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    least_rows: Annotated[int, Field(ge=1, description="Labelled rows below which nothing is concluded")] = (
+        500
+    )
+
+
+class Monitoring(Strict):
+    """What is watched, how often, over which window."""
+
+    schedule: Annotated[str | None, Field(description="Cron, UTC; default: by hand only")] = None
+    window: Duration = timedelta(days=7)
+    reference: Annotated[
+        Literal["training", "holdout"],
+        Field(description="The champion's rows that the window is compared with"),
+    ] = "training"
+    quality: QualityRule = QualityRule()
+    drift: DriftRule = DriftRule()
+    prediction_drift: Annotated[
+        float, Field(gt=0, description="Distance from which predictions have drifted")
+    ] = 0.2
+    performance: PerformanceRule = PerformanceRule()
+
+
+class Budget(Strict):
+    """The most retrainings in a period."""
+
+    runs: Annotated[int, Field(ge=1)] = 12
+    period: Duration = timedelta(days=365)
+
+
+class Retraining(Strict):
+    """When a model is trained again, and when that is declined."""
+
+    on_alarm: Annotated[bool, Field(description="Let an alarm start a retraining")] = True
+    schedule: Annotated[str | None, Field(description="Cron, UTC")] = None
+    cooldown: Annotated[Duration, Field(description="Least time between two retrainings")] = timedelta(days=1)
+    least_labels: Annotated[
+        int, Field(ge=1, description="Least labelled rows that the champion was not trained on")
+    ] = 500
+    budget: Budget = Budget()
