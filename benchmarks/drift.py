@@ -16,7 +16,7 @@ import pyarrow as pa
 from regrow.distances import measure_distances
 from regrow.project import DriftRule
 from regrow.snapshots import Snapshot, write_snapshot
-from regrow.tables import append_predictions, read_predictions
+from regrow.tables.predictions import append_predictions, read_predictions
 from regrow.windows import sample_snapshot
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

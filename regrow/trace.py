@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from regrow import registry, tables
+from regrow import registry
 from regrow.errors import RegistryError
 from regrow.lineage import run_url, time_range
 from regrow.registry import Version
 from regrow.snapshots import Snapshot
+from regrow.tables.predictions import find_prediction
 
 Line = tuple[str, str]
 
@@ -21,7 +22,7 @@ def trace(target: str) -> list[Line]:
     """
     if target.startswith("models:/"):
         return list(_trace_version(_find_version(target)))
-    found = tables.find_prediction(target)
+    found = find_prediction(target)
     if found is None:
         raise RegistryError(
             f"{target}: no such prediction in the log; give a prediction_id, or models:/NAME/VERSION"

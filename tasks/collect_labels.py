@@ -8,7 +8,7 @@ import pandas as pd
 from regrow.lineage import current, step
 from regrow.project import Data, Project
 from regrow.sources import read_source
-from regrow.tables import append_labels, read_labels
+from regrow.tables.labels import append_labels, read_labels
 
 
 def matured_labels(rows: pd.DataFrame, data: Data, as_of: datetime) -> pd.DataFrame:

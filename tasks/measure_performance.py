@@ -14,7 +14,7 @@ from regrow.project import Project
 from regrow.registry import Version
 from regrow.results import Measurement, ModelFacts
 from regrow.snapshots import Snapshot
-from regrow.tables import read_labels
+from regrow.tables.labels import read_labels
 from regrow.windows import stack_predictions
 
 

@@ -6,7 +6,7 @@ from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.snapshots import Snapshot, write_snapshot
-from regrow.tables import count_predictions, read_predictions
+from regrow.tables.predictions import count_predictions, read_predictions
 
 
 def freeze_window(model: str, start: datetime, end: datetime, max_rows: int) -> Snapshot:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from regrow import registry, tables
+from regrow import registry
 from regrow.errors import DataError, RegistryError
 from regrow.lineage import current, step
 from regrow.models import LoadedModel, load_model
@@ -15,6 +15,8 @@ from regrow.project import Project
 from regrow.registry import Version
 from regrow.results import Scored
 from regrow.sources import read_source
+from regrow.tables.delta import TIME
+from regrow.tables.predictions import append_new_predictions, feature_type
 
 
 def name_rows(frame: pd.DataFrame, id_column: str | None) -> list[str]:
@@ -35,7 +37,7 @@ def shape_predictions(
     entities = name_rows(frame, project.data.id)
     times = frame[project.data.timestamp] if project.data.timestamp else pd.Series([as_of] * len(frame))
     features = [
-        pa.array(frame[name], tables.feature_type(kind), from_pandas=True)
+        pa.array(frame[name], feature_type(kind), from_pandas=True)
         for name, kind in zip(model.features, model.kinds, strict=True)
     ]
     ids = [
@@ -46,9 +48,9 @@ def shape_predictions(
         {
             "prediction_id": ids,
             "entity_id": entities,
-            "event_time": pa.array(pd.to_datetime(times, utc=True).dt.as_unit("us"), tables.TIME),
+            "event_time": pa.array(pd.to_datetime(times, utc=True).dt.as_unit("us"), TIME),
             "served_at": pa.array(
-                np.repeat(np.datetime64(as_of.replace(tzinfo=None), "us"), len(frame)), tables.TIME
+                np.repeat(np.datetime64(as_of.replace(tzinfo=None), "us"), len(frame)), TIME
             ),
             "model": [project.name] * len(frame),
             "version": pa.array([version.number] * len(frame), pa.int64()),
@@ -76,7 +78,7 @@ def score_rows(
         raise DataError(f"{project.path}: no row between {start} and {end}; nothing to score")
     model = load_model(f"models:/{version.model_id}")
     shaped = shape_predictions(project, model, version, frame, as_of)
-    new = tables.append_new_predictions(project.name, shaped)
+    new = append_new_predictions(project.name, shaped)
     run = current()
     run.log_model_input(version.model_id)
     run.log_metrics({"rows": len(frame), "rows.new": new})

@@ -7,9 +7,10 @@ import pytest
 
 from flows.score import score
 from flows.train import train
-from regrow import provenance, registry, tables
+from regrow import provenance, registry
 from regrow.errors import RegistryError
 from regrow.project import Project
+from regrow.tables.predictions import read_predictions
 from regrow.trace import trace
 
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
@@ -22,7 +23,7 @@ def test_a_prediction_leads_to_its_origin(services: object, project: Callable[..
     score(made.path, end=datetime(2024, 1, 3, tzinfo=UTC), as_of=AS_OF)
     champion = registry.champion(made.name)
     assert champion is not None
-    logged = tables.read_predictions(made.name)
+    logged = read_predictions(made.name)
     lines = trace(logged["_prediction_id"].iloc[0])
     said, texts = dict(lines), [text for _, text in lines]
     facts = champion.facts

@@ -10,10 +10,10 @@ import orjson
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from regrow import tables
 from regrow.errors import Unreachable
 from regrow.models import LoadedModel
 from regrow.project import Project
+from regrow.tables.predictions import count_predictions, read_predictions
 
 ROWS_PER_REQUEST, CLIENTS = 200, 4
 FOLD_TIMEOUT = 120.0
@@ -33,7 +33,7 @@ def send(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) ->
 def wait_until_logged(project: Project, start: datetime, end: datetime, rows: int) -> None:
     """Wait until the prediction log holds *rows* rows of [*start*, *end*)."""
     until = time.monotonic() + FOLD_TIMEOUT
-    while (found := tables.count_predictions(project.name, start, end)) < rows:
+    while (found := count_predictions(project.name, start, end)) < rows:
         if time.monotonic() > until:
             raise Unreachable(
                 f"the prediction log holds {found} of {rows} rows of {start:%B} after {FOLD_TIMEOUT:g} s"
@@ -43,13 +43,13 @@ def wait_until_logged(project: Project, start: datetime, end: datetime, rows: in
 
 def not_yet_sent(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
     """Give the rows of *frame* that the prediction log does not hold."""
-    sent = tables.read_predictions(project.name, start, end)["_entity_id"]
+    sent = read_predictions(project.name, start, end)["_entity_id"]
     return frame[~frame[str(project.data.id)].astype(str).isin(sent)]
 
 
 def served_scores(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
     """Give `target`, the score that was `served`, for each row of *frame* whose target came to be known."""
-    logged = tables.read_predictions(project.name, start, end).drop_duplicates("_entity_id", keep="last")
+    logged = read_predictions(project.name, start, end).drop_duplicates("_entity_id", keep="last")
     positive = pd.DataFrame(
         {"id": logged["_entity_id"], "served": [row[-1] for row in logged["_prediction"]]}
     )

@@ -14,7 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from regrow.serving.journal import Journal, abandoned, adopt, number_of, read_segment, segments
-from regrow.tables import TIME, append_predictions, committed, compact, feature_type, predictions_path
+from regrow.tables.delta import TIME, committed, compact
+from regrow.tables.predictions import append_predictions, feature_type, predictions_path
 
 LOG = logging.getLogger("regrow.serving")
 COMPACT_EVERY = 300

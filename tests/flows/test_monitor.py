@@ -19,7 +19,8 @@ from regrow.lineage import flow_run
 from regrow.metrics import score
 from regrow.models import load_model
 from regrow.project import Project, load_project
-from regrow.tables import append_predictions, read_labels
+from regrow.tables.labels import read_labels
+from regrow.tables.predictions import append_predictions
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.raise_alarm import alarm_id

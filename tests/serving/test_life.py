@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from regrow.models import load_model
-from regrow.tables import find_prediction, read_predictions
+from regrow.tables.predictions import find_prediction, read_predictions
 
 ROWS = [{"carrier": c, "distance": 900.0 + h, "hour": h} for c, h in (("AA", 3), ("UA", 15), ("DL", 22))]
 

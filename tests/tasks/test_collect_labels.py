@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from regrow.project import Data, SklearnSource
-from regrow.tables import read_labels
+from regrow.tables.labels import read_labels
 from tasks.collect_labels import add_labels, matured_labels
 
 AS_OF = datetime(2024, 1, 10, tzinfo=UTC)

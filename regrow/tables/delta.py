@@ -1,0 +1,102 @@
+"""Append to a Delta Lake table exactly once.
+
+An append carries a *transaction*, the name of its writer, and a *number* that grows with each of the writer's
+appends; both stand in Delta's own commit. Replaying an append therefore changes nothing.
+"""
+
+import errno
+import os
+import threading
+import time
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from regrow.errors import StateError
+
+TIME = pa.timestamp("us", tz="UTC")
+PROPERTIES = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "50"}
+VACUUM_HOURS = 1
+ATTEMPTS = 8
+_ONE_WRITER = threading.Lock()
+
+
+def open_table(path: Path) -> DeltaTable | None:
+    """Open the table at *path*; None where there is none."""
+    return DeltaTable(str(path)) if DeltaTable.is_deltatable(str(path)) else None
+
+
+def committed(path: Path, transaction: str) -> int:
+    """Give the last number that *transaction* committed to the table at *path*; 0 where there is none."""
+    table = open_table(path)
+    return 0 if table is None else table.transaction_version(transaction) or 0
+
+
+def append(path: Path, table: pa.Table, transaction: str, number: int) -> bool:
+    """Append *table* to the table at *path* unless *transaction* has come to *number* already."""
+    if "features" in table.schema.names and table.schema.field("features").type.num_fields == 0:
+        table = table.drop_columns(["features"])
+    properties = CommitProperties(app_transactions=[Transaction(transaction, number)])
+    for attempt in range(ATTEMPTS):
+        logged = open_table(path)
+        if logged is not None and (logged.transaction_version(transaction) or 0) >= number:
+            return False
+        try:
+            _write(path, _reconcile(table, logged), properties)
+        except CommitFailedError as error:
+            if attempt == ATTEMPTS - 1:
+                raise StateError(f"{path}: other writers came first {ATTEMPTS} times; try again") from error
+            time.sleep(0.05 * 2**attempt)
+        else:
+            return True
+    return False
+
+
+def compact(path: Path) -> None:
+    """Fold the small files of the table at *path* into large ones; remove what no reader still reads."""
+    table = open_table(path)
+    if table is None:
+        return
+    try:
+        table.optimize.compact()
+        table.vacuum(VACUUM_HOURS, dry_run=False, enforce_retention_duration=False)
+    except (DeltaError, OSError) as error:
+        raise StateError(f"{path}: the table cannot be compacted ({error}); it stays as it is") from error
+
+
+def _reconcile(table: pa.Table, logged: DeltaTable | None) -> pa.Table:
+    """Rename the features of *table* that have another type in the log than they have here."""
+    position = table.schema.get_field_index("features")
+    schema = None if logged is None else logged.to_pyarrow_dataset().schema
+    if position < 0 or schema is None or "features" not in schema.names:
+        return table
+    known = {field.name: field.type for field in schema.field("features").type}
+    struct = table.column("features").combine_chunks()
+    names = [
+        field.name if known.get(field.name, field.type) == field.type else f"{field.name}__{field.type}"
+        for field in struct.type
+    ]
+    return table.set_column(position, "features", pa.StructArray.from_arrays(struct.flatten(), names))
+
+
+def _write(path: Path, table: pa.Table, properties: CommitProperties) -> None:
+    """Commit *table* to the table at *path*, creating it where there is none."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with _ONE_WRITER:
+            write_deltalake(
+                str(path),
+                table,
+                mode="append",
+                schema_mode="merge",
+                configuration=PROPERTIES,
+                commit_properties=properties,
+            )
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        remedy = "make room or give another folder by REGROW_HOME"
+        if error.errno not in {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, None}:
+            remedy = "see that the folder can be written"
+        raise StateError(f"{path}: {table.num_rows} rows cannot be appended ({reason}); {remedy}") from error
