@@ -28,10 +28,13 @@ class Verdict(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    decision: Literal["promote", "monitor", "retrain", "validate", "deploy"]
+    decision: Literal["promote", "monitor", "retrain", "validate", "deploy", "rollout", "roll back"]
     passed: bool
     reason: str
     findings: tuple[Finding, ...] = ()
+    outcome: str = ""
+    """What to do where pass or fail does not say it: for a rollout `advance`, `hold` or `roll back`, for an A/B
+    comparison also `better`, `worse` or `no difference`."""
 
     @property
     def failures(self) -> tuple[Finding, ...]:
