@@ -1,0 +1,16 @@
+"""Lineage: one MLflow run per flow run, one nested run per step, whatever fails, retries or resumes.
+
+A run is found by its key (`flow run id`, `flow run id/step`) before it is created. Run ids are passed explicitly
+everywhere; MLflow's active run, which is bound to a thread, is never used.
+"""
+
+from regrow.lineage.parent import FlowRecord, flow_run
+from regrow.lineage.record import RunRecord, time_range
+from regrow.lineage.runs import KEY, PROCESS, find_experiment, run_url
+from regrow.lineage.steps import CACHED, Step, current, step
+from regrow.lineage.sweeping import sweep
+
+__all__ = [
+    "CACHED", "KEY", "PROCESS", "FlowRecord", "RunRecord", "Step", "current", "find_experiment", "flow_run", "run_url",
+    "step", "sweep", "time_range",
+]  # fmt: skip

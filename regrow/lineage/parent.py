@@ -1,0 +1,82 @@
+"""The parent MLflow run of a flow run."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from prefect.artifacts import create_link_artifact
+from prefect.context import FlowRunContext
+
+from regrow import provenance
+from regrow.errors import RegrowError
+from regrow.lineage.record import RunRecord
+from regrow.lineage.runs import find_experiment, open_run
+from regrow.lineage.sweeping import sweep
+from regrow.moments import as_utc
+from regrow.project import Project
+from regrow.registry import connect
+from regrow.settings import load_settings
+
+
+@dataclass(frozen=True)
+class FlowRecord(RunRecord):
+    """The parent MLflow run of a flow run, and the moment that it pretends is now."""
+
+    flow_run_id: str
+    as_of: datetime
+    trigger: str
+
+
+@contextlib.contextmanager
+def flow_run(
+    project: Project, trigger: str = "manual", as_of: datetime | None = None
+) -> Iterator[FlowRecord]:
+    """Open the parent MLflow run of the flow run that is running, and close it with the flow's outcome.
+
+    Runs that died without closing are closed first. Raises `Unreachable` where MLflow does not answer.
+    """
+    client = connect()
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or context.flow is None:
+        raise RegrowError(
+            "lineage.flow_run is opened within a Prefect flow; decorate the function with @flow"
+        )
+    flow_run_id, flow_name = str(context.flow_run.id), context.flow.name
+    moment = as_utc(as_of or context.flow_run.expected_start_time or datetime.now(UTC))
+    experiment_id = find_experiment(client, project.name)
+    sweep(client, experiment_id)
+    tags = _flow_tags(project, flow_run_id, flow_name, trigger, moment)
+    run_id = open_run(client, experiment_id, flow_run_id, f"{flow_name} {moment:%Y-%m-%d}", tags)
+    record = FlowRecord(client, run_id, experiment_id, flow_run_id, moment, trigger)
+    client.log_artifact(record.run_id, str(project.path), "project")
+    if record.url:
+        create_link_artifact(
+            link=record.url, link_text=f"MLflow run of {flow_name} {project.name}", key="mlflow-run"
+        )
+    try:
+        yield record
+    except BaseException as error:
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        record.tag(error=f"{type(error).__name__}: {error}")
+        client.set_terminated(record.run_id, status)
+        raise
+    client.set_terminated(record.run_id, "FINISHED")
+
+
+def _flow_tags(
+    project: Project, flow_run_id: str, flow: str, trigger: str, as_of: datetime
+) -> dict[str, str]:
+    """Say where a flow run stands in Prefect and what it was made from."""
+    return {
+        "regrow.flow": flow,
+        "regrow.trigger": trigger,
+        "regrow.as_of": as_of.isoformat(),
+        "regrow.project": project.digest,
+        "regrow.lock": provenance.lock_digest(),
+        "regrow.code": provenance.code_digest(),
+        "regrow.seed": str(project.training.seed),
+        "prefect.flow_run_id": flow_run_id,
+        "prefect.url": f"{load_settings().prefect_ui_url}/runs/flow-run/{flow_run_id}",
+        **{f"regrow.{name}": value for name, value in provenance.git_state(project.path.parent).items()},
+    }

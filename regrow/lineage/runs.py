@@ -1,0 +1,60 @@
+"""Find an MLflow run by its key before it is created."""
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from regrow import provenance
+from regrow.settings import load_settings
+
+KEY, PROCESS = "regrow.key", "regrow.process"
+_experiments: dict[tuple[str, str], str] = {}
+"""Ids of experiments, by tracking server and name: they never change."""
+
+
+def find_experiment(client: MlflowClient, name: str) -> str:
+    """Give the id of the experiment *name*, creating it with an absolute place for its artifacts."""
+    known = (load_settings().tracking_uri, name)
+    if known not in _experiments:
+        _experiments[known] = _find_or_create_experiment(client, name)
+    return _experiments[known]
+
+
+def _find_or_create_experiment(client: MlflowClient, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found:
+        return found.experiment_id
+    remote = load_settings().tracking_uri.startswith("http")
+    location = None if remote else (load_settings().home.absolute() / "artifacts" / name).as_uri()
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException:
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return found.experiment_id
+
+
+def open_run(client: MlflowClient, experiment_id: str, key: str, name: str, tags: dict[str, str]) -> str:
+    """Find the run of *key* and set it running again, or create it; give its id."""
+    alive = {KEY: key, PROCESS: provenance.process_identity(), **tags}
+    found = find_run(client, experiment_id, key)
+    if found is None:
+        return client.create_run(experiment_id, run_name=name, tags=alive).info.run_id
+    client.update_run(found.info.run_id, status="RUNNING")
+    client.log_batch(found.info.run_id, tags=[RunTag(tag, value) for tag, value in alive.items()])
+    return found.info.run_id
+
+
+def find_run(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
+    """Find the oldest run of *key*."""
+    found = client.search_runs(
+        [experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1, order_by=["attributes.start_time ASC"]
+    )
+    return found[0] if found else None
+
+
+def run_url(experiment_id: str, run_id: str) -> str | None:
+    """Give the page of the MLflow run *run_id*; None where MLflow is used without a server."""
+    uri = load_settings().tracking_uri
+    return f"{uri}/#/experiments/{experiment_id}/runs/{run_id}" if uri.startswith("http") else None

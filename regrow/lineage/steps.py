@@ -1,0 +1,200 @@
+"""The `step` decorator: a Prefect task that is also a nested MLflow run."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+from prefect import Task, get_run_logger
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.futures import PrefectFuture
+from pydantic import BaseModel
+
+from regrow import provenance
+from regrow.errors import RegrowError
+from regrow.lineage.record import RunRecord
+from regrow.lineage.runs import find_experiment, find_run, open_run
+from regrow.project import Project
+from regrow.registry import connect
+from regrow.settings import load_settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+CACHED = "regrow.cached_from"
+_current: ContextVar[RunRecord] = ContextVar("current_step")
+
+
+@dataclass(frozen=True)
+class Recorded(Generic[R]):
+    """A step's result with the runs that made it, as Prefect stores it."""
+
+    flow_run_id: str
+    run_id: str
+    value: R
+
+
+def current() -> RunRecord:
+    """Give the MLflow run of the step whose body is running."""
+    return _current.get()
+
+
+class StepFuture(Generic[R]):
+    """The result of a step that was submitted, when it is there."""
+
+    def __init__(self, step: "Step[Any, R]", project: Project, future: PrefectFuture[Recorded[R]]) -> None:
+        self._step, self._project, self.future = step, project, future
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait *timeout* seconds at most for the step's result."""
+        return self._step.receive(self._project, self.future.result(timeout=timeout))
+
+
+class Step(Generic[P, R]):
+    """A function that is a Prefect task and a nested MLflow run; its first argument is the project."""
+
+    def __init__(
+        self, function: Callable[P, R], cached: bool | Callable[..., bool], policy: dict[str, Any]
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = function.__name__
+        self.cached = cached
+        self.task: Task[P, Recorded[R]] = Task(
+            fn=_body(function, self.name),
+            name=self.name,
+            persist_result=True,
+            cache_key_fn=self._cache_key if cached else None,
+            **policy,
+        )
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the step as a task of the flow that is running."""
+        return self.receive(_project_of(args, kwargs), self.task(*args, **kwargs))
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> StepFuture[R]:
+        """Hand the step to the flow's task runner: threads, processes or Dask."""
+        return StepFuture(self, _project_of(args, kwargs), self.task.submit(*args, **kwargs))
+
+    def receive(self, project: Project, recorded: Recorded[R]) -> R:
+        """Unwrap *recorded*; a result that another flow run made is recorded on this one as cached."""
+        flow_run_id = str(cast(Any, FlowRunContext.get()).flow_run.id)
+        if recorded.flow_run_id != flow_run_id:
+            _record_cached(project, flow_run_id, self.name, recorded.run_id)
+        return recorded.value
+
+    def _cache_key(self, context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
+        """Hash what determines the result; None (never cached) where the step says so."""
+        if callable(self.cached) and not self.cached(**parameters):
+            return None
+        settings = load_settings()
+        place = f"{settings.tracking_uri}|{settings.home.absolute()}"
+        parts = [self.name, place, provenance.code_digest(), provenance.lock_digest()]
+        parts += [f"{name}={_canonical(value)}" for name, value in sorted(parameters.items())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def step(
+    *,
+    retries: int = 0,
+    retry_delay_seconds: float | list[float] = 0,
+    cached: bool | Callable[..., bool] = False,
+    timeout_seconds: float | None = None,
+) -> Callable[[Callable[P, R]], Step[P, R]]:
+    """Make a function a `Step`.
+
+    With *cached* the same inputs, code and lock give the stored result; a callable gets the step's arguments and
+    says whether that is sound. An error that Regrow raises on purpose is not retried: the same input gives it again.
+    """
+
+    def decorate(function: Callable[P, R]) -> Step[P, R]:
+        policy = {
+            "retries": retries,
+            "retry_delay_seconds": retry_delay_seconds,
+            "timeout_seconds": timeout_seconds,
+            "retry_condition_fn": _may_pass_later,
+        }
+        return Step(function, cached, policy)
+
+    return decorate
+
+
+def _body(function: Callable[P, R], name: str) -> Callable[P, Recorded[R]]:
+    """Wrap *function* so that it runs within its nested MLflow run.
+
+    The wrapper travels to processes and Dask workers by value: it refers to nothing but `run_recorded`.
+    """
+
+    @functools.wraps(function)
+    def recorded(*args: P.args, **kwargs: P.kwargs) -> Recorded[R]:
+        return run_recorded(function, name, args, kwargs)
+
+    return recorded
+
+
+def run_recorded(
+    function: Callable[..., R], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Recorded[R]:
+    """Run step *function* within its nested MLflow run, and close the run with the outcome."""
+    task_run = cast(Any, TaskRunContext.get()).task_run
+    record = _open_step(_project_of(args, kwargs), str(task_run.flow_run_id), name, str(task_run.id))
+    if record.url:
+        get_run_logger().info("MLflow run of %s: %s", name, record.url)
+    token = _current.set(record)
+    try:
+        value = function(*args, **kwargs)
+    except BaseException as error:
+        record.tag(error=f"{type(error).__name__}: {error}")
+        record.client.set_terminated(record.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+    finally:
+        _current.reset(token)
+    record.client.set_terminated(record.run_id, "FINISHED")
+    return Recorded(str(task_run.flow_run_id), record.run_id, value)
+
+
+def _open_step(project: Project, flow_run_id: str, name: str, task_run_id: str | None) -> RunRecord:
+    """Open the nested run of step *name*."""
+    client = connect()
+    experiment_id = find_experiment(client, project.name)
+    parent = find_run(client, experiment_id, flow_run_id)
+    tags = {"regrow.step": name, "prefect.flow_run_id": flow_run_id}
+    if parent:
+        tags["mlflow.parentRunId"] = parent.info.run_id
+    if task_run_id:
+        tags["prefect.task_run_id"] = task_run_id
+        tags["prefect.url"] = f"{load_settings().prefect_ui_url}/runs/task-run/{task_run_id}"
+    run_id = open_run(client, experiment_id, f"{flow_run_id}/{name}", name, tags)
+    return RunRecord(client, run_id, experiment_id)
+
+
+def _record_cached(project: Project, flow_run_id: str, name: str, run_id: str) -> None:
+    """Record on the flow run's lineage that step *name* was not run again: *run_id* did its work."""
+    record = _open_step(project, flow_run_id, name, None)
+    record.set_tags({CACHED: run_id, "mlflow.note.content": f"Cached: the work was done by run {run_id}."})
+    record.client.set_terminated(record.run_id, "FINISHED")
+
+
+def _may_pass_later(task: object, task_run: object, state: Any) -> bool:
+    """Say whether a retry can help: not where the error says that the input is wrong."""
+    error = state.result(raise_on_failure=False)
+    return not isinstance(error, RegrowError)
+
+
+def _project_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Project:
+    """Give the project among a step's arguments: the first, or the one named so."""
+    return args[0] if args else kwargs["project"]
+
+
+def _canonical(value: object) -> str:
+    """Write *value* so that equal values give equal texts."""
+    if isinstance(value, Project):
+        return value.digest
+    if isinstance(value, BaseModel):
+        return value.model_dump_json()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return json.dumps(value, sort_keys=True, default=repr)

@@ -1,0 +1,48 @@
+"""Clear up after processes that died."""
+
+import uuid
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+from regrow import provenance
+from regrow.lineage.runs import KEY, PROCESS
+from regrow.snapshots import remove_partials
+
+
+def sweep(client: MlflowClient, experiment_id: str) -> None:
+    """Clear up after the processes of *experiment_id* that died: their runs, models, and half-written snapshots.
+
+    A run is closed last, so that a sweep that dies too is done again.
+    """
+    remove_partials()
+    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        tags = run.data.tags
+        if PROCESS not in tags or not provenance.has_died(tags[PROCESS]):
+            continue
+        _fail_unfinished_models(client, experiment_id, run.info.run_id)
+        if "/" not in tags.get(KEY, "/"):
+            _mark_crashed(tags[KEY], tags[PROCESS])
+        client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _fail_unfinished_models(client: MlflowClient, experiment_id: str, run_id: str) -> None:
+    """Mark the models that run *run_id* began to log and never finished."""
+    logged = client.search_logged_models([experiment_id], filter_string=f"source_run_id = '{run_id}'")
+    for model in logged:
+        if model.status == LoggedModelStatus.PENDING:
+            client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+
+
+def _mark_crashed(flow_run_id: str, identity: str) -> None:
+    """Tell Prefect that the flow run's process is gone, unless it knows of an end already."""
+    with get_client(sync_client=True) as client:
+        try:
+            run = client.read_flow_run(uuid.UUID(flow_run_id))
+        except ObjectNotFound:
+            return
+        if run.state is not None and run.state.is_running():
+            client.set_flow_run_state(run.id, Crashed(message=f"the process {identity} is gone"), force=True)
