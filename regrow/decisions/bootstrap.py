@@ -76,14 +76,14 @@ def weighted(
     """Prepare *metric* so that a resample costs a few passes over the rows."""
     if metric == "roc_auc" and len(classes) == 2:
         return _weighted_auc(truth.astype(np.int64), prediction[:, 1])
-    losses = _row_values(metric, truth, prediction, len(classes))
+    losses = row_values(metric, truth, prediction, len(classes))
     if losses is not None:
         root = np.sqrt if metric == "rmse" else float
         return lambda counts: float(root(counts @ losses / counts.sum()))
     return lambda counts: _resampled(metric, truth, prediction, classes, counts)
 
 
-def _row_values(
+def row_values(
     metric: Metric, truth: NDArray[np.generic], prediction: Floats, classes: int
 ) -> Floats | None:
     """Give each row's own part of a *metric* that is a mean over rows; None for the others."""
