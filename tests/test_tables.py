@@ -80,6 +80,73 @@ def test_a_sample_is_the_same_each_time():
     assert len(predictions.read_predictions("demo", max_rows=1000)) == 300
 
 
+def rollout_rows():
+    """One row that the challenger answered, with the champion's shadow; one that it could not answer."""
+    return (
+        rows(3)
+        .append_column("role", pa.array(["challenger", "shadow", "champion"]))
+        .append_column("fallback", pa.array([None, None, "timeout"]))
+        .append_column("shadow_of", pa.array([None, "p0", None]))
+        .append_column("stage", pa.array([1, 1, 1]))
+    )
+
+
+def test_what_monitors_never_sees_a_shadow():
+    """Reading, sampling, counting and finding leave out what no client got, unless it is asked for."""
+    predictions.append_predictions("demo", rollout_rows(), "writer")
+    assert set(predictions.read_predictions("demo")["_prediction_id"]) == {"p0", "p2"}
+    assert set(predictions.read_predictions("demo", max_rows=2)["_prediction_id"]) == {"p0", "p2"}
+    assert predictions.count_predictions("demo") == 2
+    assert predictions.find_prediction("p1") is None
+    shadows = (predictions.SHADOW,)
+    assert list(predictions.read_predictions("demo", roles=shadows)["_prediction_id"]) == ["p1"]
+    assert predictions.count_predictions("demo", roles=shadows) == 1
+    found = predictions.find_prediction("p1", shadows)
+    assert found is not None
+    assert found["shadow_of"] == "p0"
+
+
+def test_a_shadow_has_no_features_and_may_have_no_prediction():
+    """A shadow that failed is a row of nulls beside its names; served rows keep what they have."""
+    table = rollout_rows()
+    shadow = pa.array([False, True, False])
+    features = table.column("features").combine_chunks()
+    emptied = pa.StructArray.from_arrays(features.flatten(), features.type.names, mask=shadow)
+    answers = pa.array([[0.5], None, [0.5]], pa.list_(pa.float64()))
+    table = table.set_column(6, "features", emptied).set_column(7, "prediction", answers)
+    predictions.append_predictions("demo", rows(1, 9), "writer", 1)
+    predictions.append_predictions("demo", table, "writer", 2)
+    frame = predictions.read_predictions("demo", roles=(predictions.SHADOW,))
+    assert frame.loc[0, ["colour", "_prediction"]].isna().all()
+    found = predictions.find_prediction("p1", (predictions.SHADOW,))
+    assert found is not None
+    assert found["features"] is None
+    assert found["prediction"] is None
+    assert predictions.read_predictions("demo")["colour"].eq("red").all()
+
+
+def test_rows_from_before_rollouts_are_a_champions():
+    """A log without the new columns reads as the champion's, before and after rows with them join it."""
+    predictions.append_predictions("demo", rows(5, 10), "writer", 1)
+    assert predictions.count_predictions("demo") == 5
+    assert predictions.count_predictions("demo", roles=(predictions.SHADOW,)) == 0
+    assert predictions.read_predictions("demo")["_role"].eq("champion").all()
+    predictions.append_predictions("demo", rollout_rows(), "writer", 2)
+    assert predictions.count_predictions("demo") == 7
+    assert predictions.count_predictions("demo", roles=(predictions.CHALLENGER,)) == 1
+    found = predictions.find_prediction("p10")
+    assert found is not None
+    assert (found["role"], found["rollout"], found["seconds"]) == ("champion", None, None)
+
+
+def test_only_new_predictions_are_added():
+    """Rows whose identifier is in the log are not appended again."""
+    assert predictions.append_new_predictions("demo", rows(3)) == 3
+    assert predictions.append_new_predictions("demo", rows(5)) == 2
+    assert predictions.append_new_predictions("demo", rows(5)) == 0
+    assert predictions.read_predictions("demo")["_prediction_id"].is_unique
+
+
 def test_features_may_come_and_change_their_type():
     """A new column is added; one of another type stands beside the old one; no row is lost."""
     predictions.append_predictions("demo", rows(1), "writer", 1)

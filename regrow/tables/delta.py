@@ -78,7 +78,9 @@ def _reconcile(table: pa.Table, logged: DeltaTable | None) -> pa.Table:
         field.name if known.get(field.name, field.type) == field.type else f"{field.name}__{field.type}"
         for field in struct.type
     ]
-    return table.set_column(position, "features", pa.StructArray.from_arrays(struct.flatten(), names))
+    return table.set_column(
+        position, "features", pa.StructArray.from_arrays(struct.flatten(), names, mask=struct.is_null())
+    )
 
 
 def _write(path: Path, table: pa.Table, properties: CommitProperties) -> None:

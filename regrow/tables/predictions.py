@@ -1,6 +1,6 @@
 """The prediction log: every prediction that was served or scored, with the features it was made from."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,30 @@ PREDICTIONS = pa.schema(
         ("served_at", TIME),
         ("model", pa.string()),
         ("version", pa.int64()),
-        ("features", pa.struct([])),
+        ("role", pa.string()),
+        ("rollout", pa.string()),
+        ("stage", pa.int64()),
+        ("fallback", pa.string()),
+        ("seconds", pa.float64()),
+        ("shadow_of", pa.string()),
         ("prediction", pa.list_(pa.float64())),
+        ("features", pa.struct([])),
     ]
 )
-"""The prediction log; `features` holds the model's raw columns and grows with them."""
+"""The prediction log; `features` holds the model's raw columns and grows with them.
 
-META = ("prediction_id", "entity_id", "event_time", "served_at", "version", "prediction")
+`role` says what answered: champion, challenger, or shadow, which the client never saw. `rollout` and `stage` name
+the rollout that was going on. `fallback` says why the challenger did not answer this row (raised, timeout, not
+finite). `seconds` runs from the request's arrival to its answer, for a shadow over its own prediction. A shadow
+names in `shadow_of` the row that the client got; its features stand there, and its prediction is null where it
+failed. Logs from before rollouts have none of these columns: their rows are a champion's.
+"""
+
+CHAMPION, CHALLENGER, SHADOW = "champion", "challenger", "shadow"
+SERVED = (CHAMPION, CHALLENGER)
+"""The roles whose answers a client got."""
+
+META = ("prediction_id", "entity_id", "event_time", "served_at", "version", "role", "prediction")
 
 
 def feature_type(mlflow_type: str) -> pa.DataType:
@@ -45,13 +62,16 @@ def predictions_path(model: str) -> Path:
 
 
 def append_predictions(model: str, table: pa.Table, transaction: str, number: int = 1) -> bool:
-    """Append *table* (of the shape `PREDICTIONS`) to *model*'s log; False where that was done before.
+    """Append *table* to *model*'s log; False where that was done before.
 
-    *number* must grow with each append of one *transaction*. A column of `features` that is new to the log is
+    *table* has the shape of `PREDICTIONS`, with or without what rollouts add. *number* must grow with each append
+    of one *transaction*. A column of `features` that is new to the log is
     added; one whose type has changed is added as `<name>__<type>`.
     Raises `StateError` where the table cannot be written.
     """
-    return append(predictions_path(model), table, transaction, number)
+    known = [field for field in PREDICTIONS if field.name in table.schema.names]
+    columns = {field.name: _cast(table.column(field.name), field) for field in known}
+    return append(predictions_path(model), pa.table(columns), transaction, number)
 
 
 def append_new_predictions(model: str, table: pa.Table, transaction: str = "score") -> int:
@@ -61,78 +81,113 @@ def append_new_predictions(model: str, table: pa.Table, transaction: str = "scor
     """
     path = predictions_path(model)
     times = table.column("event_time").to_pandas()
+    within = (pc.field("event_time") >= pa.scalar(times.min(), TIME)) & (
+        pc.field("event_time") <= pa.scalar(times.max(), TIME)
+    )
     for _ in range(ATTEMPTS):
         number = committed(path, transaction) + 1
-        logged = open_table(path)
-        if logged is None:
-            known = pa.array([], pa.string())
-        else:
-            within = (pc.field("event_time") >= pa.scalar(times.min(), TIME)) & (
-                pc.field("event_time") <= pa.scalar(times.max(), TIME)
-            )
-            known = logged.to_pyarrow_dataset().to_table(["prediction_id"], filter=within).column(0)
-        new = table.filter(~pc.field("prediction_id").isin(known))
+        logged, new = scan_predictions(model), table
+        if logged is not None:
+            known = logged.to_table(["prediction_id"], filter=within).column(0)
+            new = table.filter(~pc.field("prediction_id").isin(known))
         if new.num_rows == 0 or append_predictions(model, new, transaction, number):
             return new.num_rows
     raise StateError(f"{path}: other writers came first {ATTEMPTS} times; try again")
 
 
-def read_predictions(
-    model: str, start: datetime | None = None, end: datetime | None = None, max_rows: int | None = None
-) -> pd.DataFrame:
-    """Read *model*'s predictions with an event time in [*start*, *end*), each feature as a column.
-
-    What is not a feature stands in `_prediction_id`, `_entity_id`, `_event_time`, `_served_at`, `_version`
-    and `_prediction`. Of more than *max_rows* rows a sample is drawn that is the same each time, whatever the
-    order of the rows; memory follows the sample, not the log. Without a log the frame is empty.
-    """
+def scan_predictions(
+    model: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    roles: Collection[str] = SERVED,
+) -> ds.Dataset | None:
+    """Open *model*'s predictions of *roles* with an event time in [*start*, *end*); None without a log."""
     table = open_table(predictions_path(model))
     if table is None:
-        return _flatten(PREDICTIONS.empty_table())
+        return None
     dataset = table.to_pyarrow_dataset()
-    within = _between(start, end)
-    rows = dataset.count_rows(filter=within) if max_rows is not None else 0
+    rows = _of_roles(roles, dataset.schema)
+    if start is not None:
+        rows &= pc.field("event_time") >= pa.scalar(as_utc(start), TIME)
+    if end is not None:
+        rows &= pc.field("event_time") < pa.scalar(as_utc(end), TIME)
+    return dataset.filter(rows)
+
+
+def read_predictions(
+    model: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    max_rows: int | None = None,
+    roles: Collection[str] = SERVED,
+) -> pd.DataFrame:
+    """Read *model*'s predictions of *roles* with an event time in [*start*, *end*), each feature as a column.
+
+    What is not a feature stands in `_prediction_id`, `_entity_id`, `_event_time`, `_served_at`, `_version`,
+    `_role` and `_prediction`. Of more than *max_rows* rows a sample is drawn that is the same each time, whatever
+    the order of the rows; memory follows the sample, not the log. Without a log the frame is empty.
+    """
+    dataset = scan_predictions(model, start, end, roles)
+    if dataset is None:
+        return _flatten(PREDICTIONS.empty_table())
+    rows = dataset.count_rows() if max_rows is not None else 0
     if max_rows is None or rows <= max_rows:
-        return _flatten(dataset.to_table(filter=within))
-    return _flatten(_sample(dataset, within, max_rows, rows))
+        return _flatten(dataset.to_table())
+    return _flatten(_sample(dataset, max_rows, rows))
 
 
-def count_predictions(model: str, start: datetime | None = None, end: datetime | None = None) -> int:
-    """Count *model*'s predictions with an event time in [*start*, *end*) without reading them."""
-    table = open_table(predictions_path(model))
-    return 0 if table is None else table.to_pyarrow_dataset().count_rows(filter=_between(start, end))
+def count_predictions(
+    model: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    roles: Collection[str] = SERVED,
+) -> int:
+    """Count *model*'s predictions of *roles* with an event time in [*start*, *end*) without reading them."""
+    dataset = scan_predictions(model, start, end, roles)
+    return 0 if dataset is None else dataset.count_rows()
 
 
-def find_prediction(prediction_id: str) -> dict[str, Any] | None:
-    """Find the row of *prediction_id* in any model's log."""
+def find_prediction(prediction_id: str, roles: Collection[str] = SERVED) -> dict[str, Any] | None:
+    """Find the row of *prediction_id*, of one of *roles*, in any model's log."""
     folder = load_settings().tables / "predictions"
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        table = open_table(path)
-        if table is None:
+        dataset = scan_predictions(path.name, roles=roles)
+        if dataset is None:
             continue
-        found = table.to_pyarrow_dataset().to_table(filter=pc.field("prediction_id") == prediction_id)
+        found = dataset.to_table(filter=pc.field("prediction_id") == prediction_id)
         if found.num_rows:
-            return found.to_pylist()[0]
+            return complete(found).to_pylist()[0]
     return None
 
 
-def _between(start: datetime | None, end: datetime | None) -> ds.Expression | None:
-    """Say which rows have an event time in [*start*, *end*)."""
-    bounds = []
-    if start is not None:
-        bounds.append(pc.field("event_time") >= pa.scalar(as_utc(start), TIME))
-    if end is not None:
-        bounds.append(pc.field("event_time") < pa.scalar(as_utc(end), TIME))
-    if not bounds:
-        return None
-    return bounds[0] if len(bounds) == 1 else bounds[0] & bounds[1]
+def complete(table: pa.Table) -> pa.Table:
+    """Add the columns of `PREDICTIONS` that an old log lacks; a row without a role is a champion's."""
+    for field in PREDICTIONS:
+        if field.name not in table.schema.names and field.name != "features":
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    position = table.schema.get_field_index("role")
+    return table.set_column(position, "role", pc.fill_null(table.column(position), CHAMPION))
 
 
-def _sample(dataset: ds.Dataset, within: ds.Expression | None, max_rows: int, rows: int) -> pa.Table:
-    """Keep the *max_rows* rows whose identifiers hash lowest, of the *rows* that are *within*."""
+def _of_roles(roles: Collection[str], schema: pa.Schema) -> pc.Expression:
+    """Say which rows of a log of *schema* are of *roles*."""
+    if "role" not in schema.names:
+        return pc.scalar(CHAMPION in roles)
+    # Never is_null(): of a file that lacks the column, Delta's statistics wrongly tell Arrow that it holds no null.
+    role = pc.coalesce(pc.field("role"), pa.scalar(CHAMPION))  # pyright: ignore[reportAttributeAccessIssue]
+    return role.isin(list(roles))
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """Give *column* the type of *field*; features have their own."""
+    return column if field.name == "features" else column.cast(field.type)
+
+
+def _sample(dataset: ds.Dataset, max_rows: int, rows: int) -> pa.Table:
+    """Keep the *max_rows* rows whose identifiers hash lowest, of the *rows* that there are."""
     limit = int(min(1.0, max_rows / rows * 1.1 + 10 / rows) * 2**64) - 1
     parts, keys = [], []
-    for batch, hashes in _hashed(dataset, within):
+    for batch, hashes in _hashed(dataset):
         chosen = hashes <= limit
         parts.append(batch.filter(pa.array(chosen)))
         keys.append(pd.Series(hashes[chosen]))
@@ -141,9 +196,9 @@ def _sample(dataset: ds.Dataset, within: ds.Expression | None, max_rows: int, ro
     return pa.Table.from_batches(parts, schema=dataset.schema).take(pa.array(order))
 
 
-def _hashed(dataset: ds.Dataset, within: ds.Expression | None) -> Iterator[tuple[pa.RecordBatch, Any]]:
+def _hashed(dataset: ds.Dataset) -> Iterator[tuple[pa.RecordBatch, Any]]:
     """Yield the batches of *dataset*, each with the hash of every row's identifier."""
-    for batch in dataset.to_batches(filter=within, batch_readahead=4, fragment_readahead=2):
+    for batch in dataset.to_batches(batch_readahead=4, fragment_readahead=2):
         if batch.num_rows:
             identifiers = batch.column("prediction_id").to_numpy(zero_copy_only=False)
             yield batch, pd.util.hash_array(identifiers, categorize=False)
@@ -151,10 +206,9 @@ def _hashed(dataset: ds.Dataset, within: ds.Expression | None) -> Iterator[tuple
 
 def _flatten(table: pa.Table) -> pd.DataFrame:
     """Turn *table* into a frame with a column per feature, after the columns that are not features."""
-    columns = {f"_{name}": table.column(name) for name in META}
+    whole = complete(table)
+    columns = {f"_{name}": whole.column(name) for name in META}
     if "features" in table.schema.names:
         struct = table.column("features").combine_chunks()
-        fields = table.schema.field("features").type
-        for index in range(fields.num_fields):
-            columns[fields.field(index).name] = struct.field(index)
+        columns |= dict(zip(struct.type.names, struct.flatten(), strict=True))
     return pa.table(columns).to_pandas()
