@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -15,7 +16,7 @@ from regrow.errors import StateError, Unreachable
 from regrow.services import Services, running, stop_running
 from regrow.services.child import start_child, started_at, stop_survivor, stop_together, tail
 from regrow.services.parts import check_port
-from regrow.services.postgres import _forget_stale_postmaster, start_database
+from regrow.services.postgres import _forget_stale_postmaster, start_database, stop_database
 from regrow.services.record import describe, held, prepare_home, stop_survivors, write_record
 from regrow.settings import Settings
 
@@ -128,3 +129,14 @@ def test_another_database_kind_is_refused(tmp_path: Path) -> None:
     """SQLite as the shared database is refused with the form of the right URL."""
     with pytest.raises(StateError, match="needs PostgreSQL"):
         start_database(Settings(home=tmp_path, database_url=SecretStr("sqlite:///x.db")))
+
+
+def test_a_given_database_is_used_and_left_running(services: Services, tmp_path: Path) -> None:
+    """A database given by URL holds Prefect's and MLflow's data, and a stop leaves it alone."""
+    address = services.database.url.render_as_string(hide_password=False)
+    given = start_database(Settings(home=tmp_path, database_url=SecretStr(address)))
+    stop_database(given)
+    assert given.pid is None
+    with psycopg.connect(services.database.url.set(drivername="postgresql").render_as_string()) as connection:
+        names = {row[0] for row in connection.execute("SELECT datname FROM pg_database").fetchall()}
+    assert {"prefect", "mlflow"} <= names
