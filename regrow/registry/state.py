@@ -1,0 +1,76 @@
+"""What is true of a model in production, and the moves that made it so."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from regrow.project import RolloutPlan, Stage
+
+Kind = Literal[
+    "promote", "start", "advance", "pause", "resume", "finish", "roll back", "put back", "by hand"
+]  # fmt: skip
+
+
+class Rollout(BaseModel):
+    """A challenger that proves itself on live traffic: where it stands in its plan, and since when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    """Names the rollout in the prediction log and in the split of the traffic: `v4-20130501T000000`."""
+    plan: RolloutPlan
+    stage: int
+    """Index into the plan's stages."""
+    since: datetime
+    """The moment, as the flows pretend it, at which the stage began."""
+    began: datetime
+    """The moment, as the flows pretend it, at which the rollout began."""
+    paused: bool = False
+    """Whether it stays where it is until somebody resumes it; a broken limit still rolls it back."""
+
+    @property
+    def current(self) -> Stage:
+        """The stage that it is in."""
+        return self.plan.stages[self.stage]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the champion's place comes after this stage."""
+        return self.stage == len(self.plan.stages) - 1
+
+
+class State(BaseModel):
+    """Who answers: the champion, and the challenger while a rollout is open."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    champion: int | None = None
+    challenger: int | None = None
+    rollout: Rollout | None = None
+    move: int = 0
+    """Number of the move that led here; 0 before the first."""
+
+
+class Move(BaseModel):
+    """One step of the state, written once and never changed: who or what made it, why, when, and what it led to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    id: str
+    """Tells two writers apart who would write the same."""
+    at: datetime
+    as_of: datetime
+    """The moment that the one who moved pretended was now."""
+    actor: str
+    reason: str
+    kind: Kind
+    version: int | None
+    """The version that it is about: the one that rises, or the one that loses its place."""
+    before: int | None
+    """The champion before."""
+    state: State
+    """What is true from here on."""
+    rows: int | None = None
+    """Rows answered since the move before; None where nobody counted."""
