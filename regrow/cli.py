@@ -109,6 +109,23 @@ def serve(
 
 
 @app.command()
+def key(
+    roles: Annotated[list[str], typer.Option("--role", help="predict, labels or admin; repeat it")],
+) -> None:
+    """Make a key for the model server: shown once, stored as a hash."""
+    from regrow.serving.access import new_key, read_roles
+
+    made, entry = new_key(read_roles(roles))
+    console.print(f"key, shown only now:\n{made}\n", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"entry, for REGROW_API_KEYS or a line of the file REGROW_API_KEYS_FILE:\n{entry}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
 def train(file: File, as_of: AsOf = None) -> None:
     """Train a challenger, and promote it when it passes every gate."""
     moment, path = _moment(as_of), _project(file)

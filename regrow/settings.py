@@ -41,8 +41,14 @@ class Settings(BaseSettings):
         tuple[SecretStr, ...],
         NoDecode,
         BeforeValidator(_split_keys),
-        Field(description="Keys that the model server accepts, by comma"),
+        Field(description="Keys that the model server accepts, as `roles:hash`, by comma"),
     ] = ()
+    api_keys_file: Annotated[
+        Path | None, Field(description="File of more such keys, one a line, read again when it changes")
+    ] = None
+    server_key: Annotated[
+        SecretStr | None, Field(description="The key that flows and commands show to the model server")
+    ] = None
     server_url: Annotated[
         str | None,
         Field(
@@ -87,6 +93,11 @@ class Settings(BaseSettings):
     def _reachable(self) -> str:
         """Where this machine reaches what binds to *host*."""
         return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
+
+    @property
+    def server_headers(self) -> dict[str, str]:
+        """What a request to the model server carries: the key, where there is one."""
+        return {"X-API-Key": self.server_key.get_secret_value()} if self.server_key else {}
 
     @property
     def tracking_uri(self) -> str:

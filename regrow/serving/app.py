@@ -12,7 +12,7 @@ import orjson
 from fastapi import Depends, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from regrow.serving.access import key_check
+from regrow.serving.access import Keys, allow
 from regrow.serving.batching import Batcher
 from regrow.serving.champions import Champions, Served
 from regrow.serving.fold import Folder
@@ -45,6 +45,7 @@ class Server:
     folder: Folder
     measures: Measures
     limits: Limits
+    keys: Keys
     batchers: dict[str, Batcher] = field(default_factory=dict)
 
     def batcher(self, model: str) -> Batcher:
@@ -92,7 +93,7 @@ def create_app(server: Server) -> FastAPI:
 
 def _add_invocations(app: FastAPI, server: Server) -> None:
     """Add the routes that predict."""
-    key = Depends(key_check(server.settings))
+    key = Depends(allow(server.keys, "predict"))
 
     @app.post("/models/{name}/invocations", dependencies=[key], openapi_extra=BODY)
     async def invoke_model(name: str, request: Request) -> Response:
@@ -109,7 +110,8 @@ def _add_invocations(app: FastAPI, server: Server) -> None:
 
 
 def _add_state(app: FastAPI, server: Server) -> None:
-    """Add the routes that tell of the server itself."""
+    """Add the routes that tell of the server itself; what says more than yes or no takes any key."""
+    key = Depends(allow(server.keys, "predict", "labels", "admin"))
 
     @app.get("/ping")
     async def ping() -> Response:
@@ -122,12 +124,12 @@ def _add_state(app: FastAPI, server: Server) -> None:
         isready = server.champions.ready()
         return _json(200 if isready else 503, {"ready": isready, "models": _models(server.champions)})
 
-    @app.get("/health")
+    @app.get("/health", dependencies=[key])
     async def health() -> Response:
         """Say what is well and what is not; 200 as long as the process answers."""
         return _json(200, _health(server))
 
-    @app.get("/version")
+    @app.get("/version", dependencies=[key])
     async def versions() -> Response:
         """Name the versions of Regrow, MLflow and the models that answer."""
         answering = {
@@ -135,7 +137,7 @@ def _add_state(app: FastAPI, server: Server) -> None:
         }
         return _json(200, {"regrow": REGROW, "mlflow": mlflow.__version__, "models": answering})
 
-    @app.get("/metrics")
+    @app.get("/metrics", dependencies=[key])
     def metrics() -> Response:
         """Give the counters in Prometheus' text format."""
         server.measures.folded.set(server.folder.rows)

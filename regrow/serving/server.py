@@ -6,8 +6,6 @@ import os
 import signal
 from types import FrameType
 
-from pydantic import SecretStr
-
 from regrow.errors import RegrowError, ServingError
 from regrow.serving.limits import MAX_BYTES, MAX_ROWS, Limits
 from regrow.settings import Settings, apply_environment, load_settings
@@ -39,9 +37,9 @@ def serve(
     for key, value in QUICK_REGISTRY.items():
         os.environ.setdefault(key, value)
     apply_environment(settings)
-    from regrow.serving.access import require_key_beyond_loopback
+    from regrow.serving.access import Keys, require_key_beyond_loopback
 
-    require_key_beyond_loopback(host, settings)
+    require_key_beyond_loopback(host, Keys(settings))
     _run(host, port, models, settings, Limits(max_bytes, max_rows))
 
 
@@ -50,6 +48,7 @@ def _run(host: str, port: int, models: tuple[str, ...], settings: Settings, limi
     import mlflow
     import uvicorn
 
+    from regrow.serving.access import Keys
     from regrow.serving.app import Server, create_app
     from regrow.serving.champions import Champions
     from regrow.serving.fold import Folder
@@ -58,7 +57,7 @@ def _run(host: str, port: int, models: tuple[str, ...], settings: Settings, limi
     mlflow.set_tracking_uri(settings.tracking_uri)
     measures = Measures()
     champions = Champions(mlflow.MlflowClient(), models, measures)
-    server = Server(settings, champions, Folder(settings.journal), measures, limits)
+    server = Server(settings, champions, Folder(settings.journal), measures, limits, Keys(settings))
     config = uvicorn.Config(
         create_app(server),
         host=host,
@@ -86,17 +85,9 @@ def _leave_signals_to_uvicorn() -> None:
     signal.signal(signal.SIGINT, ignore)
 
 
-def _settings_with_keys() -> Settings:
-    """Read the settings; the keys leave the environment, so that no child inherits them."""
-    keys = os.environ.pop("REGROW_API_KEYS", "").split(",")
-    settings = load_settings()
-    given = tuple(SecretStr(key.strip()) for key in keys if key.strip())
-    return settings.model_copy(update={"api_keys": given}) if given else settings
-
-
 def main() -> None:
     """Read the command line and serve."""
-    settings = _settings_with_keys()
+    settings = load_settings()
     parser = argparse.ArgumentParser(prog="python -m regrow.serving", description=main.__doc__)
     parser.add_argument("--host", default=settings.host)
     parser.add_argument("--port", type=int, default=settings.server_port)
