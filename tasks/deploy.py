@@ -23,7 +23,7 @@ def serves(url: str, name: str, number: int, timeout: float) -> None:
     until, seen = time.monotonic() + timeout, "nothing"
     while time.monotonic() < until:
         try:
-            answer = httpx.get(f"{url}/version", timeout=5)
+            answer = httpx.get(f"{url}/version", headers=load_settings().server_headers, timeout=5)
             served = answer.json().get("models", {}).get(name)
             if served == number:
                 return
