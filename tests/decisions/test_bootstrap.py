@@ -16,7 +16,7 @@ from regrow.metrics import score
     digits=st.integers(1, 8),
 )
 def test_counts_stand_for_rows(seed, metric, digits):
-    """Counting rows gives what scoring them one by one gives, with many tied predictions (few *digits*) as with none."""
+    """Counting rows gives what scoring them one by one gives, with many ties (few *digits*) as with none."""
     random = np.random.default_rng(seed)
     target = random.integers(2, size=50)
     target[:2] = [0, 1]
