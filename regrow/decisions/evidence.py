@@ -1,0 +1,74 @@
+"""What an open rollout has shown so far: plain arrays from the prediction log, joined with the labels."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Strings = NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """How one version ran in this stage: the rows that it answered or, in shadow, scored."""
+
+    rows: int
+    failures: int
+    """Rows on which it raised, timed out, or gave a value that is not finite."""
+    seconds: Floats
+    """Time to answer, one for each request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One version's predictions beside what came true, row by row."""
+
+    prediction: Floats
+    """`(rows,)` for a regression, `(rows, classes)` probabilities for a classifier; NaN where it failed."""
+    target: Strings
+    """The label, as the model's classes spell it; anything where it is not known yet."""
+    labelled: NDArray[np.bool_]
+    entities: Strings | None = None
+    """Whom each row is about: rows of one entity count as one observation. None: each row stands alone."""
+
+    def matured(self) -> "Scored":
+        """Keep the rows that have both a label and a prediction."""
+        return self.take(self.labelled & answered(self.prediction))
+
+    def take(self, rows: NDArray[np.bool_]) -> "Scored":
+        """Keep *rows*."""
+        entities = None if self.entities is None else self.entities[rows]
+        return Scored(self.prediction[rows], self.target[rows], self.labelled[rows], entities)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The rows of the whole rollout that both versions scored, whoever answered."""
+
+    champion: Floats
+    """As `Scored.prediction`; NaN where it failed."""
+    challenger: Floats
+    target: Strings
+    labelled: NDArray[np.bool_]
+    entities: Strings | None = None
+
+    def matured(self) -> tuple[Scored, Scored]:
+        """Give champion and challenger on the rows that have a label and both predictions."""
+        rows = self.labelled & answered(self.champion) & answered(self.challenger)
+        champion = Scored(self.champion, self.target, self.labelled, self.entities).take(rows)
+        return champion, replace(champion, prediction=self.challenger[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How both versions ran in this stage, and what both said to the same rows in the whole rollout."""
+
+    champion: Arm
+    challenger: Arm
+    pairs: Pairs
+
+
+def answered(prediction: Floats) -> NDArray[np.bool_]:
+    """Tell which rows of *prediction* are finite throughout."""
+    return np.isfinite(prediction.reshape(len(prediction), -1)).all(axis=1).reshape(-1)

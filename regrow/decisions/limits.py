@@ -1,0 +1,65 @@
+"""The limits of a rollout, each judged by an always-valid bound: it fails only where it is proven broken."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from regrow.decisions.agreement import judge_disagreement, judge_metric, judge_shift
+from regrow.decisions.evidence import Evidence, Pairs
+from regrow.decisions.operations import judge_failures, judge_latency, judge_paired_failures
+from regrow.decisions.verdict import Finding
+from regrow.metrics import Label
+from regrow.project import Metric, RolloutLimits
+
+BEST_ROWS = 10_000
+"""Labelled rows near which the metric's bound is narrowest where the plan names none."""
+
+Rule = Callable[[float], Finding]
+"""A rule that may err with the given probability, over all looks."""
+
+
+def judge_limits(
+    limits: RolloutLimits,
+    evidence: Evidence,
+    metric: Metric | None,
+    classes: Sequence[Label],
+    *,
+    stages: int = 1,
+    mirrored: bool = True,
+    best_rows: int = 0,
+) -> tuple[Finding, ...]:
+    """Judge every limit that is asked; *metric* None leaves the metric out.
+
+    The rules share 1 - `limits.confidence` evenly (a union bound, so they may depend on one another at will). A rule
+    on this stage's requests alone starts anew in each of *stages*, and divides its part among them. Without a
+    *mirrored* row there is nothing to pair: those rules are left out.
+    """
+    anew = [rule for rule in _of_stage(limits, evidence) if rule]
+    paired = _of_pairs(limits, evidence.pairs, metric, classes, best_rows or BEST_ROWS) if mirrored else []
+    alpha = (1 - limits.confidence) / (len(anew) + len(paired))
+    return (*(rule(alpha / stages) for rule in anew), *(rule(alpha) for rule in paired))
+
+
+def _of_stage(limits: RolloutLimits, evidence: Evidence) -> list[Rule]:
+    """Give the rules on how the two ran in this stage."""
+    champion, challenger = evidence.champion, evidence.challenger
+    ratios = {0.5: limits.latency_p50, 0.99: limits.latency_p99}
+    slow = [
+        partial(judge_latency, champion.seconds, challenger.seconds, level, ratio)
+        for level, ratio in ratios.items()
+        if ratio is not None
+    ]
+    return [partial(judge_failures, champion, challenger, limits.failures), *slow]
+
+
+def _of_pairs(
+    limits: RolloutLimits, pairs: Pairs, metric: Metric | None, classes: Sequence[Label], best_rows: int
+) -> list[Rule]:
+    """Give the rules on what the two said to the same rows."""
+    rules: list[Rule] = [partial(judge_paired_failures, pairs, limits.failures)]
+    if limits.disagreement is not None:
+        rules.append(partial(judge_disagreement, pairs, limits.disagreement))
+    if limits.shift is not None:
+        rules.append(partial(judge_shift, pairs, limits.shift))
+    if metric is not None:
+        rules.append(partial(judge_metric, pairs, metric, classes, limits.metric_loss, best_rows))
+    return rules

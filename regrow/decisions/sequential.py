@@ -1,0 +1,137 @@
+"""Always-valid bounds: true at every look together with probability 1 - *alpha*, however often one looks.
+
+Each bound inverts a nonnegative supermartingale that starts at 1: by Ville's inequality (1939) it ever reaches
+1 / *alpha* with probability *alpha* at most. Each is one-sided and depends on counts or sorted values alone, so
+neither the order of the rows within a look nor the moments of the looks matter.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+from scipy.optimize import root_scalar
+
+Floats = NDArray[np.float64]
+
+JEFFREYS = (0.5, 0.5)
+QUANTILE_PRIOR = 200.0
+"""Rows that the mixture over a quantile's level weighs: sharpest near 2,000 rows, whose spread is a third as wide."""
+STAKES: Floats = np.geomspace(0.01, 0.99, 16)
+"""Shares of the capital that the paired test bets, from small excesses to certain ones."""
+
+
+def lower_rate(count: int, rows: int, alpha: float) -> float:
+    """Give the greatest rate that *count* in *rows* always-validly exceeds.
+
+    Beta-binomial mixture (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021, section 4.1), its Jeffreys prior
+    cut to the rates above the tested one, so it tests every smaller rate too. Exact for independent rows.
+    """
+    if count == 0:
+        return 0.0
+
+    def wealth(rate: float) -> float:
+        return _evidence_above(count, rows, rate, JEFFREYS) + np.log(alpha)
+
+    return _crossing(wealth, 0.0, count / rows)
+
+
+def upper_rate(count: int, rows: int, alpha: float) -> float:
+    """Give the least rate that *count* in *rows* always-validly stays below."""
+    return 1.0 - lower_rate(rows - count, rows, alpha)
+
+
+def lower_excess(worse: int, better: int, rows: int, alpha: float) -> float:
+    """Bound from below the mean of paired differences: *worse* are 1, *better* are -1, the rest of *rows* are 0.
+
+    By betting (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting"), mixed over
+    `STAKES`: exact however the two of a pair depend on one another, and a product, so free of the rows' order.
+    """
+    if rows == 0:
+        return -1.0
+    counts = np.array([worse, rows - worse - better, better], dtype=np.float64)
+    halves = np.array([1.0, 0.5, 0.0])
+
+    def wealth(excess: float) -> float:
+        growth = np.log1p(STAKES[:, None] * (2 * halves / (1 + excess) - 1)) @ counts
+        return float(np.logaddexp.reduce(growth) - np.log(len(STAKES)) + np.log(alpha))
+
+    return _crossing(wealth, -1.0, (worse - better) / rows)
+
+
+def lower_quantile(ordered: Floats, level: float, alpha: float) -> float:
+    """Give an always-valid lower bound of the quantile at *level*, one of the *ordered* values; -inf of too few.
+
+    Howard and Ramdas 2022 ("Sequential estimation of quantiles with applications to A/B testing and best-arm
+    identification", section 3): how many values fall below the true quantile is binomial with a known rate, whose
+    beta-binomial mixture says how few are credible. Exact, ties and jumps included.
+    """
+    rows = len(ordered)
+    least = _fewest_below(rows, level, alpha)
+    return float(ordered[least - 1]) if least else -np.inf
+
+
+def upper_quantile(ordered: Floats, level: float, alpha: float) -> float:
+    """Give an always-valid upper bound of the quantile at *level*; inf of too few values."""
+    rows = len(ordered)
+    least = _fewest_below(rows, 1 - level, alpha)
+    return float(ordered[rows - least]) if least else np.inf
+
+
+def distribution_radius(rows: int, alpha: float) -> float:
+    """Bound the greatest distance of an empirical distribution function from the true one, for every sample size.
+
+    The Dvoretzky-Kiefer-Wolfowitz inequality with Massart's constant (1990), at *alpha* / (n (n + 1)) for n rows:
+    these sum to *alpha* (Darling and Robbins 1968).
+    """
+    if rows == 0:
+        return 1.0
+    return min(1.0, float(np.sqrt(np.log(2 * rows * (rows + 1) / alpha) / (2 * rows))))
+
+
+def standard_errors(rows: int, alpha: float, best: int) -> float:
+    """Say how many standard errors below a mean of *rows* its asymptotic always-valid bound lies, least near *best*.
+
+    Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024 ("Time-uniform central limit theory and asymptotic
+    confidence sequences", Annals of Statistics): a sum of many rows moves like Brownian motion, whose half-normal
+    mixture 2 exp(z²/2) Φ(z) / √(1 + rows ρ²) is inverted exactly; ρ² as Howard et al. 2021, section 3.5, tune it.
+    """
+    spread = rows * _tuned(alpha, best)
+    goal = np.log1p(spread) / 2 - np.log(2 * alpha)
+    edges = (0.0, 1.0 + np.sqrt(2 * goal + 2))
+    beyond = root_scalar(lambda z: z * z / 2 + special.log_ndtr(z) - goal, bracket=edges).root
+    return float(beyond * np.sqrt((1 + spread) / spread))
+
+
+def _tuned(alpha: float, best: int) -> float:
+    """Give the mixture's variance ρ² whose bound is narrowest at *best* rows."""
+    return float(-special.lambertw(-4 * alpha * alpha / np.e, -1).real - 1) / best
+
+
+def _evidence_above(count: int, rows: int, rate: float, prior: tuple[float, float]) -> float:
+    """Give the logarithm of the mixture's likelihood ratio: rates above *rate* against *rate*."""
+    a, b = prior
+    higher, fewer = a + count, b + rows - count
+    tails = special.betaincc(higher, fewer, rate) / special.betaincc(a, b, rate)
+    mixture = special.betaln(higher, fewer) - special.betaln(a, b) + np.log(tails)
+    return float(mixture - special.xlogy(count, rate) - special.xlog1py(rows - count, -rate))
+
+
+def _fewest_below(rows: int, level: float, alpha: float) -> int:
+    """Give the least count, of *rows* values, that may credibly lie at or below their quantile at *level*."""
+    prior = (QUANTILE_PRIOR * (1 - level), QUANTILE_PRIOR * level)
+    low, high = 0, int(np.floor(rows * level))
+    while low < high:
+        middle = (low + high) // 2
+        incredible = _evidence_above(rows - middle, rows, 1 - level, prior) >= -np.log(alpha)
+        low, high = (middle + 1, high) if incredible else (low, middle)
+    return low
+
+
+def _crossing(wealth: Callable[[float], float], low: float, high: float) -> float:
+    """Give where falling *wealth* crosses zero between *low*, where it is greatest, and *high*."""
+    edge = 1e-12
+    low, high = low + edge, high - edge
+    if high <= low or wealth(low) <= 0:
+        return low - edge
+    return float(root_scalar(wealth, bracket=(low, high), xtol=1e-8).root) if wealth(high) < 0 else high
