@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from mlflow.types import DataType
 from mlflow.types.schema import ColSpec
+from pandas.api.extensions import ExtensionArray
 
 from regrow.models import LoadedModel
 from regrow.serving.protocol import Columns, Text
@@ -190,7 +191,7 @@ def _moment(name: str, row: int, value: str | float) -> int | None:
     return (past.days * 86400 + past.seconds) * 1_000_000 + past.microseconds
 
 
-def _array(kind: str, requests: list[Rows], name: str) -> np.ndarray[Any, Any]:
+def _array(kind: str, requests: list[Rows], name: str) -> "np.ndarray[Any, Any] | ExtensionArray":
     """Join the values of column *name* over *requests* in the type of the signature."""
     values = (
         requests[0].features[name] if len(requests) == 1 else [v for r in requests for v in r.features[name]]
@@ -203,6 +204,9 @@ def _array(kind: str, requests: list[Rows], name: str) -> np.ndarray[Any, Any]:
         return np.array(values, dtype=np.bool_)
     if kind == "datetime":
         return np.array(values, dtype="datetime64[us]")
+    if kind == "string":
+        # As in the snapshots: alone, a null would stay None, which an encoder does not take for the missing value.
+        return pd.array(values, dtype="str")
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
