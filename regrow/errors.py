@@ -9,6 +9,7 @@ RegrowError
 ├── Unreachable           a server (MLflow, Prefect, database, model server) does not answer
 ├── StateError            the state folder is full, read-only or in use
 ├── UnsafeModel           a stored model holds types that are not on the checked list
+├── NoFastPath            a pipeline holds what the fast path does not know; it answers itself
 └── ServingError          the model server cannot start or answer
     └── InvalidRequest    a request does not fit the model's signature
 """
@@ -48,6 +49,10 @@ class StateError(RegrowError):
 
 class UnsafeModel(RegrowError):
     """A stored model holds types that are not on the checked list."""
+
+
+class NoFastPath(RegrowError):
+    """A pipeline holds what the fast path does not know, or answers otherwise; it answers itself."""
 
 
 class ServingError(RegrowError):

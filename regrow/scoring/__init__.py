@@ -1,0 +1,1 @@
+"""The fast path: predict few rows with the pipeline's own answers, without its fixed cost."""
