@@ -6,6 +6,7 @@ RegrowError
 │   └── BatchRejected     a batch broke its expectations
 ├── SnapshotError         a snapshot is missing or does not match its digest
 ├── RegistryError         the MLflow registry says something that cannot be true
+│   └── MovedOn           another writer moved first: look again
 ├── Unreachable           a server (MLflow, Prefect, database, model server) does not answer
 ├── StateError            the state folder is full, read-only or in use
 ├── UnsafeModel           a stored model holds types that are not on the checked list
@@ -37,6 +38,10 @@ class SnapshotError(RegrowError):
 
 class RegistryError(RegrowError):
     """The registry holds something that cannot be true."""
+
+
+class MovedOn(RegistryError):
+    """Another writer moved the model's state first."""
 
 
 class Unreachable(RegrowError):

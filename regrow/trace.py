@@ -68,12 +68,19 @@ def _trace_version(version: Version) -> Iterator[Line]:
     yield "git commit", _commit(tags)
     yield "lock", f"SHA-256 {tags.get('regrow.lock', '?')}"
     yield "verdict", tags.get("regrow.verdict", "none yet")
-    for entry in registry.ledger(version.name):
-        if entry.to_version == version.number:
-            moved = f"from version {entry.from_version}" if entry.from_version else "the first champion"
+    yield from _move_lines(version)
+
+
+def _move_lines(version: Version) -> Iterator[Line]:
+    """Tell every move that concerned *version*, and who made it."""
+    for move in registry.ledger(version.name):
+        rose = move.state.champion == version.number != move.before
+        if move.version == version.number or rose:
+            moved = f"from version {move.before}" if move.before else "the first champion"
+            what = f"{moved} ({move.kind})" if rose else move.kind
             yield (
-                "approved by",
-                f"{entry.actor} at {entry.at:%Y-%m-%d %H:%M:%S} UTC, {moved} ({entry.status})",
+                "approved by" if rose else "moved by",
+                f"{move.actor} at {move.at:%Y-%m-%d %H:%M:%S} UTC, {what}: {move.reason}",
             )
 
 

@@ -1,7 +1,6 @@
 """Make a version that passed its gates the champion, and see that it serves."""
 
 import time
-from collections.abc import Callable
 
 import httpx
 from prefect.artifacts import create_markdown_artifact
@@ -36,12 +35,12 @@ def serves(url: str, name: str, number: int, timeout: float) -> None:
     )
 
 
-def confirmation(project: Project, number: int) -> Callable[[], None] | None:
+def confirmation(project: Project, number: int) -> registry.Confirm | None:
     """Give the check that version *number* serves; None where no server is configured."""
     url = load_settings().server_url
     if not project.deployment.server or url is None:
         return None
-    return lambda: serves(url, project.name, number, project.deployment.timeout.total_seconds())
+    return lambda state: serves(url, project.name, number, project.deployment.timeout.total_seconds())
 
 
 def carry_out(project: Project, version: Version, verdict: Verdict, actor: str) -> Verdict:

@@ -1,0 +1,54 @@
+"""Reach the MLflow server, and never take its failure for an absent version."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from regrow.errors import Unreachable
+from regrow.settings import load_settings
+
+FRESH = 10.0
+"""Seconds for which an answer of the tracking server is taken to hold; a step would ask a dozen times."""
+_answered: dict[str, float] = {}
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+
+
+def connect() -> MlflowClient:
+    """Give a client of the tracking server that the settings name.
+
+    Raises `Unreachable` within five seconds where the server does not answer.
+    """
+    uri = load_settings().tracking_uri
+    if uri.startswith("http") and time.monotonic() - _answered.get(uri, -math.inf) > FRESH:
+        try:
+            httpx.get(f"{uri}/health", timeout=5).raise_for_status()
+        except httpx.HTTPError as error:
+            raise Unreachable(
+                f"MLflow does not answer at {uri} ({error}); start it with `regrow up`"
+            ) from error
+        _answered[uri] = time.monotonic()
+    if mlflow.get_tracking_uri() != uri:
+        mlflow.set_tracking_uri(uri)
+    return MlflowClient(uri)
+
+
+@contextmanager
+def reaching(what: str) -> Iterator[None]:
+    """Translate a failing registry into `Unreachable`: it is never taken for an absent version."""
+    try:
+        yield
+    except MlflowException as error:
+        uri = load_settings().tracking_uri
+        message = f"{what}: MLflow at {uri} failed ({error}); the next flow finishes what was begun"
+        raise Unreachable(message) from error
+
+
+def is_absent(error: MlflowException) -> bool:
+    """Say whether *error* means that what was asked for is not there."""
+    return error.error_code in _ABSENT
