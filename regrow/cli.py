@@ -100,12 +100,16 @@ def serve(
         str | None, typer.Option(help="Address to bind to; not loopback: needs REGROW_API_KEYS")
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port; default: REGROW_SERVER_PORT")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes that answer; default: REGROW_WORKERS")
+    ] = None,
 ) -> None:
     """Serve the champions over HTTP, without the other servers."""
     from regrow.serving.server import serve as serve_models
 
     settings = _connected(prefect=False)
-    serve_models(host or settings.host, port or settings.server_port, tuple(models or ()), settings)
+    names = tuple(models or ())
+    serve_models(host or settings.host, port or settings.server_port, names, settings, workers=workers)
 
 
 @app.command()

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     prefect_port: int = 4200
     mlflow_port: int = 5000
     server_port: Annotated[int, Field(description="The model server's port")] = 8000
+    workers: Annotated[int, Field(ge=1, le=64, description="Processes of the model server")] = 1
     database_url: Annotated[
         SecretStr | None,
         Field(

@@ -57,11 +57,11 @@ class Keys:
     def __init__(self, settings: Settings) -> None:
         self.problem: str | None = None
         self._file = settings.api_keys_file
-        given = [key.get_secret_value() for key in settings.api_keys]
-        self._fixed = _parse(given, "REGROW_API_KEYS")
-        self._read = self._stamp()
-        self._entries = self._fixed + (_read_file(self._file) if self._file else [])
-        self._looked = time.monotonic()
+        self._fixed = _parse([key.get_secret_value() for key in settings.api_keys], "REGROW_API_KEYS")
+        self._entries = self._fixed
+        self._looked = -LOOK_SECONDS
+        self._seen: tuple[int, ...] = ()
+        self._look()
         self.needed = bool(self._entries) or self._file is not None
 
     def __len__(self) -> int:
@@ -77,32 +77,29 @@ class Keys:
         return ROLES if "admin" in found else found
 
     def _look(self) -> None:
-        """Read the file again where it has changed; one that cannot be read leaves the keys as they are."""
+        """Read the file where it has changed; one that cannot be read leaves the keys as they are."""
         if self._file is None or time.monotonic() - self._looked < LOOK_SECONDS:
             return
         self._looked = time.monotonic()
-        if (stamp := self._stamp()) == self._read:
+        if (seen := _stamp(self._file)) == self._seen:
             return
-        self._read = stamp
+        self._seen = seen
         try:
             self._entries, self.problem = self._fixed + _read_file(self._file), None
         except ServingError as error:
-            self.problem = f"{error}; the keys from before stay in force"
-            LOG.warning("%s", self.problem)
+            self.problem = str(error)
+            LOG.warning("%s; the keys from before stay in force", error)
         else:
-            LOG.info("%s has changed: %d keys", self._file, len(self._entries))
-
-    def _stamp(self) -> tuple[int, int, int] | None:
-        """Give what changes when the file does."""
-        try:
-            stat = self._file.stat() if self._file else None
-        except OSError:
-            return None
-        return (stat.st_ino, stat.st_mtime_ns, stat.st_size) if stat else None
+            LOG.info("%s holds %d keys", self._file, len(self._entries) - len(self._fixed))
 
 
-def require_key_beyond_loopback(host: str, keys: Keys) -> None:
-    """Refuse to listen on *host* beyond this machine without *keys*; raises `ServingError`."""
+def check_start(host: str, keys: Keys) -> None:
+    """Refuse to listen on *host* with keys that cannot be read, or beyond this machine without one.
+
+    Raises `ServingError`.
+    """
+    if keys.problem:
+        raise ServingError(keys.problem)
     if not _is_loopback(host) and not len(keys):
         raise ServingError(
             f"{host} can be reached from other machines, and there is no key: make one by "
@@ -166,6 +163,15 @@ def _read_file(path: Path) -> list[tuple[bytes, frozenset[Role]]]:
     except (OSError, UnicodeDecodeError) as error:
         raise ServingError(f"REGROW_API_KEYS_FILE: {path} cannot be read ({error})") from error
     return _parse(lines, str(path))
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Give what changes when the file at *path* does."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0,)
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def _digest(key: str) -> bytes:

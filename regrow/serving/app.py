@@ -4,15 +4,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from functools import partial
 from typing import Any
 
-import mlflow
-import orjson
 from fastapi import Depends, FastAPI, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from regrow.serving.access import Keys, allow
+from regrow.serving.answers import REGROW, add_refusals, answer
 from regrow.serving.batching import Batcher
 from regrow.serving.champions import Champions, Served
 from regrow.serving.fold import Folder
@@ -20,9 +18,10 @@ from regrow.serving.limits import Limits
 from regrow.serving.measures import Measures
 from regrow.serving.protocol import decode
 from regrow.serving.refusals import Refused, Unavailable
+from regrow.serving.roster import Pulse, Roster
+from regrow.serving.state import entry, state_routes
 from regrow.settings import Settings
 
-REGROW = version("regrow")
 BODY = {
     "requestBody": {
         "required": True,
@@ -46,6 +45,7 @@ class Server:
     measures: Measures
     limits: Limits
     keys: Keys
+    roster: Roster
     batchers: dict[str, Batcher] = field(default_factory=dict)
 
     def batcher(self, model: str) -> Batcher:
@@ -78,16 +78,18 @@ def create_app(server: Server) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        pulse = Pulse(server.roster, partial(entry, server))
         server.champions.start()
         server.folder.start()
+        pulse.start()
         yield
+        pulse.stop()
         await server.stop()
 
     app = FastAPI(title="Regrow model server", version=REGROW, lifespan=lifespan)
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(Unavailable, _unavailable)
+    add_refusals(app)
     _add_invocations(app, server)
-    _add_state(app, server)
+    app.include_router(state_routes(server))
     return app
 
 
@@ -107,42 +109,6 @@ def _add_invocations(app: FastAPI, server: Server) -> None:
         if name is None:
             raise _which_model(server.champions)
         return await _invoke(server, name, request)
-
-
-def _add_state(app: FastAPI, server: Server) -> None:
-    """Add the routes that tell of the server itself; what says more than yes or no takes any key."""
-    key = Depends(allow(server.keys, "predict", "labels", "admin"))
-
-    @app.get("/ping")
-    async def ping() -> Response:
-        """Say that the process answers."""
-        return Response(b"\n", media_type="application/json")
-
-    @app.get("/ready")
-    async def ready() -> Response:
-        """Say whether a champion is loaded: 200, or 503."""
-        isready = server.champions.ready()
-        return _json(200 if isready else 503, {"ready": isready, "models": _models(server.champions)})
-
-    @app.get("/health", dependencies=[key])
-    async def health() -> Response:
-        """Say what is well and what is not; 200 as long as the process answers."""
-        return _json(200, _health(server))
-
-    @app.get("/version", dependencies=[key])
-    async def versions() -> Response:
-        """Name the versions of Regrow, MLflow and the models that answer."""
-        answering = {
-            name: slot.served.version for name, slot in server.champions.slots.items() if slot.served
-        }
-        return _json(200, {"regrow": REGROW, "mlflow": mlflow.__version__, "models": answering})
-
-    @app.get("/metrics", dependencies=[key])
-    def metrics() -> Response:
-        """Give the counters in Prometheus' text format."""
-        server.measures.folded.set(server.folder.rows)
-        server.measures.journal_bytes.set(server.folder.pending())
-        return Response(generate_latest(server.measures.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _invoke(server: Server, name: str, request: Request) -> Response:
@@ -176,14 +142,14 @@ async def _answer(server: Server, name: str, request: Request) -> Response:
     if rows.count == 0:
         content: dict[str, Any] = {"predictions": [], "prediction_ids": [], "version": served.version}
     else:
-        answer = await server.batcher(name).predict(served, rows)
+        answered = await server.batcher(name).predict(served, rows)
         content = {
-            "predictions": answer.predictions.tolist(),
-            "prediction_ids": answer.identifiers,
-            "version": answer.version,
+            "predictions": answered.predictions.tolist(),
+            "prediction_ids": answered.identifiers,
+            "version": answered.version,
         }
     server.measures.rows.labels(name, str(served.version)).inc(rows.count)
-    return _json(200, content, {"X-Regrow-Version": str(served.version)})
+    return answer(200, content, {"X-Regrow-Version": str(served.version)})
 
 
 async def _read(request: Request, limit: int) -> bytes:
@@ -211,58 +177,3 @@ def _which_model(champions: Champions) -> Exception:
     return Refused(
         404, "which_model", f"{len(names)} models are served: POST /models/NAME/invocations ({names})"
     )
-
-
-def _models(champions: Champions) -> dict[str, dict[str, Any]]:
-    """Describe each model's slot."""
-    return {
-        name: {
-            "version": slot.served.version if slot.served else None,
-            "model_id": slot.served.model.model_id if slot.served else None,
-            "since": slot.served.since if slot.served else None,
-            "problem": slot.problem,
-        }
-        for name, slot in tuple(champions.slots.items())
-    }
-
-
-def _health(server: Server) -> dict[str, Any]:
-    """Describe registry, models and journal."""
-    champions, folder = server.champions, server.folder
-    models = _models(champions)
-    well = champions.error is None and folder.error is None and not any(m["problem"] for m in models.values())
-    alive = champions.is_alive() and folder.is_alive()
-    return {
-        "status": "ok" if well and alive else "degraded",
-        "registry": {
-            "reachable": champions.error is None,
-            "polled": champions.polled,
-            "error": champions.error,
-        },
-        "models": models,
-        "journal": {
-            "bytes": folder.pending(),
-            "folded": folder.rows,
-            "last": folder.last,
-            "error": folder.error,
-        },
-    }
-
-
-def _refused(_: Request, error: Exception) -> Response:
-    """Answer a request that was refused."""
-    if not isinstance(error, Refused):
-        raise error
-    content = {"error": error.code, "message": str(error), "column": error.column}
-    return _json(error.status, content, {"WWW-Authenticate": "Bearer"} if error.status == 401 else None)
-
-
-def _unavailable(_: Request, error: Exception) -> Response:
-    """Answer a request that cannot be answered now."""
-    code = error.code if isinstance(error, Unavailable) else "unavailable"
-    return _json(503, {"error": code, "message": str(error), "column": None}, {"Retry-After": "1"})
-
-
-def _json(status: int, content: Any, headers: dict[str, str] | None = None) -> Response:
-    """Write *content* as JSON."""
-    return Response(orjson.dumps(content), status, headers, "application/json")

@@ -1,5 +1,6 @@
 """Fold closed journal segments into the prediction log, each exactly once."""
 
+import fcntl
 import logging
 import os
 import shutil
@@ -13,7 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from regrow.serving.journal import Journal, abandoned, adopt, number_of, read_segment, segments
+from regrow.serving.holding import abandoned, adopt
+from regrow.serving.journal import Journal, number_of, read_segment, segments
 from regrow.tables.delta import TIME, committed, compact
 from regrow.tables.predictions import append_predictions, feature_type, predictions_path
 
@@ -123,10 +125,21 @@ class Folder(threading.Thread):
             self._appends[model] = self._appends.get(model, 0) + bool(closed)
             if self._appends[model] >= COMPACT_EVERY:
                 self._appends[model] = 0
-                compact(predictions_path(model))
+                compact_alone(predictions_path(model), self._folder / f"{model}.compacting")
         if time.monotonic() - self._adopted > ADOPT_EVERY or not self._adopted:
             self._adopted = time.monotonic()
             self.rows += fold_dead(self._folder)
+
+
+def compact_alone(table: Path, marker: Path) -> bool:
+    """Compact *table* unless another worker does, who then holds *marker*: two compactions of one table collide."""
+    with marker.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        compact(table)
+    return True
 
 
 def _chunks(waiting: list[Path]) -> Iterator[list[Path]]:

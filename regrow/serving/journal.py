@@ -4,10 +4,8 @@ A writer is a folder `<journal>/<model>/<writer>/` of numbered segments; it is a
 the lock on its file `lock`. A segment is a header line, the columns with their types, then one line per row.
 """
 
-import fcntl
 import os
 import threading
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,9 @@ from typing import Any
 import orjson
 
 from regrow.errors import StateError
+from regrow.serving.holding import hold
 
 SUFFIX = ".jsonl"
-LOCK = "lock"
 SEGMENT_BYTES = 32 * 2**20
 
 
@@ -29,7 +27,7 @@ class Journal:
         self.path = folder / self.writer
         self._segment_bytes = segment_bytes
         self._guard = threading.Lock()
-        self._lock = _create(folder, self.writer)
+        self._lock = hold(folder, self.writer)
         self._number = 0
         self._handle = -1
         self._size = 0
@@ -125,38 +123,3 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-
-
-def adopt(folder: Path) -> int | None:
-    """Take the writer's *folder* if its process is dead; gives the lock, to be closed at the end."""
-    try:
-        handle = os.open(folder / LOCK, os.O_RDWR)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
-
-
-def abandoned(folder: Path, age: float = 60) -> bool:
-    """Say whether *folder* is one whose writer died before it began."""
-    return folder.name.startswith(".") and time.time() - folder.stat().st_mtime > age
-
-
-def _create(folder: Path, writer: str) -> int:
-    """Make the folder of *writer* and lock it before another process can see it."""
-    hidden = folder / f".{writer}"
-    try:
-        hidden.mkdir(parents=True)
-        handle = os.open(hidden / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        hidden.rename(folder / writer)
-    except OSError as error:
-        raise StateError(
-            f"{folder}: the journal cannot be written ({error.strerror}); "
-            "make room or give another folder by REGROW_HOME"
-        ) from error
-    return handle

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from regrow.cli import app
 from regrow.errors import ServingError
 from regrow.serving import access
-from regrow.serving.access import Keys, new_key, require_key_beyond_loopback
+from regrow.serving.access import Keys, new_key, check_start
 from regrow.settings import Settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104
@@ -38,10 +38,10 @@ def test_a_key_has_its_roles_and_admin_has_all():
 
 def test_a_plain_key_is_refused_with_what_to_do(tmp_path):
     """Plain keys, as they were given before, are named by place, never shown, and the message says the way."""
+    (tmp_path / "keys").write_text("# ours\nsecret-one\n")
     for given in (settings("secret-one"), settings(file=tmp_path / "keys")):
-        (tmp_path / "keys").write_text("secret-one\n")
-        with pytest.raises(ServingError, match=r"entry 1.*regrow key --role") as error:
-            Keys(given)
+        with pytest.raises(ServingError, match=r"entry [12]: .*regrow key --role") as error:
+            check_start("127.0.0.1", Keys(given))
         assert "secret-one" not in str(error.value)
 
 
@@ -68,10 +68,10 @@ def test_beyond_loopback_there_must_be_a_key(tmp_path):
     (tmp_path / "keys").write_text("# none yet\n")
     for given in (settings(), settings(file=tmp_path / "keys")):
         with pytest.raises(ServingError, match="regrow key --role"):
-            require_key_beyond_loopback(EVERYWHERE, Keys(given))
-    require_key_beyond_loopback("127.0.0.1", Keys(settings()))
-    require_key_beyond_loopback("::1", Keys(settings()))
-    require_key_beyond_loopback(EVERYWHERE, Keys(settings(new_key({"predict"})[1])))
+            check_start(EVERYWHERE, Keys(given))
+    check_start("127.0.0.1", Keys(settings()))
+    check_start("::1", Keys(settings()))
+    check_start(EVERYWHERE, Keys(settings(new_key({"predict"})[1])))
 
 
 def test_each_route_asks_for_its_role(start, tmp_path):

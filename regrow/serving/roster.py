@@ -1,0 +1,112 @@
+"""The workers of one server, each with a small file that says what it does and dies with it."""
+
+import logging
+import os
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from regrow.serving.holding import abandoned, adopt, hold
+
+LOG = logging.getLogger("regrow.serving")
+INTERVAL = 0.25
+SILENT_SECONDS = 15.0
+"""A worker that has said nothing for so long is not well; a model that loads may hold it up for seconds."""
+
+
+class Roster:
+    """A worker's entry among those of its server, in *folder*, of which there should be *expected*."""
+
+    def __init__(self, folder: Path, expected: int = 1) -> None:
+        self.expected = expected
+        self._folder = folder
+        self.pid = os.getpid()
+        self._name = f"{self.pid}.{uuid.uuid4().hex[:8]}"
+        self._lock = hold(folder, self._name)
+
+    def publish(self, entry: dict[str, Any]) -> None:
+        """Let the other workers read *entry*."""
+        path = self._folder / self._name / "entry.json"
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(orjson.dumps(entry | {"at": time.time()}))
+        fresh.replace(path)
+
+    def others(self) -> list[dict[str, Any]]:
+        """Read what the other workers said last; the folders of dead ones are removed."""
+        entries = []
+        for path in sorted(self._folder.glob("*/")):
+            if path.name == self._name or path.name.startswith("."):
+                continue
+            if (lock := adopt(path)) is not None:
+                shutil.rmtree(path, ignore_errors=True)
+                os.close(lock)
+                mark_dead(int(path.name.partition(".")[0]))
+            elif (file := path / "entry.json").exists():
+                entries.append(orjson.loads(file.read_bytes()))
+        return entries
+
+    def leave(self) -> None:
+        """Remove this worker's entry."""
+        shutil.rmtree(self._folder / self._name, ignore_errors=True)
+        os.close(self._lock)
+
+
+class Pulse(threading.Thread):
+    """The thread that publishes what a worker does, as often as others may wait for it."""
+
+    def __init__(self, roster: Roster, entry: Callable[[], dict[str, Any]]) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self._roster = roster
+        self._entry = entry
+        self._stop_asked = threading.Event()
+        self._well = True
+
+    def run(self) -> None:
+        """Publish every interval until asked to stop; where the disk is full, say so once and go on."""
+        while not self._stop_asked.wait(INTERVAL):
+            try:
+                self._roster.publish(self._entry())
+            except OSError as error:
+                if self._well:
+                    LOG.warning("the other workers cannot be told what this one serves: %s", error)
+                self._well = False
+            else:
+                self._well = True
+
+    def stop(self) -> None:
+        """Stop, and leave the roster."""
+        self._stop_asked.set()
+        self.join()
+        self._roster.leave()
+
+
+def is_silent(entry: dict[str, Any]) -> bool:
+    """Say whether the worker of *entry* lives but has stopped to speak."""
+    return time.time() - entry["at"] > SILENT_SECONDS
+
+
+def open_server(home: Path) -> tuple[Path, int]:
+    """Make the folder of a new server's workers under *home* and its lock; remove those of dead servers."""
+    folder = home / "workers"
+    for path in folder.glob("*/"):
+        if abandoned(path):
+            shutil.rmtree(path, ignore_errors=True)
+        elif not path.name.startswith(".") and (lock := adopt(path)) is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
+    name = f"{os.getpid()}.{uuid.uuid4().hex[:8]}"
+    return folder / name, hold(folder, name)
+
+
+def mark_dead(pid: int) -> None:
+    """Take the gauges of the dead worker *pid* out of the common metrics; its counts stay."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(pid)
