@@ -1,4 +1,4 @@
-"""Fold closed journal segments into the prediction log, each exactly once."""
+"""Fold closed journal segments into the tables of predictions and labels, each exactly once."""
 
 import fcntl
 import logging
@@ -10,14 +10,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from regrow.serving.holding import abandoned, adopt
 from regrow.serving.journal import Journal, number_of, read_segment, segments
-from regrow.tables.delta import TIME, committed, compact
-from regrow.tables.predictions import append_predictions, feature_type, predictions_path
+from regrow.serving.kinds import PREDICTIONS, Kind, kind_of
+from regrow.tables.delta import committed, compact
 
 LOG = logging.getLogger("regrow.serving")
 COMPACT_EVERY = 300
@@ -26,13 +23,13 @@ CHUNK_BYTES = 32 * 2**20
 
 
 def fold(model: str, writer: str, closed: list[Path]) -> int:
-    """Append the rows of the *closed* segments of *writer* to *model*'s log and delete them; gives the rows.
+    """Append the rows of the *closed* segments of *writer* to their table of *model* and delete them; gives the rows.
 
     The commit carries the last segment's number: what was committed before a crash is only deleted after.
     """
     if not closed:
         return 0
-    done = committed(predictions_path(model), writer)
+    done = committed(kind_of(writer).path(model), writer)
     for segment in closed:
         if number_of(segment) <= done:
             segment.unlink()
@@ -64,7 +61,7 @@ class Folder(threading.Thread):
 
     def __init__(self, folder: Path, interval: float = 1.0) -> None:
         super().__init__(name="fold", daemon=True)
-        self.journals: dict[str, Journal] = {}
+        self.journals: dict[tuple[str, Kind], Journal] = {}
         self.rows = 0
         self.error: str | None = None
         self.last: float | None = None
@@ -72,14 +69,14 @@ class Folder(threading.Thread):
         self._interval = interval
         self._stop_asked = threading.Event()
         self._round = ThreadPoolExecutor(1, thread_name_prefix="fold-round")
-        self._appends: dict[str, int] = {}
+        self._appends: dict[tuple[str, Kind], int] = {}
         self._adopted = 0.0
 
-    def journal(self, model: str) -> Journal:
-        """Give the journal of *model*, opening it at first use."""
-        if model not in self.journals:
-            self.journals[model] = Journal(self._folder / model)
-        return self.journals[model]
+    def journal(self, model: str, kind: Kind = PREDICTIONS) -> Journal:
+        """Give the journal of *model* of this *kind*, opening it at first use."""
+        if (model, kind) not in self.journals:
+            self.journals[model, kind] = Journal(self._folder / model, kind.prefix)
+        return self.journals[model, kind]
 
     def run(self) -> None:
         """Fold every interval until asked to stop."""
@@ -92,7 +89,7 @@ class Folder(threading.Thread):
         self._stop_asked.set()
         self.join()
         self.attempt()
-        for model, journal in self.journals.items():
+        for (model, _), journal in self.journals.items():
             journal.release()
             if not segments(journal.path):
                 _remove(journal.path)
@@ -118,14 +115,15 @@ class Folder(threading.Thread):
 
     def _once(self) -> None:
         """Fold this process's closed segments; now and then those of dead processes, and small files."""
-        for model, journal in tuple(self.journals.items()):
+        for (model, kind), journal in tuple(self.journals.items()):
             journal.rotate()
             closed = journal.closed()
             self.rows += fold(model, journal.writer, closed)
-            self._appends[model] = self._appends.get(model, 0) + bool(closed)
-            if self._appends[model] >= COMPACT_EVERY:
-                self._appends[model] = 0
-                compact_alone(predictions_path(model), self._folder / f"{model}.compacting")
+            self._appends[model, kind] = self._appends.get((model, kind), 0) + bool(closed)
+            if self._appends[model, kind] >= COMPACT_EVERY:
+                self._appends[model, kind] = 0
+                table = kind.path(model)
+                compact_alone(table, self._folder / f"{table.parent.name}-{model}.compacting")
         if time.monotonic() - self._adopted > ADOPT_EVERY or not self._adopted:
             self._adopted = time.monotonic()
             self.rows += fold_dead(self._folder)
@@ -163,7 +161,7 @@ def _fold_chunk(model: str, writer: str, chunk: list[Path]) -> int:
         entries = list(run)
         rows = [row for entry in entries for row in entry[2]]
         if rows:
-            append_predictions(model, _table(model, entries[0][1], rows), writer, number_of(entries[-1][0]))
+            kind_of(writer).append(model, entries[0][1], rows, writer, number_of(entries[-1][0]))
         for segment, _, _, damaged in entries:
             if damaged:
                 LOG.error("%s: some lines cannot be read; the file is kept beside as .damaged", segment)
@@ -172,33 +170,6 @@ def _fold_chunk(model: str, writer: str, chunk: list[Path]) -> int:
                 segment.unlink()
         count += len(rows)
     return count
-
-
-def _table(model: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> pa.Table:
-    """Turn journal *rows* into a table of the log's shape."""
-    features = [
-        pa.array([_logged(row["f"][index], kind) for row in rows], feature_type(kind))
-        for index, kind in enumerate(columns.values())
-    ]
-    return pa.table(
-        {
-            "prediction_id": pa.array([row["i"] for row in rows], pa.string()),
-            "entity_id": pa.array([row["e"] for row in rows], pa.string()),
-            "event_time": pa.array([row["s"] if row["t"] is None else row["t"] for row in rows], TIME),
-            "served_at": pa.array([row["s"] for row in rows], TIME),
-            "model": pa.array([model] * len(rows), pa.string()),
-            "version": pa.array([row["v"] for row in rows], pa.int64()),
-            "features": pa.StructArray.from_arrays(features, names=list(columns)),
-            "prediction": pa.array([row["p"] for row in rows], pa.list_(pa.float64())),
-        }
-    )
-
-
-def _logged(value: Any, kind: str) -> Any:
-    """Give *value* as it is logged: whole numbers as doubles, nested values as text."""
-    if value is None or isinstance(value, str | float | bool) or kind == "datetime":
-        return value
-    return str(value) if kind == "any" else float(value)
 
 
 def _remove(folder: Path) -> None:

@@ -20,10 +20,10 @@ SEGMENT_BYTES = 32 * 2**20
 
 
 class Journal:
-    """The segments of one model in one process."""
+    """The segments of one model in one process; the writer's name begins with *prefix*."""
 
-    def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
-        self.writer = uuid.uuid4().hex
+    def __init__(self, folder: Path, prefix: str = "", segment_bytes: int = SEGMENT_BYTES) -> None:
+        self.writer = f"{prefix}{uuid.uuid4().hex}"
         self.path = folder / self.writer
         self._segment_bytes = segment_bytes
         self._guard = threading.Lock()
@@ -46,8 +46,7 @@ class Journal:
             except OSError as error:
                 self._undo()
                 raise StateError(
-                    f"{self.path}: the prediction cannot be logged ({error.strerror}); "
-                    "make room under REGROW_HOME"
+                    f"{self.path}: the rows cannot be logged ({error.strerror}); make room under REGROW_HOME"
                 ) from error
 
     def rotate(self) -> None:
