@@ -8,7 +8,7 @@ import pandas as pd
 from regrow.lineage import current, step
 from regrow.project import Data, Project
 from regrow.sources import read_source
-from regrow.tables.labels import append_labels, read_labels
+from regrow.tables.labels import append_labels, select_changes
 
 
 def matured_labels(rows: pd.DataFrame, data: Data, as_of: datetime) -> pd.DataFrame:
@@ -28,13 +28,13 @@ def matured_labels(rows: pd.DataFrame, data: Data, as_of: datetime) -> pd.DataFr
     return labels.drop_duplicates("entity_id", keep="last").reset_index(drop=True)
 
 
-def add_labels(model: str, labels: pd.DataFrame) -> int:
+def add_labels(model: str, labels: pd.DataFrame, as_of: datetime) -> int:
     """Append those of *labels* that the table of *model* does not hold, and count them."""
-    new = labels[~labels["entity_id"].isin(read_labels(model)["entity_id"])].sort_values("entity_id")
+    new = select_changes(model, labels, as_of).sort_values("entity_id", ignore_index=True)
     if new.empty:
         return 0
-    content = hashlib.sha256("\n".join(new["entity_id"]).encode()).hexdigest()
-    return len(new) if append_labels(model, new, f"collect-labels/{content}") else 0
+    content = hashlib.sha256(new[["entity_id", "label", "labelled_at"]].to_csv().encode()).hexdigest()
+    return append_labels(model, new, f"collect-labels/{content}")
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])
@@ -45,6 +45,6 @@ def collect_labels(project: Project, start: datetime, as_of: datetime) -> int:
     delay: timedelta = project.data.label_delay
     rows = read_source(project, start - delay, as_of - delay)
     labels = matured_labels(rows, project.data, as_of)
-    added = add_labels(project.name, labels)
+    added = add_labels(project.name, labels, as_of)
     current().log_metrics({"labels.matured": float(len(labels)), "labels.added": float(added)})
     return added

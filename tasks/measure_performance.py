@@ -14,16 +14,15 @@ from regrow.project import Project
 from regrow.registry import Version
 from regrow.results import Measurement, ModelFacts
 from regrow.snapshots import Snapshot
-from regrow.tables.labels import read_labels
+from regrow.tables.labels import join_labels, read_labels
 from regrow.windows import stack_predictions
 
 
-def join_labels(served: pd.DataFrame, labels: pd.DataFrame, version: int, as_of: datetime) -> pd.DataFrame:
-    """Give *version*'s rows of *served*, the last of each entity, with the `label` known at *as_of*."""
+def label_rows(served: pd.DataFrame, labels: pd.DataFrame, version: int) -> pd.DataFrame:
+    """Give *version*'s rows of *served* that have a label of their own, or are the last of an entity that has one."""
     own = served[served["_version"] == version].sort_values(["_served_at", "_prediction_id"])
-    own = own.drop_duplicates("_entity_id", keep="last")
-    known = labels[labels["labelled_at"] <= pd.Timestamp(as_of)]
-    return own.merge(known, left_on="_entity_id", right_on="entity_id")
+    last = ~own["_entity_id"].duplicated(keep="last") & own["_entity_id"].notna()
+    return join_labels(own[last | own["_prediction_id"].isin(labels["prediction_id"])], labels, "_")
 
 
 def encode_labels(labels: pd.Series, facts: ModelFacts) -> NDArray[np.generic]:
@@ -55,7 +54,7 @@ def measure_performance(
     """Judge the champion's metrics on the rows of *window* whose labels were known at *as_of*."""
     run, facts = current(), champion.facts
     columns = ["_prediction_id", "_entity_id", "_served_at", "_version", "_prediction"]
-    rows = join_labels(window.read(columns), read_labels(project.name), champion.number, as_of)
+    rows = label_rows(window.read(columns), read_labels(project.name, as_of), champion.number)
     target, prediction = encode_labels(rows["label"], facts), stack_predictions(rows["_prediction"], facts)
     primary = project.evaluation.primary
     holdout = Holdout(primary, champion.metrics.get(primary, math.nan), facts.holdout.rows, facts.classes)

@@ -34,7 +34,19 @@ def test_only_matured_labels_are_taken():
 def test_a_second_collection_adds_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch):
     """Labels that the table holds are not added again; new ones are."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
-    early = matured_labels(ROWS, DATA, AS_OF)
-    late = matured_labels(ROWS, DATA, AS_OF + timedelta(days=1))
-    assert [add_labels("m", early), add_labels("m", early), add_labels("m", late)] == [1, 0, 1]
+    tomorrow = AS_OF + timedelta(days=1)
+    early, late = matured_labels(ROWS, DATA, AS_OF), matured_labels(ROWS, DATA, tomorrow)
+    assert [add_labels("m", early, AS_OF), add_labels("m", early, AS_OF)] == [1, 0]
+    assert add_labels("m", late, tomorrow) == 1
     assert sorted(read_labels("m")["entity_id"]) == ["1", "2"]
+
+
+def test_a_correction_of_the_source_counts_from_when_it_was_seen(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    """A label that the source has changed is added; before that moment the old one stands."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+    tomorrow = AS_OF + timedelta(days=1)
+    labels = matured_labels(ROWS, DATA, AS_OF)
+    add_labels("m", labels, AS_OF)
+    assert add_labels("m", labels.assign(label=0.0), tomorrow) == 1
+    assert read_labels("m", AS_OF)["label"].tolist() == [1]
+    assert read_labels("m", tomorrow)["label"].tolist() == [0]

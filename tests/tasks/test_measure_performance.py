@@ -5,7 +5,7 @@ import pytest
 
 from regrow.results import ModelFacts
 from regrow.snapshots import Snapshot
-from tasks.measure_performance import encode_labels, join_labels
+from tasks.measure_performance import encode_labels, label_rows
 
 EMPTY = Snapshot(uri="file:///none", digest="0" * 64, rows=0, columns={})
 
@@ -21,25 +21,26 @@ def moment(day: int) -> pd.Timestamp:
     return pd.Timestamp(datetime(2024, 1, day, tzinfo=UTC))
 
 
-def test_only_the_version_and_what_was_known_are_joined():
-    """Of the watched version each entity's last prediction is joined with the label that was known then."""
+def test_an_entity_counts_once_and_a_labelled_prediction_always():
+    """Of the watched version come each entity's last prediction, and every one that was labelled itself."""
     served = pd.DataFrame(
         {
-            "_prediction_id": ["a", "b", "c", "d"],
-            "_entity_id": ["1", "1", "2", "3"],
-            "_served_at": [moment(1), moment(2), moment(1), moment(1)],
-            "_version": [2, 2, 1, 2],
+            "_prediction_id": ["a", "b", "c", "d", "e"],
+            "_entity_id": ["1", "1", "1", "2", None],
+            "_served_at": [moment(1), moment(2), moment(3), moment(1), moment(1)],
+            "_version": [2, 2, 2, 1, 2],
         }
     )
     labels = pd.DataFrame(
         {
-            "entity_id": ["1", "2", "3"],
-            "label": [1.0, 0.0, 1.0],
-            "labelled_at": [moment(3), moment(3), moment(9)],
+            "prediction_id": ["a", None, None],
+            "entity_id": [None, "1", "2"],
+            "label": [0.0, 1.0, 1.0],
+            "labelled_at": [moment(3)] * 3,
         }
     )
-    rows = join_labels(served, labels, 2, moment(5).to_pydatetime())
-    assert rows[["_prediction_id", "label"]].to_numpy().tolist() == [["b", 1.0]]
+    rows = label_rows(served, labels, 2)
+    assert rows[["_prediction_id", "label"]].to_numpy().tolist() == [["a", 0.0], ["c", 1.0]]
 
 
 @pytest.mark.parametrize(
