@@ -16,8 +16,7 @@ def judge(project: Project, evaluation: Evaluation) -> Verdict:
     run.log_input(evaluation.predictions, "predictions")
     verdict = decide(project.evaluation, evaluation, evaluation.predictions.read(), project.training.seed)
     run.log_metrics({"passed": float(verdict.passed), "gates_failed": float(len(verdict.failures))})
-    run.log_text(verdict.model_dump_json(indent=2), "verdict.json")
-    run.tag(verdict="promote" if verdict.passed else "refuse", reason=verdict.reason)
+    run.verdict(verdict)
     create_markdown_artifact(to_markdown(project.name, verdict), key=f"verdict-{project.name}")
     return verdict
 

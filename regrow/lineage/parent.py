@@ -11,7 +11,7 @@ from prefect.context import FlowRunContext
 from regrow import provenance
 from regrow.errors import RegrowError
 from regrow.lineage.record import RunRecord
-from regrow.lineage.runs import find_experiment, open_run
+from regrow.lineage.runs import find_experiment, open_run, parent_known
 from regrow.lineage.sweeping import sweep
 from regrow.moments import as_utc
 from regrow.project import Project
@@ -55,7 +55,8 @@ def flow_run(
             link=record.url, link_text=f"MLflow run of {flow_name} {project.name}", key="mlflow-run"
         )
     try:
-        yield record
+        with parent_known(flow_run_id, run_id):
+            yield record
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         record.tag(error=f"{type(error).__name__}: {error}")

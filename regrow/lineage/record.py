@@ -85,7 +85,7 @@ class RunRecord:
         """Keep *figure* as the picture *artifact_file*."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / Path(artifact_file).name
-            figure.savefig(path, dpi=110, bbox_inches="tight")
+            figure.savefig(path, dpi=110)
             parent = str(Path(artifact_file).parent)
             self.log_artifact(path, None if parent == "." else parent)
 

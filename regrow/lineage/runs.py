@@ -1,5 +1,8 @@
 """Find an MLflow run by its key before it is created."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -10,6 +13,8 @@ from regrow.settings import load_settings
 KEY, PROCESS = "regrow.key", "regrow.process"
 _experiments: dict[tuple[str, str], str] = {}
 """Ids of experiments, by tracking server and name: they never change."""
+_parents: dict[str, str] = {}
+"""Ids of the parent runs of the flow runs that are running in this process, by flow run id."""
 
 
 def find_experiment(client: MlflowClient, name: str) -> str:
@@ -44,6 +49,24 @@ def open_run(client: MlflowClient, experiment_id: str, key: str, name: str, tags
     client.update_run(found.info.run_id, status="RUNNING")
     client.log_batch(found.info.run_id, tags=[RunTag(tag, value) for tag, value in alive.items()])
     return found.info.run_id
+
+
+@contextmanager
+def parent_known(flow_run_id: str, run_id: str) -> Iterator[None]:
+    """Remember *run_id* as the parent run of *flow_run_id* while it lasts: each step would ask for it."""
+    _parents[flow_run_id] = run_id
+    try:
+        yield
+    finally:
+        _parents.pop(flow_run_id, None)
+
+
+def find_parent(client: MlflowClient, experiment_id: str, flow_run_id: str) -> str | None:
+    """Find the parent run of *flow_run_id*, which another process may have opened."""
+    if flow_run_id in _parents:
+        return _parents[flow_run_id]
+    found = find_run(client, experiment_id, flow_run_id)
+    return found.info.run_id if found else None
 
 
 def find_run(client: MlflowClient, experiment_id: str, key: str) -> Run | None:

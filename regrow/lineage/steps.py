@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from regrow import provenance
 from regrow.errors import RegrowError
 from regrow.lineage.record import RunRecord
-from regrow.lineage.runs import find_experiment, find_run, open_run
+from regrow.lineage.runs import find_experiment, find_parent, open_run
 from regrow.project import Project
 from regrow.registry import connect
 from regrow.settings import load_settings
@@ -140,7 +140,8 @@ def run_recorded(
 ) -> Recorded[R]:
     """Run step *function* within its nested MLflow run, and close the run with the outcome."""
     task_run = cast(Any, TaskRunContext.get()).task_run
-    record = _open_step(_project_of(args, kwargs), str(task_run.flow_run_id), name, str(task_run.id))
+    tags = _task_tags(str(task_run.id))
+    record = _open_step(_project_of(args, kwargs), str(task_run.flow_run_id), name, tags)
     if record.url:
         get_run_logger().info("MLflow run of %s: %s", name, record.url)
     token = _current.set(record)
@@ -156,25 +157,28 @@ def run_recorded(
     return Recorded(str(task_run.flow_run_id), record.run_id, value)
 
 
-def _open_step(project: Project, flow_run_id: str, name: str, task_run_id: str | None) -> RunRecord:
-    """Open the nested run of step *name*."""
+def _open_step(project: Project, flow_run_id: str, name: str, tags: dict[str, str]) -> RunRecord:
+    """Open the nested run of step *name* with *tags*."""
     client = connect()
     experiment_id = find_experiment(client, project.name)
-    parent = find_run(client, experiment_id, flow_run_id)
-    tags = {"regrow.step": name, "prefect.flow_run_id": flow_run_id}
+    told = {"regrow.step": name, "prefect.flow_run_id": flow_run_id, **tags}
+    parent = find_parent(client, experiment_id, flow_run_id)
     if parent:
-        tags["mlflow.parentRunId"] = parent.info.run_id
-    if task_run_id:
-        tags["prefect.task_run_id"] = task_run_id
-        tags["prefect.url"] = f"{load_settings().prefect_ui_url}/runs/task-run/{task_run_id}"
-    run_id = open_run(client, experiment_id, f"{flow_run_id}/{name}", name, tags)
+        told["mlflow.parentRunId"] = parent
+    run_id = open_run(client, experiment_id, f"{flow_run_id}/{name}", name, told)
     return RunRecord(client, run_id, experiment_id)
+
+
+def _task_tags(task_run_id: str) -> dict[str, str]:
+    """Say where a step stands in Prefect."""
+    url = f"{load_settings().prefect_ui_url}/runs/task-run/{task_run_id}"
+    return {"prefect.task_run_id": task_run_id, "prefect.url": url}
 
 
 def _record_cached(project: Project, flow_run_id: str, name: str, run_id: str) -> None:
     """Record on the flow run's lineage that step *name* was not run again: *run_id* did its work."""
-    record = _open_step(project, flow_run_id, name, None)
-    record.set_tags({CACHED: run_id, "mlflow.note.content": f"Cached: the work was done by run {run_id}."})
+    note = f"Cached: the work was done by run {run_id}."
+    record = _open_step(project, flow_run_id, name, {CACHED: run_id, "mlflow.note.content": note})
     record.client.set_terminated(record.run_id, "FINISHED")
 
 
