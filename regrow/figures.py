@@ -28,7 +28,7 @@ def draw_binary(target: Codes, models: Mapping[str, Floats]) -> dict[str, Figure
         axes[0].plot(predicted, observed, marker="o", label=name)
         false, true, _ = roc_curve(target, positives)
         axes[1].plot(false, true, label=name)
-        precision, sensitivity, _ = precision_recall_curve(target, positives)
+        precision, sensitivity, _ = precision_recall_curve(target, positives, drop_intermediate=True)
         axes[2].plot(sensitivity, precision, label=name)
     labels = [
         ("Calibration", "predicted probability", "observed share"),

@@ -36,9 +36,7 @@ def lock_digest() -> str:
 @cache
 def pinned_requirements(estimator: str) -> tuple[str, ...]:
     """Give the packages that a stored model of class *estimator* needs, pinned as the lock has them."""
-    top = estimator.partition(".")[0]
-    extra = importlib.metadata.packages_distributions().get(top, [])
-    wanted = {name.lower() for name in (*MODEL_PACKAGES, *extra)}
+    wanted = {name.lower() for name in (*MODEL_PACKAGES, *_distributions_of(estimator.partition(".")[0]))}
     text = LOCK.read_text(encoding="utf-8") if LOCK.is_file() else ""
     lines = re.findall(r"^([A-Za-z0-9._-]+==[^\\\n]+)", text, flags=re.MULTILINE)
     found = [Requirement(line.strip()) for line in lines]
@@ -50,6 +48,13 @@ def pinned_requirements(estimator: str) -> tuple[str, ...]:
     for name in wanted - set(pinned):
         pinned[name] = f"{name}=={importlib.metadata.version(name)}"
     return tuple(pinned[name] for name in sorted(pinned))
+
+
+def _distributions_of(package: str) -> list[str]:
+    """Name the distributions that bring *package*; scikit-learn is known, for the search reads every file list."""
+    if package == "sklearn":
+        return ["scikit-learn"]
+    return importlib.metadata.packages_distributions().get(package, [])
 
 
 def git_state(folder: Path) -> dict[str, str]:

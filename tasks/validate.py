@@ -62,7 +62,7 @@ def validate(project: Project, snapshot: Snapshot) -> Validation:
     report = check(frame, project.data.expectations)
     run.log_text(report.html, "validation.html")
     verdict = judge_batch(report.outcomes, frame, project.data.quarantine_limit)
-    run.log_text(verdict.model_dump_json(indent=2), "verdict.json")
+    run.verdict(verdict)
     accepted, quarantined = quarantine(frame, report.outcomes)
     run.log_metrics({"rows": len(frame), "quarantined": len(quarantined)})
     aside = write_snapshot(quarantined, project.data.timestamp) if len(quarantined) else None
@@ -134,9 +134,13 @@ def build(expectation: Expectation) -> "Built":
 
 
 def _run(frame: pd.DataFrame, built: "list[Built]") -> "ExpectationSuiteValidationResult":
-    """Run the expectations in a context that writes nothing."""
+    """Run the expectations in a context that writes nothing.
+
+    A batch that is fetched first and then asked to validate is fetched twice, and each time all of it is hashed.
+    """
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.validator.v1_validator import Validator
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
@@ -144,11 +148,12 @@ def _run(frame: pd.DataFrame, built: "list[Built]") -> "ExpectationSuiteValidati
     for place, expectation in enumerate(built):
         expectation.meta = {"place": place}
     asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("batch")
-    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
-    suite = gx.ExpectationSuite(name="expectations", expectations=built)
-    return batch.validate(
-        suite, result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False}
+    validator = Validator(
+        batch_definition=asset.add_batch_definition_whole_dataframe("whole"),
+        batch_parameters={"dataframe": frame},
+        result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False},
     )
+    return validator.validate_expectation_suite(gx.ExpectationSuite(name="expectations", expectations=built))
 
 
 def _place(entry: Any) -> int:
