@@ -4,9 +4,12 @@ import json
 
 from regrow import lineage, provenance, registry
 from regrow.lineage import current, step
+from regrow.models import load_model
 from regrow.project import Project
 from regrow.registry import Version
-from regrow.results import Evaluation
+from regrow.results import Candidate, Evaluation
+from regrow.scoring.proof import TAG as FAST_PATH
+from regrow.scoring.proof import describe
 from regrow.snapshots import Snapshot
 
 
@@ -55,6 +58,12 @@ def version_tags(
     return {f"regrow.{name}": value for name, value in tags.items()}
 
 
+def describe_fast_path(candidate: Candidate) -> str:
+    """Say whether few rows may be predicted past the pipeline: only where the whole holdout gives the same bits."""
+    model = load_model(candidate.uri)
+    return describe(model, candidate.facts.holdout.read(model.features))
+
+
 def _rows(snapshot: Snapshot) -> str:
     """Describe *snapshot* in a line."""
     times = lineage.time_range(snapshot)
@@ -75,6 +84,7 @@ def register(project: Project, evaluation: Evaluation, trigger: str, as_of: str,
     """Register the candidate; however often it is tried, one candidate has one version."""
     run = current()
     tags = version_tags(project, evaluation, trigger, as_of, flow_run_id)
+    tags[FAST_PATH] = describe_fast_path(evaluation.candidate)
     version = registry.register(project.name, evaluation.candidate, write_card(project, evaluation), tags)
     run.log_model_input(version.model_id)
     run.tag(version=version.number)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -20,9 +21,10 @@ from regrow.errors import NoFastPath
 from regrow.models import LoadedModel
 from regrow.scoring.columns import Block, Values, compile_columns
 from regrow.scoring.trees import Forest, Matrix, add_up, merge_boosted, merge_forest
+from regrow.serving.contract import Contract, Rows
 
 MOST_ROWS = 512
-"""From here on the pipeline's fixed cost no longer counts."""
+"""The largest batch that is proven; beyond it the pipeline's fixed cost no longer counts."""
 BOOSTED = {HistGradientBoostingClassifier, HistGradientBoostingRegressor}
 FORESTS = {RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor}
 Score = Callable[[Matrix], NDArray[np.float64] | None]
@@ -56,12 +58,22 @@ def compile_plan(model: LoadedModel) -> Plan:
     if not type(estimator).__module__.startswith("sklearn."):
         raise NoFastPath(f"the estimator {type(estimator).__name__} is not scikit-learn's")
     blocks = compile_columns(columns, dict(zip(model.features, model.kinds, strict=True)))
-    return Plan(blocks, _scorer(estimator, model.facts.kind == "regression"))
+    by_column = columns.transform(_neutral(model)).flags.f_contiguous
+    return Plan(blocks, _scorer(estimator, model.facts.kind == "regression", by_column))
 
 
-def _scorer(estimator: Any, regression: bool) -> Score:
+def _neutral(model: LoadedModel) -> pd.DataFrame:
+    """Make two rows without meaning."""
+    values = {"string": "", "boolean": False}
+    features = {
+        name: [values.get(kind, 0)] * 2 for name, kind in zip(model.features, model.kinds, strict=True)
+    }
+    return Contract(model).frame([Rows(features, 2, [None, None], [None, None])])
+
+
+def _scorer(estimator: Any, regression: bool, by_column: bool) -> Score:
     """Find the shortest way through *estimator*."""
-    itself = _itself(estimator, regression)
+    itself = _itself(estimator, regression, by_column)
     if type(estimator) in BOOSTED and estimator._preprocessor is None:
         return _boosted(estimator, merge_boosted(estimator), regression, itself)
     if type(estimator) in FORESTS:
@@ -69,15 +81,19 @@ def _scorer(estimator: Any, regression: bool) -> Score:
     return itself
 
 
-def _itself(estimator: Any, regression: bool) -> Score:
-    """Ask *estimator* itself, past the preprocessing."""
+def _itself(estimator: Any, regression: bool, by_column: bool) -> Score:
+    """Ask *estimator* itself, past the preprocessing.
+
+    Where the preprocessing lays its matrix out *by_column*, so must we: a matrix product adds in another order.
+    """
     ask = estimator.predict if regression else estimator.predict_proba
+    lay_out = np.asfortranarray if by_column else np.ascontiguousarray
     takes_missing = get_tags(estimator).input_tags.allow_nan
 
     def score(matrix: Matrix) -> NDArray[np.float64] | None:
         if not _sound(matrix, takes_missing):
             return None
-        return np.asarray(ask(np.ascontiguousarray(matrix)), dtype=np.float64)
+        return np.asarray(ask(lay_out(matrix)), dtype=np.float64)
 
     return score
 

@@ -1,5 +1,6 @@
 """Prove that the fast path answers as the pipeline does, row by row and bit by bit, or say why it does not."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, cycle, islice, repeat
@@ -9,18 +10,21 @@ import numpy as np
 import pandas as pd
 import sklearn
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from regrow.errors import NoFastPath
 from regrow.models import LoadedModel
-from regrow.scoring.plan import Plan, compile_plan
+from regrow.scoring.plan import MOST_ROWS, Plan, compile_plan
+from regrow.scoring.trees import MOST_ROWS as FEW
 from regrow.serving.contract import Contract, Rows
 from regrow.serving.protocol import Columns
 from regrow.serving.refusals import Refused
 
+LOG = logging.getLogger(__name__)
 TAG = "regrow.fast_path"
-MOST_ROWS = 50_000
+MOST_PROVEN = 50_000
 SINGLE_ROWS = 64
-BATCHES = (7, 64, 300)
+BATCHES = (7, FEW, MOST_ROWS)
 """Sizes of the batches after the single rows: a matrix product may differ in its last bit with the size."""
 NUMBERS = (None, np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 1e-320, 1e39, 1e308, -1e308, 2.0**53 + 2)
 ALTERED: dict[str, tuple[Any, ...]] = {
@@ -55,20 +59,37 @@ def claim() -> str:
     return f"identical under scikit-learn {sklearn.__version__}"
 
 
-def prove(model: LoadedModel, frame: pd.DataFrame) -> Proof:
+def trusted(model: LoadedModel, tag: str | None, frame: pd.DataFrame) -> Plan | None:
+    """Give the fast path of *model* where its version's *tag* claims it and *frame* bears it out here and now."""
+    if tag is None or not tag.startswith(claim()):
+        return None
+    try:
+        return prove(model, frame, alter=False).plan
+    except NoFastPath as error:
+        LOG.warning("%s: its tag %s does not hold here, the pipeline answers: %s", model.model_id, TAG, error)
+        return None
+
+
+def prove(model: LoadedModel, frame: pd.DataFrame, *, alter: bool = True) -> Proof:
     """Compare the fast path of *model* with its pipeline on *frame*, as single rows and as batches.
 
-    Altered rows have, in one column after the other, a missing, unseen, infinite or extreme value; what the
+    To *alter* is to put, in one column after the other, a missing, unseen, infinite or extreme value; what the
     contract or the pipeline refuses, the fast path must not answer. Raises `NoFastPath`.
     """
+    with threadpool_limits(1):  # as in the server, where a matrix product must not depend on free cores
+        return _prove(model, frame, alter)
+
+
+def _prove(model: LoadedModel, frame: pd.DataFrame, alter: bool) -> Proof:
+    """Compare all rows, then the altered ones."""
     plan, contract = compile_plan(model), Contract(model)
-    some = frame[model.features].iloc[:: 1 + len(frame) // MOST_ROWS]
+    some = frame[model.features].iloc[:: 1 + len(frame) // MOST_PROVEN]
     values = {name: _plain(some[name]) for name in model.features}
     rows = sum(_compare(model, plan, contract, batch) for batch in _batches(values, len(some)))
     if rows == 0:
         raise NoFastPath("no row of the holdout passes the signature's check")
     single = {name: column[0] for name, column in values.items()}
-    altered = list(_altered(contract, single))
+    altered = list(_altered(contract, single)) if alter else []
     for start in range(0, len(altered), SINGLE_ROWS):
         _compare(model, plan, contract, _joined(altered[start : start + SINGLE_ROWS]))
     return Proof(plan, rows, len(altered))
@@ -90,10 +111,12 @@ def _batches(values: dict[str, list[Any]], rows: int) -> Iterator[dict[str, list
 
 
 def _altered(contract: Contract, row: dict[str, Any]) -> Iterator[dict[str, list[Any]]]:
-    """Alter *row* in one column after the other, and in all at once."""
-    for column in contract.columns:
-        for value in ALTERED.get(column.type, ()):
-            yield {name: [value if name == column.name else given] for name, given in row.items()}
+    """Alter *row* in one column after the other, like with like, and in all at once."""
+    asked = {column.name: ALTERED.get(column.type, ()) for column in contract.columns}
+    for number in range(max(map(len, asked.values()))):
+        for changed, values in asked.items():
+            if number < len(values):
+                yield {name: [values[number] if name == changed else given] for name, given in row.items()}
     yield {name: [None] for name in row}
 
 

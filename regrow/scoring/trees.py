@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 MOST_NODES = 2_000_000
+MOST_ROWS = 64
 MOST_CELLS = 1_000_000
 """Beyond these the copies cost more than the calls that they save."""
 
@@ -27,7 +28,8 @@ class Forest:
 
     def fits(self, matrix: Matrix) -> bool:
         """Say whether *matrix* is small enough to gain."""
-        return matrix.shape[0] * self.count * (matrix.shape[1] + 1) <= MOST_CELLS
+        rows, width = matrix.shape
+        return rows <= MOST_ROWS and rows * self.count * (width + 1) <= MOST_CELLS
 
     def values(self, matrix: Matrix) -> Matrix:
         """Give what each tree says of each row: `(rows, trees, values)`."""
