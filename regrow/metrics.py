@@ -65,7 +65,13 @@ def encode(target: ArrayLike, classes: Sequence[Label]) -> Codes:
 
     Raises `DataError` where a label is not among them.
     """
-    labels = pd.Series(np.asarray(target)).astype(object)
+    given, known = np.asarray(target), np.asarray(classes)
+    if given.dtype.kind in "biuf" and known.dtype.kind in "biuf" and len(known):
+        order = np.argsort(known)
+        places = order[np.searchsorted(known[order], given).clip(max=len(known) - 1)]
+        if (known[places] == given).all():
+            return places.astype(np.int64)
+    labels = pd.Series(given).astype(object)
     codes = labels.map({label: place for place, label in enumerate(classes)})
     if codes.isna().any():
         unknown = labels[codes.isna()].drop_duplicates().head(3).tolist()
