@@ -49,8 +49,8 @@ def on_alarm(project: Project, deployment_id: Any) -> AutomationCore:
     )
 
 
-def on_silence() -> AutomationCore:
-    """Mark a flow run as crashed whose process has died with the runner: its heartbeats stop."""
+def on_silence(silence: timedelta = SILENCE) -> AutomationCore:
+    """Mark a flow run as crashed whose process has died with the runner: for *silence* it sends no heartbeat."""
     return AutomationCore(
         name="mark flow runs without heartbeats as crashed",
         description="A flow run whose process was killed would stay Running for ever.",
@@ -61,7 +61,7 @@ def on_silence() -> AutomationCore:
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=SILENCE,
+            within=silence,
         ),
         actions=[
             ChangeFlowRunState(

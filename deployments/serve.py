@@ -17,6 +17,7 @@ from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 
+from deployments import preloaded
 from deployments.automations import install
 from regrow.errors import ProjectError, Unreachable
 from regrow.project import Project, load_project
@@ -119,11 +120,14 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = load_settings()
     apply_environment(settings)
+    starter = preloaded.install()
     flows = read_flows()
     wait_for_prefect(settings)
     runner = Runner(name="regrow", pause_on_shutdown=False)
     projects = asyncio.run(register(runner, read_projects(settings.configs), flows))
     logger.info("automations: %s", ", ".join(install(projects)))
+    if starter:
+        starter.wait()
     ready_file(settings).write_text("\n".join(project.name for project in projects))
     asyncio.run(runner.start())
 
