@@ -1,167 +1,153 @@
-"""Greedy micro-batching: take what waits, predict it at once in a worker thread, log it, answer."""
+"""Greedy micro-batching: a thread takes what waits, predicts it at once, logs it, and hands the answers back."""
 
 import asyncio
-import os
+import contextlib
+import queue
+import threading
 import time
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import orjson
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from regrow.errors import StateError
-from regrow.serving.champions import Served
-from regrow.serving.contract import Rows
 from regrow.serving.journal import Journal
 from regrow.serving.measures import Measures
+from regrow.serving.parts import Part, group, solve
+from regrow.serving.record import answered_lines
 from regrow.serving.refusals import Refused, Unavailable
+from regrow.serving.routes import Served
 
 BATCH_ROWS = 4096
 QUEUE_REQUESTS = 2048
+Outcome = tuple[Part, list[Any] | Exception]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The predictions of one request, by one version."""
+class Lane(threading.Thread):
+    """The queue and the thread in which one version at a time predicts for one model."""
 
-    version: int
-    predictions: NDArray[np.float64]
-    identifiers: list[str]
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A request in the queue, with the version that its rows were checked for."""
-
-    served: Served
-    rows: Rows
-    answer: "asyncio.Future[Answer]"
-
-
-class Batcher:
-    """The queue and the worker of one model."""
-
-    def __init__(self, model: str, journal: Journal, measures: Measures) -> None:
+    def __init__(self, model: str, role: str, journal: Journal, measures: Measures) -> None:
+        super().__init__(name=f"{role}-{model}", daemon=True)
         self._model = model
         self._journal = journal
         self._measures = measures
-        self._queue: deque[Waiting] = deque()
-        self._filled = asyncio.Event()
-        self._pool = ThreadPoolExecutor(1, f"predict-{model}", initializer=_one_thread)
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._queue: queue.SimpleQueue[Part | None] = queue.SimpleQueue()
+        self._left: Part | None = None
+        self._closing = False
+        self._began: float | None = None
+        self._loop = asyncio.get_running_loop()
+        self.start()
 
-    async def predict(self, served: Served, rows: Rows) -> Answer:
-        """Predict *rows* by *served*; returns once they are in the journal.
+    @property
+    def is_full(self) -> bool:
+        """Whether as many requests wait as may."""
+        return self._queue.qsize() >= QUEUE_REQUESTS
 
-        Raises `Refused` where the model cannot take the rows, `Unavailable` where queue or disk is full.
+    def busy_seconds(self) -> float:
+        """Give how long the batch under way has taken; 0 between batches."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
+
+    def put(self, part: Part) -> "asyncio.Future[list[Any]]":
+        """Let *part* be predicted; the answer comes once its rows are in the journal.
+
+        It raises `Refused` where the model cannot take the rows, `Unavailable` where the disk is full.
         """
-        if len(self._queue) >= QUEUE_REQUESTS:
-            raise Unavailable(
-                "overloaded", f"{self._model}: {QUEUE_REQUESTS} requests wait already; send fewer"
-            )
-        waiting = Waiting(served, rows, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
-        self._filled.set()
-        return await waiting.answer
+        part.answer = self._loop.create_future()
+        self._queue.put(part)
+        return part.answer
 
-    async def close(self) -> None:
-        """Answer what waits, then stop."""
-        while self._queue:
-            await asyncio.sleep(0.01)
-        self._task.cancel()
-        await asyncio.wait([self._task])
-        self._pool.shutdown()
+    async def close(self, patience: float) -> None:
+        """Answer what waits, then stop; a thread that does not come back within *patience* seconds is left."""
+        self._queue.put(None)
+        await asyncio.to_thread(self.join, patience)
 
-    async def _run(self) -> None:
+    def run(self) -> None:
         """Predict batch after batch."""
-        while True:
-            while not self._queue:
-                self._filled.clear()
-                await self._filled.wait()
-            await asyncio.shield(self._work(self._take()))
+        threadpool_limits(1)  # More only make one row wait: see docs/benchmarks.md.
+        while (first := self._first()) is not None:
+            parts, self._left = group(first, self._next, BATCH_ROWS)
+            parts = [part for part in parts if not part.claim.locked()]
+            if parts and first.served is not None:
+                self._began = time.monotonic()
+                outcomes = self._work(first.served, parts)
+                self._began = None
+                with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits any more.
+                    self._loop.call_soon_threadsafe(_settle, outcomes)
 
-    def _take(self) -> list[Waiting]:
-        """Take the requests at the head of the queue that one version answers, up to the size of a batch."""
-        batch = [self._queue.popleft()]
-        rows = batch[0].rows.count
-        while self._queue and self._queue[0].served is batch[0].served:
-            rows += self._queue[0].rows.count
-            if rows > BATCH_ROWS:
-                break
-            batch.append(self._queue.popleft())
-        self._measures.batch_requests.labels(self._model).observe(len(batch))
-        return batch
+    def _first(self) -> Part | None:
+        """Wait for a part; None at the end."""
+        if self._left is not None:
+            return self._left
+        return None if self._closing else self._queue.get()
 
-    async def _work(self, batch: list[Waiting]) -> None:
-        """Answer *batch*; where it fails, each request alone, so that one cannot spoil another."""
-        served, requests = batch[0].served, [waiting.rows for waiting in batch]
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._pool, predict_and_log, served, requests, self._journal)
-        await asyncio.wait([future])
-        error = future.exception()
-        if error is None:
-            for waiting, answer in zip(batch, future.result(), strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result(answer)
-        elif len(batch) > 1 and not isinstance(error, StateError):
-            for waiting in batch:
-                await self._work([waiting])
-        else:
-            for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(_explain(served, error))
+    def _next(self) -> Part | None:
+        """Take the next part if one waits."""
+        try:
+            part = self._queue.get_nowait()
+        except queue.Empty:
+            return None
+        self._closing = part is None
+        return part
 
+    def _work(self, served: Served, parts: list[Part]) -> list[Outcome]:
+        """Predict and log *parts*; a part that the clock has ended meanwhile is left out of both."""
+        began = time.perf_counter()
+        solved = solve(served, parts)
+        ended = time.perf_counter()
+        labels = self._model, str(served.version), parts[0].role
+        self._measures.prediction_of(*labels).observe(ended - began)
+        self._measures.batch_requests_of(*labels).observe(len(parts))
+        mine = [outcome for outcome in solved if outcome[0].claim.acquire(blocking=False)]
+        lines: dict[int, list[bytes]] = {}
+        outcomes = [self._written(served, part, values, ended, lines) for part, values in mine]
+        try:
+            for part, _ in mine:
+                if (written := lines.pop(id(part.types), None)) is not None:
+                    self._journal.append(part.types, written)
+        except StateError as error:
+            return [(part, Unavailable("journal_unavailable", str(error))) for part, _ in mine]
+        return outcomes
 
-def predict_and_log(served: Served, requests: list[Rows], journal: Journal) -> list[Answer]:
-    """Predict the rows of *requests* together, write them to *journal*, and give each request its part."""
-    predictions = served.model.predict(served.contract.frame(requests))
-    count = sum(rows.count for rows in requests)
-    if len(predictions) != count:
-        raise ValueError(f"the model gave {len(predictions)} predictions for {count} rows")
-    identifiers = new_identifiers(count)
-    moment = time.time_ns() // 1000
-    lines, answers, start = [], [], 0
-    for rows in requests:
-        part = slice(start, start + rows.count)
-        answers.append(Answer(served.version, predictions[part], identifiers[part]))
-        lines += _lines(served.version, moment, rows, answers[-1])
-        start += rows.count
-    journal.append(served.contract.types, lines)
-    return answers
-
-
-def new_identifiers(count: int) -> list[str]:
-    """Make *count* identifiers as UUIDs of version 7 (RFC 9562, section 5.7), which sort by time."""
-    stamp = f"{time.time_ns() // 1_000_000:012x}7"
-    noise = os.urandom(10 * count).hex()
-    return [f"{stamp}{noise[at : at + 3]}b{noise[at + 3 : at + 18]}" for at in range(0, 20 * count, 20)]
-
-
-def _lines(version: int, moment: int, rows: Rows, answer: Answer) -> list[bytes]:
-    """Write each row of *rows* as a line of the journal."""
-    given = zip(*rows.features.values(), strict=True)
-    predicted = answer.predictions.reshape(rows.count, -1).tolist()
-    return [
-        orjson.dumps({"i": i, "e": e, "t": t, "s": moment, "v": version, "f": f, "p": p})
-        for i, e, t, f, p in zip(
-            answer.identifiers, rows.entities, rows.events, given, predicted, strict=True
-        )
-    ]
+    def _written(
+        self,
+        served: Served,
+        part: Part,
+        values: list[Any] | Exception,
+        ended: float,
+        lines: dict[int, list[bytes]],
+    ) -> Outcome:
+        """Write the rows of *part* into the *lines* of its columns; gives what the client is told."""
+        labels = self._model, str(part.version), part.role
+        if isinstance(values, Exception):
+            self._measures.errors.labels(*labels).inc(part.rows.count)
+            return part, explain(served, values)
+        lacking = values.count(None) if part.must_be_finite else 0
+        self._measures.rows_of(*labels).inc(part.rows.count - lacking)
+        if lacking:
+            self._measures.errors.labels(*labels).inc(lacking)
+        if part.logged:
+            try:
+                written = answered_lines(part, values, ended - part.arrived)
+            except TypeError as error:  # A value that JSON has no form for.
+                return part, explain(served, error)
+            lines.setdefault(id(part.types), []).extend(written)
+        return part, values
 
 
-def _explain(served: Served, error: BaseException) -> Exception:
-    """Say what *error* of the worker means to the client."""
-    if isinstance(error, StateError):
-        return Unavailable("journal_unavailable", str(error))
+def explain(served: Served, error: Exception) -> Exception:
+    """Say what *error* of a model means to the client."""
     if isinstance(error, ValueError | TypeError):
         message = f"version {served.version} cannot predict these rows: {str(error)[:400]}"
         return Refused(422, "model_refused", message)
     return Refused(500, "model_failed", f"version {served.version} failed: {type(error).__name__}: {error}")
 
 
-def _one_thread() -> None:
-    """Keep native libraries to one thread: more only make one row wait (see docs/benchmarks.md)."""
-    threadpool_limits(1)
+def _settle(outcomes: list[Outcome]) -> None:
+    """Give each part its answer."""
+    for part, values in outcomes:
+        if part.answer is None or part.answer.done():
+            continue
+        if isinstance(values, Exception):
+            part.answer.set_exception(values)
+        else:
+            part.answer.set_result(values)

@@ -1,83 +1,120 @@
-"""Follow the `champion` alias of each model: load the new version beside the old, warm it, swap."""
+"""Follow aliases and state of each model: load what is new beside what answers, warm it, swap the whole route."""
 
 import logging
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlparse
 
-import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from regrow.errors import RegistryError, RegrowError, Unreachable
-from regrow.models import LoadedModel, load_model
-from regrow.serving.contract import Contract
+from regrow.errors import RegrowError, Unreachable
+from regrow.serving.loading import load
 from regrow.serving.measures import Measures
+from regrow.serving.routes import Route, Seen, Served, make_route, read_seen
 
 LOG = logging.getLogger("regrow.serving")
-ALIAS = "champion"
+POLL_SECONDS = 0.5
 RETRY_SECONDS = 30.0
-WARM_ROWS = 4
+"""The longest wait before a version that could not be loaded is tried again; the first is a second."""
+SETTLE_SECONDS = 5.0
+"""How long a move whose alias has not followed yet is waited for."""
+KEPT = 3
+"""Versions that stay in memory: champion, challenger, and the one before, to which a rollback returns at once."""
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
-@dataclass(frozen=True, eq=False)
-class Served:
-    """A version in memory, ready to answer."""
+@dataclass
+class Refusal:
+    """A version that could not be loaded."""
 
-    version: int
-    model: LoadedModel
-    contract: Contract
-    since: float
+    reason: str
+    attempts: int
+    until: float
 
 
 @dataclass
 class Slot:
-    """A model's place: what answers now, and what was refused."""
+    """A model's place: how its traffic is split now, what is in memory, and what was refused."""
 
-    served: Served | None = None
+    route: Route | None = None
     problem: str | None = None
-    refused: dict[int, float] = field(default_factory=dict)
-    """Versions that could not be loaded, each with the time of its next attempt."""
+    loaded: dict[int, Served] = field(default_factory=dict)
+    """Versions in memory, the one used last at the end."""
+    loading: dict[int, tuple[float, "Future[Served]"]] = field(default_factory=dict)
+    refused: dict[int, Refusal] = field(default_factory=dict)
+    unsettled: float | None = None
+    """When a move was seen that its alias does not follow yet."""
+
+    @property
+    def served(self) -> Served | None:
+        """The champion that answers."""
+        return None if self.route is None else self.route.champion
 
 
 class Champions(threading.Thread):
-    """The thread that keeps each model's champion in memory."""
+    """The thread that keeps each model's champion in memory, and the challenger while a rollout is open."""
 
     def __init__(
-        self, client: MlflowClient, names: tuple[str, ...], measures: Measures, interval: float = 1.0
+        self,
+        client: MlflowClient,
+        names: tuple[str, ...],
+        measures: Measures,
+        interval: float = POLL_SECONDS,
     ) -> None:
         super().__init__(name="champions", daemon=True)
         self.names = names
         self.slots: dict[str, Slot] = {name: Slot() for name in names}
         self.error: str | None = None
         self.polled: float | None = None
+        """When the registry answered last; seconds since 1970."""
         self._client = client
         self._measures = measures
         self._interval = interval
         self._stop_asked = threading.Event()
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._woken = threading.Event()
+        self._seen: dict[str, Seen] | None = None
+        self._asker = ThreadPoolExecutor(1, thread_name_prefix="registry")
+        # Two loaders, so that a challenger's loading never delays a champion's.
+        self._champions = ThreadPoolExecutor(1, thread_name_prefix="load-champion")
+        self._challengers = ThreadPoolExecutor(1, thread_name_prefix="load-challenger")
 
     def run(self) -> None:
-        """Look at the registry every interval until asked to stop."""
+        """Look at the registry every interval until asked to stop; a version that is loaded answers at once."""
+        due = time.monotonic()
         while not self._stop_asked.is_set():
-            self.poll()
-            self._stop_asked.wait(self._interval)
+            if time.monotonic() >= due:
+                self.look()
+                due = time.monotonic() + self._interval
+            self.follow()
+            self._woken.wait(max(0.0, due - time.monotonic()))
+            self._woken.clear()
 
     def stop(self) -> None:
         """Stop following."""
         self._stop_asked.set()
-        self._loader.shutdown(wait=False, cancel_futures=True)
+        self._woken.set()
+        for pool in (self._asker, self._champions, self._challengers):
+            pool.shutdown(wait=False, cancel_futures=True)
 
-    def poll(self) -> None:
-        """Look once; where the registry does not answer, what is in memory goes on."""
-        asked = self._loader.submit(self._aliases)
+    def ready(self) -> bool:
+        """Say whether any champion answers."""
+        return any(slot.route for slot in tuple(self.slots.values()))
+
+    def single(self) -> str | None:
+        """Name the model where exactly one is served."""
+        return next(iter(self.slots)) if len(self.slots) == 1 else None
+
+    def age(self) -> float:
+        """Give the seconds since the registry answered last; infinite before it first did."""
+        return float("inf") if self.polled is None else time.time() - self.polled
+
+    def look(self) -> None:
+        """Ask the registry once; where it does not answer, what is in memory goes on."""
+        asked = self._asker.submit(self._read)
         error = asked.exception()
         if error is not None:
             if self.error is None:
@@ -85,100 +122,150 @@ class Champions(threading.Thread):
             self.error = str(Unreachable(f"the registry does not answer: {error}"))
             self._measures.registry_up.set(0)
             return
+        if self.error is not None:
+            LOG.info("the registry answers again")
         self.error, self.polled = None, time.time()
         self._measures.registry_up.set(1)
-        self._follow(asked.result())
+        self._seen = asked.result()
 
-    def ready(self) -> bool:
-        """Say whether any champion answers."""
-        return any(slot.served for slot in tuple(self.slots.values()))
+    def follow(self) -> None:
+        """Bring the routes in line with what the registry said last."""
+        if self._seen is None:
+            return
+        for name in set(self.slots) - set(self._seen):
+            if name in self.names:
+                self.slots[name] = Slot(problem=f"no version of {name!r} has the alias 'champion' yet")
+            else:
+                del self.slots[name]
+        for name, seen in sorted(self._seen.items()):
+            self._bring(name, self.slots.setdefault(name, Slot()), seen)
 
-    def single(self) -> str | None:
-        """Name the model where exactly one is served."""
-        return next(iter(self.slots)) if len(self.slots) == 1 else None
+    def _read(self) -> dict[str, Seen]:
+        """Read aliases and state of every model that is served, in one call each."""
+        models = [self._model(name) for name in self.names] if self.names else self._discover()
+        read = {model.name: read_seen(model) for model in models if model is not None}
+        return {name: seen for name, seen in read.items() if seen is not None}
 
-    def _aliases(self) -> dict[str, int]:
-        """Read which version is each model's champion."""
-        if not self.names:
-            return dict(self._discover())
-        found = {name: self._champion(name) for name in self.names}
-        return {name: version for name, version in found.items() if version is not None}
-
-    def _discover(self) -> Iterator[tuple[str, int]]:
-        """Find every registered model that has a champion."""
+    def _discover(self) -> Iterator[RegisteredModel]:
+        """Find every registered model."""
         token: str | None = None
         while True:
             page = self._client.search_registered_models(max_results=100, page_token=token)
-            for model in page:
-                if ALIAS in model.aliases:
-                    yield model.name, int(model.aliases[ALIAS])
+            yield from page
             token = page.token
             if not token:
                 return
 
-    def _champion(self, name: str) -> int | None:
-        """Read the champion of *name*; None where there is none yet."""
+    def _model(self, name: str) -> RegisteredModel | None:
+        """Read the registered model *name*; None where there is none yet."""
         try:
-            return int(self._client.get_model_version_by_alias(name, ALIAS).version)
+            return self._client.get_registered_model(name)
         except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            if error.error_code in _ABSENT:
                 return None
             raise
 
-    def _follow(self, aliases: dict[str, int]) -> None:
-        """Bring the slots in line with *aliases*."""
-        for name in set(self.slots) - set(aliases):
-            if name in self.names:
-                self.slots[name] = Slot(problem=f"no version of {name!r} has the alias {ALIAS!r} yet")
-            else:
-                del self.slots[name]
-        for name, version in sorted(aliases.items()):
-            self._bring(name, self.slots.setdefault(name, Slot()), version)
+    def _bring(self, name: str, slot: Slot, seen: Seen) -> None:
+        """Swap the route of *name* to what *seen* asks, as far as its versions are in memory."""
+        if self._is_settling(slot, seen):
+            return
+        champion = self._get(name, slot, seen.champion, self._champions)
+        if champion is None:
+            refusal = slot.refused.get(seen.champion)
+            if refusal is not None:
+                slot.problem = f"version {seen.champion} cannot be served: {refusal.reason}"
+                self._swap(name, slot, slot.route and Route(slot.route.champion))
+            return
+        challenger, problem = None, seen.problem
+        if seen.is_open and seen.settled is not None and seen.settled.challenger is not None:
+            number = seen.settled.challenger
+            challenger = self._get(name, slot, number, self._challengers)
+            if challenger is None and number not in slot.refused:
+                self._swap(name, slot, Route(champion))
+                return
+            problem = self._misfit(slot, number, champion, challenger)
+        slot.problem = problem
+        self._swap(name, slot, make_route(seen, champion, None if problem else challenger))
 
-    def _bring(self, name: str, slot: Slot, version: int) -> None:
-        """Load *version* of *name* into *slot*, unless it is there or was refused a moment ago."""
-        if slot.served is not None and slot.served.version == version:
-            slot.problem = None
-            return
-        if time.monotonic() < slot.refused.get(version, 0.0):
-            return
-        loading = self._loader.submit(load, name, version)
+    def _is_settling(self, slot: Slot, seen: Seen) -> bool:
+        """Say whether a move is under way whose alias follows in a moment; until then nothing changes."""
+        route, state = slot.route, seen.state
+        ahead = (
+            route is not None
+            and state is not None
+            and seen.champion == route.champion.version
+            and state.champion != seen.champion
+            and state.move > (route.move or 0)
+        )
+        if not ahead:
+            slot.unsettled = None
+            return False
+        slot.unsettled = slot.unsettled or time.monotonic()
+        return time.monotonic() - slot.unsettled < SETTLE_SECONDS
+
+    def _misfit(self, slot: Slot, number: int, champion: Served, challenger: Served | None) -> str | None:
+        """Say why version *number* cannot share the traffic of *champion*; None where it can."""
+        if challenger is None:
+            return f"challenger {number} cannot be loaded: {slot.refused[number].reason}"
+        if challenger.width != champion.width:
+            return (
+                f"challenger {number} gives predictions of shape {challenger.width}, "
+                f"the champion of {champion.width}; give it a model of its own"
+            )
+        return None
+
+    def _get(self, name: str, slot: Slot, version: int, pool: ThreadPoolExecutor) -> Served | None:
+        """Give *version* from memory; None while it is being loaded by *pool*, or was refused a moment ago."""
+        if version in slot.loaded:
+            return slot.loaded[version]
+        refusal = slot.refused.get(version)
+        if version not in slot.loading:
+            if refusal is None or time.monotonic() >= refusal.until:
+                loading = pool.submit(load, name, version)
+                slot.loading[version] = time.monotonic(), loading
+                loading.add_done_callback(lambda _: self._woken.set())
+            return None
+        began, loading = slot.loading[version]
+        if not loading.done():
+            return None
+        del slot.loading[version]
         error = loading.exception()
         if error is not None:
-            slot.refused[version] = time.monotonic() + RETRY_SECONDS
-            slot.problem = f"version {version} cannot be served: {_said(error)}"
-            LOG.error("%s: %s", name, slot.problem)
+            self._refuse(name, slot, version, error)
+            return None
+        slot.refused.pop(version, None)
+        self._measures.load_seconds.labels(name, str(version)).set(time.monotonic() - began)
+        slot.loaded[version] = loading.result()
+        return slot.loaded[version]
+
+    def _refuse(self, name: str, slot: Slot, version: int, error: BaseException) -> None:
+        """Keep that *version* could not be loaded, and when it is tried again."""
+        attempts = slot.refused[version].attempts + 1 if version in slot.refused else 1
+        wait = min(RETRY_SECONDS, 2.0 ** (attempts - 1))
+        said = str(error) if isinstance(error, RegrowError) else f"{type(error).__name__}: {error}"
+        slot.refused[version] = Refusal(said, attempts, time.monotonic() + wait)
+        self._measures.load_failures.labels(name, str(version)).inc()
+        LOG.error("%s: version %d cannot be loaded, next attempt in %.0f s: %s", name, version, wait, said)
+
+    def _swap(self, name: str, slot: Slot, route: Route | None) -> None:
+        """Let *route* take over, where it differs."""
+        if route is None or route == slot.route:
             return
-        slot.served, slot.problem = loading.result(), None
-        self._measures.version.labels(name).set(version)
-        self._measures.swaps.labels(name).inc()
-        LOG.info("%s: version %d answers", name, version)
-
-
-def load(name: str, version: int) -> Served:
-    """Load *version* of *name* and let it predict some rows, so that it answers its first request warm."""
-    model = load_model(f"models:/{name}/{version}")
-    contract = Contract(model)
-    rows = _rows_to_warm(model, contract)
-    predicted = model.predict(rows)
-    if len(predicted) != len(rows) or predicted.ndim != (1 if model.facts.kind == "regression" else 2):
-        raise RegistryError(
-            f"{name} version {version}: predictions of shape {np.shape(predicted)}; train it again"
+        before, slot.route = slot.route, route
+        for served in (route.challenger, route.champion):
+            if served is not None:
+                slot.loaded.pop(served.version, None)
+                slot.loaded[served.version] = served
+        for version in tuple(slot.loaded)[:-KEPT]:
+            del slot.loaded[version]
+        self._measures.routed(name, route)
+        if before is None or before.champion is not route.champion:
+            self._measures.swaps.labels(name).inc()
+        LOG.info(
+            "%s: version %d answers%s",
+            name,
+            route.champion.version,
+            f", version {route.contender} at {route.weight:g} (mirror {route.mirror:g})"
+            if route.rollout
+            else "",
         )
-    return Served(version, model, contract, time.time())
-
-
-def _rows_to_warm(model: LoadedModel, contract: Contract) -> pd.DataFrame:
-    """Give some rows of the holdout, where its file is on this machine; else rows of neutral values."""
-    path = Path(unquote(urlparse(model.facts.holdout.uri).path))
-    if path.is_file() and set(contract.features) <= set(model.facts.holdout.columns):
-        batches = pq.ParquetFile(path).iter_batches(WARM_ROWS, columns=contract.features)
-        for batch in batches:
-            return batch.to_pandas()
-    neutral: dict[str, Any] = {"string": "", "boolean": False, "datetime": pd.Timestamp("2000-01-01")}
-    return pd.DataFrame({column.name: [neutral.get(column.type, 0)] for column in contract.columns})
-
-
-def _said(error: BaseException) -> str:
-    """Give *error*'s own words where it is one of ours, with its type where it is not."""
-    return str(error) if isinstance(error, RegrowError) else f"{type(error).__name__}: {error}"

@@ -1,6 +1,7 @@
 """A model's signature as the check that each request must pass."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -57,6 +58,12 @@ class Rows:
     entities: list[str | None]
     events: list[int | None]
 
+    def take(self, rows: Sequence[int]) -> "Rows":
+        """Give the rows with the numbers *rows*."""
+        features = {name: [values[row] for row in rows] for name, values in self.features.items()}
+        entities, events = [self.entities[row] for row in rows], [self.events[row] for row in rows]
+        return Rows(features, len(rows), entities, events)
+
 
 class Contract:
     """What a model takes: its columns in order, and the two that are logged but not given to it."""
@@ -69,6 +76,7 @@ class Contract:
         self.id = model.facts.id
         self.timestamp = model.facts.timestamp
         self._known = {*self.features, self.id, self.timestamp}
+        self._signature = tuple((column.name, column.type, column.required) for column in self.columns)
 
     def check(self, given: Columns, max_rows: int) -> Rows:
         """Check *given* against the signature; raises `Refused` naming the column, the row and the value."""
@@ -82,11 +90,27 @@ class Contract:
         moments = given.values.get(self.timestamp or "", [None] * given.rows)
         return Rows(features, given.rows, _entities(self.id, names), _moments(self.timestamp, moments))
 
+    def refit(self, rows: Rows, source: "Contract") -> Rows:
+        """Give *rows*, which *source* has checked, as this model takes them; raises `Refused` where they do not fit."""
+        if self._signature == source._signature:
+            return rows
+        features = {column.name: self._refitted(column, rows, source) for column in self.columns}
+        return Rows(features, rows.count, rows.entities, rows.events)
+
     def frame(self, requests: list[Rows]) -> pd.DataFrame:
         """Build one frame of the rows of *requests*, in the types of the signature."""
         return pd.DataFrame(
             {column.name: _array(column.type, requests, column.name) for column in self.columns}
         )
+
+    def _refitted(self, column: Column, rows: Rows, source: "Contract") -> list[Any]:
+        """Check one *column* of *rows* that *source* has read already."""
+        name, kind = column.name, source.types.get(column.name)
+        if kind is None or "datetime" not in {kind, column.type}:
+            return self._column(column, Columns(rows.features, rows.count))
+        if kind != column.type:
+            raise misfit("wrong_type", f"column {name!r} is {kind} to the champion", name)
+        return rows.features[name]
 
     def _column(self, column: Column, given: Columns) -> list[Any]:
         """Check one *column* of *given*."""

@@ -1,36 +1,96 @@
 """What the server counts, for Prometheus."""
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+if TYPE_CHECKING:
+    from regrow.serving.routes import Route
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+ANSWERED = ["model", "version", "role"]
+"""A request that champion and challenger answer together has both versions (`3,4`) and the role `both`."""
 
 
 class Measures:
-    """The server's counters, each by model."""
+    """The server's counters, by model, version and role; the role is champion, challenger or shadow."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         keep = self.registry
         self.requests = Counter(
-            "regrow_requests", "Requests by outcome", ["model", "version", "status"], registry=keep
+            "regrow_requests", "Requests by outcome", [*ANSWERED, "status"], registry=keep
         )
-        self.rows = Counter("regrow_rows", "Rows predicted", ["model", "version"], registry=keep)
         self.latency = Histogram(
-            "regrow_request_seconds", "Time to answer", ["model"], buckets=SECONDS, registry=keep
+            "regrow_request_seconds", "Time to answer", ANSWERED, buckets=SECONDS, registry=keep
+        )
+        self.rows = Counter("regrow_rows", "Rows predicted", ANSWERED, registry=keep)
+        self.prediction = Histogram(
+            "regrow_prediction_seconds", "Time to predict a batch", ANSWERED, buckets=SECONDS, registry=keep
         )
         self.batch_requests = Histogram(
             "regrow_batch_requests",
             "Requests predicted together",
-            ["model"],
-            buckets=(1, 2, 4, 8, 16, 32, 64),
+            ANSWERED,
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
             registry=keep,
         )
-        self.version = Gauge("regrow_model_version", "Version that answers", ["model"], registry=keep)
-        self.swaps = Counter("regrow_swaps", "Changes of the version that answers", ["model"], registry=keep)
-        self.registry_up = Gauge(
-            "regrow_registry_up", "1 where the last poll reached the registry", registry=keep
+        self.errors = Counter("regrow_errors", "Rows that a version failed on", ANSWERED, registry=keep)
+        self.fallbacks = Counter(
+            "regrow_fallbacks",
+            "Rows that the champion answered because the challenger did not",
+            ["model", "version", "reason"],
+            registry=keep,
         )
+        self.shadow_dropped = Counter(
+            "regrow_shadow_dropped",
+            "Rows not scored in shadow, for want of time",
+            ["model", "version"],
+            registry=keep,
+        )
+        self._add_registry()
         self.folded = Gauge(
             "regrow_folded_rows", "Rows moved from the journal to the prediction log", registry=keep
         )
         self.journal_bytes = Gauge("regrow_journal_bytes", "Bytes that wait in the journal", registry=keep)
+        # Finding a counter by its labels costs as much as predicting a row, so each is found once.
+        self.requests_of = cache(self.requests.labels)
+        self.latency_of = cache(self.latency.labels)
+        self.rows_of = cache(self.rows.labels)
+        self.prediction_of = cache(self.prediction.labels)
+        self.batch_requests_of = cache(self.batch_requests.labels)
+
+    def _add_registry(self) -> None:
+        """Add what tells of the registry and of the versions that it names."""
+        keep = self.registry
+        self.version = Gauge("regrow_model_version", "Version by role", ["model", "role"], registry=keep)
+        self.weight = Gauge(
+            "regrow_challenger_weight", "Share of entities the challenger answers", ["model"], registry=keep
+        )
+        self.mirror = Gauge(
+            "regrow_mirror_share", "Share of entities that both score", ["model"], registry=keep
+        )
+        self.swaps = Counter("regrow_swaps", "Changes of the champion", ["model"], registry=keep)
+        self.load_seconds = Gauge(
+            "regrow_model_load_seconds", "Time to load and warm", ["model", "version"], registry=keep
+        )
+        self.load_failures = Counter(
+            "regrow_model_load_failures",
+            "Versions that could not be loaded",
+            ["model", "version"],
+            registry=keep,
+        )
+        self.registry_up = Gauge(
+            "regrow_registry_up", "1 where the last poll reached the registry", registry=keep
+        )
+        self.registry_age = Gauge(
+            "regrow_registry_age_seconds", "Time since the registry answered last", registry=keep
+        )
+
+    def routed(self, model: str, route: "Route") -> None:
+        """Show how the traffic of *model* is split from now on; 0 is no challenger."""
+        self.version.labels(model, "champion").set(route.champion.version)
+        self.version.labels(model, "challenger").set(route.challenger.version if route.challenger else 0)
+        self.weight.labels(model).set(route.weight)
+        self.mirror.labels(model).set(route.mirror)

@@ -12,6 +12,7 @@ from regrow.serving.access import allow
 from regrow.serving.answers import REGROW, answer
 from regrow.serving.champions import Champions
 from regrow.serving.roster import is_silent
+from regrow.serving.routes import Route, Served
 
 if TYPE_CHECKING:
     from regrow.serving.app import Server
@@ -71,6 +72,7 @@ def _observe(server: "Server") -> None:
     """Set the gauges that nothing else sets."""
     server.measures.folded.set(server.folder.rows)
     server.measures.journal_bytes.set(server.folder.pending())
+    server.measures.registry_age.set(server.champions.age())
 
 
 def _collected(own: CollectorRegistry) -> CollectorRegistry:
@@ -85,9 +87,14 @@ def _collected(own: CollectorRegistry) -> CollectorRegistry:
 def _routes(champions: Champions) -> dict[str, dict[str, Any]]:
     """Say how the traffic of each model is split."""
     return {
-        name: {"champion": slot.served.version, "challenger": None, "weight": 0.0, "move": None}
+        name: {
+            "champion": route.champion.version,
+            "challenger": route.challenger.version if route.challenger else None,
+            "weight": route.weight,
+            "move": route.move,
+        }
         for name, slot in tuple(champions.slots.items())
-        if slot.served
+        if (route := slot.route)
     }
 
 
@@ -95,12 +102,34 @@ def _models(champions: Champions) -> dict[str, dict[str, Any]]:
     """Describe each model's slot."""
     return {
         name: {
-            "version": slot.served.version if slot.served else None,
-            "model_id": slot.served.model.model_id if slot.served else None,
-            "since": slot.served.since if slot.served else None,
+            **_version(slot.served),
+            "challenger": _version(slot.route.challenger) if slot.route and slot.route.challenger else None,
+            "rollout": _rollout(slot.route),
             "problem": slot.problem,
         }
         for name, slot in tuple(champions.slots.items())
+    }
+
+
+def _version(served: Served | None) -> dict[str, Any]:
+    """Describe a version in memory."""
+    return {
+        "version": served.version if served else None,
+        "model_id": served.model.model_id if served else None,
+        "since": served.since if served else None,
+    }
+
+
+def _rollout(route: Route | None) -> dict[str, Any] | None:
+    """Describe the rollout that goes on; the contender is its challenger, whether that could be loaded or not."""
+    if route is None or route.rollout is None:
+        return None
+    return {
+        "id": route.rollout,
+        "stage": route.stage,
+        "contender": route.contender,
+        "weight": route.weight,
+        "mirror": route.mirror,
     }
 
 
@@ -122,15 +151,18 @@ def _health(server: "Server") -> dict[str, Any]:
     champions, folder = server.champions, server.folder
     models = _models(champions)
     problems = [champions.error, folder.error, server.keys.problem, *(m["problem"] for m in models.values())]
+    problems += server.problems()
     alive = champions.is_alive() and folder.is_alive()
     return {
         "status": "ok" if alive and not any(problems) else "degraded",
         "registry": {
             "reachable": champions.error is None,
             "polled": champions.polled,
+            "age": champions.age(),
             "error": champions.error,
         },
         "models": models,
+        "threads": server.problems(),
         "journal": {
             "bytes": folder.pending(),
             "folded": folder.rows,

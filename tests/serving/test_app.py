@@ -130,7 +130,7 @@ def test_the_server_tells_of_itself(server):
     assert health["registry"]["reachable"]
     assert "coming" in health["models"]["coming"]["problem"]
     assert (
-        'regrow_requests_total{model="demo",status="200",version="1"}'
+        'regrow_requests_total{model="demo",role="champion",status="200",version="1"}'
         in httpx.get(f"{server.url}/metrics").text
     )
 
