@@ -13,6 +13,7 @@ from prefect_dask import DaskTaskRunner
 from regrow import registry
 from regrow.lineage import current, flow_run, step
 from regrow.project import Project
+from regrow.settings import load_settings
 
 
 @step(retries=2)
@@ -101,6 +102,28 @@ def test_cached_step_points_to_its_work(services: Any, project: Any, tmp_path: P
     assert [run.data.tags["regrow.cached_from"] for run in pointing] == [
         run.info.run_id for run in nested if run not in pointing
     ]
+
+
+@pytest.mark.parametrize("kept", [0, 40, 0.5], ids=["emptied", "cut in its head", "cut in half"])
+def test_stored_result_that_was_cut_short_is_made_again(
+    kept: float, services: Any, project: Any, tmp_path: Path
+) -> None:
+    """A kill while Prefect writes a step's result leaves part of a file: the next run does the work again."""
+    model = project()
+
+    @flow
+    def cached() -> int:
+        with flow_run(model):
+            return remembered(model, tmp_path, 1)
+
+    results = Path(load_settings().home, "results")
+    before = set(results.rglob("*"))
+    assert cached() == 1
+    (stored,) = set(results.rglob("*")) - before
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[: int(kept if kept >= 1 else kept * len(whole))])
+    assert (cached(), cached()) == (1, 1)
+    assert (tmp_path / "bodies").read_text() == "xx"
 
 
 def test_failure_closes_every_run(services: Any, project: Any) -> None:
