@@ -34,8 +34,12 @@ def committed(path: Path, transaction: str) -> int:
     return 0 if table is None else table.transaction_version(transaction) or 0
 
 
-def append(path: Path, table: pa.Table, transaction: str, number: int) -> bool:
-    """Append *table* to the table at *path* unless *transaction* has come to *number* already."""
+def append(path: Path, table: pa.Table, transaction: str, number: int, partition: str | None = None) -> bool:
+    """Append *table* to the table at *path* unless *transaction* has come to *number* already.
+
+    A new table is partitioned by the column *partition*; one from before that column is written without it.
+    Raises `StateError` where the table cannot be written.
+    """
     if "features" in table.schema.names and table.schema.field("features").type.num_fields == 0:
         table = table.drop_columns(["features"])
     properties = CommitProperties(app_transactions=[Transaction(transaction, number)])
@@ -44,7 +48,7 @@ def append(path: Path, table: pa.Table, transaction: str, number: int) -> bool:
         if logged is not None and (logged.transaction_version(transaction) or 0) >= number:
             return False
         try:
-            _write(path, _reconcile(table, logged), properties)
+            _write(path, _arrange(_reconcile(table, logged), logged, partition), properties, partition)
         except CommitFailedError as error:
             if attempt == ATTEMPTS - 1:
                 raise StateError(f"{path}: other writers came first {ATTEMPTS} times; try again") from error
@@ -83,7 +87,14 @@ def _reconcile(table: pa.Table, logged: DeltaTable | None) -> pa.Table:
     )
 
 
-def _write(path: Path, table: pa.Table, properties: CommitProperties) -> None:
+def _arrange(table: pa.Table, logged: DeltaTable | None, partition: str | None) -> pa.Table:
+    """Leave the column *partition* out of *table* where the log is not partitioned by it."""
+    if partition is None or logged is None or partition in logged.metadata().partition_columns:
+        return table
+    return table.drop_columns([partition])
+
+
+def _write(path: Path, table: pa.Table, properties: CommitProperties, partition: str | None) -> None:
     """Commit *table* to the table at *path*, creating it where there is none."""
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -95,6 +106,7 @@ def _write(path: Path, table: pa.Table, properties: CommitProperties) -> None:
                 schema_mode="merge",
                 configuration=PROPERTIES,
                 commit_properties=properties,
+                partition_by=partition if partition in table.schema.names else None,
             )
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)

@@ -1,6 +1,6 @@
 """The prediction log: every prediction that was served or scored, with the features it was made from."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from regrow.errors import StateError
 from regrow.moments import as_utc
 from regrow.settings import load_settings
 from regrow.tables.delta import ATTEMPTS, TIME, append, committed, open_table
+from regrow.tables.sampling import TIER, draw, tiers
 
 PREDICTIONS = pa.schema(
     [
@@ -71,7 +72,8 @@ def append_predictions(model: str, table: pa.Table, transaction: str, number: in
     """
     known = [field for field in PREDICTIONS if field.name in table.schema.names]
     columns = {field.name: _cast(table.column(field.name), field) for field in known}
-    return append(predictions_path(model), pa.table(columns), transaction, number)
+    columns[TIER] = tiers(table.column("prediction_id"))
+    return append(predictions_path(model), pa.table(columns), transaction, number, TIER)
 
 
 def append_new_predictions(model: str, table: pa.Table, transaction: str = "score") -> int:
@@ -130,10 +132,7 @@ def read_predictions(
     dataset = scan_predictions(model, start, end, roles)
     if dataset is None:
         return _flatten(PREDICTIONS.empty_table())
-    rows = dataset.count_rows() if max_rows is not None else 0
-    if max_rows is None or rows <= max_rows:
-        return _flatten(dataset.to_table())
-    return _flatten(_sample(dataset, max_rows, rows))
+    return _flatten(dataset.to_table() if max_rows is None else draw(dataset, max_rows))
 
 
 def count_predictions(
@@ -162,6 +161,7 @@ def find_prediction(prediction_id: str, roles: Collection[str] = SERVED) -> dict
 
 def complete(table: pa.Table) -> pa.Table:
     """Add the columns of `PREDICTIONS` that an old log lacks; a row without a role is a champion's."""
+    table = table.drop_columns([TIER]) if TIER in table.schema.names else table
     for field in PREDICTIONS:
         if field.name not in table.schema.names and field.name != "features":
             table = table.append_column(field, pa.nulls(table.num_rows, field.type))
@@ -181,27 +181,6 @@ def _of_roles(roles: Collection[str], schema: pa.Schema) -> pc.Expression:
 def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     """Give *column* the type of *field*; features have their own."""
     return column if field.name == "features" else column.cast(field.type)
-
-
-def _sample(dataset: ds.Dataset, max_rows: int, rows: int) -> pa.Table:
-    """Keep the *max_rows* rows whose identifiers hash lowest, of the *rows* that there are."""
-    limit = int(min(1.0, max_rows / rows * 1.1 + 10 / rows) * 2**64) - 1
-    parts, keys = [], []
-    for batch, hashes in _hashed(dataset):
-        chosen = hashes <= limit
-        parts.append(batch.filter(pa.array(chosen)))
-        keys.append(pd.Series(hashes[chosen]))
-    kept = pd.concat(keys, ignore_index=True)
-    order = kept.sort_values(kind="stable").index[:max_rows].sort_values()
-    return pa.Table.from_batches(parts, schema=dataset.schema).take(pa.array(order))
-
-
-def _hashed(dataset: ds.Dataset) -> Iterator[tuple[pa.RecordBatch, Any]]:
-    """Yield the batches of *dataset*, each with the hash of every row's identifier."""
-    for batch in dataset.to_batches(batch_readahead=4, fragment_readahead=2):
-        if batch.num_rows:
-            identifiers = batch.column("prediction_id").to_numpy(zero_copy_only=False)
-            yield batch, pd.util.hash_array(identifiers, categorize=False)
 
 
 def _flatten(table: pa.Table) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from regrow.tables.delta import compact
 from regrow.tables.predictions import (
     CHALLENGER,
     META,
@@ -14,7 +13,6 @@ from regrow.tables.predictions import (
     append_predictions,
     count_predictions,
     find_prediction,
-    predictions_path,
     read_predictions,
 )  # fmt: skip
 
@@ -35,17 +33,6 @@ def test_time_bounds_a_read(rows: Rows) -> None:
     frame = read_predictions("demo", datetime(2026, 1, 1, 0, 2), datetime(2026, 1, 1, 0, 5))
     assert sorted(frame["_prediction_id"]) == ["p2", "p3", "p4"]
     assert frame["colour"].eq("red").all()
-
-
-def test_a_sample_is_the_same_each_time(rows: Rows) -> None:
-    """At most max_rows rows come, the same ones after the files were compacted."""
-    for number in (1, 2, 3):
-        append_predictions("demo", rows(100, 100 * number), "writer", number)
-    first = set(read_predictions("demo", max_rows=50)["_prediction_id"])
-    compact(predictions_path("demo"))
-    assert len(first) == 50
-    assert first == set(read_predictions("demo", max_rows=50)["_prediction_id"])
-    assert len(read_predictions("demo", max_rows=1000)) == 300
 
 
 def test_what_monitors_never_sees_a_shadow(rollout_rows: pa.Table) -> None:
