@@ -8,9 +8,11 @@ from urllib.parse import unquote, urlparse
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from mlflow import MlflowClient
 
 from regrow.errors import RegistryError
 from regrow.models import LoadedModel, load_model
+from regrow.scoring.proof import TAG, trusted
 from regrow.serving.contract import Contract
 from regrow.serving.routes import Served
 
@@ -27,7 +29,8 @@ def load(name: str, version: int) -> Served:
         raise RegistryError(
             f"{name} version {version}: predictions of shape {np.shape(predicted)}; train it again"
         )
-    return Served(version, model, contract, time.time(), predicted.shape[1:])
+    tag = MlflowClient().get_model_version(name, str(version)).tags.get(TAG)
+    return Served(version, model, contract, time.time(), predicted.shape[1:], trusted(model, tag, rows))
 
 
 def _rows_to_warm(model: LoadedModel, contract: Contract) -> pd.DataFrame:
