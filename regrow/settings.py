@@ -56,6 +56,10 @@ class Settings(BaseSettings):
             description="The model server that must confirm a promotion; empty: the alias moves unconfirmed"
         ),
     ] = None
+    challenger_timeout: Annotated[
+        float,
+        Field(gt=0, description="Seconds after which the champion answers what the challenger has not"),
+    ] = 1.0
     configs: Annotated[Path, Field(description="Folder of the project files that `regrow up` deploys")] = (
         Path("configs")
     )

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from regrow.cli import app
 from regrow.errors import ServingError
 from regrow.serving import access
-from regrow.serving.access import Keys, new_key, check_start
+from regrow.serving.access import Keys, check_start, new_key
 from regrow.settings import Settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104
