@@ -71,4 +71,5 @@ class Evidence:
 
 def answered(prediction: Floats) -> NDArray[np.bool_]:
     """Tell which rows of *prediction* are finite throughout."""
-    return np.isfinite(prediction.reshape(len(prediction), -1)).all(axis=1).reshape(-1)
+    total = prediction if prediction.ndim == 1 else prediction.sum(axis=1)
+    return np.isfinite(total)
