@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     api_keys_file: Annotated[
         Path | None, Field(description="File of more such keys, one a line, read again when it changes")
     ] = None
+    log_format: Annotated[
+        Literal["text", "json"],
+        Field(description="How the model server logs; json: a line for each request too, without its values"),
+    ] = "text"
     server_key: Annotated[
         SecretStr | None, Field(description="The key that flows and commands show to the model server")
     ] = None

@@ -11,6 +11,7 @@ from regrow.serving.access import Keys
 from regrow.serving.answers import REGROW, add_refusals
 from regrow.serving.champions import Champions
 from regrow.serving.fold import Folder
+from regrow.serving.gate import Gate
 from regrow.serving.invocations import invocation_routes
 from regrow.serving.labels import label_routes
 from regrow.serving.limits import Limits
@@ -91,6 +92,7 @@ def create_app(server: Server) -> FastAPI:
 
     app = FastAPI(title="Regrow model server", version=REGROW, lifespan=lifespan)
     add_refusals(app)
+    app.add_middleware(Gate, most=server.limits.max_requests, log=server.settings.log_format == "json")
     app.include_router(invocation_routes(server))
     app.include_router(label_routes(server))
     app.include_router(state_routes(server))

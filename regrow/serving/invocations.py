@@ -77,9 +77,12 @@ async def _invoke(server: "Server", name: str, request: Request) -> Response:
     start = time.perf_counter()
     status, versions, role = "500", "", ""
     known = name in server.champions.slots
+    if known:
+        request.state.model = name
     try:
         response, role = await _answer(server, name, request, start)
         status, versions = "200", response.headers[VERSION]
+        request.state.version, request.state.role = versions, role
     except Refused as error:
         status = str(error.status)
         raise
@@ -106,6 +109,7 @@ async def _answer(server: "Server", name: str, request: Request, start: float) -
     if rows.count == 0:
         return _response(Answer([], [], [served.version]), None), role
     ask = Ask(route, rows, start, new_identifiers(rows.count), logged=not isprobe)
+    request.state.rows, request.state.first = rows.count, ask.identifiers[0]
     traffic = server.traffic(name)
     if wanted is not None or isprobe:
         return _response(await traffic.answer_by(ask, served), None), role

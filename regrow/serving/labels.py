@@ -39,6 +39,7 @@ def label_routes(server: "Server") -> APIRouter:
         rows = read_labels(
             body, request.headers.get("content-type", ""), server.limits.max_rows, time.time_ns() // 1000
         )
+        request.state.model, request.state.rows = name, len(rows)
         if rows:
             await asyncio.to_thread(_keep, server, name, [orjson.dumps(row) for row in rows])
         return answer(202, {"accepted": len(rows)})

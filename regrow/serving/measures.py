@@ -1,4 +1,9 @@
-"""What the server counts, for Prometheus."""
+"""What the server counts, for Prometheus.
+
+With several workers a gauge says how theirs become one: of what they should agree on, what was set last; of the
+registry, the worst that a living worker sees; of bytes that wait, the sum over the living; of rows that were folded,
+the sum over all, since a dead worker's rows stay in the table.
+"""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -51,9 +56,17 @@ class Measures:
         )
         self._add_registry()
         self.folded = Gauge(
-            "regrow_folded_rows", "Rows moved from the journal to the prediction log", registry=keep
+            "regrow_folded_rows",
+            "Rows moved from the journal to the prediction log",
+            multiprocess_mode="sum",
+            registry=keep,
         )
-        self.journal_bytes = Gauge("regrow_journal_bytes", "Bytes that wait in the journal", registry=keep)
+        self.journal_bytes = Gauge(
+            "regrow_journal_bytes",
+            "Bytes that wait in the journal",
+            multiprocess_mode="livesum",
+            registry=keep,
+        )
         # Finding a counter by its labels costs as much as predicting a row, so each is found once.
         self.requests_of = cache(self.requests.labels)
         self.latency_of = cache(self.latency.labels)
@@ -64,16 +77,34 @@ class Measures:
     def _add_registry(self) -> None:
         """Add what tells of the registry and of the versions that it names."""
         keep = self.registry
-        self.version = Gauge("regrow_model_version", "Version by role", ["model", "role"], registry=keep)
+        self.version = Gauge(
+            "regrow_model_version",
+            "Version by role",
+            ["model", "role"],
+            multiprocess_mode="livemostrecent",
+            registry=keep,
+        )
         self.weight = Gauge(
-            "regrow_challenger_weight", "Share of entities the challenger answers", ["model"], registry=keep
+            "regrow_challenger_weight",
+            "Share of entities the challenger answers",
+            ["model"],
+            multiprocess_mode="livemostrecent",
+            registry=keep,
         )
         self.mirror = Gauge(
-            "regrow_mirror_share", "Share of entities that both score", ["model"], registry=keep
+            "regrow_mirror_share",
+            "Share of entities that both score",
+            ["model"],
+            multiprocess_mode="livemostrecent",
+            registry=keep,
         )
         self.swaps = Counter("regrow_swaps", "Changes of the champion", ["model"], registry=keep)
         self.load_seconds = Gauge(
-            "regrow_model_load_seconds", "Time to load and warm", ["model", "version"], registry=keep
+            "regrow_model_load_seconds",
+            "Time to load and warm",
+            ["model", "version"],
+            multiprocess_mode="livemostrecent",
+            registry=keep,
         )
         self.load_failures = Counter(
             "regrow_model_load_failures",
@@ -82,10 +113,16 @@ class Measures:
             registry=keep,
         )
         self.registry_up = Gauge(
-            "regrow_registry_up", "1 where the last poll reached the registry", registry=keep
+            "regrow_registry_up",
+            "1 where the last poll reached the registry",
+            multiprocess_mode="livemin",
+            registry=keep,
         )
         self.registry_age = Gauge(
-            "regrow_registry_age_seconds", "Time since the registry answered last", registry=keep
+            "regrow_registry_age_seconds",
+            "Time since the registry answered last",
+            multiprocess_mode="livemax",
+            registry=keep,
         )
 
     def routed(self, model: str, route: "Route") -> None:

@@ -1,7 +1,6 @@
 """Start the model server and stop it without losing a row."""
 
 import argparse
-import logging
 import os
 
 from regrow.errors import RegrowError
@@ -54,8 +53,6 @@ def main() -> None:
     parser.add_argument("--max-bytes", type=int, default=MAX_BYTES, help="largest request, in bytes")
     parser.add_argument("--max-rows", type=int, default=MAX_ROWS, help="most rows in one request")
     given = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("regrow").setLevel(logging.INFO)
     limits = Limits(given.max_bytes, given.max_rows)
     try:
         serve(given.host, given.port, tuple(given.model), settings, workers=given.workers, limits=limits)

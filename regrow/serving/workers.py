@@ -20,6 +20,7 @@ from uvicorn.supervisors import Multiprocess
 
 from regrow.errors import ServingError
 from regrow.serving.limits import Limits
+from regrow.serving.logs import configuration
 from regrow.serving.roster import open_server
 from regrow.settings import Settings
 
@@ -116,7 +117,7 @@ def _config(plan: Plan) -> uvicorn.Config:
         port=plan.port,
         workers=plan.workers,
         access_log=False,
-        log_level="warning",
+        log_config=configuration(plan.settings.log_format),
         server_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
