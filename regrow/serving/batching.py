@@ -34,6 +34,7 @@ class Lane(threading.Thread):
         self._left: Part | None = None
         self._closing = False
         self._began: float | None = None
+        self._late: float | None = None
         self._loop = asyncio.get_running_loop()
         self.start()
 
@@ -42,10 +43,15 @@ class Lane(threading.Thread):
         """Whether as many requests wait as may."""
         return self._queue.qsize() >= QUEUE_REQUESTS
 
-    def busy_seconds(self) -> float:
-        """Give how long the batch under way has taken; 0 between batches."""
+    def mark_late(self) -> None:
+        """Note that somebody has waited too long for the batch under way."""
+        self._late = self._began
+
+    def late_seconds(self, patience: float) -> float:
+        """Give how long the batch under way has taken, where that is over *patience* or too long for somebody; or 0."""
         began = self._began
-        return 0.0 if began is None else time.monotonic() - began
+        taken = 0.0 if began is None else time.monotonic() - began
+        return taken if taken > patience or (began is not None and began == self._late) else 0.0
 
     def put(self, part: Part) -> "asyncio.Future[list[Any]]":
         """Let *part* be predicted; the answer comes once its rows are in the journal.

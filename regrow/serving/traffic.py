@@ -109,8 +109,7 @@ class Traffic:
             for thread in threads
             if not thread.is_alive()
         ]
-        late = self._challenger.busy_seconds()
-        if late > self._timeout:
+        if late := self._challenger.late_seconds(self._timeout):
             said.append(f"{self._model}: the challenger has not come back from a batch for {late:.0f} s")
         return said + ([self.shadow.error] if self.shadow.error else [])
 
@@ -140,19 +139,20 @@ class Traffic:
     async def _within_time(self, part: Part) -> list[Any]:
         """Let the challenger's thread answer *part*; raises `Late` at once where it has not come back for long."""
         lane = self._challenger
-        if lane.busy_seconds() > self._timeout or lane.is_full:
+        if lane.late_seconds(self._timeout) or lane.is_full:
             raise Late("version_late", f"version {part.version} does not answer in time; try again later")
         answer = lane.put(part)
-        timer = self._loop.call_later(self._timeout, _expire, part)
+        timer = self._loop.call_later(self._timeout, _expire, part, lane)
         try:
             return await answer
         finally:
             timer.cancel()
 
 
-def _expire(part: Part) -> None:
-    """End *part*, unless its thread has done so."""
+def _expire(part: Part, lane: Lane) -> None:
+    """End *part*, unless the thread of *lane* has done so."""
     if part.answer is not None and part.claim.acquire(blocking=False) and not part.answer.done():
+        lane.mark_late()
         part.answer.set_exception(Late("version_late", f"version {part.version} did not answer in time"))
 
 
