@@ -1,5 +1,9 @@
 """Read the watched window and its reference: the same rows each time, in memory that follows the sample."""
 
+import hashlib
+import uuid
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -8,13 +12,30 @@ from numpy.typing import NDArray
 
 from regrow.project import Monitoring
 from regrow.results import ModelFacts
-from regrow.snapshots import Snapshot, checked_path
+from regrow.settings import load_settings
+from regrow.snapshots import Snapshot, checked_path, write_snapshot
 
 
 def sample_snapshot(snapshot: Snapshot, columns: list[str], max_rows: int) -> pd.DataFrame:
-    """Read *columns* of at most *max_rows* rows of *snapshot*, drawn by its digest."""
+    """Read *columns* of at most *max_rows* rows of *snapshot*, drawn by its digest.
+
+    The sample is kept as a snapshot of its own: every later run compares with the same rows, and reads no others.
+    """
     if snapshot.rows <= max_rows:
         return snapshot.read(columns)
+    drawn = "\n".join([snapshot.digest, str(max_rows), *columns])
+    note = load_settings().snapshots / "samples" / f"{hashlib.sha256(drawn.encode()).hexdigest()}.json"
+    if note.exists():
+        kept = Snapshot.model_validate_json(note.read_text())
+        if Path(kept.uri.removeprefix("file://")).exists():
+            return kept.read()
+    sample = write_snapshot(_draw(snapshot, columns, max_rows))
+    _write_note(note, sample)
+    return sample.read()
+
+
+def _draw(snapshot: Snapshot, columns: list[str], max_rows: int) -> pd.DataFrame:
+    """Draw *max_rows* rows of *snapshot*, in their order."""
     generator = np.random.default_rng(int(snapshot.digest[:16], 16))
     chosen = np.sort(generator.choice(snapshot.rows, size=max_rows, replace=False))
     with pq.ParquetFile(checked_path(snapshot)) as file:
@@ -24,6 +45,14 @@ def sample_snapshot(snapshot: Snapshot, columns: list[str], max_rows: int) -> pd
             parts.append(batch.take(pa.array(chosen[low:high] - start)))
             start += batch.num_rows
     return pa.Table.from_batches(parts).to_pandas()
+
+
+def _write_note(note: Path, sample: Snapshot) -> None:
+    """Write where *sample* lies, so that a reader sees the whole *note* or none."""
+    note.parent.mkdir(exist_ok=True)
+    partial = note.with_name(f"{note.stem}~{uuid.uuid4().hex}")
+    partial.write_text(sample.model_dump_json())
+    partial.rename(note)
 
 
 def shared_features(reference: Snapshot, window: Snapshot) -> list[str]:
@@ -41,3 +70,25 @@ def stack_predictions(column: pd.Series, facts: ModelFacts) -> NDArray[np.float6
     width = max(len(facts.classes), 1)
     stacked = np.array(column.tolist(), dtype=np.float64).reshape(len(column), width)
     return stacked[:, 0] if facts.kind == "regression" else stacked
+
+
+def encode_labels(labels: pd.Series, facts: ModelFacts) -> NDArray[np.generic]:
+    """Give *labels* as the model's own classes, or as numbers for a regression.
+
+    The label table keeps booleans as numbers. A label that is no class of the model stays as it is.
+    """
+    if facts.kind == "regression":
+        return labels.to_numpy(dtype=np.float64)
+    classes = {_key(name): name for name in facts.classes}
+    encoded = np.empty(len(labels), dtype=object)
+    encoded[:] = [classes.get(_key(label), label) for label in labels]
+    return encoded
+
+
+def _key(label: object) -> str:
+    """Write numbers that are equal in one way, numbers in text among them: so does the label table."""
+    text = str(float(label)) if isinstance(label, bool) else str(label)
+    try:
+        return str(float(text))
+    except ValueError:
+        return text

@@ -3,19 +3,17 @@
 import math
 from datetime import datetime
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.decisions.verdict import Finding
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.registry import Version
-from regrow.results import Measurement, ModelFacts
+from regrow.results import Measurement
 from regrow.snapshots import Snapshot
 from regrow.tables.labels import join_labels, read_labels
-from regrow.windows import stack_predictions
+from regrow.windows import encode_labels, stack_predictions
 
 
 def label_rows(served: pd.DataFrame, labels: pd.DataFrame, version: int) -> pd.DataFrame:
@@ -23,28 +21,6 @@ def label_rows(served: pd.DataFrame, labels: pd.DataFrame, version: int) -> pd.D
     own = served[served["_version"] == version].sort_values(["_served_at", "_prediction_id"])
     last = ~own["_entity_id"].duplicated(keep="last") & own["_entity_id"].notna()
     return join_labels(own[last | own["_prediction_id"].isin(labels["prediction_id"])], labels, "_")
-
-
-def encode_labels(labels: pd.Series, facts: ModelFacts) -> NDArray[np.generic]:
-    """Give *labels* as the model's own classes, or as numbers for a regression.
-
-    The label table keeps booleans as numbers. A label that is no class of the model stays as it is.
-    """
-    if facts.kind == "regression":
-        return labels.to_numpy(dtype=np.float64)
-    classes = {_key(name): name for name in facts.classes}
-    encoded = np.empty(len(labels), dtype=object)
-    encoded[:] = [classes.get(_key(label), label) for label in labels]
-    return encoded
-
-
-def _key(label: object) -> str:
-    """Write numbers that are equal in one way, numbers in text among them: so does the label table."""
-    text = str(float(label)) if isinstance(label, bool) else str(label)
-    try:
-        return str(float(text))
-    except ValueError:
-        return text
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])

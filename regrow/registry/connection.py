@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -52,3 +52,13 @@ def reaching(what: str) -> Iterator[None]:
 def is_absent(error: MlflowException) -> bool:
     """Say whether *error* means that what was asked for is not there."""
     return error.error_code in _ABSENT
+
+
+def twice(write: Callable[[], object]) -> None:
+    """Repeat *write* once: two processes that set one alias or tag for the first time collide in MLflow's store."""
+    try:
+        write()
+    except MlflowException as error:
+        if is_absent(error):
+            raise
+        write()

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from regrow.errors import MovedOn, RegistryError
-from regrow.registry.connection import is_absent
+from regrow.registry.connection import is_absent, twice
 from regrow.registry.state import Move, State
 from regrow.registry.versions import CHAMPION
 
@@ -125,7 +125,7 @@ def _choose_run(client: MlflowClient, name: str) -> str:
             raise
         chosen = standing
         client.delete_run(own)
-    client.set_registered_model_tag(name, MOVES, chosen)
+    twice(lambda: client.set_registered_model_tag(name, MOVES, chosen))
     return chosen
 
 
@@ -139,9 +139,9 @@ def _find_or_create(client: MlflowClient, experiment_id: str, name: str) -> str:
     return client.create_run(experiment_id, run_name=f"moves of {name}", tags=tags).info.run_id
 
 
-def new_move(record_state: State, after: State, **facts: object) -> Move:
-    """Make the move from *record_state* to *after*."""
-    number = record_state.move + 1
+def new_move(seen: State, after: State, **facts: object) -> Move:
+    """Make the move from *seen* to *after*."""
+    number = seen.move + 1
     now = datetime.now(UTC)
     return Move.model_validate(
         {
@@ -149,7 +149,7 @@ def new_move(record_state: State, after: State, **facts: object) -> Move:
             "id": uuid.uuid4().hex,
             "at": now,
             "as_of": now,
-            "before": record_state.champion,
+            "before": seen.champion,
             "state": after.model_copy(update={"move": number}),
             **{name: value for name, value in facts.items() if value is not None},
         }

@@ -1,10 +1,10 @@
 """Make a version the champion, see that it serves, and give the place back to the one before."""
 
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
 
 from regrow.errors import RegistryError, Unreachable
-from regrow.registry.connection import connect, reaching
+from regrow.registry.connection import connect, reaching, twice
 from regrow.registry.moves import look
 from regrow.registry.settling import ledger, make_move, served_well, settle, state
 from regrow.registry.state import Move, State
@@ -30,7 +30,12 @@ def rival(name: str, candidate: Candidate) -> Version | None:
 
 
 def promote(
-    name: str, number: int, actor: str, reason: str, confirm: Confirm | None = None, **facts: Any
+    name: str,
+    number: int,
+    actor: str,
+    reason: str,
+    confirm: Confirm | None = None,
+    as_of: datetime | None = None,
 ) -> Move | None:
     """Make version *number* the champion of *name*, and give the move that did; doing it twice changes nothing.
 
@@ -42,35 +47,43 @@ def promote(
         move = next((each for each in reversed(ledger(name)) if _enthroned(each, number)), None)
     else:
         after = State(champion=number)
-        move = make_move(name, seen, after, "promote", actor, reason, number, **facts)
+        move = make_move(name, seen, after, "promote", actor, reason, number, as_of=as_of)
     if move is not None and move.state == state(name):
         confirm_or_put_back(name, move, actor, confirm)
     return move
 
 
 def roll_back(
-    name: str, actor: str, reason: str, to: int | None = None, confirm: Confirm | None = None, **facts: Any
+    name: str,
+    actor: str,
+    reason: str,
+    to: int | None = None,
+    confirm: Confirm | None = None,
+    as_of: datetime | None = None,
 ) -> Move:
-    """End the open rollout of *name*, or give the champion's place to version *to*; default: the last that served well.
+    """End the open rollout of *name*, or make version *to* the champion; default: the last that served well.
 
     A version that was rolled back itself is restored as a promotion. *confirm* proves that the servers follow; where
-    it raises, the error goes on and the move stands. The same *actor* moves once, however often it is tried.
+    it raises, the error goes on and the move stands. The same *actor* with the same *reason* moves once, however often
+    it is tried.
 
     Raises `RegistryError` where there is nothing to roll back to.
     """
     seen, moves = settle(name), ledger(name)
-    if moves and moves[-1].actor == actor:
+    if moves and (moves[-1].actor, moves[-1].reason) == (actor, reason):
         move = moves[-1]
     elif to is None and seen.rollout is not None:
         after = State(champion=seen.champion)
-        move = make_move(name, seen, after, "roll back", actor, reason, seen.challenger, **facts)
+        move = make_move(name, seen, after, "roll back", actor, reason, seen.challenger, as_of=as_of)
     else:
         target = _present(name, served_well(moves)) if to is None else version(name, to).number
         if target == seen.champion:
             raise RegistryError(f"{name}: version {target} is the champion already; nothing to roll back")
         blamed = seen.champion if target in served_well(moves) else None
         kind = "promote" if blamed is None else "roll back"
-        move = make_move(name, seen, State(champion=target), kind, actor, reason, blamed or target, **facts)
+        move = make_move(
+            name, seen, State(champion=target), kind, actor, reason, blamed or target, as_of=as_of
+        )
     if confirm:
         confirm(move.state)
     return move
@@ -93,7 +106,7 @@ def confirm_or_put_back(name: str, move: Move, actor: str, confirm: Confirm | No
             before = record.moves[move.number - 2].state if move.number > 1 else State(champion=move.before)
             make_move(name, move.state, before, "put back", actor, str(error), move.version, as_of=move.as_of)
             raise
-        client.set_registered_model_tag(name, CONFIRMED, str(move.number))
+        twice(lambda: client.set_registered_model_tag(name, CONFIRMED, str(move.number)))
 
 
 def _enthroned(move: Move, number: int) -> bool:

@@ -1,7 +1,6 @@
 """A rollout is a state, moved by one step at a time: start, advance, pause, resume, finish, or roll back."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from regrow.errors import RegistryError
 from regrow.project import RolloutPlan
@@ -10,13 +9,7 @@ from regrow.registry.state import Move, Rollout, State
 
 
 def start_rollout(
-    name: str,
-    number: int,
-    plan: RolloutPlan,
-    actor: str,
-    reason: str,
-    as_of: datetime | None = None,
-    **facts: Any,
+    name: str, number: int, plan: RolloutPlan, actor: str, reason: str, as_of: datetime | None = None
 ) -> Move | None:
     """Let version *number* of *name* prove itself by *plan*; an open rollout of another version ends.
 
@@ -34,43 +27,43 @@ def start_rollout(
     if seen.rollout is not None:
         reason = f"{reason} (supersedes the rollout {seen.rollout.id})"
     after = State(champion=seen.champion, challenger=number, rollout=rollout)
-    return make_move(name, seen, after, "start", actor, reason, number, as_of=moment, **facts)
+    return make_move(name, seen, after, "start", actor, reason, number, as_of=moment)
 
 
-def advance(
-    name: str, seen: State, actor: str, reason: str, as_of: datetime | None = None, **facts: Any
-) -> Move:
+def advance(name: str, seen: State, actor: str, reason: str, as_of: datetime | None = None) -> Move:
     """Take the rollout in *seen* to its next stage."""
     rollout, moment = open_rollout(name, seen), as_of or datetime.now(UTC)
     if rollout.is_last:
         raise RegistryError(f"{name}: {rollout.id} is in its last stage; finish it")
     further = rollout.model_copy(update={"stage": rollout.stage + 1, "since": moment})
     after = seen.model_copy(update={"rollout": further})
-    return make_move(name, seen, after, "advance", actor, reason, seen.challenger, as_of=moment, **facts)
+    return make_move(name, seen, after, "advance", actor, reason, seen.challenger, as_of=moment)
 
 
-def finish(name: str, seen: State, actor: str, reason: str, promoted: bool, **facts: Any) -> Move:
+def finish(
+    name: str, seen: State, actor: str, reason: str, promoted: bool, as_of: datetime | None = None
+) -> Move:
     """End the rollout in *seen*: the challenger becomes champion where it is *promoted*, else the champion stays."""
     open_rollout(name, seen)
     after = State(champion=seen.challenger if promoted else seen.champion)
-    return make_move(name, seen, after, "finish", actor, reason, seen.challenger, **facts)
+    return make_move(name, seen, after, "finish", actor, reason, seen.challenger, as_of=as_of)
 
 
-def end_rollout(name: str, seen: State, actor: str, reason: str, **facts: Any) -> Move:
+def end_rollout(name: str, seen: State, actor: str, reason: str, as_of: datetime | None = None) -> Move:
     """Roll back the challenger in *seen*: the champion answers everything again."""
     open_rollout(name, seen)
     after = State(champion=seen.champion)
-    return make_move(name, seen, after, "roll back", actor, reason, seen.challenger, **facts)
+    return make_move(name, seen, after, "roll back", actor, reason, seen.challenger, as_of=as_of)
 
 
-def pause(name: str, actor: str, reason: str, **facts: Any) -> Move | None:
+def pause(name: str, actor: str, reason: str, as_of: datetime | None = None) -> Move | None:
     """Hold the open rollout of *name* at its stage; None where it is paused already."""
-    return _hold(name, True, actor, reason, **facts)
+    return _hold(name, True, actor, reason, as_of=as_of)
 
 
-def resume(name: str, actor: str, reason: str, **facts: Any) -> Move | None:
+def resume(name: str, actor: str, reason: str, as_of: datetime | None = None) -> Move | None:
     """Let the open rollout of *name* go on; None where it is not paused."""
-    return _hold(name, False, actor, reason, **facts)
+    return _hold(name, False, actor, reason, as_of=as_of)
 
 
 def open_rollout(name: str, seen: State) -> Rollout:
@@ -80,12 +73,12 @@ def open_rollout(name: str, seen: State) -> Rollout:
     return seen.rollout
 
 
-def _hold(name: str, paused: bool, actor: str, reason: str, **facts: Any) -> Move | None:
+def _hold(name: str, paused: bool, actor: str, reason: str, as_of: datetime | None = None) -> Move | None:
     seen = settle(name)
     rollout = open_rollout(name, seen)
     if rollout.paused == paused:
         return None
     after = seen.model_copy(update={"rollout": rollout.model_copy(update={"paused": paused})})
     return make_move(
-        name, seen, after, "pause" if paused else "resume", actor, reason, seen.challenger, **facts
+        name, seen, after, "pause" if paused else "resume", actor, reason, seen.challenger, as_of=as_of
     )

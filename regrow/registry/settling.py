@@ -9,12 +9,12 @@ import logging
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from regrow.registry.connection import connect, is_absent, reaching
+from regrow.errors import RegrowError
+from regrow.registry.connection import connect, is_absent, reaching, twice
 from regrow.registry.moves import SETTLED, SETTLING, Record, look, moved_on, new_move, write_move
 from regrow.registry.state import Kind, Move, State
 from regrow.registry.versions import CHALLENGER, CHAMPION, PREVIOUS
@@ -55,9 +55,9 @@ def make_move(
     actor: str,
     reason: str,
     version: int | None,
-    **facts: Any,
+    as_of: datetime | None = None,
 ) -> Move:
-    """Lead *name* from the state *seen* to *after*; *facts* are the move's `as_of` and `rows`.
+    """Lead *name* from the state *seen* to *after*, and count what was answered meanwhile.
 
     Raises `MovedOn` where somebody else has moved since *seen*.
     """
@@ -67,9 +67,34 @@ def make_move(
         record = look(client, name)
         if record.state.move != seen.move:
             raise moved_on(name, record.moves[-1])
-        move = new_move(seen, after, kind=kind, actor=actor, reason=reason, version=version, **facts)
+        move = new_move(
+            seen,
+            after,
+            kind=kind,
+            actor=actor,
+            reason=reason,
+            version=version,
+            as_of=as_of,
+            rows=_count_rows(name, record.moves),
+        )
         write_move(client, record, move)
         return _write_consequences(client, look(client, name)).moves[move.number - 1]
+
+
+def _count_rows(name: str, moves: tuple[Move, ...]) -> int | None:
+    """Count the rows of *name* that were answered since the last of *moves*; None where the log cannot be read.
+
+    A row that reaches the log late counts for the next move: so the ledger's counts sum to the log's.
+    """
+    from deltalake.exceptions import DeltaError
+
+    from regrow.tables.predictions import count_predictions
+
+    try:
+        return max(count_predictions(name) - sum(move.rows or 0 for move in moves), 0)
+    except (RegrowError, DeltaError, OSError) as error:  # A log that fails must not hold up a rollback.
+        logger.warning("the rows of %s were not counted: %s", name, error)
+        return None
 
 
 def served_well(moves: tuple[Move, ...] | list[Move]) -> list[int]:
@@ -153,7 +178,8 @@ def _write_consequences(client: MlflowClient, record: Record) -> Record:
         if again.state.move == record.state.move:
             break
         record = again
-    client.set_registered_model_tag(record.name, SETTLED, str(record.state.move))
+    settled = str(record.state.move)
+    twice(lambda: client.set_registered_model_tag(record.name, SETTLED, settled))
     dead = [key for key, since in again.settling.items() if not _is_alive(since)]
     for key in {mark, *dead}:
         _drop_mark(client, run_id, key)
@@ -185,10 +211,10 @@ def _write(client: MlflowClient, record: Record, run_id: str) -> None:
     aliases, tags = _consequences(record)
     for key, value in tags.items():
         if record.tags.get(key) != value:
-            _twice(lambda key=key, value=value: client.set_registered_model_tag(record.name, key, value))
+            twice(lambda key=key, value=value: client.set_registered_model_tag(record.name, key, value))
     for alias, number in aliases.items():
         if record.aliases.get(alias) != number:
-            _twice(lambda alias=alias, number=number: _point(client, record.name, alias, number))
+            twice(lambda alias=alias, number=number: _point(client, record.name, alias, number))
     for number, status in statuses(record.moves, record.settled).items():
         _where_present(
             lambda n=number, s=status: client.set_model_version_tag(record.name, str(n), STATUS, s)
@@ -215,21 +241,11 @@ def _drop_mark(client: MlflowClient, run_id: str, key: str) -> None:
 def _where_present(write: Callable[[], object]) -> None:
     """Write to what may have been deleted in MLflow."""
     try:
-        write()
+        twice(write)
     except MlflowException as error:
         if not is_absent(error):
             raise
         logger.warning("left out, it was deleted in MLflow: %s", error.message)
-
-
-def _twice(write: Callable[[], object]) -> None:
-    """Repeat *write* once: two processes that set one alias or tag for the first time collide in MLflow's store."""
-    try:
-        write()
-    except MlflowException as error:
-        if is_absent(error):
-            raise
-        write()
 
 
 def _is_alive(since: str) -> bool:

@@ -66,9 +66,9 @@ class Move(BaseModel):
     actor: str
     reason: str
     kind: Kind
-    version: int | None
+    version: int | None = None
     """The version that it is about: the one that rises, or the one that loses its place."""
-    before: int | None
+    before: int | None = None
     """The champion before."""
     state: State
     """What is true from here on."""
