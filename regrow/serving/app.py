@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from regrow.serving.access import Keys
 from regrow.serving.answers import REGROW, add_refusals
 from regrow.serving.champions import Champions
+from regrow.serving.description import add_description
 from regrow.serving.fold import Folder
 from regrow.serving.gate import Gate
 from regrow.serving.invocations import invocation_routes
@@ -96,4 +97,5 @@ def create_app(server: Server) -> FastAPI:
     app.include_router(invocation_routes(server))
     app.include_router(label_routes(server))
     app.include_router(state_routes(server))
+    add_description(app, server)
     return app
