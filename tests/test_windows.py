@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from regrow.errors import SnapshotError
 from regrow.snapshots import write_snapshot
 from regrow.windows import sample_snapshot, shared_features
 
@@ -19,6 +22,23 @@ def test_a_sample_is_the_same_each_time_and_holds_each_row_once():
     assert list(one.columns) == ["n"]
     assert one["n"].nunique() == 1000
     assert abs(one["n"].mean() - 300_000) < 30_000
+
+
+def test_a_sample_is_kept_apart_from_its_snapshot():
+    """A later run needs the sample alone, for the same columns and number; a sample that is lost is drawn anew."""
+    snapshot = write_snapshot(pd.DataFrame({"n": np.arange(5000), "word": ["a", None] * 2500}))
+    first = sample_snapshot(snapshot, ["n", "word"], 100)
+    whole = Path(snapshot.uri.removeprefix("file://"))
+    whole.rename(whole.with_suffix(".away"))
+    pd.testing.assert_frame_equal(sample_snapshot(snapshot, ["n", "word"], 100), first)
+    for columns, rows in ((["n"], 100), (["n", "word"], 101)):
+        with pytest.raises(SnapshotError):
+            sample_snapshot(snapshot, columns, rows)
+    whole.with_suffix(".away").rename(whole)
+    for kept in whole.parent.glob("*.parquet"):
+        if kept != whole:
+            kept.unlink()
+    pd.testing.assert_frame_equal(sample_snapshot(snapshot, ["n", "word"], 100), first)
 
 
 def test_a_small_snapshot_is_read_whole():
