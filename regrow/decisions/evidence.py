@@ -44,10 +44,14 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The rows of the whole rollout that both versions scored, whoever answered."""
+    """The rows of the whole rollout that both versions scored, whoever answered.
+
+    A row on which one of them failed belongs here too, with NaN for its prediction: that is how the failures of the
+    two are compared on the same rows.
+    """
 
     champion: Floats
-    """As `Scored.prediction`; NaN where it failed."""
+    """As `Scored.prediction`."""
     challenger: Floats
     target: Strings
     labelled: NDArray[np.bool_]

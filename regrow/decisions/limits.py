@@ -24,6 +24,7 @@ def judge_limits(
     classes: Sequence[Label],
     *,
     stages: int = 1,
+    shadow: bool = False,
     mirrored: bool = True,
     best_rows: int = 0,
 ) -> tuple[Finding, ...]:
@@ -31,15 +32,16 @@ def judge_limits(
 
     The rules share 1 - `limits.confidence` evenly (a union bound, so they may depend on one another at will). A rule
     on this stage's requests alone starts anew in each of *stages*, and divides its part among them. Without a
-    *mirrored* row there is nothing to pair: those rules are left out.
+    *mirrored* row there is nothing to pair: those rules are left out. In *shadow* the challenger
+    scores what the champion answers.
     """
-    anew = [rule for rule in _of_stage(limits, evidence) if rule]
+    anew = _of_stage(limits, evidence, shadow)
     paired = _of_pairs(limits, evidence.pairs, metric, classes, best_rows or BEST_ROWS) if mirrored else []
     alpha = (1 - limits.confidence) / (len(anew) + len(paired))
     return (*(rule(alpha / stages) for rule in anew), *(rule(alpha) for rule in paired))
 
 
-def _of_stage(limits: RolloutLimits, evidence: Evidence) -> list[Rule]:
+def _of_stage(limits: RolloutLimits, evidence: Evidence, shadow: bool) -> list[Rule]:
     """Give the rules on how the two ran in this stage."""
     champion, challenger = evidence.champion, evidence.challenger
     ratios = {0.5: limits.latency_p50, 0.99: limits.latency_p99}
@@ -48,7 +50,7 @@ def _of_stage(limits: RolloutLimits, evidence: Evidence) -> list[Rule]:
         for level, ratio in ratios.items()
         if ratio is not None
     ]
-    return [partial(judge_failures, champion, challenger, limits.failures), *slow]
+    return [partial(judge_failures, champion, challenger, limits.failures, shadow), *slow]
 
 
 def _of_pairs(

@@ -8,11 +8,19 @@ from regrow.decisions.verdict import Finding
 from regrow.decisions.wording import proven, unconcluded
 
 
-def judge_failures(champion: Arm, challenger: Arm, limit: float, alpha: float) -> Finding:
-    """Judge the excess of the challenger's share of failed rows by each arm's own bounds."""
-    low = lower_rate(challenger.failures, challenger.rows, alpha / 2) - upper_rate(
-        champion.failures, champion.rows, alpha / 2
-    )
+def judge_failures(champion: Arm, challenger: Arm, limit: float, shadow: bool, alpha: float) -> Finding:
+    """Judge the excess of the challenger's share of failed rows over the champion's.
+
+    Each arm has its own bound, so the arms may depend on one another. In *shadow* the challenger's rows are the
+    champion's too: then the paired bound holds, taken as if no row failed both, which can only lower it.
+    """
+    if shadow:
+        better = min(champion.failures, challenger.rows - challenger.failures)
+        low = lower_excess(challenger.failures, better, challenger.rows, alpha)
+    else:
+        low = lower_rate(challenger.failures, challenger.rows, alpha / 2) - upper_rate(
+            champion.failures, champion.rows, alpha / 2
+        )
     high = upper_rate(challenger.failures, challenger.rows, alpha / 2) - lower_rate(
         champion.failures, champion.rows, alpha / 2
     )

@@ -43,6 +43,7 @@ def analyse(
         metric,
         classes,
         stages=len(plan.stages),
+        shadow=plan.stages[step].weight == 0,
         mirrored=plan.mirror > 0,
         best_rows=plan.least_labels,
     )

@@ -144,6 +144,13 @@ def test_failures_in_shadow_roll_back() -> None:
     assert "the challenger alone failed 25" in verdict.reason
 
 
+def test_counts_alone_roll_back_in_shadow() -> None:
+    """The same 25 failures are found where the pairs lack the failed rows."""
+    verdict = look(evidence(500, challenger=arm(500, failures=25), pairs=scores(475, 0)), SHADOW)
+    assert verdict.outcome == "roll back"
+    assert "challenger failed 25 of 500 rows, champion 0 of 500" in verdict.reason
+
+
 def test_failures_that_both_share_do_not_count() -> None:
     """Rows on which both fail are no excess."""
     pairs = scores(500, 0)
