@@ -26,6 +26,7 @@ from regrow.project import Project
 
 TIMEOUT = 240.0
 ALARM_TIMEOUT = 60.0
+POLL = 0.2
 
 
 def run_flow(flow: str, project: Project, as_of: datetime, trigger: str) -> FlowRun:
@@ -35,7 +36,7 @@ def run_flow(flow: str, project: Project, as_of: datetime, trigger: str) -> Flow
     """
     parameters = {"config": str(project.path), "as_of": as_of.isoformat(), "trigger": trigger}
     run: Any = run_deployment(
-        f"{flow}/{project.name}", parameters=parameters, timeout=TIMEOUT, poll_interval=0.5, as_subflow=False
+        f"{flow}/{project.name}", parameters=parameters, timeout=TIMEOUT, poll_interval=POLL, as_subflow=False
     )
     return _completed(run, flow)
 
@@ -49,7 +50,7 @@ def await_retraining(project: Project, since: datetime) -> FlowRun:
     while run is None or not (run.state and run.state.is_final()):
         if time.monotonic() > until + (TIMEOUT if run else 0):
             raise Unreachable(f"the alarm on {project.name} started no retraining that came to an end")
-        time.sleep(0.5)
+        time.sleep(POLL)
         run = _latest(project, since)
     return _completed(run, "retrain")
 

@@ -39,9 +39,11 @@ def replay() -> None:
     with running(settings, report=lambda line: console.print(f"  [dim]{line}[/dim]")) as services:
         story = train_first(console, project, home, story)
         first = load_model(f"models:/{registry.version(project.name, 1).model_id}")
+        year = read_source(project, months()[0][0], months()[-1][1])
         for start, end in months()[len(story.months) :]:
-            story = live_through(console, services.server_url, project, first, home, story, start, end)
-        story = conclude(project, first, home, story)
+            frame = rows_between(project, year, start, end)
+            story = live_through(console, services.server_url, project, first, home, story, frame, start, end)
+        story = conclude(project, first, home, story, year)
     console.print(page.table(story))
     console.print(page.summary(story))
     console.print(f"\nAll of it on one page: [bold]{page.write(home, story)}[/bold]")
@@ -52,6 +54,12 @@ def months() -> list[tuple[datetime, datetime]]:
     """Give the first moment of each replayed month, and of the month after it."""
     starts = [datetime(YEAR, month, 1, tzinfo=UTC) for month in range(FIRST_MONTH, 13)]
     return list(zip(starts, [*starts[1:], datetime(YEAR + 1, 1, 1, tzinfo=UTC)], strict=True))
+
+
+def rows_between(project: Project, year: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
+    """Give the rows of *year* with an event time in [*start*, *end*)."""
+    times = year[str(project.data.timestamp)]
+    return year[(times >= start) & (times < end)].reset_index(drop=True)
 
 
 def train_first(console: Console, project: Project, home: Path, story: Story) -> Story:
@@ -72,11 +80,11 @@ def live_through(
     first: LoadedModel,
     home: Path,
     story: Story,
+    frame: pd.DataFrame,
     start: datetime,
     end: datetime,
 ) -> Story:
-    """Serve, watch and, where the alarm asks for it, retrain the model in one month."""
-    frame = read_source(project, start, end)
+    """Serve, watch and, where the alarm asks for it, retrain the model in one month, whose rows are *frame*."""
     with console.status(f"{start:%B}: sending {len(frame):,} flights to the model server …") as status:
         traffic.send(url, project, first, traffic.not_yet_sent(project, frame, start, end))
         traffic.wait_until_logged(project, start, end, len(frame))
@@ -173,10 +181,10 @@ def subject(rule: str) -> str:
     return next((name for start, name in subjects.items() if rule.startswith(start)), "performance")
 
 
-def conclude(project: Project, first: LoadedModel, home: Path, story: Story) -> Story:
+def conclude(project: Project, first: LoadedModel, home: Path, story: Story, year: pd.DataFrame) -> Story:
     """Compare the two over all rows of the year at once, beside the months."""
     start, end = months()[0][0], months()[-1][1]
-    scores = traffic.served_scores(project, read_source(project, start, end), start, end)
+    scores = traffic.served_scores(project, year, start, end)
     target = scores[project.data.target]
     figures = {
         "pooled_served": traffic.auc(target, scores["served"]),

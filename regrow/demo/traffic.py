@@ -15,12 +15,12 @@ from regrow.models import LoadedModel
 from regrow.project import Project
 from regrow.tables.predictions import count_predictions, read_predictions
 
-ROWS_PER_REQUEST, CLIENTS = 200, 4
+ROWS_PER_REQUEST, CLIENTS = 1000, 4
 FOLD_TIMEOUT = 120.0
 
 
 def send(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) -> None:
-    """Post *frame* to the model server in requests of 200 rows from four clients, each with its id and time.
+    """Post *frame* to the model server in large requests from four clients, each with its id and time.
 
     Raises `Unreachable` where the server refuses a request.
     """
