@@ -64,6 +64,13 @@ def describe_fast_path(candidate: Candidate) -> str:
     return describe(model, candidate.facts.holdout.read(model.features))
 
 
+def find_version(project: Project, candidate: Candidate) -> Version | None:
+    """Find the version that *candidate* has already: what is said of it is not proven again."""
+    client = registry.connect()
+    with registry.reaching(f"versions of {project.name}"):
+        return registry.find_registered(client, project.name, candidate)
+
+
 def _rows(snapshot: Snapshot) -> str:
     """Describe *snapshot* in a line."""
     times = lineage.time_range(snapshot)
@@ -83,9 +90,11 @@ def _champion(evaluation: Evaluation, metric: str) -> str:
 def register(project: Project, evaluation: Evaluation, trigger: str, as_of: str, flow_run_id: str) -> Version:
     """Register the candidate; however often it is tried, one candidate has one version."""
     run = current()
-    tags = version_tags(project, evaluation, trigger, as_of, flow_run_id)
-    tags[FAST_PATH] = describe_fast_path(evaluation.candidate)
-    version = registry.register(project.name, evaluation.candidate, write_card(project, evaluation), tags)
+    version = find_version(project, evaluation.candidate)
+    if version is None:
+        tags = version_tags(project, evaluation, trigger, as_of, flow_run_id)
+        tags[FAST_PATH] = describe_fast_path(evaluation.candidate)
+        version = registry.register(project.name, evaluation.candidate, write_card(project, evaluation), tags)
     run.log_model_input(version.model_id)
     run.tag(version=version.number)
     return version
