@@ -1,194 +1,177 @@
-"""Compare the model server with `mlflow models serve` and with predict_proba in process, one row per request.
+"""Compare the model server with itself, `mlflow models serve` and BentoML: the flights' model, one row per request.
 
-Run it as `.venv/bin/python benchmarks/serving.py`; everything is on this machine, for seconds a measurement.
+Run it as `.venv/bin/python benchmarks/serving.py` with `wrk` installed (Debian: `apt-get install wrk`).
+BENTOML_PYTHON names the Python of an environment with bentoml, scikit-learn, pandas and skops; without it BentoML
+is left out. BENCHMARK_SECONDS (5) a measurement, BENCHMARK_ROUNDS (2) of all of them: the table has the medians.
 """
 
 import json
 import os
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import mlflow
-import mlflow.sklearn
-import numpy as np
-import pandas as pd
-from mlflow.models import Model, infer_signature
-from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from flights_model import FAST, MIRRORED, SLOW, SPLIT, prepare
 
-from regrow.models import TRUSTED_TYPES, load_model
-from regrow.results import ModelFacts
-from regrow.snapshots import Snapshot
-
-SECONDS = float(os.environ.get("BENCHMARK_SECONDS", "6"))
-ROW = {"carrier": "AA", "distance": 900.0, "hour": 17.0}
-BODY = json.dumps({"dataframe_split": {"columns": list(ROW), "data": [list(ROW.values())]}}).encode()
+HERE = Path(__file__).parent
+SECONDS = float(os.environ.get("BENCHMARK_SECONDS", "5"))
+ROUNDS = int(os.environ.get("BENCHMARK_ROUNDS", "2"))
+CLIENTS = (1, 32, 128)
+START_SECONDS = 180
+Figures = dict[str, float]
+Results = dict[str, dict[int, list[Figures]]]
 
 
-def register(folder: Path) -> str:
-    """Register a gradient boosting model and give the store's URI."""
-    draw = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        {
-            "carrier": draw.choice(["AA", "UA", "DL"], 5000),
-            "distance": draw.normal(1000, 300, 5000),
-            "hour": draw.integers(0, 24, 5000).astype(float),
-        }
-    )
-    target = ((frame["hour"] > 12) ^ (draw.random(5000) < 0.2)).astype(int)
-    encode = ColumnTransformer(
-        [("carrier", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["carrier"])],
-        remainder="passthrough",
-    )
-    pipeline = make_pipeline(encode, HistGradientBoostingClassifier(random_state=0)).fit(frame, target)
-    snapshot = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})
-    facts = ModelFacts(
-        project="bench",
-        kind="binary",
-        classes=(0, 1),
-        id=None,
-        timestamp=None,
-        training=snapshot,
-        holdout=snapshot,
-    )
-    uri = f"sqlite:///{folder}/mlflow.db"
-    mlflow.set_tracking_uri(uri)
-    client = mlflow.MlflowClient()
-    experiment = client.create_experiment("bench", artifact_location=(folder / "artifacts").as_uri())
-    run = client.create_run(experiment)
-    info = Model.log(
-        artifact_path=None,
-        name="model",
-        flavor=mlflow.sklearn,
-        run_id=run.info.run_id,
-        sk_model=pipeline,
-        serialization_format="skops",
-        skops_trusted_types=sorted(TRUSTED_TYPES),
-        signature=infer_signature(frame, pipeline.predict_proba(frame)),
-        pyfunc_predict_fn="predict_proba",
-        pip_requirements=["scikit-learn"],
-        metadata={"regrow": facts.model_dump(mode="json")},
-    )
-    client.create_registered_model("bench")
-    client.create_model_version("bench", f"models:/{info.model_id}", run.info.run_id)
-    client.set_registered_model_alias("bench", "champion", "1")
-    return uri
+@dataclass(frozen=True)
+class Subject:
+    """A server to be measured: its *command*, to which the port is added."""
+
+    name: str
+    command: tuple[str, ...]
+    bodies: str = "mlflow.jsonl"
+    workers: int = 1
 
 
-def measure(ask: Callable[[], None], clients: int) -> dict[str, float]:
-    """Let *clients* threads call *ask* without pause; give calls per second and milliseconds."""
-    times: list[float] = []
-    end = time.perf_counter() + SECONDS
-
-    def work() -> None:
-        while (start := time.perf_counter()) < end:
-            ask()
-            times.append(time.perf_counter() - start)
-
-    threads = [threading.Thread(target=work) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    quantiles = statistics.quantiles(times, n=100)
-    return {"rps": len(times) / SECONDS, "p50": quantiles[49] * 1000, "p99": quantiles[98] * 1000}
-
-
-def asker(url: str) -> Callable[[], None]:
-    """Make a call of the server at *url*, each thread on a connection of its own."""
-    local = threading.local()
-
-    def ask() -> None:
-        if not hasattr(local, "client"):
-            local.client = httpx.Client(timeout=60, headers={"content-type": "application/json"})
-        local.client.post(url, content=BODY).raise_for_status()
-
-    return ask
+def subjects(folder: Path) -> list[Subject]:
+    """List what is compared."""
+    python, mlflow = sys.executable, str(Path(sys.executable).with_name("mlflow"))
+    regrow = (python, "-m", "regrow.serving", "--model")
+    unlogged = (python, str(HERE / "unlogged_service.py"), "--model", FAST, "--port")
+    serve = (mlflow, "models", "serve", "-m", f"models:/{FAST}/1", "--env-manager", "local", "-w")
+    found = [
+        Subject("bare FastAPI", (python, str(HERE / "bare_service.py"))),
+        Subject("Regrow", (*regrow, FAST, "--port")),
+        Subject("Regrow, 2 workers", (*regrow, FAST, "--workers", "2", "--port")),
+        Subject("Regrow, pipeline only", (*regrow, SLOW, "--port")),
+        Subject("Regrow, not logging", unlogged),
+        Subject("Regrow, half to a challenger", (*regrow, SPLIT, "--port")),
+        Subject("Regrow, half and mirrored", (*regrow, MIRRORED, "--port")),
+        Subject("mlflow models serve", (*serve, "1", "-p")),
+        Subject("mlflow models serve, 2 workers", (*serve, "2", "-p")),
+    ]
+    if python := os.environ.get("BENTOML_PYTHON"):
+        bento = (python, "-m", "bentoml", "serve", f"{HERE / 'bento_service.py'}:Flights", "--port")
+        found += [
+            Subject("BentoML", bento, "bento.jsonl"),
+            Subject("BentoML, 2 workers", bento, "bento.jsonl", 2),
+        ]
+    else:
+        print("BentoML is left out: BENTOML_PYTHON names no Python that has it", flush=True)
+    only = os.environ.get("BENCHMARK_ONLY", "")
+    return [subject for subject in found if only in subject.name]
 
 
-def served(command: list[str], port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start *command* and wait until it answers on *port*."""
-    process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
-    ask = asker(f"http://127.0.0.1:{port}/invocations")
-    for _ in range(600):
-        try:
-            ask()
-        except httpx.HTTPError:
-            time.sleep(0.2)
-        else:
-            return process
-    process.kill()
-    raise SystemExit(f"{command[0]} does not answer")
-
-
-def free_port() -> int:
-    """Find a port that nothing listens on."""
+@contextmanager
+def served(subject: Subject, folder: Path, uri: str) -> Iterator[str]:
+    """Start *subject* and give its address once it answers; stop it and all its processes at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def compare(folder: Path) -> dict[str, dict[int, dict[str, float]]]:
-    """Measure the three at 1 and 32 clients."""
-    uri = register(folder)
-    model, frame = load_model("models:/bench/1"), pd.DataFrame([ROW])
-    results = {"in process": {1: measure(lambda: model.predict(frame) is None, 1)}}
-    environment = {"MLFLOW_TRACKING_URI": uri, "REGROW_HOME": str(folder / "state"), "OMP_NUM_THREADS": "1"}
-    scripts = Path(sys.executable).parent
-    environment["PATH"] = f"{scripts}:{os.environ['PATH']}"
-    commands = {
-        "regrow": [sys.executable, "-m", "regrow.serving", "--model", "bench", "--port"],
-        "mlflow": [
-            str(scripts / "mlflow"),
-            "models",
-            "serve",
-            "-m",
-            "models:/bench/1",
-            "--env-manager",
-            "local",
-            "-p",
-        ],
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": uri,
+        "REGROW_HOME": str(folder / "state"),
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "BENCHMARK_MODEL": str(folder / "model.skops"),
+        "BENCHMARK_WORKERS": str(subject.workers),
     }
-    for name, command in commands.items():
-        port = free_port()
-        process = served([*command, str(port)], port, environment)
-        ask = asker(f"http://127.0.0.1:{port}/invocations")
+    url = f"http://127.0.0.1:{port}/invocations"
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*subject.command, str(port)], env=environment, stdout=log, stderr=log, start_new_session=True
+        )
         try:
-            results[name] = {clients: measure(ask, clients) for clients in (1, 32)}
+            wait(process, url, (folder / subject.bodies).read_bytes().splitlines()[0], folder / "server.log")
+            yield url
         finally:
-            process.terminate()
-            process.wait(60)
-        print(name, results[name], flush=True)
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def wait(process: subprocess.Popen[bytes], url: str, body: bytes, log: Path) -> None:
+    """Ask until *process* answers *body* at *url*."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            httpx.post(
+                url, content=body, headers={"content-type": "application/json"}, timeout=10
+            ).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.3)
+        else:
+            return
+    raise SystemExit(f"{url} does not answer: {log.read_text()[-2000:]}")
+
+
+def measure(url: str, bodies: Path, clients: int, seconds: float) -> Figures:
+    """Let wrk ask *url* from *clients* connections without pause; gives requests per second and milliseconds."""
+    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:.0f}s", "--timeout", "30s"]
+    asked = subprocess.run(
+        [*command, "-s", str(HERE / "ask.lua"), url],
+        env={**os.environ, "BENCHMARK_BODIES": str(bodies)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(asked.stdout.strip().splitlines()[-1])
+    if found["failed"]:
+        raise SystemExit(f"{url}: {found['failed']} of {found['requests']} requests failed")
+    return {"rps": found["requests"] / found["seconds"], "p50": found["p50"], "p99": found["p99"]}
+
+
+def compare(folder: Path) -> Results:
+    """Measure every subject in every round, so that what else the machine does falls on all of them."""
+    uri = prepare(folder)
+    results: Results = defaultdict(lambda: defaultdict(list))
+    for _ in range(ROUNDS):
+        for subject in subjects(folder):
+            with served(subject, folder, uri) as url:
+                measure(url, folder / subject.bodies, 8, 2)
+                for clients in CLIENTS:
+                    found = measure(url, folder / subject.bodies, clients, SECONDS)
+                    results[subject.name][clients].append(found)
+            print(subject.name, {k: v[-1] for k, v in results[subject.name].items()}, flush=True)
     return results
+
+
+def print_table(results: Results) -> None:
+    """Print the medians over the rounds, and each subject's requests per second as a share of Regrow's."""
+    print(
+        "| server | clients | requests/s | p50 ms | p99 ms | requests/s to Regrow's |\n|---|---|---|---|---|---|"
+    )
+    for name, by_clients in results.items():
+        for clients, rounds in by_clients.items():
+            rps, p50, p99 = (statistics.median(r[key] for r in rounds) for key in ("rps", "p50", "p99"))
+            own = results.get("Regrow", {}).get(clients)
+            share = f"{rps / statistics.median(r['rps'] for r in own):.2f}" if own else ""
+            print(f"| {name} | {clients} | {rps:.0f} | {p50:.2f} | {p99:.2f} | {share} |")
 
 
 def main() -> None:
     """Measure and print a table."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is not installed; on Debian: apt-get install wrk")
     folder = Path(tempfile.mkdtemp(prefix="regrow-benchmark-"))
     try:
-        results = compare(folder)
+        print_table(compare(folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print("| server | clients | requests/s | p50 ms | p99 ms |\n|---|---|---|---|---|")
-    for name, by_clients in results.items():
-        for clients, found in by_clients.items():
-            print(f"| {name} | {clients} | {found['rps']:.0f} | {found['p50']:.1f} | {found['p99']:.1f} |")
-    for clients in (1, 32):
-        ours, theirs = results["regrow"][clients], results["mlflow"][clients]
-        ratio = ours["rps"] / theirs["rps"]
-        slower = ours["p99"] / theirs["p99"]
-        print(f"{clients} clients: {ratio:.1f} x the requests per second, {slower:.2f} x the p99 of MLflow")
 
 
 if __name__ == "__main__":

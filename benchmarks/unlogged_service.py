@@ -1,0 +1,13 @@
+"""The model server with a journal that forgets: what logging costs, by comparison."""
+
+from regrow.serving import server
+from regrow.serving.journal import Journal
+
+
+def forget(self: Journal, columns: dict[str, str], lines: list[bytes]) -> None:
+    """Log nothing."""
+
+
+if __name__ == "__main__":
+    Journal.append = forget
+    server.main()
