@@ -26,7 +26,7 @@ def state_routes(server: "Server") -> APIRouter:
     @router.get("/ping")
     async def ping() -> Response:
         """Say that the process answers."""
-        return Response(b"\n", media_type="application/json")
+        return answer(200, {})
 
     @router.get("/ready")
     async def ready() -> Response:
