@@ -24,8 +24,8 @@ from regrow.project import Project, load_project
 from regrow.services.parts import ready_file
 from regrow.settings import Settings, apply_environment, load_settings
 
-FLOWS = ("train", "monitor", "retrain", "score")
-ONE_AT_A_TIME = frozenset({"train", "retrain"})
+FLOWS = ("train", "monitor", "retrain", "score", "rollout", "rollback")
+ONE_AT_A_TIME = frozenset({"train", "retrain", "rollout"})
 logger = logging.getLogger("regrow.deployments")
 
 
@@ -50,7 +50,11 @@ async def deployments(project: Project, flows: dict[str, Flow[..., Any]]) -> lis
 
     Raises `ProjectError` where a schedule is not cron.
     """
-    schedules = {"monitor": project.monitoring.schedule, "retrain": project.retraining.schedule}
+    schedules = {
+        "monitor": project.monitoring.schedule,
+        "retrain": project.retraining.schedule,
+        "rollout": project.deployment.rollout_schedule,
+    }
     return [await _deployment(project, name, flow, schedules.get(name)) for name, flow in flows.items()]
 
 
@@ -80,9 +84,11 @@ def _schedule(project: Project, name: str, cron: str) -> Schedule:
     try:
         CronSchedule(cron=cron, timezone="UTC")
     except ValidationError as error:
-        key = "monitoring" if name == "monitor" else "retraining"
+        key = {"monitor": "monitoring.schedule", "retrain": "retraining.schedule"}.get(
+            name, "deployment.rollout_schedule"
+        )
         remedy = "`0 6 * * 1` is Monday 06:00"
-        raise ProjectError(f"{project.path}: {key}.schedule: `{cron}` is not cron; {remedy}") from error
+        raise ProjectError(f"{project.path}: {key}: `{cron}` is not cron; {remedy}") from error
     return Cron(cron, timezone="UTC", parameters={"trigger": "schedule"})
 
 

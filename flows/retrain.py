@@ -20,6 +20,7 @@ def retrain(
     trigger: str = "manual",
     reason: str = "",
     force: bool = False,
+    override: str = "",
 ) -> Verdict:
     """Ask the retraining policy, then train, judge and promote or refuse the successor.
 
@@ -29,6 +30,7 @@ def retrain(
         trigger: What started the run: `manual`, `schedule` or `alarm`.
         reason: Why, in words: the alarm's reason.
         force: Train even where the policy declines; its findings are kept all the same.
+        override: Waives the gates of the successor and says why and for whom.
 
     """
     project = load_project(config)
@@ -36,4 +38,4 @@ def retrain(
         champion = find_champion(project)
         decision = decide_retraining(project, champion, trigger, run.as_of, reason=reason, force=force)
         run.verdict(decision)
-        return train_steps(project, run) if decision.passed else decision
+        return train_steps(project, run, override) if decision.passed else decision

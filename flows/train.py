@@ -1,4 +1,4 @@
-"""Train a challenger and promote it when it passes every gate."""
+"""Train a challenger, and let it take over when it passes every gate: at once, or by a rollout."""
 
 from datetime import datetime
 from pathlib import Path
@@ -20,21 +20,24 @@ from tasks.validate import validate
 
 
 @flow(name="train", flow_run_name="train-{config.stem}")
-def train(config: Path, as_of: datetime | None = None, trigger: str = "manual") -> Verdict:
-    """Take the model from raw data to a judged, registered version, and promote it or say why not.
+def train(
+    config: Path, as_of: datetime | None = None, trigger: str = "manual", override: str = ""
+) -> Verdict:
+    """Take the model from raw data to a judged, registered version; promote it, start its rollout, or say why not.
 
     Args:
         config: The project file: the model's YAML file.
         as_of: The moment that the run pretends is now (UTC); empty: now. Rows known later are not seen.
         trigger: Why the run was started; kept with the version.
+        override: Waives the gates and says why and for whom; every gate is measured and kept all the same.
 
     """
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:
-        return train_steps(project, run)
+        return train_steps(project, run, override)
 
 
-def train_steps(project: Project, run: FlowRecord) -> Verdict:
+def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdict:
     """Wire the steps of a training within the flow run of *run*."""
     snapshot = ingest(project, run.as_of, sources.fingerprint(project))
     validation = validate(project, snapshot)
@@ -45,7 +48,8 @@ def train_steps(project: Project, run: FlowRecord) -> Verdict:
         project, candidate, champion.candidate if champion else None, champion.number if champion else None
     )
     version = register(project, evaluation, run.trigger, run.as_of.isoformat(), run.flow_run_id)
-    verdict = judge(project, evaluation)
-    outcome = deploy(project, version, verdict, f"flow {run.flow_run_id} ({run.trigger})")
+    verdict = judge(project, evaluation, override)
+    actor = f"flow {run.flow_run_id} ({run.trigger})"
+    outcome = deploy(project, version, verdict, actor, run.as_of, override)
     run.verdict(outcome)
     return outcome

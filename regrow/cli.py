@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import uuid
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -47,6 +48,11 @@ File = Annotated[Path, typer.Argument(help="The model's YAML file", show_default
 AsOf = Annotated[
     str | None, typer.Option(help="The moment that the run pretends is now, ISO 8601; without an offset: UTC")
 ]
+
+
+Name = Annotated[str, typer.Argument(help="The model's name", show_default=False)]
+Reason = Annotated[str, typer.Option(help="Why, for the ledger", show_default=False)]
+To = Annotated[int | None, typer.Option(help="The version to return to; default: the last that served well")]
 
 
 @app.command()
@@ -130,13 +136,17 @@ def key(
 
 
 @app.command()
-def train(file: File, as_of: AsOf = None) -> None:
-    """Train a challenger, and promote it when it passes every gate."""
+def train(
+    file: File,
+    as_of: AsOf = None,
+    override: Annotated[str, typer.Option(help="Waive the gates; why, for the record")] = "",
+) -> None:
+    """Train a challenger; promote it, or start its rollout, when it passes every gate."""
     moment, path = _moment(as_of), _project(file)
     _connected()
     from flows.train import train as flow
 
-    console.print(flow(path, as_of=moment))
+    console.print(flow(path, as_of=moment, override=f"{override} (asked by {_user()})" if override else ""))
 
 
 @app.command()
@@ -159,6 +169,60 @@ def retrain(
     from flows.retrain import retrain as flow
 
     console.print(flow(path, as_of=moment, reason=reason))
+
+
+@app.command()
+def rollout(file: File, as_of: AsOf = None) -> None:
+    """Look at the open rollout once: advance, hold, finish or roll back."""
+    moment, path = _moment(as_of), _project(file)
+    _connected()
+    from flows.rollout import rollout as flow
+
+    console.print(flow(path, as_of=moment))
+
+
+@app.command()
+def rollback(name: Name, reason: Reason, to: To = None) -> None:
+    """End the open rollout, or return to the last version that served well, and prove that it answers."""
+    from regrow.confirmation import answering_server
+    from regrow.rollback import roll_back_model
+
+    settings = _connected(prefect=False)
+    url = settings.server_url or answering_server(settings)
+    verdict = roll_back_model(name, f"{_user()}, rollback {uuid.uuid4().hex[:8]}", reason, to, url)
+    console.print(verdict.reason, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def pause(name: Name, reason: Reason) -> None:
+    """Hold the open rollout at its stage; a broken limit still rolls it back."""
+    from regrow import registry
+
+    _connected(prefect=False)
+    made = registry.pause(name, _user(), reason)
+    console.print("paused" if made else "was paused already")
+
+
+@app.command()
+def resume(name: Name, reason: Reason) -> None:
+    """Let a paused rollout go on."""
+    from regrow import registry
+
+    _connected(prefect=False)
+    made = registry.resume(name, _user(), reason)
+    console.print("goes on" if made else "was not paused")
+
+
+@app.command()
+def ledger(name: Name) -> None:
+    """Print every move of a model: who, why, when, from which version to which, and the rows answered meanwhile."""
+    from regrow.ledger import HEADINGS, lines
+
+    _connected(prefect=False)
+    table = Table(*HEADINGS)
+    for line in lines(name):
+        table.add_row(*line)
+    console.print(table, markup=False)
 
 
 @app.command()
@@ -200,6 +264,14 @@ def demo() -> None:
     from importlib import import_module
 
     import_module("regrow.demo").main()
+
+
+def _user() -> str:
+    """Name the person at the keyboard."""
+    import getpass
+    import socket
+
+    return f"{getpass.getuser()} at {socket.gethostname()}"
 
 
 def _report(line: str) -> None:

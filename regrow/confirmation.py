@@ -10,7 +10,7 @@ import mlflow.models
 from regrow.errors import Unreachable
 from regrow.project import Project
 from regrow.registry import Confirm, State, Version
-from regrow.settings import load_settings
+from regrow.settings import Settings, load_settings
 
 PATIENCE = 30.0
 
@@ -22,6 +22,15 @@ def confirmation(project: Project) -> Confirm | None:
         return None
     timeout = project.deployment.timeout.total_seconds()
     return lambda state: wait_until_followed(url, project.name, state, timeout)
+
+
+def answering_server(settings: Settings) -> str | None:
+    """Give the address of this machine's own model server where it answers."""
+    try:
+        httpx.get(f"{settings.local_server}/health", headers=settings.server_headers, timeout=5)
+    except httpx.HTTPError:
+        return None
+    return settings.local_server
 
 
 def wait_until_followed(url: str, name: str, state: State, timeout: float = PATIENCE) -> None:

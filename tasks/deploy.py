@@ -1,71 +1,102 @@
-"""Make a version that passed its gates the champion, and see that it serves."""
+"""Let a version that passed its gates take over: at once, or by a rollout on live traffic."""
 
-import time
+from datetime import datetime
 
-import httpx
 from prefect.artifacts import create_markdown_artifact
 
 from regrow import registry
+from regrow.confirmation import confirmation
 from regrow.decisions.verdict import Finding, Verdict
 from regrow.errors import Unreachable
 from regrow.lineage import current, step
-from regrow.project import Project
-from regrow.registry import Version
-from regrow.settings import load_settings
+from regrow.project import Project, Replace, RolloutPlan
+from regrow.registry import Move, Version
+
+ASIDE = "## Gates waived"
 
 
-def serves(url: str, name: str, number: int, timeout: float) -> None:
-    """Wait until the model server at *url* serves version *number* of *name*.
-
-    Raises `Unreachable` where it does not within *timeout* seconds.
-    """
-    until, seen = time.monotonic() + timeout, "nothing"
-    while time.monotonic() < until:
-        try:
-            answer = httpx.get(f"{url}/version", headers=load_settings().server_headers, timeout=5)
-            served = answer.json().get("models", {}).get(name)
-            if served == number:
-                return
-            seen = f"no model {name}" if served is None else f"version {served}"
-        except (httpx.HTTPError, ValueError) as error:
-            seen = f"no answer ({error})"
-        time.sleep(0.25)
-    raise Unreachable(
-        f"the model server at {url} had {seen}, not version {number} of {name}, within {timeout:g} s"
-    )
-
-
-def confirmation(project: Project, number: int) -> registry.Confirm | None:
-    """Give the check that version *number* serves; None where no server is configured."""
-    url = load_settings().server_url
-    if not project.deployment.server or url is None:
-        return None
-    return lambda state: serves(url, project.name, number, project.deployment.timeout.total_seconds())
-
-
-def carry_out(project: Project, version: Version, verdict: Verdict, actor: str) -> Verdict:
-    """Promote *version* where *verdict* passed; else leave the champion as it is."""
+def carry_out(project: Project, version: Version, verdict: Verdict, actor: str, as_of: datetime) -> Verdict:
+    """Let *version* take over where *verdict* passed; else leave everything as it is."""
     if not verdict.passed:
         return verdict
-    confirm = confirmation(project, version.number)
+    plan, seen = project.deployment.rollout, registry.settle(project.name)
+    if isinstance(plan, Replace) or seen.champion in {None, version.number}:
+        return promote(project, version, verdict, actor, as_of)
+    return start(project, plan, version, verdict, actor, as_of)
+
+
+def promote(project: Project, version: Version, verdict: Verdict, actor: str, as_of: datetime) -> Verdict:
+    """Make *version* the champion at once; what the server does not confirm is put back."""
     try:
-        registry.promote(project.name, version.number, actor, verdict.reason, confirm)
+        registry.promote(project.name, version.number, actor, verdict.reason, confirmation(project), as_of)
     except Unreachable as error:
-        if registry.champion(project.name) == version:
+        if registry.state(project.name).champion == version.number:
             raise
-        failed = Finding(rule="the model server serves the new version", passed=False, detail=str(error))
-        return Verdict(
-            decision="deploy", passed=False, reason=f"put back: {error}", findings=(*verdict.findings, failed)
+        return verdict.model_copy(
+            update={
+                "decision": "deploy",
+                "passed": False,
+                "reason": f"put back: {error}",
+                "findings": (*verdict.findings, _followed(error)),
+            }
         )
     return verdict
 
 
+def start(
+    project: Project, plan: RolloutPlan, version: Version, verdict: Verdict, actor: str, as_of: datetime
+) -> Verdict:
+    """Start the rollout of *version*, once: a version that had its rollout does not get another."""
+    had = [move for move in registry.ledger(project.name) if move.version == version.number]
+    if any(move.kind == "start" for move in had):
+        return _had_its_rollout(project, version, verdict, had[-1])
+    registry.start_rollout(project.name, version.number, plan, actor, verdict.reason, as_of)
+    confirm = confirmation(project)
+    try:
+        if confirm:
+            confirm(registry.state(project.name))
+    except Unreachable as error:
+        return verdict.model_copy(update={"findings": (*verdict.findings, _followed(error))})
+    return verdict
+
+
+def _had_its_rollout(project: Project, version: Version, verdict: Verdict, last: Move) -> Verdict:
+    """Say what became of the rollout of *version*: it passes where that is still open."""
+    if registry.state(project.name).challenger == version.number:
+        return verdict
+    reason = f"version {version.number} had its rollout ({last.kind}: {last.reason}); train another one"
+    finding = Finding(rule="one rollout for a version", passed=False, detail=reason)
+    findings = (*verdict.findings, finding)
+    return verdict.model_copy(
+        update={"decision": "deploy", "passed": False, "reason": reason, "findings": findings}
+    )
+
+
+def _followed(error: Unreachable) -> Finding:
+    """Say that the server does not follow."""
+    return Finding(rule="the model server follows", passed=False, detail=str(error))
+
+
+def keep_override(version: Version, override: str, actor: str) -> None:
+    """Write on *version* and its card that its gates were waived, why, and for whom."""
+    client, number = registry.connect(), str(version.number)
+    client.set_model_version_tag(version.name, number, "regrow.override", override)
+    card = client.get_model_version(version.name, number).description or ""
+    if ASIDE not in card:
+        client.update_model_version(version.name, number, f"{card}\n\n{ASIDE}\n\n{override} ({actor})\n")
+
+
 @step(retries=2, retry_delay_seconds=[2, 10])
-def deploy(project: Project, version: Version, verdict: Verdict, actor: str) -> Verdict:
+def deploy(
+    project: Project, version: Version, verdict: Verdict, actor: str, as_of: datetime, override: str = ""
+) -> Verdict:
     """Carry out *verdict* on *version* for *actor* and keep it on the version; done twice, it changes nothing."""
     run = current()
-    outcome = carry_out(project, version, verdict, actor)
-    status = "promoted" if outcome.passed else "refused" if outcome.decision == "promote" else "put back"
+    if override:
+        keep_override(version, override, actor)
+    outcome = carry_out(project, version, verdict, actor, as_of)
+    moved = registry.version(project.name, version.number).tags.get("regrow.status")
+    status = moved or "refused"
     decision = {"regrow.verdict": outcome.reason[:5000], "regrow.status": status}
     if not decision.items() <= version.tags.items():  # Decided again, it leaves who decided first.
         for name, value in {"regrow.decided_by": actor, **decision}.items():

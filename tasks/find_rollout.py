@@ -1,0 +1,26 @@
+"""Find the open rollout, after finishing what a writer that died had begun."""
+
+from regrow import registry
+from regrow.decisions.verdict import Verdict
+from regrow.lineage import current, step
+from regrow.project import Project
+from regrow.registry import State
+
+
+def nothing_open(project: Project, seen: State) -> Verdict:
+    """Say that there is nothing to decide."""
+    serving = "no champion" if seen.champion is None else f"version {seen.champion} answers everything"
+    return Verdict(
+        decision="rollout",
+        passed=True,
+        reason=f"{project.name}: no rollout is open; {serving}",
+        outcome="hold",
+    )
+
+
+@step(retries=2, retry_delay_seconds=[5, 30])
+def find_rollout(project: Project) -> State:
+    """Give what is true of the model of *project*: its champion and, where a rollout is open, the challenger."""
+    seen = registry.settle(project.name)
+    current().tag(move=seen.move, champion=seen.champion, challenger=seen.challenger)
+    return seen

@@ -1,0 +1,103 @@
+"""Carry out what was decided on a rollout: one stage further, the champion's place, or back."""
+
+from datetime import datetime
+
+from prefect.artifacts import create_markdown_artifact
+
+from regrow import registry
+from regrow.confirmation import confirmation
+from regrow.decisions.verdict import Finding, Verdict
+from regrow.errors import MovedOn, Unreachable
+from regrow.lineage import current, step
+from regrow.project import Project
+from regrow.registry import Move, State
+
+ENDS = {"better": True, "worse": False, "no difference": False}
+"""Of an A/B comparison: whether the challenger becomes champion."""
+
+
+def carry_out(project: Project, seen: State, verdict: Verdict, actor: str, as_of: datetime) -> Verdict:
+    """Make the move that *verdict* asks for, at most one, and see that the servers follow.
+
+    The same *actor* moves once, however often it is tried. Raises `Unreachable` where the challenger was rolled back
+    and a server does not follow: the registry says that it is gone, and the server may still ask it.
+    """
+    try:
+        move = _made_by(project.name, seen, actor) or _move(project.name, seen, verdict, actor, as_of)
+    except MovedOn as error:
+        return _held(verdict, "no other writer moved first", str(error))
+    if move is None:
+        return verdict
+    try:
+        _confirm(project, move, actor)
+    except Unreachable as error:
+        if verdict.outcome == "roll back":
+            raise
+        return _held(verdict, "the model server follows", str(error))
+    return verdict
+
+
+def _made_by(name: str, seen: State, actor: str) -> Move | None:
+    """Give the move that *actor* made from *seen* on an earlier try."""
+    later = registry.ledger(name)[seen.move :]
+    return later[0] if later and later[0].actor == actor else None
+
+
+def _move(name: str, seen: State, verdict: Verdict, actor: str, as_of: datetime) -> Move | None:
+    """Make the move that *verdict* asks for; None where the rollout stays."""
+    rollout = registry.open_rollout(name, seen)
+    if verdict.outcome == "roll back":
+        return registry.end_rollout(name, seen, actor, verdict.reason, as_of)
+    if verdict.outcome in ENDS:
+        return registry.finish(name, seen, actor, verdict.reason, ENDS[verdict.outcome], as_of)
+    if verdict.outcome == "advance" and rollout.is_last:
+        return registry.finish(name, seen, actor, verdict.reason, True, as_of)
+    if verdict.outcome == "advance":
+        return registry.advance(name, seen, actor, verdict.reason, as_of)
+    return None
+
+
+def _confirm(project: Project, move: Move, actor: str) -> None:
+    """See that the servers follow *move*; a new champion that they do not follow is put back."""
+    confirm = confirmation(project)
+    if move.state.champion != move.before:
+        registry.confirm_or_put_back(project.name, move, actor, confirm)
+    elif confirm:
+        confirm(move.state)
+
+
+def _held(verdict: Verdict, rule: str, why: str) -> Verdict:
+    """Turn *verdict* into one that failed for the reason *why*."""
+    finding = Finding(rule=rule, passed=False, detail=why)
+    findings = (finding, *verdict.findings)
+    return verdict.model_copy(
+        update={"passed": False, "outcome": "hold", "reason": why, "findings": findings}
+    )
+
+
+def to_markdown(project: Project, seen: State, verdict: Verdict) -> str:
+    """Show the look at a rollout as a table with one rule a row."""
+    rollout = registry.open_rollout(project.name, seen)
+    head = (
+        f"## {project.name}: {verdict.outcome}\n\n{verdict.reason}\n\n"
+        f"Rollout `{rollout.id}` of version {seen.challenger} against {seen.champion}, stage {rollout.stage + 1} of "
+        f"{len(rollout.plan.stages)} ({rollout.plan.kind}, weight {rollout.current.weight:g}), "
+        f"since {rollout.since:%Y-%m-%d %H:%M}\n\n"
+    )
+    rows = [
+        f"| {finding.rule} | {'yes' if finding.passed else '**no**'} | {finding.detail.replace('|', '/')} |\n"
+        for finding in verdict.findings
+    ]
+    return head + "| rule | met | what was seen |\n|---|---|---|\n" + "".join(rows)
+
+
+@step(retries=2, retry_delay_seconds=[2, 10])
+def move_rollout(project: Project, seen: State, verdict: Verdict, actor: str, as_of: datetime) -> Verdict:
+    """Carry out *verdict* on the rollout in *seen* for *actor*, and show it on the flow run's page."""
+    run = current()
+    outcome = carry_out(project, seen, verdict, actor, as_of)
+    after = registry.state(project.name)
+    run.verdict(outcome)
+    run.tag(move=after.move, champion=after.champion, challenger=after.challenger)
+    create_markdown_artifact(to_markdown(project, seen, outcome), key=f"rollout-{project.name}")
+    return outcome

@@ -1,0 +1,23 @@
+"""Take the traffic away from a version by a person's order, and prove that another one answers."""
+
+from datetime import datetime
+
+from prefect.artifacts import create_markdown_artifact
+
+from regrow.decisions.verdict import Verdict
+from regrow.lineage import current, step
+from regrow.project import Project
+from regrow.rollback import roll_back_model
+from regrow.settings import load_settings
+
+
+@step()
+def roll_back(project: Project, reason: str, to: int | None, actor: str, as_of: datetime) -> Verdict:
+    """End the open rollout of *project*, or move the champion to version *to*; default: the last that served well."""
+    run = current()
+    url = load_settings().server_url if project.deployment.server else None
+    timeout = project.deployment.timeout.total_seconds()
+    verdict = roll_back_model(project.name, actor, reason, to, url, timeout, as_of)
+    run.verdict(verdict)
+    create_markdown_artifact(f"## {project.name}\n\n{verdict.reason}", key=f"rollback-{project.name}")
+    return verdict
