@@ -83,7 +83,11 @@ def check_expectations(project: Project) -> Iterator[str]:
 
 def check_schedules(project: Project) -> Iterator[str]:
     """Find schedules that are not cron."""
-    schedules = {"monitoring": project.monitoring.schedule, "retraining": project.retraining.schedule}
+    schedules = {
+        "monitoring.schedule": project.monitoring.schedule,
+        "retraining.schedule": project.retraining.schedule,
+        "deployment.rollout_schedule": project.deployment.rollout_schedule,
+    }
     given = {key: cron for key, cron in schedules.items() if cron}
     if not given:
         return
@@ -93,7 +97,7 @@ def check_schedules(project: Project) -> Iterator[str]:
         try:
             CronSchedule(cron=cron, timezone="UTC")
         except ValidationError:
-            yield f"{project.path}: {key}.schedule: `{cron}` is not cron; `0 6 * * 1` is Monday 06:00"
+            yield f"{project.path}: {key}: `{cron}` is not cron; `0 6 * * 1` is Monday 06:00"
 
 
 CHECKS: tuple[Callable[[Project], Iterator[str]], ...] = (
