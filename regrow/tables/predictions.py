@@ -66,8 +66,8 @@ def append_predictions(model: str, table: pa.Table, transaction: str, number: in
     """Append *table* to *model*'s log; False where that was done before.
 
     *table* has the shape of `PREDICTIONS`, with or without what rollouts add. *number* must grow with each append
-    of one *transaction*. A column of `features` that is new to the log is
-    added; one whose type has changed is added as `<name>__<type>`.
+    of one *transaction*. A column of `features` that is new to the log is added; one whose type has changed is
+    added as `<name>__<type>`.
     Raises `StateError` where the table cannot be written.
     """
     known = [field for field in PREDICTIONS if field.name in table.schema.names]
