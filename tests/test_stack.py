@@ -103,7 +103,7 @@ def wait(until: Callable[[], object], patience: float) -> None:
 
 
 def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> None:
-    """All five parts answer, an alarm's event starts a retraining (a fork of the zygote), and `regrow down` leaves no process."""
+    """All five parts answer, an alarm's event starts a retraining process, and `regrow down` leaves no process."""
     name = next(stack.settings.configs.glob("*.yaml")).stem
     for url in (f"{stack.settings.local_mlflow}/health", f"{stack.settings.local_server}/ping"):
         assert httpx.get(url, timeout=10).is_success
