@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from mlflow import MlflowClient
+from numpy.typing import NDArray
 
 from regrow.errors import RegistryError
 from regrow.models import LoadedModel, load_model
@@ -23,22 +24,40 @@ def load(name: str, version: int) -> Served:
     """Load *version* of *name*, warm; raises `RegistryError` where it cannot serve."""
     model = load_model(f"models:/{name}/{version}")
     contract = Contract(model)
-    rows = _rows_to_warm(model, contract)
-    predicted = model.predict(rows)
-    if len(predicted) != len(rows) or predicted.ndim != (1 if model.facts.kind == "regression" else 2):
+    rows = _rows_of_holdout(model, contract)
+    width = () if model.facts.kind == "regression" else (len(model.facts.classes),)
+    if rows is None:
+        rows = _neutral_rows(contract)
+        predicted = _try(model, rows)
+    else:
+        predicted = model.predict(rows)
+    if predicted is not None and predicted.shape != (len(rows), *width):
         raise RegistryError(
             f"{name} version {version}: predictions of shape {np.shape(predicted)}; train it again"
         )
     tag = MlflowClient().get_model_version(name, str(version)).tags.get(TAG)
-    return Served(version, model, contract, time.time(), predicted.shape[1:], trusted(model, tag, rows))
+    return Served(version, model, contract, time.time(), width, trusted(model, tag, rows))
 
 
-def _rows_to_warm(model: LoadedModel, contract: Contract) -> pd.DataFrame:
-    """Give some rows of the holdout, where its file is on this machine; else rows of neutral values."""
+def _rows_of_holdout(model: LoadedModel, contract: Contract) -> pd.DataFrame | None:
+    """Give some rows of the holdout, where its file is on this machine."""
     path = Path(unquote(urlparse(model.facts.holdout.uri).path))
     if path.is_file() and set(contract.features) <= set(model.facts.holdout.columns):
         batches = pq.ParquetFile(path).iter_batches(WARM_ROWS, columns=contract.features)
         for batch in batches:
             return batch.to_pandas()
+    return None
+
+
+def _neutral_rows(contract: Contract) -> pd.DataFrame:
+    """Give a row of neutral values."""
     neutral: dict[str, Any] = {"string": "", "boolean": False, "datetime": pd.Timestamp("2000-01-01")}
     return pd.DataFrame({column.name: [neutral.get(column.type, 0)] for column in contract.columns})
+
+
+def _try(model: LoadedModel, rows: pd.DataFrame) -> NDArray[np.float64] | None:
+    """Predict *rows* that nobody has seen before; None where *model* refuses them, which says nothing against it."""
+    try:
+        return model.predict(rows)
+    except ValueError:
+        return None
