@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 JEFFREYS = (0.5, 0.5)
 QUANTILE_PRIOR = 200.0
 """Rows that the mixture over a quantile's level weighs: sharpest near 2,000 rows, whose spread is a third as wide."""
-STAKES: Floats = np.geomspace(0.01, 0.99, 16)
+STAKES: Floats = np.geomspace(0.02, 0.98, 8)
 """Shares of the capital that the paired test bets, from small excesses to certain ones."""
 
 
