@@ -3,6 +3,7 @@
 Run it as `.venv/bin/python benchmarks/serving.py` with `wrk` installed (Debian: `apt-get install wrk`).
 BENTOML_PYTHON names the Python of an environment with bentoml, scikit-learn, pandas and skops; without it BentoML
 is left out. BENCHMARK_SECONDS (5) a measurement, BENCHMARK_ROUNDS (2) of all of them: the table has the medians.
+BENCHMARK_ONLY (`Regrow|mlflow`) measures the servers whose name holds one of the parts.
 """
 
 import json
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 from flights_model import FAST, MIRRORED, SLOW, SPLIT, prepare
 
 HERE = Path(__file__).parent
@@ -68,13 +70,13 @@ def subjects(folder: Path) -> list[Subject]:
         ]
     else:
         print("BentoML is left out: BENTOML_PYTHON names no Python that has it", flush=True)
-    only = os.environ.get("BENCHMARK_ONLY", "")
-    return [subject for subject in found if only in subject.name]
+    only = os.environ.get("BENCHMARK_ONLY", "").split("|")
+    return [subject for subject in found if any(part in subject.name for part in only)]
 
 
 @contextmanager
-def served(subject: Subject, folder: Path, uri: str) -> Iterator[str]:
-    """Start *subject* and give its address once it answers; stop it and all its processes at the end."""
+def served(subject: Subject, folder: Path, uri: str) -> Iterator[tuple[str, psutil.Process]]:
+    """Start *subject* and give address and process once it answers; stop it and all its processes at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -94,7 +96,7 @@ def served(subject: Subject, folder: Path, uri: str) -> Iterator[str]:
         )
         try:
             wait(process, url, (folder / subject.bodies).read_bytes().splitlines()[0], folder / "server.log")
-            yield url
+            yield url, psutil.Process(process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -119,8 +121,19 @@ def wait(process: subprocess.Popen[bytes], url: str, body: bytes, log: Path) -> 
     raise SystemExit(f"{url} does not answer: {log.read_text()[-2000:]}")
 
 
-def measure(url: str, bodies: Path, clients: int, seconds: float) -> Figures:
-    """Let wrk ask *url* from *clients* connections without pause; gives requests per second and milliseconds."""
+def cpu_seconds(process: psutil.Process) -> float:
+    """Give the processor time that *process* and its children have taken."""
+    times = [found.cpu_times() for found in (process, *process.children(recursive=True))]
+    return sum(spent.user + spent.system for spent in times)
+
+
+def measure(url: str, process: psutil.Process, bodies: Path, clients: int, seconds: float) -> Figures:
+    """Let wrk ask *url* from *clients* connections without pause.
+
+    Gives requests per second, milliseconds, and the *process*'s microseconds of processor time a request, which
+    say most where other work shares the machine.
+    """
+    before = cpu_seconds(process)
     command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:.0f}s", "--timeout", "30s"]
     asked = subprocess.run(
         [*command, "-s", str(HERE / "ask.lua"), url],
@@ -132,7 +145,8 @@ def measure(url: str, bodies: Path, clients: int, seconds: float) -> Figures:
     found = json.loads(asked.stdout.strip().splitlines()[-1])
     if found["failed"]:
         raise SystemExit(f"{url}: {found['failed']} of {found['requests']} requests failed")
-    return {"rps": found["requests"] / found["seconds"], "p50": found["p50"], "p99": found["p99"]}
+    cpu = (cpu_seconds(process) - before) / found["requests"] * 1e6
+    return {"rps": found["requests"] / found["seconds"], "p50": found["p50"], "p99": found["p99"], "cpu": cpu}
 
 
 def compare(folder: Path) -> Results:
@@ -141,10 +155,10 @@ def compare(folder: Path) -> Results:
     results: Results = defaultdict(lambda: defaultdict(list))
     for _ in range(ROUNDS):
         for subject in subjects(folder):
-            with served(subject, folder, uri) as url:
-                measure(url, folder / subject.bodies, 8, 2)
+            with served(subject, folder, uri) as (url, process):
+                measure(url, process, folder / subject.bodies, 8, 2)
                 for clients in CLIENTS:
-                    found = measure(url, folder / subject.bodies, clients, SECONDS)
+                    found = measure(url, process, folder / subject.bodies, clients, SECONDS)
                     results[subject.name][clients].append(found)
             print(subject.name, {k: v[-1] for k, v in results[subject.name].items()}, flush=True)
     return results
@@ -152,15 +166,15 @@ def compare(folder: Path) -> Results:
 
 def print_table(results: Results) -> None:
     """Print the medians over the rounds, and each subject's requests per second as a share of Regrow's."""
-    print(
-        "| server | clients | requests/s | p50 ms | p99 ms | requests/s to Regrow's |\n|---|---|---|---|---|---|"
-    )
+    print("| server | clients | requests/s | p50 ms | p99 ms | CPU µs a request | requests/s to Regrow's |")
+    print("|---|---|---|---|---|---|---|")
     for name, by_clients in results.items():
         for clients, rounds in by_clients.items():
-            rps, p50, p99 = (statistics.median(r[key] for r in rounds) for key in ("rps", "p50", "p99"))
+            middle = {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
             own = results.get("Regrow", {}).get(clients)
-            share = f"{rps / statistics.median(r['rps'] for r in own):.2f}" if own else ""
-            print(f"| {name} | {clients} | {rps:.0f} | {p50:.2f} | {p99:.2f} | {share} |")
+            share = f"{middle['rps'] / statistics.median(r['rps'] for r in own):.2f}" if own else ""
+            cells = f"{middle['rps']:.0f} | {middle['p50']:.2f} | {middle['p99']:.2f} | {middle['cpu']:.0f}"
+            print(f"| {name} | {clients} | {cells} | {share} |")
 
 
 def main() -> None:
