@@ -74,9 +74,11 @@ def encode(target: ArrayLike, classes: Sequence[Label]) -> Codes:
     labels = pd.Series(given).astype(object)
     codes = labels.map({label: place for place, label in enumerate(classes)})
     if codes.isna().any():
-        unknown = labels[codes.isna()].drop_duplicates().head(3).tolist()
+        unknown = labels[codes.isna()].value_counts(dropna=False)
+        named = ", ".join(f"{value!r} in {count}" for value, count in unknown.head(3).items())
         raise DataError(
-            f"target holds {unknown}, not among the model's classes {list(classes)}; train on such rows"
+            f"target: {unknown.sum()} of {len(labels)} rows hold a label that is none of the model's classes "
+            f"{list(classes)} ({named}); correct these labels at their source, or train on rows that have them"
         )
     return np.asarray(codes, dtype=np.int64)
 
