@@ -139,6 +139,7 @@ def apply_environment(settings: Settings) -> None:
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "MPLBACKEND": "Agg",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # Each run's end would ask for the run once more.
         # Threads that wait by spinning make a fit six times slower on a machine that is busy otherwise.
         "OMP_WAIT_POLICY": "PASSIVE",
     }.items():
