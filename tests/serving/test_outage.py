@@ -1,0 +1,137 @@
+"""The registry goes away under load and comes back."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+SECONDS = float(os.environ.get("REGROW_TEST_OUTAGE_SECONDS", "5"))
+"""How long the registry stays away; 600 makes the ten minutes of the record."""
+CLIENTS, PAUSE = 4, 0.02
+ROW = {"carrier": "AA", "distance": 900.0, "hour": 17}
+
+
+class Store:
+    """MLflow's server over the store of the tests, which can be stopped and started on its port."""
+
+    def __init__(self, uri, folder):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
+        self._environment |= {
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_ENABLE_AI_GATEWAY": "false",
+        }
+        self._folder = folder
+        self._process = None
+
+    def start(self):
+        """Start the server and wait until it answers."""
+        command = [sys.executable, "-m", "regrow.services.mlflow_server", "--host", "127.0.0.1"]
+        command += ["--port", str(self.port), "--artifacts", (self._folder / "artifacts").as_uri()]
+        with (self._folder / "mlflow.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+        until(lambda: answers(f"{self.url}/health"))
+
+    def stop(self):
+        """Kill the server and the processes that it started."""
+        if self._process is not None:
+            os.killpg(self._process.pid, 9)
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def store(registry, tmp_path):
+    """Run MLflow's server for one test; the champion is put back at its end."""
+    running = Store(registry.uri, tmp_path)
+    running.start()
+    yield running
+    running.stop()
+    registry.promote(1)
+
+
+def answers(url):
+    """Say whether *url* answers with a success."""
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def until(condition, seconds=120):
+    """Wait until *condition* holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def health_of_all(server):
+    """Give the health of each worker."""
+    own = httpx.get(f"{server.url}/health", timeout=30).json()
+    return [own, *own["workers"]["others"]]
+
+
+def champions(server):
+    """Give the champion of each worker."""
+    workers = httpx.get(f"{server.url}/version", timeout=30).json()["workers"]
+    return [worker["models"].get("demo", {}).get("champion") for worker in workers]
+
+
+def ask_on(url, stop, seen, failures):
+    """Ask until told to stop; keep the versions that answered, and what failed."""
+    with httpx.Client(timeout=30) as client:
+        while not stop.wait(PAUSE):
+            try:
+                response = client.post(f"{url}/invocations", json={"dataframe_records": [ROW]})
+            except httpx.TransportError as error:
+                failures.append(repr(error))
+                return
+            if response.status_code == 200:
+                seen.append(response.json()["version"])
+            else:
+                failures.append(response.text)
+
+
+@pytest.mark.timeout(1800)
+def test_the_registry_may_be_away_under_load(registry, store, start, tmp_path):
+    """Without MLflow two workers go on, say so, and once it is back follow the move that was made meanwhile."""
+    remote = {"MLFLOW_TRACKING_URI": store.url, "MLFLOW_REGISTRY_URI": store.url}
+    server = start(tmp_path, "--model", "demo", "--workers", "2", **remote)
+    until(lambda: champions(server) == [1, 1])
+    stop, seen, failures = threading.Event(), [], []
+    clients = [
+        threading.Thread(target=ask_on, args=(server.url, stop, seen, failures)) for _ in range(CLIENTS)
+    ]
+    for client in clients:
+        client.start()
+    try:
+        store.stop()
+        until(lambda: not any(worker["registry"]["reachable"] for worker in health_of_all(server)))
+        assert {worker["status"] for worker in health_of_all(server)} == {"degraded"}
+        registry.promote(2)
+        time.sleep(SECONDS)
+        assert champions(server) == [1, 1]
+        before = len(seen)
+        store.start()
+        until(lambda: champions(server) == [2, 2])
+        until(lambda: {worker["status"] for worker in health_of_all(server)} == {"ok"})
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+    assert failures == []
+    assert before > 10 * SECONDS
+    assert set(seen[:before]) == {1}
+    assert seen[-1] == 2
+    assert server.stop() == 0
