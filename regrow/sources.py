@@ -16,6 +16,7 @@ from regrow.project import (
     Project,
     PythonSource,
     SklearnSource,
+    Source,
     SqlSource,
 )
 
@@ -27,9 +28,7 @@ def read_source(project: Project, start: datetime | None = None, end: datetime |
 
     Raises `DataError` where a file is missing, a column is missing, or a date does not parse.
     """
-    frame = _read(project, start or FIRST, end or LAST)
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"{project.path}: data.source gave {type(frame).__name__}, not a pandas DataFrame")
+    frame = _read(project, project.data.source, start or FIRST, end or LAST)
     check_columns(project, frame)
     column = project.data.timestamp
     if column is None:
@@ -45,6 +44,32 @@ def read_source(project: Project, start: datetime | None = None, end: datetime |
         .sort_values(list(reversed(project.data.key_columns)), kind="stable")
         .reset_index(drop=True)
     )
+
+
+def read_label_source(project: Project, source: Source, start: datetime, as_of: datetime) -> pd.DataFrame:
+    """Read the labels known in [*start*, *as_of*] from *source*: the row's name, `label`, `labelled_at`.
+
+    Raises `DataError` where the source cannot be read, lacks a column, or has a date that does not parse.
+    """
+    frame = _read(project, source, start, as_of, "data.labels")
+    names = {project.data.id: "entity_id", "prediction_id": "prediction_id"}
+    found = [name for name in names if name in frame.columns]
+    missing = [name for name in ("label", "labelled_at") if name not in frame.columns]
+    if missing or not found:
+        has = ", ".join(map(str, frame.columns[:20]))
+        wanted = missing[0] if missing else f"{project.data.id}` or `prediction_id"
+        raise DataError(f"{project.path}: data.labels: the data has no column `{wanted}`; it has {has}")
+    labels = frame[frame["label"].notna()]
+    labels = labels.assign(labelled_at=parse_times(labels["labelled_at"], "labelled_at", project.path))
+    # A column with gaps makes whole numbers floats; a request names row 7 by "7".
+    labels = labels.assign(**{name: labels[name].map(_name, na_action="ignore") for name in found})
+    within = labels["labelled_at"].between(pd.Timestamp(start), pd.Timestamp(as_of))
+    return labels.loc[within, [*found, "label", "labelled_at"]].rename(columns=names).reset_index(drop=True)
+
+
+def _name(value: object) -> str:
+    """Write what names a row as a request to the model server does."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def fingerprint(project: Project) -> str | None:
@@ -110,36 +135,44 @@ def _has_dates(values: pd.Series) -> bool:
     return pd.api.types.is_datetime64_any_dtype(values)
 
 
-def _read(project: Project, start: datetime, end: datetime) -> Any:
-    """Read what the source gives, before it is checked."""
-    source = project.data.source
+def _read(
+    project: Project, source: Source, start: datetime, end: datetime, key: str = "data.source"
+) -> pd.DataFrame:
+    """Read what *source*, which stands under *key* in the project file, gives, before it is checked."""
     try:
         match source:
             case CsvSource():
-                return pd.read_csv(_path(project, source.path), sep=source.separator)
+                return pd.read_csv(_path(project, source.path, key), sep=source.separator)
             case ParquetSource():
-                return pd.read_parquet(_path(project, source.path))
+                return pd.read_parquet(_path(project, source.path, key))
             case DeltaSource():
-                return _open_delta(project, source).to_pandas()
+                return _open_delta(project, source, key).to_pandas()
             case SqlSource():
-                return _read_sql(project, source, start, end)
+                return _read_sql(project, source, start, end, key)
             case PythonSource():
-                return project.resolve(source.load)(start, end)
+                return _called(project, project.resolve(source.load)(start, end), key)
             case SklearnSource():
                 return _read_sklearn(source, project.data.target)
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{project.path}: data.source cannot be read: {error}") from error
+        raise DataError(f"{project.path}: {key} cannot be read: {error}") from error
 
 
-def _path(project: Project, path: str) -> Path:
+def _called(project: Project, frame: object, key: str) -> pd.DataFrame:
+    """Refuse what a callable gave where it is no frame."""
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"{project.path}: {key} gave {type(frame).__name__}, not a pandas DataFrame")
+    return frame
+
+
+def _path(project: Project, path: str, key: str = "data.source") -> Path:
     """Resolve *path* beside the project file."""
     found = project.path.parent / path
     if not found.exists():
-        raise DataError(f"{project.path}: data.source.path: {found} does not exist")
+        raise DataError(f"{project.path}: {key}.path: {found} does not exist")
     return found
 
 
-def _open_delta(project: Project, source: DeltaSource) -> Any:
+def _open_delta(project: Project, source: DeltaSource, key: str = "data.source") -> Any:
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
 
@@ -147,17 +180,17 @@ def _open_delta(project: Project, source: DeltaSource) -> Any:
     try:
         return DeltaTable(place)
     except TableNotFoundError as error:
-        raise DataError(f"{project.path}: data.source.path: no Delta table at {place}") from error
+        raise DataError(f"{project.path}: {key}.path: no Delta table at {place}") from error
 
 
-def _read_sql(project: Project, source: SqlSource, start: datetime, end: datetime) -> pd.DataFrame:
+def _read_sql(project: Project, source: SqlSource, start: datetime, end: datetime, key: str) -> pd.DataFrame:
     import sqlalchemy as sa
     from sqlalchemy.exc import SQLAlchemyError
 
     url = os.environ.get(source.url_env)
     if not url:
         raise ProjectError(
-            f"{project.path}: data.source.url_env: ${source.url_env} is not set; give the database's URL"
+            f"{project.path}: {key}.url_env: ${source.url_env} is not set; give the database's URL"
         )
     bound = {name: value for name, value in (("start", start), ("end", end)) if f":{name}" in source.query}
     try:
@@ -167,7 +200,7 @@ def _read_sql(project: Project, source: SqlSource, start: datetime, end: datetim
     except (SQLAlchemyError, pd.errors.DatabaseError) as error:
         cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
         detail = str(getattr(cause, "orig", None) or type(cause).__name__).splitlines()[0]
-        raise DataError(f"{project.path}: data.source.query failed on ${source.url_env}: {detail}") from error
+        raise DataError(f"{project.path}: {key}.query failed on ${source.url_env}: {detail}") from error
 
 
 def _read_sklearn(source: SklearnSource, target: str) -> pd.DataFrame:

@@ -1,14 +1,14 @@
-"""Collect the labels that have matured from the project's own source."""
+"""Collect the labels that have matured: from their own source, or from the target in the project's."""
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 
 from regrow.lineage import current, step
 from regrow.project import Data, Project
-from regrow.sources import read_source
-from regrow.tables.labels import append_labels, select_changes
+from regrow.sources import read_label_source, read_source
+from regrow.tables.labels import KEY, append_labels, select_changes
 
 
 def matured_labels(rows: pd.DataFrame, data: Data, as_of: datetime) -> pd.DataFrame:
@@ -29,22 +29,31 @@ def matured_labels(rows: pd.DataFrame, data: Data, as_of: datetime) -> pd.DataFr
 
 
 def add_labels(model: str, labels: pd.DataFrame, as_of: datetime) -> int:
-    """Append those of *labels* that the table of *model* does not hold, and count them."""
-    new = select_changes(model, labels, as_of).sort_values("entity_id", ignore_index=True)
-    if new.empty:
+    """Append those of *labels* that differ from what the table of *model* says at *as_of*, and count them."""
+    return add_told(model, select_changes(model, labels, as_of))
+
+
+def add_told(model: str, labels: pd.DataFrame) -> int:
+    """Append *labels*, which come with their own times, but for those that the table holds; count them."""
+    if labels.empty:
         return 0
-    content = hashlib.sha256(new[["entity_id", "label", "labelled_at"]].to_csv().encode()).hexdigest()
-    return append_labels(model, new, f"collect-labels/{content}")
+    keys = [name for name in KEY if name in labels]
+    told = labels[[*keys, "label", "labelled_at"]].sort_values([*keys, "labelled_at"], ignore_index=True)
+    return append_labels(model, told, f"collect-labels/{hashlib.sha256(told.to_csv().encode()).hexdigest()}")
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])
 def collect_labels(project: Project, start: datetime, as_of: datetime) -> int:
     """Add the labels known at *as_of* of events from *start* on, and of those that were too young before."""
-    if project.data.id is None:
+    data, delay = project.data, project.data.label_delay
+    if data.labels is not None:
+        labels = read_label_source(project, data.labels, start - delay, as_of)
+        added = add_told(project.name, labels)
+    elif data.id is not None:
+        rows = read_source(project, start - delay, as_of - delay)
+        labels = matured_labels(rows, data, as_of)
+        added = add_labels(project.name, labels, as_of)
+    else:
         return 0
-    delay: timedelta = project.data.label_delay
-    rows = read_source(project, start - delay, as_of - delay)
-    labels = matured_labels(rows, project.data, as_of)
-    added = add_labels(project.name, labels, as_of)
     current().log_metrics({"labels.matured": float(len(labels)), "labels.added": float(added)})
     return added

@@ -126,6 +126,13 @@ class Data(Strict):
     label_delay: Annotated[Duration, Field(description="How long after the event the target is known")] = (
         timedelta(0)
     )
+    labels: Annotated[
+        Source | None,
+        Field(
+            description="Where labels come from later: columns `label`, `labelled_at`, and `prediction_id` or the "
+            "one that data.id names; default: the target in data.source, label_delay after the event"
+        ),
+    ] = None
     features: Annotated[
         tuple[str, ...] | None,
         Field(description="Columns the model sees; default: all but target, timestamp, id"),

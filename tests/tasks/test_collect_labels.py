@@ -3,9 +3,11 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
+from regrow.errors import DataError
 from regrow.project import Data, SklearnSource
+from regrow.sources import read_label_source
 from regrow.tables.labels import read_labels
-from tasks.collect_labels import add_labels, matured_labels
+from tasks.collect_labels import add_labels, add_told, matured_labels
 
 AS_OF = datetime(2024, 1, 10, tzinfo=UTC)
 DATA = Data(
@@ -50,3 +52,23 @@ def test_a_correction_of_the_source_counts_from_when_it_was_seen(tmp_path, monke
     assert add_labels("m", labels.assign(label=0.0), tomorrow) == 1
     assert read_labels("m", AS_OF)["label"].tolist() == [1]
     assert read_labels("m", tomorrow)["label"].tolist() == [0]
+
+
+def test_labels_may_have_their_own_source(tmp_path, monkeypatch: pytest.MonkeyPatch, project):
+    """A source of labels names rows by data.id or by prediction, and only what was known then is taken, once."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "home"))
+    source = {"kind": "csv", "path": "labels.csv"}
+    data = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "id": "id", "labels": source}
+    made = project(data=data)
+    (tmp_path / "labels.csv").write_text(
+        "id,prediction_id,label,labelled_at\n"
+        "7,,1,2024-01-08\n7,,0,2024-01-09\n,p1,1,2024-01-09T12:00:00Z\n8,,,2024-01-09\n9,,1,2024-01-11\n"
+    )
+    assert made.data.labels is not None
+    labels = read_label_source(made, made.data.labels, AS_OF - timedelta(days=5), AS_OF)
+    assert [add_told("m", labels), add_told("m", labels)] == [3, 0]
+    kept = read_labels("m").set_index("entity_id")["label"]
+    assert (kept["7"], kept[kept.index.isna()].tolist()) == (0, [1])
+    (tmp_path / "labels.csv").write_text("id,label\n7,1\n")
+    with pytest.raises(DataError, match=r"data\.labels: .*`labelled_at`; it has id, label"):
+        read_label_source(made, made.data.labels, AS_OF, AS_OF)
