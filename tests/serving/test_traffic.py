@@ -29,6 +29,11 @@ FRAME = pd.DataFrame({"distance": [1.0, 2.0], "carrier": ["AA", "UA"]})
 TIMEOUT = 0.3
 
 
+@pytest.fixture(scope="module", autouse=True)
+def at_registry():
+    """Do without the registry that the other tests need."""
+
+
 class Scripted:
     """A model that gives its number, and does what it is told when a row of a certain distance comes."""
 
