@@ -9,6 +9,7 @@ Only the thread that forks lives on in the child, and a lock that another one he
 zygote starts no thread and opens no connection, and refuses to work where an import has done so.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -66,6 +67,7 @@ def preload() -> None:
         import_module(name)
     for found in iter_modules(flows.__path__):
         import_module(f"flows.{found.name}")
+    gc.freeze()  # the children's collector would walk, and so copy, all that they share
 
 
 def foreign_threads() -> str:
