@@ -31,6 +31,7 @@ SECONDS = float(os.environ.get("BENCHMARK_SECONDS", "5"))
 ROUNDS = int(os.environ.get("BENCHMARK_ROUNDS", "2"))
 CLIENTS = (1, 32, 128)
 START_SECONDS = 180
+IN_A_ROW = 20
 Figures = dict[str, float]
 Results = dict[str, dict[int, list[Figures]]]
 
@@ -54,12 +55,12 @@ def subjects(folder: Path) -> list[Subject]:
     found = [
         Subject("bare FastAPI", (python, str(HERE / "bare_service.py"))),
         Subject("Regrow", (*regrow, FAST, "--port")),
-        Subject("Regrow, 2 workers", (*regrow, FAST, "--workers", "2", "--port")),
-        Subject("Regrow, pipeline only", (*regrow, SLOW, "--port")),
+        Subject("mlflow models serve", (*serve, "1", "-p")),
         Subject("Regrow, not logging", unlogged),
         Subject("Regrow, half to a challenger", (*regrow, SPLIT, "--port")),
         Subject("Regrow, half and mirrored", (*regrow, MIRRORED, "--port")),
-        Subject("mlflow models serve", (*serve, "1", "-p")),
+        Subject("Regrow, pipeline only", (*regrow, SLOW, "--port")),
+        Subject("Regrow, 2 workers", (*regrow, FAST, "--workers", "2", "--port")),
         Subject("mlflow models serve, 2 workers", (*serve, "2", "-p")),
     ]
     if python := os.environ.get("BENTOML_PYTHON"):
@@ -107,16 +108,17 @@ def served(subject: Subject, folder: Path, uri: str) -> Iterator[tuple[str, psut
 
 
 def wait(process: subprocess.Popen[bytes], url: str, body: bytes, log: Path) -> None:
-    """Ask until *process* answers *body* at *url*."""
-    end = time.monotonic() + START_SECONDS
+    """Ask until *process* answers *body* at *url*, each time on a new connection, so that every worker is ready."""
+    inarow, end = 0, time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
-            httpx.post(
-                url, content=body, headers={"content-type": "application/json"}, timeout=10
-            ).raise_for_status()
+            headers = {"content-type": "application/json"}
+            httpx.post(url, content=body, headers=headers, timeout=30).raise_for_status()
+            inarow += 1
         except httpx.HTTPError:
+            inarow = 0
             time.sleep(0.3)
-        else:
+        if inarow == IN_A_ROW:
             return
     raise SystemExit(f"{url} does not answer: {log.read_text()[-2000:]}")
 
