@@ -58,9 +58,11 @@ def _json(body: bytes) -> Any:
         if b"NaN" not in body and b"Infinity" not in body:
             raise malformed(f"the body is not valid JSON: {error}", "invalid_json") from error
     try:
-        return json.loads(body, parse_int=lambda text: int(text) if len(text) < 19 else float(text))
-    except (ValueError, RecursionError) as error:
+        document = json.loads(body, parse_int=lambda text: int(text) if len(text) < 19 else float(text))
+        orjson.dumps(document)  # Half a surrogate pair can be read by this parser, and written by none.
+    except (ValueError, TypeError, RecursionError) as error:
         raise malformed(f"the body is not valid JSON: {error}", "invalid_json") from error
+    return document
 
 
 def _split(content: Any) -> Columns:

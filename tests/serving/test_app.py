@@ -96,7 +96,17 @@ def test_a_missing_column_is_refused_by_name(server):
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"", b"[1, 2]", b'{"rows": []}', b'{"inputs": 5}', b"\xff\xfe", b'{"inputs": [NaN, }']
+    "body",
+    [
+        b"{",
+        b"",
+        b"[1, 2]",
+        b'{"rows": []}',
+        b'{"inputs": 5}',
+        b"\xff\xfe",
+        b'{"inputs": [NaN, }',
+        b'{"inputs": [{"carrier": "\\ud800", "distance": NaN, "hour": 1, "row": "\\ud800"}]}',
+    ],
 )
 def test_a_body_outside_the_protocol_is_a_400(server, body):
     """What is not JSON, or not of the protocol, is refused with a reason."""
