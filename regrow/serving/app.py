@@ -59,7 +59,9 @@ class Server:
 
     def version(self, model: str, number: int) -> Served:
         """Give version *number* of *model*, where it is in memory; else raises `Refused`."""
-        loaded = self.champions.slots[model].loaded
+        route, slot = self.route(model), self.champions.slots.get(model)
+        kept = tuple(slot.loaded.values()) if slot else ()
+        loaded = {served.version: served for served in (*kept, route.champion, route.challenger) if served}
         if number not in loaded:
             known = ", ".join(map(str, sorted(loaded)))
             message = f"version {number} of {model!r} is not in memory; loaded: {known}"
@@ -93,7 +95,10 @@ def create_app(server: Server) -> FastAPI:
 
     app = FastAPI(title="Regrow model server", version=REGROW, lifespan=lifespan)
     add_refusals(app)
-    app.add_middleware(Gate, most=server.limits.max_requests, log=server.settings.log_format == "json")
+    refused = server.measures.requests_of("", "", "", "429").inc
+    app.add_middleware(
+        Gate, most=server.limits.max_requests, log=server.settings.log_format == "json", count=refused
+    )
     app.include_router(invocation_routes(server))
     app.include_router(label_routes(server))
     app.include_router(state_routes(server))

@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,12 +19,13 @@ TOLD = {"model": "model", "version": "version", "role": "role", "rows": "rows", 
 
 
 class Gate:
-    """Refuse a request while *most* others that carry rows are in progress; with *log* tell of each."""
+    """Refuse and *count* a request while *most* others that carry rows are in progress; with *log* tell of each."""
 
-    def __init__(self, app: ASGIApp, most: int, log: bool) -> None:
+    def __init__(self, app: ASGIApp, most: int, log: bool, count: Callable[[], None]) -> None:
         self._app = app
         self._most = most
         self._log = log
+        self._count = count
         self._busy = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,6 +43,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if self._busy >= self._most:
+            self._count()
             message = f"{self._busy} requests are in progress; send fewer at a time"
             full = refusal(429, "overloaded", message, headers={"Retry-After": "1"})
             await full(scope, receive, send)

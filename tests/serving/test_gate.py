@@ -15,11 +15,11 @@ from regrow.serving.gate import Gate
 from regrow.serving.logs import REQUESTS, JsonLines
 
 
-def application(*, most=2, log=False):
+def application(*, most=2, log=False, count=lambda: None):
     """Make an application that waits, fails, or reads its body, behind a gate."""
     app = FastAPI()
     add_refusals(app)
-    app.add_middleware(Gate, most=most, log=log)
+    app.add_middleware(Gate, most=most, log=log, count=count)
 
     @app.post("/wait")
     async def wait():
@@ -50,8 +50,10 @@ def ask(app, *requests):
 
 def test_requests_beyond_the_bound_are_told_to_come_again():
     """Of three requests at once two are answered, the third is a 429 with Retry-After; then there is room again."""
-    app = application()
+    refused = []
+    app = application(count=lambda: refused.append(1))
     responses = ask(app, *[("/wait", {})] * 3)
+    assert len(refused) == 1
     assert sorted(response.status_code for response in responses) == [200, 200, 429]
     refused = next(response for response in responses if response.status_code == 429)
     assert (refused.json()["error"], refused.headers["Retry-After"]) == ("overloaded", "1")
