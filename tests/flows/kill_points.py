@@ -1,10 +1,12 @@
-"""Run the train flow in processes of its own, some of which are killed at a chosen point.
+"""Run flows in processes of their own, some of which are killed at a chosen point or before a chosen MLflow write.
 
-Reads one JSON list a line, `[config, as_of, point]`, runs the flow in a child that is forked from this process (so
-that nothing is imported twice), and answers with the child's exit status on a line of its own.
+Reads one JSON list a line, `[flow, config, as_of, point]`, runs the flow in a child that is forked from this process
+(so that nothing is imported twice), and answers with the child's exit status and the number of its MLflow writes on
+a line of its own. A *point* is a name in `POINTS` or the number of the write before which the process dies, from 1.
 """
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -19,8 +21,23 @@ import skops.io  # noqa: F401
 from mlflow import MlflowClient
 
 import regrow.snapshots
+from flows.rollback import rollback
+from flows.rollout import rollout
 from flows.train import train
 from regrow import provenance, registry
+
+FLOWS: dict[str, Callable[..., Any]] = {
+    "train": train,
+    "rollout": rollout,
+    "rollback": lambda config, as_of: rollback(config, "by order", as_of=as_of),
+}
+WRITES = (
+    "create_run", "delete_run", "delete_tag", "delete_registered_model_alias", "log_artifact", "log_batch",
+    "log_inputs", "log_param", "log_text", "set_model_version_tag", "set_registered_model_alias",
+    "set_registered_model_tag", "set_tag", "set_terminated", "update_run",
+)  # fmt: skip
+written = multiprocessing.Value("i", 0)
+"""How many MLflow writes the last child began."""
 
 
 def die() -> None:
@@ -67,19 +84,39 @@ POINTS: dict[str, Callable[[], None]] = {
     "fit: uploaded, not finished": die_before(MlflowClient, "finalize_logged_model"),
     "fit: finished, not returned": die_after(MlflowClient, "finalize_logged_model"),
     "register: version made, not returned": die_after(MlflowClient, "create_model_version"),
-    "deploy: intended, not moved": die_before(MlflowClient, "set_registered_model_alias"),
-    "deploy: moved, not done": die_after(MlflowClient, "set_registered_model_alias"),
+    "deploy: about to move": die_before(MlflowClient, "log_param"),
+    "deploy: moved, alias not written": die_before(MlflowClient, "set_registered_model_alias"),
+    "deploy: alias written, not settled": die_after(MlflowClient, "set_registered_model_alias"),
     "deploy: done, not tagged": die_after(registry, "promote"),
 }
 
 
-def run(config: str, as_of: str, point: str) -> int:
-    """Run the flow in a child that dies at *point*; give the child's status, negative for a signal."""
+def count_writes(at: int | None) -> None:
+    """Count the MLflow writes of this process, and let it die before write number *at*."""
+    written.value = 0
+
+    def count(original: Callable[..., Any]) -> Callable[..., Any]:
+        def write(*args: Any, **kwargs: Any) -> Any:
+            written.value += 1
+            if written.value == at:
+                die()
+            return original(*args, **kwargs)
+
+        return write
+
+    for name in WRITES:
+        setattr(MlflowClient, name, count(getattr(MlflowClient, name)))
+
+
+def run(flow: str, config: str, as_of: str, point: str | int) -> int:
+    """Run *flow* in a child that dies at *point*; give the child's status, negative for a signal."""
     child = os.fork()
     if child == 0:
         try:
-            POINTS[point]()
-            train(Path(config), datetime.fromisoformat(as_of))
+            count_writes(point if isinstance(point, int) else None)
+            if isinstance(point, str):
+                POINTS[point]()
+            FLOWS[flow](Path(config), as_of=datetime.fromisoformat(as_of))
         except BaseException:  # noqa: BLE001  (the child reports whatever happened)
             traceback.print_exc()
             os._exit(1)
@@ -92,5 +129,5 @@ if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
-        answers.write(f"{run(*json.loads(line))}\n")
+        answers.write(f"{run(*json.loads(line))} {written.value}\n")
         answers.flush()

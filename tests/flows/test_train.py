@@ -45,7 +45,7 @@ def test_first_champion_then_nothing_changes(services: object, project: Callable
     champion, ledger, before = registry.champion(model.name), registry.ledger(model.name), versions(model)
     assert champion is not None
     assert (champion.number, champion.tags["regrow.status"]) == (1, "promoted")
-    assert [(move.from_version, move.to_version, move.status) for move in ledger] == [(None, 1, "done")]
+    assert [(move.kind, move.before, move.state.champion) for move in ledger] == [("promote", None, 1)]
 
     assert train(model.path, AS_OF) == first
     assert registry.ledger(model.name) == ledger
@@ -114,4 +114,4 @@ def test_regression_from_a_yaml_file_alone(services: object, tmp_path: Path) -> 
     lines = dict(trace(f"models:/{name}@champion"))
     assert lines["version"] == f"{name} version 1 (promoted)"
     assert lines["training data"] == "353 rows"
-    assert "the first champion (done)" in lines["approved by"]
+    assert "the first champion (promote): " in lines["approved by"]
