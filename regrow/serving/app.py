@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from regrow.serving.access import Keys
 from regrow.serving.answers import REGROW, add_refusals
 from regrow.serving.champions import Champions
-from regrow.serving.description import add_description
+from regrow.serving.description import PAGE, add_description
 from regrow.serving.fold import Folder
 from regrow.serving.gate import Gate
 from regrow.serving.invocations import invocation_routes
@@ -93,7 +93,9 @@ def create_app(server: Server) -> FastAPI:
         pulse.stop()
         await server.stop()
 
-    app = FastAPI(title="Regrow model server", version=REGROW, lifespan=lifespan)
+    # What names models and columns takes a key, like any page that says more than yes or no.
+    page = None if server.keys.needed else PAGE
+    app = FastAPI(title="Regrow model server", version=REGROW, lifespan=lifespan, openapi_url=page)
     add_refusals(app)
     refused = server.measures.requests_of("", "", "", "429").inc
     app.add_middleware(

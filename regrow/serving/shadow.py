@@ -100,11 +100,13 @@ class Shadow(threading.Thread):
         failed: list[tuple[Part, list[Any] | Exception]] = [(p, []) for p in parts]
         solved = solve(served, parts) if served is not None else failed
         seconds = time.perf_counter() - began
+        version = self._model, str(parts[0].version), SHADOW
+        self._measures.prediction_of(*version).observe(seconds)
+        self._measures.batch_requests_of(*version).observe(len(parts))
         lines: list[bytes] = []
         for part, values in solved:
             labels = self._model, str(part.version), SHADOW
             self._measures.rows_of(*labels).inc(part.rows.count)
-            self._measures.prediction_of(*labels).observe(seconds)
             if served is None or isinstance(values, Exception) or seconds > self._timeout:
                 self._measures.errors.labels(*labels).inc(part.rows.count)
                 part.fallback = TIMEOUT if seconds > self._timeout else RAISED

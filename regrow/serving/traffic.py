@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from regrow.decisions.assignment import is_challengers, is_mirrored
@@ -86,13 +86,12 @@ class Traffic:
         )
 
     async def answer_by(self, ask: Ask, served: Served) -> Answer:
-        """Answer every row by *served*, outside of any rollout; its failure is the client's."""
+        """Answer every row, checked for *served*, by it, outside of any rollout; its failure is the client's."""
         self._require_room()
-        isours = served is ask.route.champion
         role = CHALLENGER if served is ask.route.challenger else CHAMPION
-        part = _part(ask, served, role)
-        part.rollout = part.stage = None
-        values = await self._champion.put(part) if isours else await self._within_time(part)
+        part = _part(replace(ask, route=Route(served)), served, role)
+        isours = served is ask.route.champion
+        values = await (self._champion.put(part) if isours else self._within_time(part))
         return Answer(values, ask.identifiers, [served.version] * ask.rows.count)
 
     async def close(self) -> None:

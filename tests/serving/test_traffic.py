@@ -345,13 +345,23 @@ def test_a_version_that_is_asked_for_answers_outside_of_the_rollout(tmp_path):
             assert {(row["v"], row["r"], row.get("o")) for row in answered.values()} == {
                 (4, "challenger", None)
             }
+            wide = served(5, FRAME.assign(engine=[1.0, 2.0]))
+            checked = wide.contract.check(
+                Columns({"engine": [7.0], "distance": [1.0], "carrier": ["UA"]}, 1), 9
+            )
+            other = await running.answer_by(Ask(route, checked, 0.0, new_identifiers(1)), wide)
+            running.journal.rotate()
+            header = orjson.loads(segments(running.journal.path)[-1].read_bytes().splitlines()[0])
+            row = logged(running.journal)[0][other.identifiers[0]]
+            given = dict(zip(header["columns"], row["f"], strict=True))
+            assert given == {"engine": 7.0, "distance": 1.0, "carrier": "UA"}
             with pytest.raises(Refused, match="cannot be predicted"):
                 await running.answer_by(ask(route, [-1.0]), route.challenger)
             quiet = ask(route, [1.0])
             await running.answer_by(
                 Ask(quiet.route, quiet.rows, 0.0, quiet.identifiers, logged=False), route.champion
             )
-            assert len(logged(running.journal)[0]) == 9, "a probe is not logged"
+            assert len(logged(running.journal)[0]) == 10, "a probe is not logged"
 
     asyncio.run(run())
 
