@@ -67,7 +67,10 @@ def show(registry, name, state):
 
 
 def answering(server, name):
-    return httpx.get(f"{server.url}/version", timeout=30).json()["workers"][0]["models"].get(name)
+    """Give how the traffic of *name* is split, once every worker says the same."""
+    workers = httpx.get(f"{server.url}/version", timeout=30).json()["workers"]
+    shown = [worker["models"].get(name) for worker in workers]
+    return shown[0] if shown == shown[:1] * WORKERS else None
 
 
 def until(condition, seconds=30):
@@ -297,9 +300,8 @@ def version_of(state, entity):
 
 def confirmed(server, state):
     """Say whether every worker shows *state*."""
-    workers = httpx.get(f"{server.url}/version", timeout=30).json()["workers"]
-    shown = [worker["models"]["moves"] for worker in workers]
-    return all((each["champion"], each["move"]) == (state.champion, state.move) for each in shown)
+    shown = answering(server, "moves")
+    return shown is not None and (shown["champion"], shown["move"]) == (state.champion, state.move)
 
 
 def test_under_changes_each_entity_meets_the_version_that_its_hash_says(rolling):
