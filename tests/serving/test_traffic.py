@@ -222,6 +222,22 @@ def test_a_stuck_challenger_costs_its_timeout_once(tmp_path):
     asyncio.run(run())
 
 
+def test_a_stuck_challenger_holds_up_no_stop(tmp_path):
+    """The server stops although a challenger never comes back; what it was asked is answered and logged."""
+
+    async def run():
+        route = split(weight=1.0)
+        running = Traffic("demo", Journal(tmp_path / "demo"), Measures(), TIMEOUT)
+        route.challenger.model.pipeline.go.clear()
+        assert (await running.answer(ask(route, [1.0]))).versions == [3]
+        began = time.monotonic()
+        await running.close()
+        assert time.monotonic() - began < TIMEOUT + 2
+        route.challenger.model.pipeline.go.set()
+
+    asyncio.run(run())
+
+
 def test_a_challenger_that_cannot_be_loaded_leaves_its_rows_to_the_champion(tmp_path):
     """Its rows are answered by the champion and logged as fallen back; its shadows are logged as failed."""
 
