@@ -103,7 +103,7 @@ def serve(
         list[str] | None, typer.Option("--model", help="A model to serve; repeat it; default: all")
     ] = None,
     host: Annotated[
-        str | None, typer.Option(help="Address to bind to; not loopback: needs REGROW_API_KEYS")
+        str | None, typer.Option(help="Address to bind to; beyond loopback: needs a key, see `regrow key`")
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port; default: REGROW_SERVER_PORT")] = None,
     workers: Annotated[
