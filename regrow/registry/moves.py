@@ -17,7 +17,7 @@ from regrow.registry.state import Move, State
 from regrow.registry.versions import CHAMPION
 
 MOVES = "regrow.moves"
-"""Names the run that holds the moves: a param of the first version's run, where it decides, and a tag of the model."""
+"""Names the run that holds the moves: a tag of the model and, with its name, a param of its first version's run."""
 SETTLED = "regrow.settled"
 SETTLING = "settling."
 _PARAM = "move."
@@ -115,12 +115,13 @@ def _choose_run(client: MlflowClient, name: str) -> str:
     if anchor is None:
         raise RegistryError(f"{name}: no version was registered by a run; register one with `regrow train`")
     run = client.get_run(str(anchor.run_id))
-    own = run.data.params.get(MOVES) or _find_or_create(client, run.info.experiment_id, name)
+    key = f"{MOVES}/{name}"
+    own = run.data.params.get(key) or _find_or_create(client, run.info.experiment_id, name)
     try:
-        client.log_param(run.info.run_id, MOVES, own)
+        client.log_param(run.info.run_id, key, own)
         chosen = own
     except MlflowException:
-        standing = client.get_run(run.info.run_id).data.params.get(MOVES)
+        standing = client.get_run(run.info.run_id).data.params.get(key)
         if standing is None:
             raise
         chosen = standing

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -279,3 +280,15 @@ def test_nothing_to_move_is_said(model: str) -> None:
         registry.pause(model, "ada", "holiday")
     with pytest.raises(RegistryError, match="no other champion"):
         registry.start_rollout(model, 1, CANARY, "flow", "passed", AS_OF)
+
+
+def test_two_models_of_one_run_have_their_own_ledgers(services: object, with_versions: Versions) -> None:
+    """A model that was registered under a second name starts a ledger of its own."""
+    first, second = (with_versions(f"twin-{uuid4().hex[:8]}", 1) for _ in range(2))
+    client = registry.connect()
+    run_id = client.get_model_version(first, "1").run_id
+    client.create_model_version(second, str(client.get_model_version(first, "1").source), run_id)
+    client.delete_model_version(second, "1")
+    registry.promote(first, 1, "ada", "first")
+    registry.promote(second, 2, "ada", "first")
+    assert [[move.state.champion for move in registry.ledger(name)] for name in (first, second)] == [[1], [2]]
