@@ -92,13 +92,14 @@ class Champions(threading.Thread):
             self.follow()
             self._woken.wait(max(0.0, due - time.monotonic()))
             self._woken.clear()
+        # Here, and not where the stop is asked for: this thread may be about to ask one of them.
+        for pool in (self._asker, self._champions, self._challengers):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
         """Stop following."""
         self._stop_asked.set()
         self._woken.set()
-        for pool in (self._asker, self._champions, self._challengers):
-            pool.shutdown(wait=False, cancel_futures=True)
 
     def ready(self) -> bool:
         """Say whether any champion answers."""

@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
+from regrow.serving.access import allow
+from regrow.serving.answers import answer
 from regrow.serving.contract import Column, Contract
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ REFUSALS = {
     500: "The model failed",
     503: "No champion answers yet, or the disk is full; come again after `Retry-After` seconds",
 }
+PAGE = "/openapi.json"
 ALWAYS_OPEN = ("/ping", "/ready")
 
 
@@ -147,6 +150,12 @@ def add_description(app: FastAPI, server: "Server") -> None:
         return document
 
     app.openapi = describe
+    if server.keys.needed:
+        key = Depends(allow(server.keys, "predict", "labels", "admin"))
+
+        @app.get(PAGE, dependencies=[key], include_in_schema=False)
+        async def description() -> Response:
+            return answer(200, describe())
 
 
 def _contracts(server: "Server") -> dict[str, Contract]:

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,10 @@ class Roster:
                 shutil.rmtree(path, ignore_errors=True)
                 os.close(lock)
                 mark_dead(int(path.name.partition(".")[0]))
-            elif (file := path / "entry.json").exists():
-                entries.append(orjson.loads(file.read_bytes()))
+            else:
+                # A worker that has just come has said nothing yet; one that leaves takes its entry with it.
+                with suppress(FileNotFoundError):
+                    entries.append(orjson.loads((path / "entry.json").read_bytes()))
         return entries
 
     def leave(self) -> None:

@@ -38,13 +38,16 @@ def test_the_server_answers_as_it_describes_itself(start, tmp_path):
     key, entry = new_key({"admin"})
     server = start(tmp_path, "--model", "demo", REGROW_API_KEYS=entry, REGROW_LOG_FORMAT="json")
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION.format(key=key))
+    assert httpx.get(f"{server.url}/openapi.json").status_code == 401, "it names models and columns"
+    document = httpx.get(f"{server.url}/openapi.json", headers={"X-API-Key": key})
+    (tmp_path / "openapi.json").write_bytes(document.content)
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         "--config-file",
         "schemathesis.toml",
         "run",
     ]
-    command += [f"{server.url}/openapi.json", "--checks", ",".join(CHECKS)]
+    command += ["openapi.json", "--url", server.url, "--checks", ",".join(CHECKS)]
     command += ["--max-examples", str(EXAMPLES), "--phases", "examples,coverage,fuzzing", "--seed", "1"]
     command += ["--request-timeout", "20", "--continue-on-failure", "--warnings", "off"]
     command += ["--generation-database", "none"]
