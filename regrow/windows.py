@@ -66,9 +66,14 @@ def reference_of(facts: ModelFacts, rule: Monitoring) -> Snapshot:
 
 
 def stack_predictions(column: pd.Series, facts: ModelFacts) -> NDArray[np.float64]:
-    """Turn logged predictions into the one shape of `regrow.results`: `(rows,)` or `(rows, classes)`."""
+    """Turn logged predictions into the one shape of `regrow.results`: `(rows,)` or `(rows, classes)`.
+
+    A prediction that failed (None) is a row of NaN.
+    """
     width = max(len(facts.classes), 1)
-    stacked = np.array(column.tolist(), dtype=np.float64).reshape(len(column), width)
+    nothing = [np.nan] * width
+    values = [nothing if value is None else value for value in column]
+    stacked = np.array(values, dtype=np.float64).reshape(len(column), width)
     return stacked[:, 0] if facts.kind == "regression" else stacked
 
 

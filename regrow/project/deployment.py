@@ -9,10 +9,9 @@ from pydantic import Field, model_validator
 from regrow.project.evaluation import Metric
 from regrow.project.fields import Duration, Share, Strict
 
-Mirror = Annotated[
-    Share,
-    Field(description="Share of the traffic that champion and challenger both score, one of them unseen"),
-]
+MIRROR = "Share of the traffic that champion and challenger both score, one of them unseen"
+Mirror = Annotated[float, Field(gt=0, le=1, description=MIRROR)]
+"""On the rows that both score the metric is compared: without any, nothing would be."""
 LeastRows = Annotated[int, Field(ge=1, description="Rows of the challenger's in a stage before it advances")]
 LeastTime = Annotated[Duration, Field(description="Least time in a stage before it advances")]
 LeastLabels = Annotated[
@@ -117,7 +116,7 @@ class Ab(Strict):
     split: Annotated[float, Field(gt=0, lt=1, description="Share of the entities the challenger answers")] = (
         0.5
     )
-    mirror: Mirror = 0.0
+    mirror: Annotated[Share, Field(description=MIRROR)] = 0.0
     metric: Annotated[Metric | None, Field(description="Default: the primary metric")] = None
     least_rows: Annotated[int, Field(ge=1, description="Labelled rows of each before anything is said")] = (
         1000

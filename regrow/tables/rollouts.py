@@ -12,6 +12,9 @@ EVIDENCE = (
 )  # fmt: skip
 
 
+PAIRED = ["prediction_id", "entity_id", "event_time", "stage"]
+
+
 def read_rollout(model: str, rollout: str) -> pd.DataFrame:
     """Read every row of *model*'s log that *rollout* made, shadows among them, without its features.
 
@@ -29,18 +32,20 @@ def pair_predictions(rows: pd.DataFrame) -> pd.DataFrame:
     """Pair what champion and challenger said of the same row of *rows*, whichever of them the client got.
 
     Gives the answer's `prediction_id`, `entity_id`, `event_time`, `stage`, and the predictions `champion` and
-    `challenger`. A shadow that failed makes no pair, nor does one whose answer is not among *rows*.
+    `challenger`; a version that failed on the row has None there. A shadow whose answer is not among *rows* makes
+    no pair.
     """
-    usable = rows[rows["prediction"].notna()]
-    answers, shadows = usable[usable["role"] != SHADOW], usable[usable["role"] == SHADOW]
+    answers, shadows = rows[rows["role"] != SHADOW], rows[rows["role"] == SHADOW]
     places = pd.Index(answers["prediction_id"]).get_indexer(pd.Index(shadows["shadow_of"]))
     answered = answers.iloc[places[places >= 0]].reset_index(drop=True)
     shadow = shadows["prediction"][places >= 0].reset_index(drop=True)
-    pairs = answered[["prediction_id", "entity_id", "event_time", "stage"]]
     by_champion = answered["role"] == CHAMPION
-    return pairs.assign(
+    both = answered[PAIRED].assign(
         **{
             CHAMPION: answered["prediction"].where(by_champion, shadow),
             CHALLENGER: shadow.where(by_champion, answered["prediction"]),
         }
     )
+    fallen = answers[answers["fallback"].notna() & ~answers["prediction_id"].isin(both["prediction_id"])]
+    missed = fallen[PAIRED].assign(**{CHAMPION: fallen["prediction"], CHALLENGER: None})
+    return pd.concat([both, missed], ignore_index=True) if len(missed) else both

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pandas as pd
 import pyarrow as pa
-import pytest
 
 from regrow.tables.predictions import append_predictions
 from regrow.tables.rollouts import EVIDENCE, pair_predictions, read_rollout
@@ -16,7 +15,9 @@ def evidence(*rows: tuple[str, str, str | None, float | None]) -> pd.DataFrame:
     """Make evidence of `prediction_id`, `role`, `shadow_of` and a score, None where the shadow failed."""
     frame = pd.DataFrame(rows, columns=["prediction_id", "role", "shadow_of", "score"])
     prediction = pd.Series([None if pd.isna(score) else [score] for score in frame["score"]], dtype=object)
-    return frame.assign(entity_id="e", event_time=pd.Timestamp(0), stage=1, prediction=prediction)
+    return frame.assign(
+        entity_id="e", event_time=pd.Timestamp(0), stage=1, fallback=None, prediction=prediction
+    )
 
 
 def test_a_rollouts_rows_are_read_without_features(rollout_rows: pa.Table, rows: Rows) -> None:
@@ -41,10 +42,16 @@ def test_predictions_are_paired_whoever_answered() -> None:
     assert pairs["challenger"].to_dict() == {"a": [0.2], "b": [0.4]}
 
 
-@pytest.mark.parametrize(
-    "shadow", [("s", "shadow", "a", None), ("s", "shadow", "elsewhere", 0.5)], ids=["failed", "astray"]
-)
-def test_a_shadow_without_a_counterpart_makes_no_pair(shadow: tuple[str, str, str, float | None]) -> None:
-    """One that failed, and one whose answer is not there, are left out; so is an answer without a shadow."""
-    assert pair_predictions(evidence(("a", "champion", None, 0.1), shadow)).empty
+def test_a_failure_is_paired_with_what_the_other_said() -> None:
+    """A shadow that failed, and a row that fell back to the champion, are pairs in which the challenger has nothing."""
+    rows = evidence(("a", "champion", None, 0.1), ("s", "shadow", "a", None), ("b", "champion", None, 0.2))
+    pairs = pair_predictions(rows.assign(fallback=[None, "raised", "timeout"])).set_index("prediction_id")
+    assert pairs["champion"].to_dict() == {"a": [0.1], "b": [0.2]}
+    assert pairs["challenger"].isna().all()
+
+
+def test_a_row_that_one_version_saw_makes_no_pair() -> None:
+    """A shadow whose answer is elsewhere is left out, and so is an answer without a shadow."""
+    astray = ("s", "shadow", "elsewhere", 0.5)
+    assert pair_predictions(evidence(("a", "champion", None, 0.1), astray)).empty
     assert pair_predictions(evidence(("a", "champion", None, 0.1))).empty
