@@ -124,8 +124,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
             "hour": draw.integers(0, 24, 500),
         }
     )
-    filled = Registry(uri, mlflow.MlflowClient(uri, uri), frame)
-    with pointed_at(uri, folder):
+    with pointed_at(uri, folder):  # MLflow puts a new store's artifacts where it is opened.
+        filled = Registry(uri, mlflow.MlflowClient(uri, uri), frame)
         for seed in (1, 2):
             filled.register(fit(frame, seed), "demo")
         filled.promote(1)
