@@ -1,0 +1,126 @@
+"""`kill -9` of a rollout's look or of a rollback before any of its MLflow writes: the next run makes the same of it."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pandas as pd
+import pytest
+import yaml
+
+from flows.train import train
+from regrow import registry
+from regrow.lineage import KEY
+from regrow.project import Project, load_project
+from regrow.registry import State
+
+Runner = Callable[..., tuple[int, int]]
+Traffic = Callable[..., None]
+Prepare = Callable[[str], Project]
+KILLED = -9
+AS_OF = "2024-03-02T00:00:00+00:00"
+EVERY_WRITE = bool(os.environ.get("REGROW_TEST_EVERY_WRITE"))
+"""Else three writes of each scenario, spread over its run."""
+PLAN = {"kind": "canary", "weights": [0.5], "shadow_rows": 50, "least_rows": 20}
+ENDS = {
+    "advance": ["promote", "start", "advance"],
+    "finish": ["promote", "start", "advance", "finish"],
+    "roll back": ["promote", "start", "roll back"],
+    "by order": ["promote", "start", "finish", "roll back"],
+}
+FLOW = {"by order": "rollback"}
+
+
+@pytest.fixture
+def prepare(services: object, project: Callable[..., Project], traffic: Traffic) -> Prepare:
+    """Give models that stand before their scenario, all with the two versions of one training."""
+    random = pd.Series(range(400)).sample(frac=1, random_state=1).to_numpy()
+    frame = pd.DataFrame(
+        {
+            "id": [f"r{index}" for index in range(400)],
+            "at": pd.date_range("2024-01-01", "2024-02-29", periods=400, tz="UTC"),
+            "size": (random - 200) / 100,
+            "late": ((random + pd.Series(range(400)).to_numpy() % 37) > 218).astype(int),
+        }
+    )
+    deployment = {"server": False, "rollout": PLAN}
+    trained = project(frame, deployment=deployment, evaluation={"primary": "roc_auc", "gates": []})
+    for moment in (datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 2, 15, tzinfo=UTC)):
+        train(trained.path, moment)
+    content = yaml.safe_load(trained.path.read_text())
+
+    def make(scenario: str) -> Project:
+        name = f"killed-{uuid4().hex[:8]}"
+        path = trained.path.with_name(f"{name}.yaml")
+        path.write_text(yaml.safe_dump(content | {"name": name}))
+        made = load_project(path)
+        for number in (1, 2):
+            registry.register(name, registry.version(trained.name, number).candidate, "", {})
+        registry.promote(name, 1, "test", "first")
+        plan = made.deployment.rollout
+        assert plan.kind != "replace"
+        moment = datetime(2024, 2, 15, tzinfo=UTC)
+        registry.start_rollout(name, 2, plan, "test", "passed", moment)
+        if scenario == "finish":
+            registry.advance(name, registry.state(name), "test", "holds", moment)
+        if scenario == "by order":
+            registry.finish(name, registry.state(name), "test", "proven", True, moment)
+        else:
+            traffic(made, frame[200:], failing=scenario == "roll back")
+        return made
+
+    return make
+
+
+def end_state(project: Project) -> dict[str, Any]:
+    """Describe all that a run leaves behind, beside the runs of the attempts that died."""
+    client, name = registry.connect(), project.name
+    model = client.get_registered_model(name)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    running = [
+        run.info.run_name
+        for run in client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+        if run.data.tags[KEY] != f"moves/{name}"
+    ]
+    shown = State.model_validate_json(model.tags["regrow.state"])
+    stage = None if shown.rollout is None else shown.rollout.stage
+    return {
+        "kinds": [move.kind for move in registry.ledger(name)],
+        "aliases": dict(model.aliases),
+        "state": (shown.champion, shown.challenger, stage, shown.move),
+        "settled": model.tags["regrow.settled"],
+        "status": [registry.version(name, number).tags.get("regrow.status") for number in (1, 2)],
+        "running": running,
+    }
+
+
+@pytest.mark.parametrize("scenario", ENDS)
+def test_killed_before_a_write(scenario: str, run: Runner, prepare: Prepare) -> None:
+    """Whatever the write, the state between is valid, the next run goes on, and the end is that of one run alone."""
+    flow, whole = FLOW.get(scenario, "rollout"), prepare(scenario)
+    status, writes = run(flow, whole, AS_OF, "none")
+    expected = end_state(whole)
+    assert (status, expected["kinds"]) == (0, ENDS[scenario])
+    points = range(1, writes + 1) if EVERY_WRITE else (writes // 3, writes // 2, 3 * writes // 4)
+    for point in points:
+        project = prepare(scenario)
+        before = registry.state(project.name)
+        assert run(flow, project, AS_OF, point)[0] == KILLED
+        assert registry.state(project.name).move in {before.move, before.move + 1}
+        served = registry.champion(project.name)
+        assert served is not None
+        assert served.number in {1, 2}
+        settled = registry.settle(project.name)
+        if not (scenario == "by order" and settled.move == expected["state"][3]):
+            assert run(flow, project, AS_OF, "none")[0] == 0
+        else:
+            assert_swept(run, project)
+        assert end_state(project) == expected, f"killed before write {point} of {writes}"
+
+
+def assert_swept(run: Runner, project: Project) -> None:
+    """Let a look clear up: the order was carried out before the kill, and a second one would be another rollback."""
+    assert run("rollout", project, AS_OF, "none")[0] == 0
