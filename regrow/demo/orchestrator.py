@@ -29,12 +29,12 @@ ALARM_TIMEOUT = 60.0
 POLL = 0.2
 
 
-def run_flow(flow: str, project: Project, as_of: datetime, trigger: str) -> FlowRun:
-    """Run the deployment of *flow* for *project* and wait for its end.
+def run_flow(flow: str, project: Project, as_of: datetime, trigger: str, **more: str) -> FlowRun:
+    """Run the deployment of *flow* for *project*, with *more* parameters, and wait for its end.
 
     Raises `Unreachable` where it does not complete.
     """
-    parameters = {"config": str(project.path), "as_of": as_of.isoformat(), "trigger": trigger}
+    parameters = {"config": str(project.path), "as_of": as_of.isoformat(), "trigger": trigger, **more}
     run: Any = run_deployment(
         f"{flow}/{project.name}", parameters=parameters, timeout=TIMEOUT, poll_interval=POLL, as_subflow=False
     )

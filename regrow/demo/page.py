@@ -11,7 +11,10 @@ from regrow.demo.record import Month, Story
 
 PICTURE, PAGE = "demo.png", "demo.html"
 GREEN, GREY, RED, BLUE = "#1a7f4b", "#8a8f98", "#c0392b", "#2457a6"
-HEADINGS = ("month", "rows", "drifted", "AUC", "never retrained", "alarm", "retraining", "verdict")
+HEADINGS = (
+    "month", "rows", "drifted", "AUC", "never retrained", "alarm", "retraining", "live traffic",
+)  # fmt: skip
+SIGNS = {"promoted": "▲", "rolled back": "↩", "refused": "✕"}
 STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.55 system-ui, sans-serif; color: #1d2228 }
@@ -25,19 +28,23 @@ table { border-collapse: collapse; width: 100%; margin-top: 1.6rem; font-size: .
 th { text-align: left; color: #667; font-weight: 600; border-bottom: 2px solid #d5d9de; padding: .4rem .5rem }
 td { border-bottom: 1px solid #eceff2; padding: .5rem; vertical-align: top }
 td.n { text-align: right; white-space: nowrap }
-.promoted { color: #1a7f4b; font-weight: 600 } .refused, .declined, .back { color: #c0392b; font-weight: 600 }
+.promoted, .out { color: #1a7f4b; font-weight: 600 } .refused, .declined, .back { color: #c0392b; font-weight: 600 }
 small { color: #667; display: block } a { color: #2457a6; margin-right: .6rem; white-space: nowrap }
 """
 
 
-def line(month: Month) -> str:
-    """Tell *month* in a line of the terminal."""
+def lines(month: Month) -> list[str]:
+    """Tell *month* in lines of the terminal: its rollouts, then the rest."""
     text = (
-        f"[bold]{month.start:%B}[/bold]  {month.rows:,} rows by v{month.version}, "
+        f"[bold]{month.start:%B}[/bold]  {month.rows:,} rows, the last by v{month.version}, "
         f"{month.drifted} of {month.columns} columns drifted, AUC {month.served:.3f} "
         f"(never retrained {month.frozen:.3f})"
     )
-    return f"{text}, alarm → {verdict(month)}" if month.alarm else f"{text}, no alarm"
+    told = [
+        f"[bold]{month.start:%B}[/bold]  live traffic: v{ending.version} {ending.outcome} after {ending.rows:,} rows"
+        for ending in month.endings
+    ]
+    return [*told, f"{text}, alarm → {verdict(month)}" if month.alarm else f"{text}, no alarm"]
 
 
 def verdict(month: Month) -> str:
@@ -56,8 +63,8 @@ def cells(month: Month) -> tuple[str, ...]:
         f"{month.served:.3f} (v{month.version})",
         f"{month.frozen:.3f}",
         month.failed or "none",
-        ("declined" if month.decision == "declined" else "ran") if month.decision else "none",
-        f"{verdict(month)}: {month.gist}" if month.decision else "",
+        f"{verdict(month)}: {month.gist}" if month.decision else "none",
+        "; ".join(f"v{end.version} {end.outcome} after {end.rows:,} rows" for end in month.endings),
     )
 
 
@@ -82,14 +89,21 @@ def means(story: Story) -> tuple[float, float]:
 def summary(story: Story) -> str:
     """Sum the year up."""
     served, frozen = means(story)
-    promoted = sum(month.decision == "promoted" for month in story.months)
-    refused = sum(month.decision == "refused" for month in story.months)
+    count = counts(story)
     return (
         f"AUC over the year, mean of the months: served {served:.4f}, never retrained {frozen:.4f} "
         f"({served - frozen:+.4f}); all rows pooled: "
         f"{story.pooled_served:.4f} and {story.pooled_frozen:.4f}. "
-        f"{promoted} challengers promoted, {refused} refused."
+        f"{count['promoted']} challengers promoted by live traffic, {count['rolled back']} rolled back by it, "
+        f"{count['refused']} refused at the gates."
     )
+
+
+def counts(story: Story) -> dict[str, int]:
+    """Count what became of the challengers."""
+    fates = [ending.outcome for month in story.months for ending in month.endings]
+    fates += [month.decision for month in story.months]
+    return {name: fates.count(name) for name in SIGNS}
 
 
 def write(home: Path, story: Story) -> Path:
@@ -114,16 +128,15 @@ def draw(story: Story) -> Figure:
     low, high = min(served + frozen), max(served + frozen)
     base = low - 0.13 * (high - low)
     for place, month in enumerate(story.months):
-        if month.decision:
-            good = month.decision == "promoted"
+        for row, (sign, version, good) in enumerate(marks(month)):
             axes.annotate(
-                f"{'▲' if good else '✕'} v{month.challenger}", (place, base), ha="center", fontsize=8.5,
+                f"{sign} v{version}", (place, base - row * 0.09 * (high - low)), ha="center", fontsize=8.5,
                 color=GREEN if good else RED,
             )  # fmt: skip
-    axes.set_ylim(base - 0.06 * (high - low), high + 0.1 * (high - low))
+    axes.set_ylim(base - 0.2 * (high - low), high + 0.1 * (high - low))
     axes.set_ylabel("AUC on the month's flights")
     axes.set_title(
-        "At a month's end: ▲ challenger promoted, serving from the next month on; ✕ refused",
+        "▲ promoted by live traffic   ↩ rolled back by live traffic   ✕ refused at the gates",
         loc="left",
         fontsize=11,
     )
@@ -133,16 +146,26 @@ def draw(story: Story) -> Figure:
     return figure
 
 
+def marks(month: Month) -> list[tuple[str, int | None, bool]]:
+    """Give *month*'s signs in the picture, each with its version and whether it is good news."""
+    fates = [(ending.outcome, ending.version) for ending in month.endings]
+    fates += [("refused", month.challenger)] if month.decision == "refused" else []
+    return [(SIGNS[fate], version, fate == "promoted") for fate, version in fates]
+
+
 def render(story: Story) -> str:
     """Write the page."""
     served, frozen = means(story)
-    count = {name: sum(month.decision == name for month in story.months) for name in ("promoted", "refused")}
+    count = counts(story)
     figures = (
         (f"{sum(month.rows for month in story.months):,}", "flights served over HTTP"),
         (f"{served:.4f}", "AUC served, mean of months"),
         (f"{frozen:.4f}", "AUC never retrained"),
         (str(sum(bool(month.alarm) for month in story.months)), "alarms"),
-        (f"{count['promoted']} / {count['refused']}", "challengers promoted / refused"),
+        (
+            f"{count['promoted']} / {count['rolled back']} / {count['refused']}",
+            "challengers promoted / rolled back / refused",
+        ),
     )
     boxes = "".join(f"<div><b>{value}</b><span>{html.escape(name)}</span></div>" for value, name in figures)
     rows = "".join(_row(month) for month in story.months)
@@ -166,7 +189,12 @@ def _row(month: Month) -> str:
     texts[5] = f"{texts[5]}<small>{html.escape(month.alarm)}</small>"
     if month.decision:
         outcome = f"<span class={month.decision.split()[-1]}>{html.escape(verdict(month))}</span>"
-        texts[7] = f"{outcome}<small>{html.escape(month.reason)}</small>"
+        texts[6] = f"{outcome}<small>{html.escape(month.reason)}</small>"
+    texts[7] = "".join(
+        f"<span class={end.outcome.split()[-1]}>v{end.version} {end.outcome}</span>"
+        f"<small>after {end.rows:,} rows: {html.escape(end.reason)}</small>"
+        for end in month.endings
+    )
     links = "".join(
         f"<a href='{html.escape(link)}'>{html.escape(name)}</a>" for name, link in month.links.items() if link
     )

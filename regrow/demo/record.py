@@ -11,6 +11,19 @@ from regrow.errors import StateError
 from regrow.services.record import held
 
 
+class Ending(BaseModel):
+    """How a rollout came to its end."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int
+    outcome: str
+    """`promoted` or `rolled back`."""
+    rows: int
+    """Rows answered, by whichever version, since the rollout began."""
+    reason: str
+
+
 class Month(BaseModel):
     """One month of the replayed year."""
 
@@ -32,11 +45,13 @@ class Month(BaseModel):
     failed: str
     """What the alarm is about, in a word each: `drift`, `performance`."""
     decision: str
-    """What became of the alarm: `promoted`, `refused`, `declined`, `put back`; empty: nothing was decided."""
+    """What became of the alarm: `rolling out`, `refused`, `declined`, `put back`; empty: nothing was decided."""
     challenger: int | None
     reason: str
     gist: str
     """The figure that decided."""
+    endings: tuple[Ending, ...]
+    """The rollouts that came to their end in this month."""
     links: dict[str, str]
 
 

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from regrow import registry
 from regrow.decisions.verdict import Verdict
-from regrow.demo import orchestrator, page, traffic
+from regrow.demo import orchestrator, page, rollouts, traffic
 from regrow.demo.record import Month, Story, open_story, save_story
+from regrow.demo.rollouts import Scene
 from regrow.lineage import run_url
 from regrow.models import LoadedModel, load_model
 from regrow.project import Project, load_project
@@ -40,9 +41,9 @@ def replay() -> None:
         story = train_first(console, project, home, story)
         first = load_model(f"models:/{registry.version(project.name, 1).model_id}")
         year = read_source(project, months()[0][0], months()[-1][1])
+        scene = Scene(services.server_url, project, first, home)
         for start, end in months()[len(story.months) :]:
-            frame = rows_between(project, year, start, end)
-            story = live_through(console, services.server_url, project, first, home, story, frame, start, end)
+            story = live_through(console, scene, story, year, start, end)
         story = conclude(project, first, home, story, year)
     console.print(page.table(story))
     console.print(page.summary(story))
@@ -54,12 +55,6 @@ def months() -> list[tuple[datetime, datetime]]:
     """Give the first moment of each replayed month, and of the month after it."""
     starts = [datetime(YEAR, month, 1, tzinfo=UTC) for month in range(FIRST_MONTH, 13)]
     return list(zip(starts, [*starts[1:], datetime(YEAR + 1, 1, 1, tzinfo=UTC)], strict=True))
-
-
-def rows_between(project: Project, year: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
-    """Give the rows of *year* with an event time in [*start*, *end*)."""
-    times = year[str(project.data.timestamp)]
-    return year[(times >= start) & (times < end)].reset_index(drop=True)
 
 
 def train_first(console: Console, project: Project, home: Path, story: Story) -> Story:
@@ -74,20 +69,13 @@ def train_first(console: Console, project: Project, home: Path, story: Story) ->
 
 
 def live_through(
-    console: Console,
-    url: str,
-    project: Project,
-    first: LoadedModel,
-    home: Path,
-    story: Story,
-    frame: pd.DataFrame,
-    start: datetime,
-    end: datetime,
+    console: Console, scene: Scene, story: Story, year: pd.DataFrame, start: datetime, end: datetime
 ) -> Story:
-    """Serve, watch and, where the alarm asks for it, retrain the model in one month, whose rows are *frame*."""
-    with console.status(f"{start:%B}: sending {len(frame):,} flights to the model server …") as status:
-        traffic.send(url, project, first, traffic.not_yet_sent(project, frame, start, end))
-        traffic.wait_until_logged(project, start, end, len(frame))
+    """Serve, watch and, where the alarm asks for it, retrain the model in one month, whose rows are in *year*."""
+    project = scene.project
+    with console.status(f"{start:%B}") as status:
+        for doing in rollouts.live(scene, year, start, end):
+            status.update(doing)
         version = registry.champion(project.name)
         status.update(f"{start:%B}: its labels arrive; monitoring …")
         asked = datetime.now(UTC)
@@ -96,16 +84,16 @@ def live_through(
         if orchestrator.parent_run(project, watched).data.tags["regrow.verdict"] == "fail":
             status.update(f"{start:%B}: alarm; waiting for the retraining that it starts …")
             retrained = orchestrator.await_retraining(project, asked)
-    month = describe(project, first, home, frame, start, end, watched, retrained)
+    frame = traffic.rows_between(project, year, start, end)
+    month = describe(scene, frame, start, end, watched, retrained)
     month = month.model_copy(update={"version": version.number if version else 0})
-    console.print(page.line(month))
-    return save_story(home, story.model_copy(update={"months": (*story.months, month)}))
+    for told in page.lines(month):
+        console.print(told)
+    return save_story(scene.home, story.model_copy(update={"months": (*story.months, month)}))
 
 
 def describe(
-    project: Project,
-    first: LoadedModel,
-    home: Path,
+    scene: Scene,
     frame: pd.DataFrame,
     start: datetime,
     end: datetime,
@@ -113,6 +101,7 @@ def describe(
     retrained: FlowRun | None,
 ) -> Month:
     """Read back from MLflow and the prediction log what a month brought."""
+    project, first = scene.project, scene.first
     monitor = orchestrator.parent_run(project, watched)
     drift = orchestrator.nested_run(project, watched, "measure_drift")
     figures = drift.data.metrics if drift else {}
@@ -120,7 +109,7 @@ def describe(
     scores = traffic.served_scores(project, frame, start, end)
     links = {"monitor": run_url(monitor.info.experiment_id, monitor.info.run_id) or ""}
     if drift:
-        links["drift report"] = orchestrator.report_path(home, drift)
+        links["drift report"] = orchestrator.report_path(scene.home, drift)
     alarm = orchestrator.read_verdict(monitor)
     fate = read_fate(project, retrained) if retrained else {}
     if retrained:
@@ -138,6 +127,7 @@ def describe(
         alarm="" if alarm.passed else alarm.reason,
         failed=", ".join(dict.fromkeys(subject(finding.rule) for finding in alarm.failures)),
         **({"decision": "", "challenger": None, "reason": "", "gist": ""} | fate),
+        endings=rollouts.endings(registry.ledger(project.name), start, end),
         links=links,
     )
 
@@ -157,7 +147,7 @@ def read_fate(project: Project, retrained: FlowRun) -> dict[str, Any]:
 def outcome(verdict: Verdict) -> str:
     """Name what a retraining's *verdict* came to."""
     if verdict.passed:
-        return "promoted"
+        return "rolling out"
     return {"retrain": "declined", "promote": "refused"}.get(verdict.decision, "put back")
 
 

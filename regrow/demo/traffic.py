@@ -13,10 +13,10 @@ from sklearn.metrics import roc_auc_score
 from regrow.errors import Unreachable
 from regrow.models import LoadedModel
 from regrow.project import Project
-from regrow.tables.predictions import count_predictions, read_predictions
+from regrow.tables.predictions import SHADOW, count_predictions, read_predictions
 
 ROWS_PER_REQUEST, CLIENTS = 1000, 4
-FOLD_TIMEOUT = 120.0
+FOLD_TIMEOUT, SHADOW_PATIENCE = 120.0, 5.0
 
 
 def send(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) -> None:
@@ -28,6 +28,43 @@ def send(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) ->
     parts = [frame.iloc[start : start + ROWS_PER_REQUEST] for start in range(0, len(frame), ROWS_PER_REQUEST)]
     with httpx.Client(base_url=url, timeout=60) as client, ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(lambda part: _post(client, project.name, part[columns]), parts))
+
+
+def send_once(
+    url: str,
+    project: Project,
+    model: LoadedModel,
+    year: pd.DataFrame,
+    start: datetime,
+    end: datetime,
+    shadowed: bool,
+) -> None:
+    """Post the rows of [*start*, *end*) that were not posted yet, and wait until they are logged; *shadowed*: twice.
+
+    Raises `Unreachable` where the server refuses a request, or the log stays behind.
+    """
+    frame = rows_between(project, year, start, end)
+    new = not_yet_sent(project, frame, start, end)
+    shadows = count_predictions(project.name, start, end, (SHADOW,))
+    send(url, project, model, new)
+    wait_until_logged(project, start, end, len(frame))
+    if shadowed:
+        wait_until_shadowed(project, start, end, shadows + len(new))
+
+
+def rows_between(project: Project, year: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
+    """Give the rows of *year* with an event time in [*start*, *end*)."""
+    times = year[str(project.data.timestamp)]
+    return year[(times >= start) & (times < end)].reset_index(drop=True)
+
+
+def wait_until_shadowed(project: Project, start: datetime, end: datetime, rows: int) -> None:
+    """Wait until the log holds *rows* shadows of [*start*, *end*), or no more come: the server may drop some."""
+    found, grown = 0, time.monotonic()
+    while found < rows and time.monotonic() < grown + SHADOW_PATIENCE:
+        time.sleep(0.3)
+        if (now := count_predictions(project.name, start, end, (SHADOW,))) > found:
+            found, grown = now, time.monotonic()
 
 
 def wait_until_logged(project: Project, start: datetime, end: datetime, rows: int) -> None:

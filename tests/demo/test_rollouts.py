@@ -1,0 +1,62 @@
+"""The rollouts of the replayed year."""
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from regrow.demo import shuffled_labels
+from regrow.demo.rollouts import endings, next_stop
+from regrow.registry import Move, State
+
+
+def day(month: int, number: int) -> datetime:
+    return datetime(2013, month, number, tzinfo=UTC)
+
+
+def move(number: int, kind: str, at: datetime, rows: int, version: int = 2) -> Move:
+    return Move(
+        number=number, id=str(number), at=at, as_of=at, actor="flow", reason=f"because {number}", kind=kind,
+        version=version, rows=rows, state=State(move=number),
+    )  # fmt: skip
+
+
+def test_a_rollouts_rows_are_those_since_its_start() -> None:
+    """What was answered before it began, or in another month, is not counted."""
+    ledger = [
+        move(1, "promote", day(4, 1), 0, version=1),
+        move(2, "start", day(5, 1), 28_000),
+        move(3, "advance", day(5, 4), 2_000),
+        move(4, "finish", day(5, 7), 3_000),
+        move(5, "start", day(5, 15), 9_000, version=3),
+        move(6, "roll back", day(5, 18), 2_500, version=3),
+    ]
+    told = [(end.version, end.outcome, end.rows) for end in endings(ledger, day(5, 1), day(6, 1))]
+    assert told == [(2, "promoted", 5_000), (3, "rolled back", 2_500)]
+    assert endings(ledger, day(4, 1), day(5, 1)) == ()
+
+
+@pytest.mark.parametrize(
+    ("at", "look", "stop"),
+    [
+        (day(5, 1), None, day(6, 1)),
+        (day(5, 1), day(5, 4), day(5, 4)),
+        (day(7, 1), None, day(7, 15)),
+        (day(7, 14), day(7, 17), day(7, 15)),
+        (day(7, 15), None, day(8, 1)),
+    ],
+)
+def test_traffic_stops_for_a_look(at: datetime, look: datetime | None, stop: datetime) -> None:
+    """It goes to the month's end, or to the next look, and halts in July for the shuffled labels."""
+    month_end = (at.replace(day=28) + timedelta(days=4)).replace(day=1)
+    assert next_stop(at, look, month_end) == stop
+
+
+def test_shuffled_labels_are_worth_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows and the share of late flights stay; which of them were late does not."""
+    frame = pd.DataFrame({"flight_id": range(1000), "late": [True] * 200 + [False] * 800})
+    monkeypatch.setattr(shuffled_labels, "import_hook", lambda _path, _name: lambda _start, _end: frame)
+    shuffled = shuffled_labels.load(day(4, 1), day(5, 1))
+    assert list(shuffled["flight_id"]) == list(frame["flight_id"])
+    assert shuffled["late"].sum() == 200
+    assert shuffled["late"][:200].mean() < 0.4
