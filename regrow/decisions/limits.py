@@ -32,25 +32,25 @@ def judge_limits(
 
     The rules share 1 - `limits.confidence` evenly (a union bound, so they may depend on one another at will). A rule
     on this stage's requests alone starts anew in each of *stages*, and divides its part among them. Without a
-    *mirrored* row there is nothing to pair: those rules are left out. In *shadow* the challenger
-    scores what the champion answers.
+    *mirrored* row there is nothing to pair: those rules are left out. In *shadow* the challenger scores what the
+    champion answers, in batches when nobody waits: its times say nothing of the time to answer, and are not judged.
     """
-    anew = _of_stage(limits, evidence, shadow)
+    failures = partial(judge_failures, evidence.champion, evidence.challenger, limits.failures, shadow)
+    slow = _of_latency(limits, evidence)
     paired = _of_pairs(limits, evidence.pairs, metric, classes, best_rows or BEST_ROWS) if mirrored else []
-    alpha = (1 - limits.confidence) / (len(anew) + len(paired))
+    alpha = (1 - limits.confidence) / (1 + len(slow) + len(paired))
+    anew = [failures] if shadow else [failures, *slow]
     return (*(rule(alpha / stages) for rule in anew), *(rule(alpha) for rule in paired))
 
 
-def _of_stage(limits: RolloutLimits, evidence: Evidence, shadow: bool) -> list[Rule]:
-    """Give the rules on how the two ran in this stage."""
-    champion, challenger = evidence.champion, evidence.challenger
+def _of_latency(limits: RolloutLimits, evidence: Evidence) -> list[Rule]:
+    """Give the rules on the times to answer in this stage."""
     ratios = {0.5: limits.latency_p50, 0.99: limits.latency_p99}
-    slow = [
-        partial(judge_latency, champion.seconds, challenger.seconds, level, ratio)
+    return [
+        partial(judge_latency, evidence.champion.seconds, evidence.challenger.seconds, level, ratio)
         for level, ratio in ratios.items()
         if ratio is not None
     ]
-    return [partial(judge_failures, champion, challenger, limits.failures, shadow), *slow]
 
 
 def _of_pairs(

@@ -358,3 +358,10 @@ def test_a_failing_challenger_leaves_its_ab_comparison() -> None:
     failing = evidence(5_000, challenger=arm(5_000, failures=500))
     verdict = conclude_ab(Ab(kind="ab"), *arms(5_000, 3, -0.08), failing, "roc_auc", CLASSES)
     assert verdict.outcome == "roll back"
+
+
+def test_slow_shadows_are_no_slow_answers() -> None:
+    """A shadow is scored in batches when nobody waits: however long that takes, no limit of latency is asked."""
+    slow = evidence(2_000, challenger=arm(2_000, median=0.5))
+    assert look(slow, SHADOW).outcome == "advance"
+    assert look(slow, CANARY).outcome == "roll back"
