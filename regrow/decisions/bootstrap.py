@@ -84,9 +84,7 @@ def weighted(
     return lambda counts: _resampled(metric, truth, prediction, classes, counts)
 
 
-def row_values(
-    metric: Metric, truth: NDArray[np.generic], prediction: Floats, classes: int
-) -> Floats | None:
+def row_values(metric: Metric, truth: NDArray[np.generic], prediction: Floats, classes: int) -> Floats | None:
     """Give each row's own part of a *metric* that is a mean over rows; None for the others."""
     if metric in {"rmse", "mae"}:
         errors = np.abs(prediction - truth.astype(np.float64))
