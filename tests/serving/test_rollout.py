@@ -25,7 +25,7 @@ CHANGES = int(os.environ.get("REGROW_TEST_CHANGES", "20"))
 """Changes of weight, swaps and rollbacks under load; many on two workers, 1,000 take most of an hour."""
 WORKERS, CLIENTS = (2, 32) if CHANGES > 30 else (1, 8)
 WEIGHTS = (0.05, 0.25, 0.5, 0.75)
-PLAN = Canary(kind="canary", weights=WEIGHTS, mirror=0.0)
+PLAN = Canary(kind="canary", weights=WEIGHTS, mirror=1e-9)
 MODELS = ("split", "bad", "unsafe", "moves")
 
 
@@ -52,7 +52,7 @@ def brittle(frame):
     return pipeline
 
 
-def roll_out(registry, name, champion, challenger, stage, move, mirror=0.0, weights=WEIGHTS, rollout="v-a"):
+def roll_out(registry, name, champion, challenger, stage, move, mirror=1e-9, weights=WEIGHTS, rollout="v-a"):
     """Show the server a rollout, as the moves of the registry do."""
     plan = {"kind": "canary", "weights": weights, "mirror": mirror}
     at = "2013-05-01T00:00:00Z"
