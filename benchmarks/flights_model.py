@@ -43,7 +43,7 @@ def prepare(folder: Path) -> str:
     print(f"fast path: {tag}", flush=True)
     for name, model in logged.items():
         register(name, model, "none: for comparison" if name == SLOW else tag)
-    for name, mirror in ((SPLIT, 0.0), (MIRRORED, 1.0)):
+    for name, mirror in ((SPLIT, 1e-9), (MIRRORED, 1.0)):
         start_rollout(
             name, 2, Canary(kind="canary", weights=(0.5,), mirror=mirror), "benchmark", "to be measured"
         )
