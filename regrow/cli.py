@@ -216,13 +216,11 @@ def resume(name: Name, reason: Reason) -> None:
 @app.command()
 def ledger(name: Name) -> None:
     """Print every move of a model: who, why, when, from which version to which, and the rows answered meanwhile."""
-    from regrow.ledger import HEADINGS, lines
+    from regrow.ledger import lines
 
     _connected(prefect=False)
-    table = Table(*HEADINGS)
-    for line in lines(name):
-        table.add_row(*line)
-    console.print(table, markup=False)
+    for line in lines(name, max(console.width, 80)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -70,13 +70,8 @@ def test_the_ledger_tells_every_move(model: str) -> None:
     """Who, why, when, from which version to which, and the rows answered meanwhile; an unknown name is an error."""
     run("pause", model, "--reason", "holiday")
     table = run("ledger", model)
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "│" in line]
-    kinds = [(row[0], row[3], row[4], row[5], row[6], row[7]) for row in rows]
-    assert kinds[:3] == [
-        ("1", "promote", "1", "- -> 1", "-", "0"),
-        ("2", "start", "2", "1", "2 at 5%", "0"),
-        ("3", "pause", "2", "1", "2 at 5%, paused", "0"),
-    ]
+    told = [" ".join(line.split()[:1] + line.split()[3:]) for line in table.splitlines() if line[0].isdigit()]
+    assert told == ["1 promote 1 - -> 1 - 0", "2 start 2 1 2 at 5% 0", "3 pause 2 1 2 at 5%, paused 0"]
     assert "holiday" in table
     result = CliRunner().invoke(app, ["ledger", "nobody"])
     assert (result.exit_code, "no move was ever made" in result.stderr) == (1, True)
