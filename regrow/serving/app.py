@@ -1,5 +1,6 @@
 """The model server's HTTP interface."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from regrow.serving.routes import Route, Served
 from regrow.serving.state import entry, state_routes
 from regrow.serving.traffic import Traffic
 from regrow.settings import Settings
+
+START_SECONDS = 30.0
+"""How long a worker may take to load its versions before it takes requests all the same."""
 
 
 @dataclass
@@ -89,6 +93,8 @@ def create_app(server: Server) -> FastAPI:
         server.champions.start()
         server.folder.start()
         pulse.start()
+        # Of several workers on one port a new one would refuse what its siblings answer.
+        await asyncio.to_thread(server.champions.settled.wait, START_SECONDS)
         yield
         pulse.stop()
         await server.stop()

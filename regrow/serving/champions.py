@@ -74,6 +74,8 @@ class Champions(threading.Thread):
         self._client = client
         self._measures = measures
         self._interval = interval
+        self.settled = threading.Event()
+        """Set once everything that the registry named first is loaded or refused, or the registry is away."""
         self._stop_asked = threading.Event()
         self._woken = threading.Event()
         self._seen: dict[str, Seen] | None = None
@@ -90,6 +92,8 @@ class Champions(threading.Thread):
                 self.look()
                 due = time.monotonic() + self._interval
             self.follow()
+            if self.error is not None or not any(slot.loading for slot in self.slots.values()):
+                self.settled.set()
             self._woken.wait(max(0.0, due - time.monotonic()))
             self._woken.clear()
         # Here, and not where the stop is asked for: this thread may be about to ask one of them.
