@@ -7,7 +7,7 @@ import yaml
 
 from regrow.errors import ProjectError
 from regrow.imports import import_class
-from regrow.project import json_schema, load_project
+from regrow.project import format_duration, json_schema, load_project, parse_duration
 
 ROOT = Path(__file__).parents[1]
 CONTENT = {
@@ -90,3 +90,9 @@ def test_a_rollout_that_cannot_be_is_named(tmp_path: Path, plan: dict, said: str
     """A plan whose stages contradict each other is an error with its key."""
     with pytest.raises(ProjectError, match=said):
         load_project(write(tmp_path, deployment={"rollout": plan}))
+
+
+@pytest.mark.parametrize("text", ["45s", "90d", "2w", "1234567s", "0.5s", "36h"])
+def test_a_duration_reads_back(text: str):
+    """What is written of a duration is what was read, however long it is."""
+    assert parse_duration(format_duration(parse_duration(text))) == parse_duration(text)

@@ -21,7 +21,7 @@ def format_duration(value: timedelta) -> str:
     """Write *value* in the largest unit that divides it."""
     seconds = value.total_seconds()
     unit = next(unit for unit in ("w", "d", "h", "m", "s") if seconds % UNITS[unit] == 0 or unit == "s")
-    return f"{seconds / UNITS[unit]:g}{unit}"
+    return f"{seconds / UNITS[unit]:f}".rstrip("0").rstrip(".") + unit
 
 
 Duration = Annotated[
