@@ -22,8 +22,9 @@ from regrow.tables.delta import open_table
 from regrow.tables.predictions import predictions_path
 
 CHANGES = int(os.environ.get("REGROW_TEST_CHANGES", "20"))
-"""Changes of weight, swaps and rollbacks under load; many on two workers, 1,000 take most of an hour."""
-WORKERS, CLIENTS = (2, 32) if CHANGES > 30 else (1, 8)
+"""Changes of weight, swaps and rollbacks under load; more than 30 on two workers, by 32 clients."""
+WORKERS, CLIENTS, PAUSE = (2, 32, 0.1) if CHANGES > 30 else (1, 8, 0.0)
+"""The pause leaves the many changes, which this process makes too, some of its time."""
 WEIGHTS = (0.05, 0.25, 0.5, 0.75)
 PLAN = Canary(kind="canary", weights=WEIGHTS, mirror=1e-9)
 MODELS = ("split", "bad", "unsafe", "moves")
@@ -233,7 +234,7 @@ def test_a_state_about_another_champion_is_not_followed(registry, rolling):
 
 
 class Entities:
-    """Clients that ask for entities of their own without pause, and keep who answered and between which moves."""
+    """Clients that ask for entities of their own again and again, and keep who answered and between which moves."""
 
     def __init__(self, url, clients):
         self.answers, self.failures = [], []
@@ -261,6 +262,7 @@ class Entities:
                 body = response.json()
                 identifier = body["prediction_ids"][0]
                 self.answers.append((entity, identifier, body["version"], first, self.settled[0]))
+                time.sleep(PAUSE)
 
     def __enter__(self):
         for thread in self._threads:
