@@ -23,7 +23,7 @@ from regrow.tables.predictions import predictions_path
 
 CHANGES = int(os.environ.get("REGROW_TEST_CHANGES", "20"))
 """Changes of weight, swaps and rollbacks under load; more than 30 on two workers, by 32 clients."""
-WORKERS, CLIENTS, PAUSE = (2, 32, 0.1) if CHANGES > 30 else (1, 8, 0.0)
+WORKERS, CLIENTS, PAUSE = (2, 32, 0.25) if CHANGES > 30 else (1, 8, 0.0)
 """The pause leaves the many changes, which this process makes too, some of its time."""
 WEIGHTS = (0.05, 0.25, 0.5, 0.75)
 PLAN = Canary(kind="canary", weights=WEIGHTS, mirror=1e-9)
