@@ -7,6 +7,7 @@ saw move 16, one writes move 17, and the other is told who came first.
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -63,9 +64,15 @@ def look(client: MlflowClient, name: str) -> Record:
         return Record(name, aliases, tags)
     run = client.get_run(run_id).data
     keys = sorted(key for key in run.params if key.startswith(_PARAM))
-    moves = tuple(Move.model_validate_json(run.params[key]) for key in keys)
+    moves = tuple(_read(run.params[key]) for key in keys)
     settling = {key: since for key, since in run.tags.items() if key.startswith(SETTLING)}
     return Record(name, aliases, tags, run_id, moves, settling)
+
+
+@lru_cache(maxsize=10_000)
+def _read(text: str) -> Move:
+    """Read a move, which never changes."""
+    return Move.model_validate_json(text)
 
 
 def write_move(client: MlflowClient, record: Record, move: Move) -> None:

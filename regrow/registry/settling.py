@@ -88,10 +88,10 @@ def _count_rows(name: str, moves: tuple[Move, ...]) -> int | None:
     """
     from deltalake.exceptions import DeltaError
 
-    from regrow.tables.predictions import count_predictions
+    from regrow.tables.predictions import count_served
 
     try:
-        return max(count_predictions(name) - sum(move.rows or 0 for move in moves), 0)
+        return max(count_served(name) - sum(move.rows or 0 for move in moves), 0)
     except (RegrowError, DeltaError, OSError) as error:  # A log that fails must not hold up a rollback.
         logger.warning("the rows of %s were not counted: %s", name, error)
         return None

@@ -14,7 +14,7 @@ from regrow.errors import StateError
 from regrow.moments import as_utc
 from regrow.settings import load_settings
 from regrow.tables.delta import ATTEMPTS, TIME, append, committed, open_table
-from regrow.tables.sampling import TIER, draw, tiers
+from regrow.tables.sampling import BELOW, TIER, draw, tiers
 
 PREDICTIONS = pa.schema(
     [
@@ -72,8 +72,19 @@ def append_predictions(model: str, table: pa.Table, transaction: str, number: in
     """
     known = [field for field in PREDICTIONS if field.name in table.schema.names]
     columns = {field.name: _cast(table.column(field.name), field) for field in known}
-    columns[TIER] = tiers(table.column("prediction_id"))
+    columns[TIER] = _arrange(tiers(table.column("prediction_id")), table)
     return append(predictions_path(model), pa.table(columns), transaction, number, TIER)
+
+
+def _arrange(found: pa.Array, table: pa.Table) -> pa.Array:
+    """Give each row of *table* the tier that was *found*, and shadows one of their own, below all others."""
+    if "role" not in table.schema.names:
+        return found
+    roles = table.column("role").to_pylist()
+    return pa.array(
+        [BELOW if role == SHADOW else tier for role, tier in zip(roles, found.to_pylist(), strict=True)],
+        found.type,
+    )
 
 
 def append_new_predictions(model: str, table: pa.Table, transaction: str = "score") -> int:
@@ -144,6 +155,17 @@ def count_predictions(
     """Count *model*'s predictions of *roles* with an event time in [*start*, *end*) without reading them."""
     dataset = scan_predictions(model, start, end, roles)
     return 0 if dataset is None else dataset.count_rows()
+
+
+def count_served(model: str) -> int:
+    """Count all of *model*'s predictions that a client got, by what the log says of its files: none is read."""
+    table = open_table(predictions_path(model))
+    if table is None:
+        return 0
+    if TIER not in table.metadata().partition_columns:
+        return count_predictions(model)
+    files = pa.table(table.get_add_actions(flatten=True))
+    return sum(files.filter(pc.field(f"partition.{TIER}") > BELOW).column("num_records").to_pylist())
 
 
 def find_prediction(prediction_id: str, roles: Collection[str] = SERVED) -> dict[str, Any] | None:

@@ -15,6 +15,8 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 TIER = "tier"
+BELOW = -1
+"""The tier of what is never sampled."""
 FRACTION, HIGHEST = 16, 2
 HASHES = 2.0**64
 

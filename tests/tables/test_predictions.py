@@ -12,6 +12,7 @@ from regrow.tables.predictions import (
     append_new_predictions,
     append_predictions,
     count_predictions,
+    count_served,
     find_prediction,
     read_predictions,
 )  # fmt: skip
@@ -40,7 +41,7 @@ def test_what_monitors_never_sees_a_shadow(rollout_rows: pa.Table) -> None:
     append_predictions("demo", rollout_rows, "writer")
     assert set(read_predictions("demo")["_prediction_id"]) == {"p0", "p2"}
     assert set(read_predictions("demo", max_rows=2)["_prediction_id"]) == {"p0", "p2"}
-    assert count_predictions("demo") == 2
+    assert count_predictions("demo") == count_served("demo") == 2
     assert find_prediction("p1") is None
     shadows = (SHADOW,)
     assert list(read_predictions("demo", roles=shadows)["_prediction_id"]) == ["p1"]
@@ -72,7 +73,7 @@ def test_a_shadow_has_no_features_and_may_have_no_prediction(rollout_rows: pa.Ta
 def test_rows_from_before_rollouts_are_a_champions(rollout_rows: pa.Table, rows: Rows) -> None:
     """A log without the new columns reads as the champion's, before and after rows with them join it."""
     append_predictions("demo", rows(5, 10), "writer", 1)
-    assert count_predictions("demo") == 5
+    assert count_predictions("demo") == count_served("demo") == 5
     assert count_predictions("demo", roles=(SHADOW,)) == 0
     assert read_predictions("demo")["_role"].eq("champion").all()
     append_predictions("demo", rollout_rows, "writer", 2)
