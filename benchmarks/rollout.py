@@ -1,6 +1,6 @@
 """Measure how often a rollout's analysis errs, and how soon it finds a bad challenger, by simulation.
 
-Usage: python benchmarks/rollout.py [runs [case …]]     (default: 1000 of every case, 10 minutes on one core)
+Usage: python benchmarks/rollout.py [runs [case …]]     (default: 1000 of every case, 12 minutes of one core)
 
 Run r of case c draws from `numpy.random.default_rng([c, r])`. Scores are normal with a champion's AUC of 0.75; the
 two versions' noise is correlated by 0.9; 20 % of the labels are positive where nothing else is said.
