@@ -103,6 +103,11 @@ def ask_on(url, stop, seen, failures):
                 failures.append(response.text)
 
 
+def is_cut_off(worker):
+    """Say whether *worker* says that it does not reach the registry, and that not all is well."""
+    return not worker["registry"]["reachable"] and worker["status"] == "degraded"
+
+
 @pytest.mark.timeout(1800)
 def test_the_registry_may_be_away_under_load(registry, store, start, tmp_path):
     """Without MLflow two workers go on, say so, and once it is back follow the move that was made meanwhile."""
@@ -117,8 +122,8 @@ def test_the_registry_may_be_away_under_load(registry, store, start, tmp_path):
         client.start()
     try:
         store.stop()
-        until(lambda: not any(worker["registry"]["reachable"] for worker in health_of_all(server)))
-        assert {worker["status"] for worker in health_of_all(server)} == {"degraded"}
+        # What a worker tells of the other is up to a quarter of a second old: one look that holds for both.
+        until(lambda: all(is_cut_off(worker) for worker in health_of_all(server)))
         registry.promote(2)
         time.sleep(SECONDS)
         assert champions(server) == [1, 1]
