@@ -73,7 +73,7 @@ def compact(path: Path) -> None:
 def _reconcile(table: pa.Table, logged: DeltaTable | None) -> pa.Table:
     """Rename the features of *table* that have another type in the log than they have here."""
     position = table.schema.get_field_index("features")
-    schema = None if logged is None else logged.to_pyarrow_dataset().schema
+    schema = None if logged is None else pa.schema(logged.schema().to_arrow())
     if position < 0 or schema is None or "features" not in schema.names:
         return table
     known = {field.name: field.type for field in schema.field("features").type}
