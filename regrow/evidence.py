@@ -18,11 +18,21 @@ from regrow.windows import encode_labels, stack_predictions
 
 @dataclass(frozen=True)
 class Gathered:
-    """The evidence of a rollout's stage, and what each version answered in the whole of it."""
+    """The evidence of a rollout's stage, and the rows from which an A/B comparison asks what each version answered."""
 
     evidence: Evidence
-    champion: Scored
-    challenger: Scored
+    rows: pd.DataFrame
+    labels: pd.DataFrame
+    facts: ModelFacts
+
+    def answers(self, role: str) -> Scored:
+        """Set what *role* answered in the whole rollout beside what came true."""
+        mine = self.rows["role"] == role
+        return scored(
+            self.rows[mine & self.rows["prediction"].notna() & self.rows["fallback"].isna()],
+            self.labels,
+            self.facts,
+        )
 
 
 def gather(model: str, rollout: Rollout, facts: ModelFacts, as_of: datetime) -> Gathered:
@@ -31,12 +41,8 @@ def gather(model: str, rollout: Rollout, facts: ModelFacts, as_of: datetime) -> 
     stage = rows[rows["stage"] == rollout.stage]
     of_challenger = asked_of_challenger(stage, shadow=rollout.current.weight == 0)
     of_champion = stage[(stage["role"] == CHAMPION) & stage["fallback"].isna()]
-    answered = rows[rows["prediction"].notna() & rows["fallback"].isna()]
-    return Gathered(
-        Evidence(arm(of_champion), arm(of_challenger), make_pairs(rows, labels, facts)),
-        scored(answered[answered["role"] == CHAMPION], labels, facts),
-        scored(answered[answered["role"] == CHALLENGER], labels, facts),
-    )
+    seen = Evidence(arm(of_champion), arm(of_challenger), make_pairs(rows, labels, facts))
+    return Gathered(seen, rows, labels, facts)
 
 
 def asked_of_challenger(stage: pd.DataFrame, shadow: bool) -> pd.DataFrame:

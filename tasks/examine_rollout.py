@@ -12,6 +12,7 @@ from regrow.lineage import current, step
 from regrow.metrics import Label
 from regrow.project import Ab, Project
 from regrow.registry import Rollout, State
+from regrow.tables.predictions import CHALLENGER, CHAMPION
 
 EVIDENCE = "regrow.rollout.evidence"
 """Tag of the registered model: what the last look at its rollout saw."""
@@ -23,7 +24,8 @@ def judge(
     """Decide on *rollout* by what was *found*; one that is paused may be rolled back, but goes no further."""
     primary, plan = project.evaluation.primary, rollout.plan
     if isinstance(plan, Ab):
-        verdict = conclude_ab(plan, found.champion, found.challenger, found.evidence, primary, classes)
+        answers = found.answers(CHAMPION), found.answers(CHALLENGER)
+        verdict = conclude_ab(plan, *answers, found.evidence, primary, classes)
     else:
         verdict = analyse(plan, rollout.stage, found.evidence, as_of - rollout.since, primary, classes)
     if not rollout.paused or verdict.outcome in {"hold", "roll back"}:
