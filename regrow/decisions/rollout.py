@@ -44,7 +44,6 @@ def analyse(
         classes,
         stages=len(plan.stages),
         shadow=plan.stages[step].weight == 0,
-        mirrored=plan.mirror > 0,
         best_rows=plan.least_labels,
     )
     asked = _requirements(plan.stages[step], plan.least_labels, evidence, elapsed)

@@ -72,11 +72,11 @@ def append_predictions(model: str, table: pa.Table, transaction: str, number: in
     """
     known = [field for field in PREDICTIONS if field.name in table.schema.names]
     columns = {field.name: _cast(table.column(field.name), field) for field in known}
-    columns[TIER] = _arrange(tiers(table.column("prediction_id")), table)
+    columns[TIER] = _set_shadows_apart(tiers(table.column("prediction_id")), table)
     return append(predictions_path(model), pa.table(columns), transaction, number, TIER)
 
 
-def _arrange(found: pa.Array, table: pa.Table) -> pa.Array:
+def _set_shadows_apart(found: pa.Array, table: pa.Table) -> pa.Array:
     """Give each row of *table* the tier that was *found*, and shadows one of their own, below all others."""
     if "role" not in table.schema.names:
         return found
