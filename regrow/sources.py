@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from regrow.errors import DataError, ProjectError
@@ -65,6 +66,16 @@ def read_label_source(project: Project, source: Source, start: datetime, as_of: 
     labels = labels.assign(**{name: labels[name].map(_name, na_action="ignore") for name in found})
     within = labels["labelled_at"].between(pd.Timestamp(start), pd.Timestamp(as_of))
     return labels.loc[within, [*found, "label", "labelled_at"]].rename(columns=names).reset_index(drop=True)
+
+
+def as_names(values: pd.Series) -> pd.Series:
+    """Write the ids in *values* as text, as requests to the model server do; a missing one is empty text.
+
+    Whole numbers that a missing value made floats keep their names: row 7 is `7`, not `7.0`.
+    """
+    codes, found = pd.factorize(values, use_na_sentinel=True)
+    names = np.array([*map(_name, found), ""], dtype=object)
+    return pd.Series(names[codes], index=values.index, name=values.name)
 
 
 def _name(value: object) -> str:

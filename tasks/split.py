@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
+from sklearn.model_selection import train_test_split
 
+from regrow.decisions.assignment import position
 from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.project import GroupSplit, Project, Split, StratifiedSplit, TimeSplit
 from regrow.results import Parts
 from regrow.snapshots import Snapshot, write_snapshot
+from regrow.sources import as_names
 
 Rows = NDArray[np.intp]
 
@@ -27,8 +29,7 @@ def split_rows(
             case TimeSplit():
                 parts = _split_time(frame[str(timestamp)], splitting.holdout)
             case GroupSplit():
-                splitter = GroupShuffleSplit(n_splits=1, test_size=splitting.holdout, random_state=seed)
-                parts = next(splitter.split(frame, groups=_column(frame, splitting.column)))
+                parts = _split_groups(_column(frame, splitting.column), splitting.holdout, seed)
             case _:
                 classes = frame[target] if isinstance(splitting, StratifiedSplit) else None
                 parts = train_test_split(
@@ -65,6 +66,24 @@ def _split_time(times: pd.Series, holdout: float) -> tuple[Rows, Rows]:
     moments = times.astype("int64").to_numpy()
     newest = moments >= np.sort(moments)[min(int(len(moments) * (1 - holdout)), len(moments) - 1)]
     return np.flatnonzero(~newest), np.flatnonzero(newest)
+
+
+def _split_groups(groups: pd.Series, holdout: float, seed: int) -> tuple[Rows, Rows]:
+    """Hold out whole groups: each by a hash of its name and *seed*, so that a new group moves no other one over.
+
+    Rows without a group are one group. About the share *holdout* of the groups is held out, however many rows each
+    has. Raises `ValueError` if that
+    leaves a side empty.
+    """
+    codes, names = pd.factorize(as_names(groups))
+    held = np.array([position(f"split/{seed}", name) < holdout for name in names], dtype=bool)
+    if held.all() or not held.any():
+        count = f"{len(names)} group{'' if len(names) == 1 else 's'} of column `{groups.name}`"
+        raise ValueError(
+            f"with seed {seed} and holdout {holdout:g} all of the {count} fall on one side; "
+            "bring rows of more groups, or change training.seed or data.split.holdout"
+        )
+    return np.flatnonzero(~held[codes]), np.flatnonzero(held[codes])
 
 
 def _column(frame: pd.DataFrame, column: str) -> pd.Series:

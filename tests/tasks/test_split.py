@@ -1,5 +1,6 @@
 """Training part and holdout."""
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,53 @@ def test_a_group_split_never_splits_a_group(
     assert not set(frame["group"].iloc[training]) & set(frame["group"].iloc[held])
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=ROWS,
+    added=st.lists(st.tuples(st.integers(0, 8), st.integers(6, 9), st.booleans()), max_size=20),
+    order=st.randoms(use_true_random=False),
+    holdout=SHARE,
+    seed=st.integers(0, 99),
+)
+def test_a_group_keeps_its_side(
+    rows: list[tuple[int, int, bool]],
+    added: list[tuple[int, int, bool]],
+    order: Random,
+    holdout: float,
+    seed: int,
+) -> None:
+    """Neither further groups, nor further rows of a group, nor the order of the rows move a group over."""
+    before = held_groups(frame_of(rows), holdout, seed)
+    more = [*rows, *added, *rows[::2]]
+    order.shuffle(more)
+    assert held_groups(frame_of(more), holdout, seed) - set(range(6, 10)) == before
+
+
+def held_groups(frame: pd.DataFrame, holdout: float, seed: int) -> set[int]:
+    _, held = halves(frame, "group", holdout, seed)
+    return set(frame["group"].iloc[held])
+
+
+@settings(max_examples=30, deadline=None)
+@given(holdout=SHARE, seed=st.integers(0, 9999))
+def test_a_group_split_holds_out_the_asked_share(holdout: float, seed: int) -> None:
+    """Of 2,000 groups about the asked share is held out: within five standard errors of a draw one by one."""
+    frame = pd.DataFrame({"group": [f"customer {number}" for number in range(2000)], "target": 0})
+    _, held = halves(frame, "group", holdout, seed)
+    assert abs(len(held) / 2000 - holdout) < 5 * (holdout * (1 - holdout) / 2000) ** 0.5
+
+
+def test_a_group_keeps_its_side_when_its_column_gets_gaps() -> None:
+    """Whole numbers that one missing value turns into floats name the same groups; rows without one are a group."""
+    frame = pd.DataFrame({"group": range(40), "target": 0})
+    gaps = pd.concat([frame, pd.DataFrame({"group": [np.nan] * 2, "target": [0, 0]})], ignore_index=True)
+    assert gaps["group"].dtype == np.float64
+    held = held_groups(gaps, 0.3, 1)
+    assert {group for group in held if not np.isnan(group)} == held_groups(frame, 0.3, 1)
+    training, out = split_rows(gaps, GroupSplit(kind="group", column="group", holdout=0.3), "target", None, 1)
+    assert {40, 41} <= set(training) or {40, 41} <= set(out)
+
+
 def test_a_stratified_split_keeps_the_shares() -> None:
     """Each part holds the classes in the shares of the whole."""
     frame = pd.DataFrame({"target": [0] * 80 + [1] * 20})
@@ -87,7 +135,10 @@ def test_a_stratified_split_keeps_the_shares() -> None:
     ("splitting", "message"),
     [
         (TimeSplit(kind="time"), "leave 0 for training and 3 held out"),
-        (GroupSplit(kind="group", column="group"), "cannot be split by `group`"),
+        (
+            GroupSplit(kind="group", column="group"),
+            "cannot be split by `group`: with seed 0 .* all of the 1 group of column `group`",
+        ),
         (GroupSplit(kind="group", column="nope"), r"data\.split\.column: the data has no column `nope`"),
         (StratifiedSplit(kind="stratified"), "cannot be split by `stratified`"),
     ],
