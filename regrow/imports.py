@@ -1,22 +1,28 @@
-"""Import what a project file names: its own Python hooks, and estimators by their path."""
+"""Import and call what a project file names: its own Python hooks, and estimators by their path."""
 
 import hashlib
 import importlib
 import importlib.util
 import sys
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from regrow.errors import ProjectError
+from regrow.errors import ProjectError, RegrowError
+
+OURS = Path(__file__).parent.parent
+LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
 
 
 def import_hook(project_path: Path, reference: str) -> Any:
     """Import *reference* (`module:attribute`) from the folder of *project_path*.
 
-    Raises `ProjectError` where the module or the attribute is missing, or the module fails while it is imported.
+    Raises `ProjectError` if the module or the attribute is missing, or the module raises or exits when imported.
     """
-    module_name, _, attribute = reference.partition(":")
-    file = project_path.parent / (module_name.replace(".", "/") + ".py")
+    file, attribute = hook_file(project_path, reference), reference.partition(":")[2]
     if not file.is_file():
         raise ProjectError(
             f"{project_path}: {reference}: no file {file}; a hook's module sits beside its project file"
@@ -27,27 +33,68 @@ def import_hook(project_path: Path, reference: str) -> Any:
         raise ProjectError(f"{project_path}: {reference}: {file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[unique] = module
-    try:
+    with naming_origin(ProjectError, f"{project_path}: {reference}: {file} fails at import", file.parent):
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError, NameError, AttributeError) as error:
-        raise ProjectError(f"{project_path}: {reference}: {file} fails at import: {error}") from error
     try:
         return getattr(module, attribute)
     except AttributeError as error:
         raise ProjectError(f"{project_path}: {reference}: {file} defines no `{attribute}`") from error
 
 
+def hook_file(project_path: Path, reference: str) -> Path:
+    """Return the file that *reference* (`module:attribute`) names beside *project_path*."""
+    return project_path.parent / (reference.partition(":")[0].replace(".", "/") + ".py")
+
+
 def import_class(path: str, key: str) -> type:
-    """Import the class at the dotted *path* that the project file names under *key*."""
+    """Import the class at the dotted *path* that the project file names under *key*.
+
+    Raises `ProjectError` if there is no such class, or its module raises or exits when imported.
+    """
     module_name, _, attribute = path.rpartition(".")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        remedy = "check the path, or install it"
-        raise ProjectError(f"{key}: {path}: no module `{module_name}` ({error}); {remedy}") from error
+    with naming_origin(ProjectError, f"{key}: {path}: `{module_name}` fails at import"):
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError as error:
+            remedy = "check the path, or install it"
+            raise ProjectError(f"{key}: {path}: no module `{module_name}` ({error}); {remedy}") from error
     found = getattr(module, attribute, None)
     if not isinstance(found, type):
         near = [name for name in dir(module) if name.lower() == attribute.lower()]
         hint = f"; did you mean {module_name}.{near[0]}?" if near else ""
         raise ProjectError(f"{key}: {path}: `{module_name}` has no class `{attribute}`{hint}")
     return found
+
+
+@contextmanager
+def naming_origin(raised: type[RegrowError], where: str, folder: Path | None = None) -> Iterator[None]:
+    """Turn whatever the user's code raises inside into *raised*: *where*, the exception, its file and line.
+
+    The line is the last one in *folder*, or the last one outside of Regrow and of installed packages. An error that
+    Regrow raises on purpose passes unchanged.
+    """
+    try:
+        yield
+    except RegrowError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise raised(f"{where}: {describe_error(error, folder)}") from error
+
+
+def describe_error(error: BaseException, folder: Path | None = None) -> str:
+    """Return *error* in one line: its type, what it says, and the line of the user's code that raised it."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__}: {error.msg} ({Path(error.filename).name}, line {error.lineno})"
+    text = " ".join(str(error).split())
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    places = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    users = [place for place in places if _is_users(place[0])]
+    own = [place for place in users if folder and place[0].is_relative_to(folder)]
+    line = next(reversed(own or users), None)
+    return f"{said} ({line[0].name}, line {line[1]})" if line else said
+
+
+def _is_users(file: Path) -> bool:
+    """Return whether *file* is neither part of Regrow nor of an installed package."""
+    known = (OURS / "regrow", OURS / "tasks", OURS / "flows", *LIBRARIES)
+    return file.is_file() and not any(file.is_relative_to(folder) for folder in known)

@@ -11,7 +11,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel
 from mlflow.models import Model, infer_signature
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.base import is_regressor
 from sklearn.compose import ColumnTransformer
 from sklearn.experimental import (
     enable_halving_search_cv,  # noqa: F401  # pyright: ignore[reportUnusedImport] (it makes the next import work)
@@ -23,36 +23,16 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.utils import get_tags
 
 from regrow import provenance
-from regrow.errors import DataError, ProjectError, UnsafeModel
-from regrow.imports import import_class
+from regrow.errors import DataError, UnsafeModel
+from regrow.imports import naming_origin
 from regrow.lineage import RunRecord, current, step
 from regrow.models import TRUSTED_TYPES, untrusted_types
 from regrow.project import HalvingSearch, Project, Search, Training
+from regrow.project.estimators import build_estimator, check_search
 from regrow.results import Candidate, Kind, ModelFacts, Parts
 from regrow.sources import feature_columns
 
 RECIPE = "regrow.recipe"
-
-
-def build_estimator(training: Training) -> BaseEstimator:
-    """Make the configured estimator, seeded; raises `ProjectError` naming the key that is wrong."""
-    found = import_class(training.estimator, "training.estimator")
-    try:
-        estimator = found(**training.parameters)
-    except TypeError as error:
-        raise ProjectError(f"training.parameters: {training.estimator} refuses them: {error}") from error
-    if not (is_classifier(estimator) or is_regressor(estimator)):
-        raise ProjectError(
-            f"training.estimator: {training.estimator} is neither a classifier nor a regressor"
-        )
-    if is_classifier(estimator) and not hasattr(estimator, "predict_proba"):
-        raise ProjectError(
-            f"training.estimator: {training.estimator} gives no probabilities with these parameters; "
-            "take one with predict_proba, or sklearn.calibration.CalibratedClassifierCV"
-        )
-    if "random_state" in estimator.get_params() and "random_state" not in training.parameters:
-        estimator.set_params(random_state=training.seed)
-    return estimator
 
 
 def build_pipeline(training: Training, features: pd.DataFrame) -> Pipeline:
@@ -90,12 +70,10 @@ def fit_pipeline(
     Gives the pipeline, and each trial's parameters with its mean score.
     """
     pipeline = build_pipeline(training, features)
-    try:
+    with naming_origin(DataError, f"{training.estimator} cannot be fitted on these rows"):
         if training.search is None:
             return _single_threaded(pipeline.fit(features, target)), []
         search = _search(pipeline, training.search, training.seed, ordered).fit(features, target)
-    except ValueError as error:
-        raise DataError(f"{training.estimator} cannot be fitted on these rows: {error}") from error
     trials = zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True)
     return _single_threaded(search.best_estimator_), [(params, float(value)) for params, value in trials]
 
@@ -137,12 +115,8 @@ def _is_text(values: pd.Series) -> bool:
 
 def _search(pipeline: Pipeline, search: Search, seed: int, ordered: bool) -> Any:
     """Make scikit-learn's search over the estimator's parameters."""
+    check_search(pipeline["estimator"], search)
     space = {f"estimator__{name}": values for name, values in search.space.items()}
-    unknown = sorted(set(space) - set(pipeline.get_params()))
-    if unknown:
-        raise ProjectError(
-            f"training.search.space: the estimator has no parameter `{unknown[0].split('__', 1)[1]}`"
-        )
     folds = TimeSeriesSplit(search.folds) if ordered else search.folds
     if isinstance(search, HalvingSearch):
         return HalvingRandomSearchCV(

@@ -12,7 +12,8 @@ class RandomizedSearch(Strict):
 
     kind: Literal["randomized"]
     space: Annotated[
-        dict[str, list[Scalar]], Field(description="Values to draw from, by estimator parameter")
+        dict[str, Annotated[list[Scalar], Field(min_length=1)]],
+        Field(description="Values to draw from, by estimator parameter"),
     ]
     trials: Annotated[int, Field(ge=1)] = 10
     folds: Annotated[int, Field(ge=2)] = 3
@@ -23,7 +24,8 @@ class HalvingSearch(Strict):
 
     kind: Literal["halving"]
     space: Annotated[
-        dict[str, list[Scalar]], Field(description="Values to draw from, by estimator parameter")
+        dict[str, Annotated[list[Scalar], Field(min_length=1)]],
+        Field(description="Values to draw from, by estimator parameter"),
     ]
     trials: Annotated[int, Field(ge=2, description="Candidates in the first round")] = 12
     folds: Annotated[int, Field(ge=2)] = 3

@@ -1,6 +1,6 @@
 """Preprocessing and estimator as one pipeline."""
 
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ import pytest
 
 from regrow.errors import DataError, ProjectError
 from regrow.project import HalvingSearch, RandomizedSearch, Training
-from tasks.fit import build_estimator, build_pipeline, fit_pipeline, kind_of
+from tasks.fit import build_pipeline, fit_pipeline, kind_of
 
 random = np.random.default_rng(0)
 FEATURES = pd.DataFrame(
@@ -45,13 +45,6 @@ def test_the_same_rows_and_seed_give_the_same_bits(training: Training) -> None:
     np.testing.assert_array_equal(first, second, strict=True)
 
 
-def test_another_seed_gives_another_model() -> None:
-    """The seed of the project file reaches the estimator, unless its parameters name one."""
-    assert build_estimator(Training(estimator=FOREST, seed=5)).get_params()["random_state"] == 5
-    named = Training(estimator=FOREST, seed=5, parameters={"random_state": 6})
-    assert build_estimator(named).get_params()["random_state"] == 6
-
-
 @pytest.mark.parametrize("estimator", [LOGISTIC, BOOSTING])
 def test_missing_and_unseen_values_are_predicted(estimator: str) -> None:
     """A missing number, a missing text and a category that no fit saw get a probability."""
@@ -85,29 +78,23 @@ def test_halving_drops_trials() -> None:
     assert len(fit_pipeline(training, FEATURES, TARGET)[1]) > 4
 
 
-@pytest.mark.parametrize(
-    ("training", "message"),
-    [
-        ({"estimator": "sklearn.linear_model.Logistic"}, r"training\.estimator.*Logistic"),
-        (
-            {"estimator": LOGISTIC, "parameters": {"depth": 1}},
-            r"training\.parameters: .* refuses them.*depth",
-        ),
-        ({"estimator": "sklearn.cluster.KMeans"}, "neither a classifier nor a regressor"),
-        ({"estimator": "sklearn.linear_model.RidgeClassifier"}, "gives no probabilities"),
-    ],
-)
-def test_a_wrong_estimator_names_the_key(training: dict[str, Any], message: str) -> None:
-    """An estimator that cannot be made, or is none, is an error of the project file."""
-    with pytest.raises(ProjectError, match=message):
-        build_estimator(Training(**training))
-
-
 def test_a_wrong_search_space_names_the_parameter() -> None:
     """A search over a parameter that the estimator lacks says which."""
     search = RandomizedSearch(kind="randomized", space={"depth": [1]})
     with pytest.raises(ProjectError, match="no parameter `depth`"):
         fit_pipeline(Training(estimator=LOGISTIC, search=search), FEATURES, TARGET)
+
+
+def test_an_estimator_that_raises_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever `fit` raises becomes an error with the estimator, the exception and its line."""
+    (tmp_path / "failing_estimator.py").write_text(
+        "from sklearn.linear_model import Ridge\n"
+        "class Failing(Ridge):\n    def fit(self, X, y):\n        return 1 / 0\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    said = r"failing_estimator\.Failing cannot be fitted .*ZeroDivisionError: .*failing_estimator\.py, line 4"
+    with pytest.raises(DataError, match=said):
+        fit_pipeline(Training(estimator="failing_estimator.Failing"), FEATURES, TARGET)
 
 
 def test_a_date_is_no_feature() -> None:

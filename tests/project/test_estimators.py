@@ -1,0 +1,98 @@
+"""The estimator that a project file names: one function builds it for `check` and for `train`."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sklearn.base import BaseEstimator
+
+from regrow.errors import ProjectError
+from regrow.project import HalvingSearch, RandomizedSearch, Training
+from regrow.project.estimators import build_estimator, check_search
+
+FOREST = "sklearn.ensemble.RandomForestClassifier"
+LOGISTIC = "sklearn.linear_model.LogisticRegression"
+
+
+def test_the_seed_reaches_the_estimator() -> None:
+    """The seed of the project file is the estimator's, unless its parameters name one."""
+    assert build_estimator(Training(estimator=FOREST, seed=5)).get_params()["random_state"] == 5
+    named = Training(estimator=FOREST, seed=5, parameters={"random_state": 6})
+    assert build_estimator(named).get_params()["random_state"] == 6
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"estimator": "sklearn.linear_model.Logistic"}, r"training\.estimator.*Logistic"),
+        ({"estimator": "sklearn.linear_models.Ridge"}, r"training\.estimator: .*no module"),
+        (
+            {"estimator": LOGISTIC, "parameters": {"depth": 1}},
+            r"training\.parameters: .* refuses them.*depth",
+        ),
+        ({"estimator": LOGISTIC, "parameters": {"C": "much"}}, r"training\.parameters: .*'C'.*'much'"),
+        ({"estimator": "sklearn.cluster.KMeans"}, "neither a classifier nor a regressor"),
+        ({"estimator": "sklearn.preprocessing.StandardScaler"}, "neither a classifier nor a regressor"),
+        ({"estimator": "sklearn.linear_model.RidgeClassifier"}, "gives no probabilities"),
+    ],
+)
+def test_a_wrong_estimator_names_the_key(training: dict[str, Any], message: str) -> None:
+    """An estimator that cannot be made, or is none, is an error of the project file."""
+    with pytest.raises(ProjectError, match=message):
+        build_estimator(Training(**training))
+
+
+def test_what_is_no_estimator_is_never_called(tmp_path: Path) -> None:
+    """A class without the interface of an estimator is refused before anything of it runs."""
+    touched = tmp_path / "touched"
+    training = Training(estimator="subprocess.Popen", parameters={"args": ["touch", str(touched)]})
+    with pytest.raises(ProjectError, match=r"subprocess\.Popen is no estimator"):
+        build_estimator(training)
+    assert not touched.exists()
+
+
+@pytest.mark.parametrize("raised", ["ZeroDivisionError('none left')", "KeyError('size')", "SystemExit(3)"])
+def test_what_the_constructor_raises_is_named(
+    raised: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An estimator may raise anything; the error names its class, the exception, and the line."""
+    (tmp_path / "rude_estimator.py").write_text(
+        "from sklearn.linear_model import Ridge\n"
+        "class Rude(Ridge):\n    def __init__(self, alpha=1):\n"
+        f"        raise {raised}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(__import__("sys").modules, "rude_estimator", raising=False)
+    name = raised.partition("(")[0]
+    with pytest.raises(ProjectError, match=rf"rude_estimator\.Rude.*{name}.*rude_estimator\.py, line 4"):
+        build_estimator(Training(estimator="rude_estimator.Rude"))
+
+
+def test_a_module_that_ends_the_process_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of an estimator that raises or exits when it is imported is named with its line."""
+    (tmp_path / "leaving_estimator.py").write_text("import sys\nsys.exit(4)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ProjectError, match=r"training\.estimator: .*SystemExit: 4.*leaving_estimator\.py, line 2"
+    ):
+        build_estimator(Training(estimator="leaving_estimator.Model"))
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"depth": [1]}, r"training\.search\.space: .*no parameter `depth`"),
+        ({"C": [1.0, "much"]}, r"training\.search\.space\.C: .*'much'"),
+    ],
+)
+@pytest.mark.parametrize("kind", [RandomizedSearch, HalvingSearch])
+def test_a_search_over_what_does_not_exist_is_named(kind: type, space: dict[str, Any], message: str) -> None:
+    """A parameter that the estimator lacks, or a value that it refuses, is found before anything is fitted."""
+    search = kind(kind="randomized" if kind is RandomizedSearch else "halving", space=space)
+    with pytest.raises(ProjectError, match=message):
+        check_search(build_estimator(Training(estimator=LOGISTIC)), search)
+
+
+def test_scikit_learn_still_checks_parameters_by_the_name_that_we_call() -> None:
+    """`_validate_params` is scikit-learn's own; when it is renamed, wrong values pass `check` again."""
+    assert callable(BaseEstimator._validate_params)
