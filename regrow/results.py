@@ -82,6 +82,9 @@ class Evaluation(Result):
     metrics: dict[str, float]
     baseline: dict[str, float]
     champion: dict[str, float] | None
+    """None if there is no champion, or it could not be measured."""
+    champion_obstacle: str = ""
+    """Why the champion could not be measured, and what to do."""
     slices: tuple[SliceMetrics, ...]
     predictions: Snapshot
     """One row per holdout row: `target`, then `candidate`, `baseline` and, where there is one, `champion`."""

@@ -7,7 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
 
 import flows.train
@@ -16,6 +18,7 @@ from flows.monitor import monitor
 from flows.score import score
 from flows.train import train
 from regrow import registry
+from regrow.decisions.verdict import Finding, Verdict
 from regrow.errors import ProjectError
 from regrow.models import load_model
 from regrow.project import Project, load_project
@@ -51,6 +54,50 @@ def test_first_champion_then_nothing_changes(services: object, project: Callable
     assert registry.ledger(model.name) == ledger
     assert versions(model) == before
     assert len(models(model)) == 1
+
+
+def rewrite(model: Project, rows: pd.DataFrame, **data: object) -> None:
+    """Give *model* other rows, and other keys under `data`."""
+    rows.to_csv(model.path.parent / "rows.csv", index=False)
+    content = yaml.safe_load(model.path.read_text())
+    content["data"].update(data)
+    model.path.write_text(yaml.safe_dump(content))
+
+
+def champion_finding(verdict: Verdict) -> Finding:
+    return next(finding for finding in verdict.findings if "the champion's" in finding.rule)
+
+
+def test_a_champion_is_judged_on_its_own_columns(services: object, project: Callable[..., Project]) -> None:
+    """A candidate of other features is compared with the champion as long as the rows have both models' columns."""
+    model = project()
+    train(model.path, datetime(2024, 2, 20, tzinfo=UTC))
+    rewrite(
+        model, pd.read_csv(model.path.parent / "rows.csv").assign(weight=1.0), features=["weight", "size"]
+    )
+    finding = champion_finding(train(model.path, AS_OF))
+    assert finding.interval is not None
+    assert "of champion 1" in finding.detail
+
+
+def test_a_champion_without_its_columns_leaves_the_verdict_undecided(
+    services: object, project: Callable[..., Project]
+) -> None:
+    """If the rows lack a column of the champion, the gate is undecided and says what to do; an override lets pass."""
+    model = project()
+    train(model.path, datetime(2024, 2, 20, tzinfo=UTC))
+    rewrite(model, pd.read_csv(model.path.parent / "rows.csv").rename(columns={"colour": "color"}))
+    verdict = train(model.path, AS_OF)
+    assert (verdict.result, champion_finding(verdict).result) == ("undecided", "undecided")
+    assert "champion 1 cannot be compared: it takes the column `colour`" in verdict.reason
+    assert "--override" in verdict.reason
+    champion = registry.champion(model.name)
+    assert champion is not None
+    assert champion.number == 1
+    assert train(model.path, AS_OF, override="renamed (asked by ada)").passed
+    champion = registry.champion(model.name)
+    assert champion is not None
+    assert champion.number == 2
 
 
 def test_flow_retry_makes_one_version(
