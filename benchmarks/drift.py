@@ -74,7 +74,9 @@ def measure(rows: int, rule: DriftRule) -> Iterator[tuple[str, float]]:
     yield "draw the reference, once for each champion", (kept := time.perf_counter()) - read
     sample = sample_snapshot(reference, COLUMNS, rule.max_rows)
     yield "read the reference", (sampled := time.perf_counter()) - kept
-    distances = measure_distances(sample, window, rule.method, dict.fromkeys(COLUMNS, rule.threshold))
+    distances = measure_distances(
+        sample, window.features, rule.method, dict.fromkeys(COLUMNS, rule.threshold)
+    )
     with tempfile.TemporaryDirectory() as folder:
         distances.save_html(Path(folder, "report.html"))
     yield "compare and report", time.perf_counter() - sampled

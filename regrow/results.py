@@ -90,6 +90,15 @@ class Evaluation(Result):
     """One row per holdout row: `target`, then `candidate`, `baseline` and, where there is one, `champion`."""
 
 
+class Window(Result):
+    """Rows of the prediction log as they were at one moment, in two snapshots of the same order."""
+
+    predictions: Snapshot
+    """What Regrow logged of each row: `prediction_id`, `entity_id`, `version`, `prediction` …"""
+    features: Snapshot
+    """The raw columns that the predictions were made from; they may have any name."""
+
+
 class Measurement(Result):
     """What one monitoring step found, with the figures behind it and the page where they stand."""
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from regrow.project import Monitoring
-from regrow.results import ModelFacts
+from regrow.results import ModelFacts, Window
 from regrow.settings import load_settings
 from regrow.snapshots import Snapshot, checked_path, write_snapshot
 
@@ -55,9 +55,9 @@ def _write_note(note: Path, sample: Snapshot) -> None:
     partial.rename(note)
 
 
-def shared_features(reference: Snapshot, window: Snapshot) -> list[str]:
-    """Name the raw columns of *reference* that were logged with the predictions of *window*."""
-    return [name for name in reference.columns if name in window.columns and not name.startswith("_")]
+def shared_features(reference: Snapshot, window: Window) -> list[str]:
+    """Return the raw columns of *reference* that were logged with the predictions of *window*."""
+    return [name for name in reference.columns if name in window.features.columns]
 
 
 def reference_of(facts: ModelFacts, rule: Monitoring) -> Snapshot:

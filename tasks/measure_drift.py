@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +16,25 @@ from regrow.lineage import current, step
 from regrow.models import load_model
 from regrow.project import Monitoring, Project
 from regrow.registry import Version
-from regrow.results import Measurement, ModelFacts
-from regrow.snapshots import Snapshot
+from regrow.results import Measurement, ModelFacts, Window
 from regrow.windows import reference_of, sample_snapshot, shared_features, stack_predictions
 
-PREDICTION = "(prediction)"
 UNFIT = re.compile(r"[^\w./ -]")
 """What MLflow takes in no name of a metric."""
 
 
+def name_prediction(columns: Collection[str]) -> str:
+    """Return the name of the prediction in the report: one that none of the user's *columns* has."""
+    name = "(prediction)"
+    while name in columns:
+        name = f"({name})"
+    return name
+
+
 def with_predictions(
-    features: pd.DataFrame, predictions: NDArray[np.float64], facts: ModelFacts
+    features: pd.DataFrame, predictions: NDArray[np.float64], name: str, facts: ModelFacts
 ) -> pd.DataFrame:
-    """Put what prediction drift is measured on beside *features*.
+    """Put what prediction drift is measured on beside *features*, as column *name*.
 
     That is the number of a regression, the positive class's probability of two, the likeliest of several.
     The shorter side ends in missing values: columns are compared one by one, rows need not belong together.
@@ -39,29 +45,32 @@ def with_predictions(
         values = pd.Series(predictions[:, 1])
     else:
         values = pd.Series(np.array([str(name) for name in facts.classes])[predictions.argmax(axis=1)])
-    return pd.concat([features.reset_index(drop=True), values.rename(PREDICTION)], axis=1)
+    return pd.concat([features.reset_index(drop=True), values.rename(name)], axis=1)
 
 
 def judge_distances(
-    values: Mapping[str, float], rows: int, predicted: int, rule: Monitoring
+    columns: Mapping[str, float], prediction: float | None, rows: int, predicted: int, rule: Monitoring
 ) -> tuple[Finding, Finding]:
     """Judge data drift over *rows* served rows, and drift of the champion's *predicted* ones."""
-    columns = {name: distance for name, distance in values.items() if name != PREDICTION}
     return (
         judge_data_drift(columns, rows, rule.drift),
-        judge_prediction_drift(values.get(PREDICTION), predicted, rule.prediction_drift, rule.drift),
+        judge_prediction_drift(prediction, predicted, rule.prediction_drift, rule.drift),
     )
 
 
-def name_figures(values: Mapping[str, float], rule: Monitoring) -> dict[str, float]:
-    """Name the figures as MLflow takes them."""
-    columns = {name: distance for name, distance in values.items() if name != PREDICTION}
-    figures = {f"drift.{UNFIT.sub('_', name)}": distance for name, distance in columns.items()}
+def name_figures(
+    columns: Mapping[str, float], prediction: float | None, rule: Monitoring
+) -> dict[str, float]:
+    """Name the figures as MLflow takes them: each column's as `drift.column.NAME`, apart from ours."""
+    figures: dict[str, float] = {}
+    for name, distance in columns.items():
+        figure = f"drift.column.{UNFIT.sub('_', name)}"
+        while figure in figures:
+            figure += "_"
+        figures[figure] = distance
     figures["drift.columns"] = float(len(drifted_columns(columns, rule.drift)))
     figures["drift.share"] = drift_share(columns, rule.drift)
-    if PREDICTION in values:
-        figures["prediction_drift"] = values[PREDICTION]
-    return figures
+    return figures if prediction is None else figures | {"prediction_drift": prediction}
 
 
 def predict_holdout(champion: Version, max_rows: int) -> NDArray[np.float64]:
@@ -71,21 +80,24 @@ def predict_holdout(champion: Version, max_rows: int) -> NDArray[np.float64]:
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])
-def measure_drift(project: Project, champion: Version, window: Snapshot) -> Measurement:
+def measure_drift(project: Project, champion: Version, window: Window) -> Measurement:
     """Compare *window* with the champion's reference rows, and its predictions with those on its holdout."""
     run, rule, facts = current(), project.monitoring, champion.facts
     snapshot = reference_of(facts, rule)
     columns = shared_features(snapshot, window)
-    served = window.read()
-    own = served.loc[served["_version"] == champion.number, "_prediction"]
+    served = window.predictions.read(["version", "prediction"])
+    own = served.loc[served["version"] == champion.number, "prediction"]
+    name = name_prediction(columns)
     rows = sample_snapshot(snapshot, columns, rule.drift.max_rows)
-    reference = with_predictions(rows, predict_holdout(champion, rule.drift.max_rows), facts)
-    watched = with_predictions(served[columns], stack_predictions(own, facts), facts)
-    thresholds = dict.fromkeys(columns, rule.drift.threshold) | {PREDICTION: rule.prediction_drift}
+    reference = with_predictions(rows, predict_holdout(champion, rule.drift.max_rows), name, facts)
+    watched = with_predictions(window.features.read(columns), stack_predictions(own, facts), name, facts)
+    thresholds = dict.fromkeys(columns, rule.drift.threshold) | {name: rule.prediction_drift}
     distances = measure_distances(reference, watched, rule.drift.method, thresholds)
-    findings = judge_distances(distances.values, window.rows, len(own), rule)
-    figures = name_figures(distances.values, rule)
-    run.log_input(window, "window")
+    moved = {column: distances.values[column] for column in columns if column in distances.values}
+    prediction = distances.values.get(name)
+    findings = judge_distances(moved, prediction, window.predictions.rows, len(own), rule)
+    figures = name_figures(moved, prediction, rule)
+    run.log_input(window.features, "window")
     run.log_input(snapshot, "reference")
     run.log_metrics(figures)
     with tempfile.TemporaryDirectory() as folder:

@@ -10,34 +10,31 @@ from regrow.decisions.verdict import Finding
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.registry import Version
-from regrow.results import Measurement
-from regrow.snapshots import Snapshot
+from regrow.results import Measurement, Window
 from regrow.tables.labels import join_labels, read_labels
 from regrow.windows import encode_labels, stack_predictions
 
 
 def label_rows(served: pd.DataFrame, labels: pd.DataFrame, version: int) -> pd.DataFrame:
     """Give *version*'s rows of *served* that have a label of their own, or are the last of an entity that has one."""
-    own = served[served["_version"] == version].sort_values(["_served_at", "_prediction_id"])
-    last = ~own["_entity_id"].duplicated(keep="last") & own["_entity_id"].notna()
-    return join_labels(own[last | own["_prediction_id"].isin(labels["prediction_id"])], labels, "_")
+    own = served[served["version"] == version].sort_values(["served_at", "prediction_id"])
+    last = ~own["entity_id"].duplicated(keep="last") & own["entity_id"].notna()
+    return join_labels(own[last | own["prediction_id"].isin(labels["prediction_id"])], labels)
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])
-def measure_performance(
-    project: Project, champion: Version, window: Snapshot, as_of: datetime
-) -> Measurement:
+def measure_performance(project: Project, champion: Version, window: Window, as_of: datetime) -> Measurement:
     """Judge the champion's metrics on the rows of *window* whose labels were known at *as_of*."""
     run, facts = current(), champion.facts
-    columns = ["_prediction_id", "_entity_id", "_served_at", "_version", "_prediction"]
-    rows = label_rows(window.read(columns), read_labels(project.name, as_of), champion.number)
-    target, prediction = encode_labels(rows["label"], facts), stack_predictions(rows["_prediction"], facts)
+    columns = ["prediction_id", "entity_id", "served_at", "version", "prediction"]
+    rows = label_rows(window.predictions.read(columns), read_labels(project.name, as_of), champion.number)
+    target, prediction = encode_labels(rows["label"], facts), stack_predictions(rows["prediction"], facts)
     primary = project.evaluation.primary
     holdout = Holdout(primary, champion.metrics.get(primary, math.nan), facts.holdout.rows, facts.classes)
     finding = judge_performance(target, prediction, holdout, project.monitoring.performance)
     figures = {"performance.labels": float(len(rows)), "performance.holdout": holdout.figure}
     figures |= _figures(finding, primary)
-    run.log_input(window, "window")
+    run.log_input(window.predictions, "predictions")
     run.log_metrics(figures)
     return Measurement(findings=(finding,), figures=figures, url=run.url)
 

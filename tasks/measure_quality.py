@@ -4,24 +4,23 @@ from regrow.decisions.quality import judge_quality
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.registry import Version
-from regrow.results import Measurement
-from regrow.snapshots import Snapshot
+from regrow.results import Measurement, Window
 from regrow.windows import reference_of, sample_snapshot, shared_features
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])
-def measure_quality(project: Project, champion: Version, window: Snapshot) -> Measurement:
+def measure_quality(project: Project, champion: Version, window: Window) -> Measurement:
     """Judge the data quality of *window* against the champion's reference rows."""
     run, rule = current(), project.monitoring
     snapshot = reference_of(champion.facts, rule)
     columns = shared_features(snapshot, window)
     reference = sample_snapshot(snapshot, columns, rule.drift.max_rows)
-    findings = judge_quality(reference, window.read(columns), rule.quality)
+    findings = judge_quality(reference, window.features.read(columns), rule.quality)
     figures = {
         "quality.columns": float(len(columns)),
         "quality.failed": float(sum(not finding.passed for finding in findings)),
     }
-    run.log_input(window, "window")
+    run.log_input(window.features, "window")
     run.log_input(snapshot, "reference")
     run.log_metrics(figures)
     return Measurement(findings=findings, figures=figures, url=run.url)

@@ -23,12 +23,12 @@ def test_a_prediction_leads_to_its_origin(services: object, project: Callable[..
     score(made.path, end=datetime(2024, 1, 3, tzinfo=UTC), as_of=AS_OF)
     champion = registry.champion(made.name)
     assert champion is not None
-    logged = read_predictions(made.name)
-    lines = trace(logged["_prediction_id"].iloc[0])
+    logged = read_predictions(made.name).rows
+    lines = trace(logged["prediction_id"].iloc[0])
     said, texts = dict(lines), [text for _, text in lines]
     facts = champion.facts
     assert said["version"] == f"{made.name} version 1 (promoted)"
-    assert logged["_entity_id"].iloc[0] in said["  entity"]
+    assert logged["entity_id"].iloc[0] in said["  entity"]
     assert champion.run_id in said["training run"]
     assert said["flow run"] == "train as of 2024-03-01T00:00:00+00:00 (schedule)"
     assert {facts.training.digest, facts.holdout.digest} <= set(texts)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from regrow.errors import SnapshotError
+from regrow.results import Window
 from regrow.snapshots import write_snapshot
 from regrow.windows import sample_snapshot, shared_features
 
@@ -49,6 +50,9 @@ def test_a_small_snapshot_is_read_whole():
 
 def test_only_raw_columns_on_both_sides_are_shared():
     """The target was never served and the log's own columns are no features: neither is compared."""
-    reference = write_snapshot(pd.DataFrame({"size": [1.0], "late": [1]}))
-    window = write_snapshot(pd.DataFrame({"size": [1.0], "_version": [1]}))
-    assert shared_features(reference, window) == ["size"]
+    reference = write_snapshot(pd.DataFrame({"size": [1.0], "version": [1.0], "_x": [1.0], "late": [1]}))
+    logged, features = (
+        write_snapshot(pd.DataFrame({"version": [1], "late": [1]})),
+        write_snapshot(pd.DataFrame({"_x": [1.0], "size": [1.0]})),
+    )
+    assert shared_features(reference, Window(predictions=logged, features=features)) == ["size", "_x"]

@@ -80,16 +80,14 @@ def wait_until_logged(project: Project, start: datetime, end: datetime, rows: in
 
 def not_yet_sent(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
     """Give the rows of *frame* that the prediction log does not hold."""
-    sent = read_predictions(project.name, start, end)["_entity_id"]
+    sent = read_predictions(project.name, start, end).rows["entity_id"]
     return frame[~frame[str(project.data.id)].astype(str).isin(sent)]
 
 
 def served_scores(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
     """Give `target`, the score that was `served`, for each row of *frame* whose target came to be known."""
-    logged = read_predictions(project.name, start, end).drop_duplicates("_entity_id", keep="last")
-    positive = pd.DataFrame(
-        {"id": logged["_entity_id"], "served": [row[-1] for row in logged["_prediction"]]}
-    )
+    logged = read_predictions(project.name, start, end).rows.drop_duplicates("entity_id", keep="last")
+    positive = pd.DataFrame({"id": logged["entity_id"], "served": [row[-1] for row in logged["prediction"]]})
     known = frame[frame[project.data.target].notna()]
     return known.assign(id=known[str(project.data.id)].astype(str)).merge(positive, on="id")
 

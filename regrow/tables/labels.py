@@ -88,17 +88,16 @@ def label_history(model: str, prediction_id: str | None = None, entity_id: str |
     return _values(known)[[*KEY, "label", "labelled_at", "received_at"]]
 
 
-def join_labels(rows: pd.DataFrame, labels: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
+def join_labels(rows: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Give the rows of *rows* that have a label, with `label` and `labelled_at`: their own, or else their entity's.
 
-    The columns `prediction_id` and `entity_id` of *rows* bear *prefix*; a shadow has the label of the row in
-    `shadow_of`. *labels* is what `read_labels` gives.
+    A shadow has the label of the row in `shadow_of`. *labels* is what `read_labels` gives.
     """
-    identifiers = rows[f"{prefix}prediction_id"]
-    if f"{prefix}shadow_of" in rows:
-        identifiers = rows[f"{prefix}shadow_of"].fillna(identifiers)
+    identifiers = rows["prediction_id"]
+    if "shadow_of" in rows:
+        identifiers = rows["shadow_of"].fillna(identifiers)
     own = _places(labels["prediction_id"], identifiers)
-    places = np.where(own >= 0, own, _places(labels["entity_id"], rows[f"{prefix}entity_id"]))
+    places = np.where(own >= 0, own, _places(labels["entity_id"], rows["entity_id"]))
     found = labels[["label", "labelled_at"]].iloc[places[places >= 0]]
     labelled = rows[places >= 0]
     return labelled.assign(label=found["label"].array, labelled_at=found["labelled_at"].array)

@@ -1,6 +1,7 @@
 """The prediction log: every prediction that was served or scored, with the features it was made from."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,16 @@ SERVED = (CHAMPION, CHALLENGER)
 """The roles whose answers a client got."""
 
 META = ("prediction_id", "entity_id", "event_time", "served_at", "version", "role", "prediction")
+
+
+@dataclass(frozen=True)
+class LoggedPredictions:
+    """Rows of the prediction log in two frames of the same order: a feature may have any name, also one of ours."""
+
+    rows: pd.DataFrame
+    """The columns `META`."""
+    features: pd.DataFrame
+    """The raw columns that the predictions were made from."""
 
 
 def feature_type(mlflow_type: str) -> pa.DataType:
@@ -133,17 +144,16 @@ def read_predictions(
     end: datetime | None = None,
     max_rows: int | None = None,
     roles: Collection[str] = SERVED,
-) -> pd.DataFrame:
-    """Read *model*'s predictions of *roles* with an event time in [*start*, *end*), each feature as a column.
+) -> LoggedPredictions:
+    """Read *model*'s predictions of *roles* with an event time in [*start*, *end*).
 
-    What is not a feature stands in `_prediction_id`, `_entity_id`, `_event_time`, `_served_at`, `_version`,
-    `_role` and `_prediction`. Of more than *max_rows* rows a sample is drawn that is the same each time, whatever
-    the order of the rows; memory follows the sample, not the log. Without a log the frame is empty.
+    Of more than *max_rows* rows a sample is drawn that is the same each time, whatever the order of the rows;
+    memory follows the sample, not the log. Without a log both frames are empty.
     """
     dataset = scan_predictions(model, start, end, roles)
     if dataset is None:
-        return _flatten(PREDICTIONS.empty_table())
-    return _flatten(dataset.to_table() if max_rows is None else draw(dataset, max_rows))
+        return _split(PREDICTIONS.empty_table())
+    return _split(dataset.to_table() if max_rows is None else draw(dataset, max_rows))
 
 
 def count_predictions(
@@ -205,11 +215,11 @@ def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     return column if field.name == "features" else column.cast(field.type)
 
 
-def _flatten(table: pa.Table) -> pd.DataFrame:
-    """Turn *table* into a frame with a column per feature, after the columns that are not features."""
-    whole = complete(table)
-    columns = {f"_{name}": whole.column(name) for name in META}
-    if "features" in table.schema.names:
-        struct = table.column("features").combine_chunks()
-        columns |= dict(zip(struct.type.names, struct.flatten(), strict=True))
-    return pa.table(columns).to_pandas()
+def _split(table: pa.Table) -> LoggedPredictions:
+    """Split *table* into what Regrow logged of each row and the features."""
+    rows = complete(table).select(list(META)).to_pandas()
+    if "features" not in table.schema.names:
+        return LoggedPredictions(rows, pd.DataFrame(index=rows.index))
+    struct = table.column("features").combine_chunks()
+    features = pa.table(dict(zip(struct.type.names, struct.flatten(), strict=True)))
+    return LoggedPredictions(rows, features.to_pandas())

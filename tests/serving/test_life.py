@@ -63,7 +63,7 @@ def test_no_acknowledged_prediction_is_lost_or_doubled(start, tmp_path, monkeypa
             server.stop(signal.SIGKILL)
         acknowledged += [i for response in load.responses for i in response["prediction_ids"]]
     assert start(tmp_path, "--model", "demo").stop() == 0
-    logged = read_predictions("demo")["_prediction_id"]
+    logged = read_predictions("demo").rows["prediction_id"]
     assert len(acknowledged) > 100
     assert logged.is_unique
     assert set(acknowledged) <= set(logged)
@@ -106,8 +106,8 @@ def test_facts_are_logged_and_not_given_to_the_model(server, monkeypatch):
     while find_prediction(identifiers[1]) is None:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    logged = read_predictions("demo").set_index("_prediction_id").loc[identifiers]
-    assert logged["_entity_id"].iloc[0] == "7"
-    assert logged["_event_time"].iloc[0] == pd.Timestamp("2013-04-01T05:00:00Z")
-    assert logged["_event_time"].iloc[1] == logged["_served_at"].iloc[1]
-    assert np.array_equal(np.stack(logged["_prediction"].tolist()), response.json()["predictions"])
+    logged = read_predictions("demo").rows.set_index("prediction_id").loc[identifiers]
+    assert logged["entity_id"].iloc[0] == "7"
+    assert logged["event_time"].iloc[0] == pd.Timestamp("2013-04-01T05:00:00Z")
+    assert logged["event_time"].iloc[1] == logged["served_at"].iloc[1]
+    assert np.array_equal(np.stack(logged["prediction"].tolist()), response.json()["predictions"])

@@ -93,7 +93,7 @@ def test_two_workers_answer_as_one_server(start, tmp_path, monkeypatch):
     for client in clients:
         client.join()
     assert not any(psutil.pid_exists(pid) for pid in after)
-    logged = read_predictions("demo")["_prediction_id"]
+    logged = read_predictions("demo").rows["prediction_id"]
     assert logged.is_unique
     assert len(acknowledged) > 60
     assert set(acknowledged) <= set(logged)

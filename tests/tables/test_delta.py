@@ -26,7 +26,7 @@ def test_a_replayed_append_changes_nothing(
         for number in order:
             assert append_predictions("demo", rows(1, number), "writer", number) == (number > last)
             last = max(last, number)
-        assert read_predictions("demo")["_prediction_id"].is_unique
+        assert read_predictions("demo").rows["prediction_id"].is_unique
 
 
 def test_a_state_folder_that_cannot_be_written_says_so(home: Path, rows: Rows) -> None:
@@ -40,7 +40,8 @@ def test_features_may_come_and_change_their_type(rows: Rows) -> None:
     """A new column is added; one of another type stands beside the old one; no row is lost."""
     append_predictions("demo", rows(1), "writer", 1)
     append_predictions("demo", rows(1, 1, size="large", weight=2.0), "writer", 2)
-    frame = read_predictions("demo").set_index("_prediction_id")
+    logged = read_predictions("demo")
+    frame = logged.features.set_index(logged.rows["prediction_id"])
     assert frame.loc["p0", "size"] == 1.0
     assert frame.loc["p1", "size__string"] == "large"
     assert frame.loc["p1", "weight"] == 2.0

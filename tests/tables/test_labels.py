@@ -144,8 +144,8 @@ def test_a_rows_own_label_comes_before_its_entitys() -> None:
     joined = join_labels(rows, read_labels("demo"))
     assert dict(zip(joined["prediction_id"], joined["label"], strict=True)) == {"p0": 0, "s0": 0, "p1": 1}
     assert list(joined.index) == [9, 8, 7]
-    logged = rows.drop(columns="shadow_of").add_prefix("_")
-    assert join_labels(logged, read_labels("demo"), "_")["label"].tolist() == [0, 1, 1]
+    logged = rows.drop(columns="shadow_of")
+    assert join_labels(logged, read_labels("demo"))["label"].tolist() == [0, 1, 1]
     assert join_labels(rows, read_labels("other")).empty
 
 

@@ -22,29 +22,31 @@ Rows = Callable[..., pa.Table]
 
 def test_a_model_without_a_log_reads_as_no_rows() -> None:
     """Where nothing was served there is an empty frame with the log's own columns."""
-    frame = read_predictions("demo")
-    assert frame.empty
-    assert list(frame) == [f"_{name}" for name in META]
+    logged = read_predictions("demo")
+    assert logged.rows.empty
+    assert list(logged.rows) == list(META)
+    assert logged.features.empty
     assert find_prediction("p0") is None
 
 
 def test_time_bounds_a_read(rows: Rows) -> None:
     """The start is in, the end is out."""
     append_predictions("demo", rows(10), "writer")
-    frame = read_predictions("demo", datetime(2026, 1, 1, 0, 2), datetime(2026, 1, 1, 0, 5))
-    assert sorted(frame["_prediction_id"]) == ["p2", "p3", "p4"]
-    assert frame["colour"].eq("red").all()
+    logged = read_predictions("demo", datetime(2026, 1, 1, 0, 2), datetime(2026, 1, 1, 0, 5))
+    assert sorted(logged.rows["prediction_id"]) == ["p2", "p3", "p4"]
+    assert logged.features["colour"].eq("red").all()
+    assert len(logged.features) == 3
 
 
 def test_what_monitors_never_sees_a_shadow(rollout_rows: pa.Table) -> None:
     """Reading, sampling, counting and finding leave out what no client got, unless it is asked for."""
     append_predictions("demo", rollout_rows, "writer")
-    assert set(read_predictions("demo")["_prediction_id"]) == {"p0", "p2"}
-    assert set(read_predictions("demo", max_rows=2)["_prediction_id"]) == {"p0", "p2"}
+    assert set(read_predictions("demo").rows["prediction_id"]) == {"p0", "p2"}
+    assert set(read_predictions("demo", max_rows=2).rows["prediction_id"]) == {"p0", "p2"}
     assert count_predictions("demo") == count_served("demo") == 2
     assert find_prediction("p1") is None
     shadows = (SHADOW,)
-    assert list(read_predictions("demo", roles=shadows)["_prediction_id"]) == ["p1"]
+    assert list(read_predictions("demo", roles=shadows).rows["prediction_id"]) == ["p1"]
     assert count_predictions("demo", roles=shadows) == 1
     found = find_prediction("p1", shadows)
     assert found is not None
@@ -61,13 +63,15 @@ def test_a_shadow_has_no_features_and_may_have_no_prediction(rollout_rows: pa.Ta
     table = table.set_column(6, "features", emptied).set_column(7, "prediction", answers)
     append_predictions("demo", rows(1, 9), "writer", 1)
     append_predictions("demo", table, "writer", 2)
-    frame = read_predictions("demo", roles=(SHADOW,))
-    assert frame[["colour", "_prediction"]].isna().all(axis=None)
+    shadows = read_predictions("demo", roles=(SHADOW,))
+    assert shadows.rows["prediction"].isna().all()
+    assert shadows.features["colour"].isna().all()
+    assert len(shadows.features) == len(shadows.rows) == 1
     found = find_prediction("p1", (SHADOW,))
     assert found is not None
     assert found["features"] is None
     assert found["prediction"] is None
-    assert read_predictions("demo")["colour"].eq("red").all()
+    assert read_predictions("demo").features["colour"].eq("red").all()
 
 
 def test_rows_from_before_rollouts_are_a_champions(rollout_rows: pa.Table, rows: Rows) -> None:
@@ -75,7 +79,7 @@ def test_rows_from_before_rollouts_are_a_champions(rollout_rows: pa.Table, rows:
     append_predictions("demo", rows(5, 10), "writer", 1)
     assert count_predictions("demo") == count_served("demo") == 5
     assert count_predictions("demo", roles=(SHADOW,)) == 0
-    assert read_predictions("demo")["_role"].eq("champion").all()
+    assert read_predictions("demo").rows["role"].eq("champion").all()
     append_predictions("demo", rollout_rows, "writer", 2)
     assert count_predictions("demo") == 7
     assert count_predictions("demo", roles=(CHALLENGER,)) == 1
@@ -89,4 +93,4 @@ def test_only_new_predictions_are_added(rows: Rows) -> None:
     assert append_new_predictions("demo", rows(3)) == 3
     assert append_new_predictions("demo", rows(5)) == 2
     assert append_new_predictions("demo", rows(5)) == 0
-    assert read_predictions("demo")["_prediction_id"].is_unique
+    assert read_predictions("demo").rows["prediction_id"].is_unique

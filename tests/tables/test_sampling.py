@@ -14,10 +14,10 @@ Rows = Callable[..., pa.Table]
 
 def sampled(model: str, max_rows: int) -> set[str]:
     """Give the identifiers of a sample, and check that it is one."""
-    frame = read_predictions(model, max_rows=max_rows)
+    frame = read_predictions(model, max_rows=max_rows).rows
     assert len(frame) == max_rows
-    assert frame["_prediction_id"].is_unique
-    return set(frame["_prediction_id"])
+    assert frame["prediction_id"].is_unique
+    return set(frame["prediction_id"])
 
 
 @pytest.mark.parametrize("max_rows", [1, 5, 60, 900, 2500])
@@ -43,7 +43,9 @@ def test_a_log_from_before_keeps_its_arrangement(rows: Rows) -> None:
     assert new is not None
     assert TIER not in old.to_pyarrow_dataset().schema.names
     assert new.metadata().partition_columns == [TIER]
-    assert set(read_predictions("old")["_prediction_id"]) == set(read_predictions("new")["_prediction_id"])
+    assert set(read_predictions("old").rows["prediction_id"]) == set(
+        read_predictions("new").rows["prediction_id"]
+    )
 
 
 def test_a_small_sample_reads_few_files(rows: Rows) -> None:
@@ -52,7 +54,7 @@ def test_a_small_sample_reads_few_files(rows: Rows) -> None:
     folder = predictions_path("demo")
     for file in folder.glob(f"{TIER}=0/*.parquet"):
         file.unlink()
-    frame = read_predictions("demo", max_rows=500)
-    minutes = (frame["_event_time"] - frame["_event_time"].min()).dt.total_seconds() / 60
+    frame = read_predictions("demo", max_rows=500).rows
+    minutes = (frame["event_time"] - frame["event_time"].min()).dt.total_seconds() / 60
     assert len(frame) == 500
     assert abs(minutes.mean() - 10_000) < 5 * 20_000 / (12 * 500) ** 0.5

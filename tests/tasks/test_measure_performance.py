@@ -25,10 +25,10 @@ def test_an_entity_counts_once_and_a_labelled_prediction_always():
     """Of the watched version come each entity's last prediction, and every one that was labelled itself."""
     served = pd.DataFrame(
         {
-            "_prediction_id": ["a", "b", "c", "d", "e"],
-            "_entity_id": ["1", "1", "1", "2", None],
-            "_served_at": [moment(1), moment(2), moment(3), moment(1), moment(1)],
-            "_version": [2, 2, 2, 1, 2],
+            "prediction_id": ["a", "b", "c", "d", "e"],
+            "entity_id": ["1", "1", "1", "2", None],
+            "served_at": [moment(1), moment(2), moment(3), moment(1), moment(1)],
+            "version": [2, 2, 2, 1, 2],
         }
     )
     labels = pd.DataFrame(
@@ -40,7 +40,7 @@ def test_an_entity_counts_once_and_a_labelled_prediction_always():
         }
     )
     rows = label_rows(served, labels, 2)
-    assert rows[["_prediction_id", "label"]].to_numpy().tolist() == [["a", 0.0], ["c", 1.0]]
+    assert rows[["prediction_id", "label"]].to_numpy().tolist() == [["a", 0.0], ["c", 1.0]]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""How far the served rows and the predictions moved."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from regrow.decisions.quality import judge_quality
+from regrow.distances import measure_distances
+from regrow.project import Monitoring, QualityRule
+from regrow.results import ModelFacts
+from regrow.snapshots import Snapshot, write_snapshot
+from regrow.tables.delta import TIME
+from regrow.tables.predictions import append_predictions
+from regrow.windows import shared_features, stack_predictions
+from tasks.measure_drift import judge_distances, name_figures, name_prediction, with_predictions
+from tasks.read_window import freeze_window
+
+OURS = (
+    "_prediction",
+    "prediction",
+    "_event_time",
+    "event_time",
+    "version",
+    "(prediction)",
+    "columns",
+    "share",
+)
+"""Names that a user may give a column, and that are ours elsewhere."""
+START = datetime(2026, 1, 1)
+EMPTY = Snapshot(uri="file:///none", digest="0" * 64, rows=0, columns={})
+FACTS = ModelFacts(project="m", kind="regression", id=None, timestamp=None, training=EMPTY, holdout=EMPTY)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+
+
+def log(frame: pd.DataFrame) -> None:
+    """Log a prediction of each row of *frame*, one a minute."""
+    times = pa.array([START + timedelta(minutes=i) for i in range(len(frame))], TIME)
+    features = [pa.array(frame[name], pa.float64()) for name in frame]
+    rows = {
+        "prediction_id": [f"p{i}" for i in range(len(frame))],
+        "event_time": times,
+        "served_at": times,
+        "version": pa.array([1] * len(frame), pa.int64()),
+        "features": pa.StructArray.from_arrays(features, list(frame)),
+        "prediction": pa.array([[float(i)] for i in range(len(frame))], pa.list_(pa.float64())),
+    }
+    append_predictions("m", pa.table(rows), "test")
+
+
+def test_a_column_may_have_any_name() -> None:
+    """Features that are named like what Regrow logs or reports are watched like any other, and hide nothing of it."""
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({name: draw.normal(size=400) for name in OURS})
+    log(frame)
+    window = freeze_window("m", START, START + timedelta(days=1), 1000)
+    reference = write_snapshot(frame.assign(late=0.0))
+    columns = shared_features(reference, window)
+    assert columns == list(OURS)
+    features = window.features.read(columns)
+    assert len(judge_quality(reference.read(columns), features, QualityRule())) == len(OURS)
+
+    rule, name = Monitoring(), name_prediction(columns)
+    served = stack_predictions(window.predictions.read(["prediction"])["prediction"], FACTS)
+    assert sorted(served) == list(range(400))
+    one, other = (with_predictions(frame[columns], rows, name, FACTS) for rows in (served + 1e6, served))
+    distances = measure_distances(one, other, "psi", dict.fromkeys([*columns, name], 0.2))
+    moved = distances.values.pop(name)
+    assert moved > 1 > max(distances.values.values())
+    figures = name_figures(distances.values, moved, rule)
+    assert len(figures) == len(OURS) + 3
+    assert (figures["drift.columns"], figures["prediction_drift"]) == (0.0, moved)
+    data, prediction = judge_distances(distances.values, moved, 400, 400, rule)
+    assert data.figure == 0
+    assert prediction.figure == moved
+
+
+def test_names_that_mlflow_writes_alike_keep_a_figure_each() -> None:
+    """Two columns that differ only in what MLflow takes in no name are both measured and both kept."""
+    figures = name_figures({"a(b": 0.1, "a)b": 0.3}, None, Monitoring())
+    columns = {name: figure for name, figure in figures.items() if name.startswith("drift.column.")}
+    assert sorted(columns.values()) == [0.1, 0.3]
+
+
+def test_a_window_holds_row_for_row_what_was_logged() -> None:
+    """The features of a window stand in the order of its predictions."""
+    log(pd.DataFrame({"size": np.arange(50.0)}))
+    window = freeze_window("m", START, START + timedelta(days=1), 20)
+    predictions, features = window.predictions.read(), window.features.read()
+    assert [value[0] for value in predictions["prediction"]] == features["size"].tolist()
+    assert len(features) == 20
