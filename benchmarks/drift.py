@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from regrow.distances import measure_distances
+from regrow.data.predictions import append_predictions, count_predictions, read_predictions
+from regrow.data.reference import sample_snapshot
+from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.decisions.distances import measure_distances
 from regrow.project import DriftRule
-from regrow.snapshots import Snapshot, write_snapshot
-from regrow.tables.predictions import append_predictions, count_predictions, read_predictions
-from regrow.windows import sample_snapshot
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 COLUMNS = [f"n{place}" for place in range(16)] + [f"c{place}" for place in range(4)]

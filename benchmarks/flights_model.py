@@ -12,13 +12,13 @@ from mlflow.models import Model, infer_signature
 from mlflow.models.model import ModelInfo
 from sklearn.pipeline import Pipeline
 
-from regrow.models import TRUSTED_TYPES, load_model
+from regrow.data.snapshots import Snapshot
+from regrow.data.sources import feature_columns, read_source
+from regrow.models.fast_path.proof import TAG, describe
+from regrow.models.stored import TRUSTED_TYPES, load_model
 from regrow.project import Canary, load_project
 from regrow.registry import start_rollout
 from regrow.results import ModelFacts
-from regrow.scoring.proof import TAG, describe
-from regrow.snapshots import Snapshot
-from regrow.sources import feature_columns, read_source
 from tasks.fit import fit_pipeline, kind_of
 
 PROJECT = Path(__file__).parents[1] / "configs" / "flights.yaml"

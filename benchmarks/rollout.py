@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 from scipy.stats import binomtest
 
-from regrow.decisions.rollout import Arm, Evidence, Pairs, Scored, analyse, conclude_ab
-from regrow.decisions.verdict import Verdict
+from regrow.decisions.rollout.analysis import analyse, conclude_ab
+from regrow.decisions.rollout.evidence import Arm, Evidence, Pairs, Scored
 from regrow.project import Ab, Canary, Shadow
+from regrow.verdict import Verdict
 
 Floats = NDArray[np.float64]
 CLASSES = (False, True)

@@ -6,9 +6,9 @@ from pathlib import Path
 from prefect import flow
 
 from flows.train import train_steps
-from regrow.decisions.verdict import Verdict
 from regrow.lineage import flow_run
 from regrow.project import load_project
+from regrow.verdict import Verdict
 from tasks.decide_retraining import decide_retraining
 from tasks.find_champion import find_champion
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow.decisions.verdict import Verdict
 from regrow.lineage import flow_run
 from regrow.project import load_project
+from regrow.verdict import Verdict
 from tasks.roll_back import roll_back
 
 

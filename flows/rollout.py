@@ -5,10 +5,10 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow.decisions.verdict import Verdict
 from regrow.lineage import FlowRecord, flow_run
 from regrow.project import Project, load_project
 from regrow.registry import Rollout, State
+from regrow.verdict import Verdict
 from tasks.collect_labels import collect_labels
 from tasks.examine_rollout import examine_rollout
 from tasks.find_rollout import find_rollout, nothing_open

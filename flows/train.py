@@ -5,10 +5,11 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow import registry, sources
-from regrow.decisions.verdict import Verdict
+from regrow import registry
+from regrow.data import sources
 from regrow.lineage import FlowRecord, flow_run
 from regrow.project import Project, load_project
+from regrow.verdict import Verdict
 from tasks.deploy import deploy
 from tasks.evaluate import evaluate
 from tasks.fit import fit

@@ -58,7 +58,7 @@ To = Annotated[int | None, typer.Option(help="The version to return to; default:
 @app.command()
 def check(file: File) -> None:
     """Say what is wrong with a project file and how to mend it; change nothing."""
-    from regrow.check import check_project
+    from regrow.project.check import check_project
 
     console.print(check_project(file), markup=False, highlight=False, soft_wrap=True)
 
@@ -184,7 +184,7 @@ def rollout(file: File, as_of: AsOf = None) -> None:
 @app.command()
 def rollback(name: Name, reason: Reason, to: To = None) -> None:
     """End the open rollout, or return to the last version that served well, and prove that it answers."""
-    from regrow.confirmation import answering_server
+    from regrow.registry.confirmation import answering_server
     from regrow.rollback import roll_back_model
 
     settings = _connected(prefect=False)
@@ -247,7 +247,7 @@ def score(
 @app.command()
 def trace(target: Annotated[str, typer.Argument(help="A prediction's id, or models:/NAME/VERSION")]) -> None:
     """Follow a prediction or a version back to its data, code and approval."""
-    from regrow.trace import trace as follow
+    from regrow.lineage.trace import trace as follow
 
     _connected(prefect=False)
     table = Table.grid(padding=(0, 2))

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regrow.decisions.rollout import Arm, Evidence, Pairs, Scored
+from regrow.data.labels import join_labels, read_labels
+from regrow.data.predictions import CHALLENGER, CHAMPION, SHADOW
+from regrow.data.rollouts import pair_predictions, read_rollout
+from regrow.decisions.rollout.evidence import Arm, Evidence, Pairs, Scored
+from regrow.models.predictions import encode_labels, stack_predictions
 from regrow.registry import Rollout
 from regrow.results import ModelFacts
-from regrow.tables.labels import join_labels, read_labels
-from regrow.tables.predictions import CHALLENGER, CHAMPION, SHADOW
-from regrow.tables.rollouts import pair_predictions, read_rollout
-from regrow.windows import encode_labels, stack_predictions
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from regrow.metrics import Codes, Floats
+from regrow.models.metrics import Codes, Floats
 
 SIZE = (6.0, 5.0)
 

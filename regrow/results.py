@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from regrow.decisions.verdict import Finding
-from regrow.snapshots import Snapshot
+from regrow.data.snapshots import Snapshot
+from regrow.verdict import Finding
 
 Kind = Literal["binary", "multiclass", "regression"]
 
@@ -47,6 +47,10 @@ class ModelFacts(Result):
     """Request column with the event's time: logged with the prediction, not seen by the model."""
     training: Snapshot
     holdout: Snapshot
+
+    def reference(self, part: Literal["training", "holdout"]) -> Snapshot:
+        """Return the model's own rows that a window is compared with."""
+        return self.training if part == "training" else self.holdout
 
 
 class Candidate(Result):

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from regrow import registry
-from regrow.confirmation import PATIENCE, probe, wait_until_followed
-from regrow.decisions.verdict import Finding, Verdict
 from regrow.errors import RegistryError, Unreachable
 from regrow.registry import Move
+from regrow.registry.confirmation import PATIENCE, probe, wait_until_followed
+from regrow.verdict import Finding, Verdict
 
 
 def roll_back_model(

@@ -5,10 +5,10 @@ from datetime import datetime
 
 import pandas as pd
 
+from regrow.data.labels import KEY, append_labels, select_changes
+from regrow.data.sources import read_label_source, read_source
 from regrow.lineage import current, step
 from regrow.project import Data, Project
-from regrow.sources import read_label_source, read_source
-from regrow.tables.labels import KEY, append_labels, select_changes
 
 
 def matured_labels(rows: pd.DataFrame, data: Data, as_of: datetime) -> pd.DataFrame:

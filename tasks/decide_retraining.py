@@ -5,12 +5,12 @@ from datetime import datetime
 import pandas as pd
 from prefect.artifacts import create_markdown_artifact
 
+from regrow.data.sources import read_source
 from regrow.decisions.retraining import judge_retraining
-from regrow.decisions.verdict import Verdict
 from regrow.lineage import KEY, RunRecord, current, step
 from regrow.project import Project
 from regrow.registry import Version
-from regrow.sources import read_source
+from regrow.verdict import Verdict
 
 
 def count_new_labels(project: Project, champion: Version, as_of: datetime) -> int:

@@ -5,12 +5,12 @@ from datetime import datetime
 from prefect.artifacts import create_markdown_artifact
 
 from regrow import registry
-from regrow.confirmation import confirmation
-from regrow.decisions.verdict import Finding, Verdict
 from regrow.errors import Unreachable
 from regrow.lineage import current, step
 from regrow.project import Project, Replace, RolloutPlan
 from regrow.registry import Move, Version
+from regrow.registry.confirmation import confirmation
+from regrow.verdict import Finding, Verdict
 
 ASIDE = "## Gates waived"
 

@@ -8,15 +8,16 @@ from matplotlib.figure import Figure
 from pandas.api.types import is_numeric_dtype
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
+from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.data.sources import as_names
 from regrow.errors import DataError
 from regrow.figures import draw_binary, draw_importance, draw_regression
 from regrow.lineage import current, step
-from regrow.metrics import RANKING, Floats, Label, encode, require_classes, score, sign, to_column
-from regrow.models import LoadedModel, load_model
+from regrow.models.metrics import RANKING, Floats, Label, encode, require_classes, score, sign
+from regrow.models.predictions import to_column
+from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Data, EvaluationPlan, GroupSplit, Metric, Project, SliceGate
 from regrow.results import Candidate, Evaluation, Kind, ModelFacts, SliceMetrics
-from regrow.snapshots import Snapshot, write_snapshot
-from regrow.sources import as_names
 
 WAIVE = "let the candidate pass without the comparison: `regrow train --override REASON`"
 SAMPLE = 2000

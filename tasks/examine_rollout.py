@@ -4,15 +4,15 @@ import json
 from datetime import datetime
 
 from regrow import registry
-from regrow.decisions.rollout import analyse, conclude_ab
-from regrow.decisions.verdict import Finding, Verdict
+from regrow.data.predictions import CHALLENGER, CHAMPION
+from regrow.decisions.rollout.analysis import analyse, conclude_ab
 from regrow.errors import RegistryError
 from regrow.evidence import Gathered, gather
 from regrow.lineage import current, step
-from regrow.metrics import Label
+from regrow.models.metrics import Label
 from regrow.project import Ab, Project
 from regrow.registry import Rollout, State
-from regrow.tables.predictions import CHALLENGER, CHAMPION
+from regrow.verdict import Finding, Verdict
 
 EVIDENCE = "regrow.rollout.evidence"
 """Tag of the registered model: what the last look at its rollout saw."""

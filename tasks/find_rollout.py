@@ -1,10 +1,10 @@
 """Find the open rollout, after finishing what a writer that died had begun."""
 
 from regrow import registry
-from regrow.decisions.verdict import Verdict
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.registry import State
+from regrow.verdict import Verdict
 
 
 def nothing_open(project: Project, seen: State) -> Verdict:

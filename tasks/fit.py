@@ -23,14 +23,14 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.utils import get_tags
 
 from regrow import provenance
+from regrow.data.sources import feature_columns
 from regrow.errors import DataError, UnsafeModel
-from regrow.imports import naming_origin
 from regrow.lineage import RunRecord, current, step
-from regrow.models import TRUSTED_TYPES, untrusted_types
+from regrow.models.stored import TRUSTED_TYPES, untrusted_types
 from regrow.project import HalvingSearch, Project, Search, Training
 from regrow.project.estimators import build_estimator, check_search
+from regrow.project.imports import naming_origin
 from regrow.results import Candidate, Kind, ModelFacts, Parts
-from regrow.sources import feature_columns
 
 RECIPE = "regrow.recipe"
 
@@ -183,7 +183,7 @@ def _check_types(pipeline: Pipeline) -> None:
     if untrusted:
         raise UnsafeModel(
             f"training.estimator: the fitted model holds {', '.join(untrusted)}, not on the checked list "
-            "regrow.models.TRUSTED_TYPES; take another estimator, or review the type and add it"
+            "regrow.models.stored.TRUSTED_TYPES; take another estimator, or review the type and add it"
         )
 
 

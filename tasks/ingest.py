@@ -4,11 +4,11 @@ from datetime import datetime
 
 import pandas as pd
 
+from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.data.sources import read_source
 from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.project import Project
-from regrow.snapshots import Snapshot, write_snapshot
-from regrow.sources import read_source
 
 
 def read_known(project: Project, as_of: datetime) -> pd.DataFrame:

@@ -1,10 +1,10 @@
 """Decide whether a candidate may become the champion."""
 
 from regrow.decisions.gates import decide
-from regrow.decisions.verdict import Finding, Verdict
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.results import Evaluation
+from regrow.verdict import Finding, Verdict
 
 
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)

@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regrow.data.reference import sample_snapshot, shared_features
+from regrow.decisions.distances import measure_distances
 from regrow.decisions.drift import drift_share, drifted_columns, judge_data_drift, judge_prediction_drift
-from regrow.decisions.verdict import Finding
-from regrow.distances import measure_distances
 from regrow.lineage import current, step
-from regrow.models import load_model
+from regrow.models.predictions import stack_predictions
+from regrow.models.stored import load_model
 from regrow.project import Monitoring, Project
 from regrow.registry import Version
 from regrow.results import Measurement, ModelFacts, Window
-from regrow.windows import reference_of, sample_snapshot, shared_features, stack_predictions
+from regrow.verdict import Finding
 
 UNFIT = re.compile(r"[^\w./ -]")
 """What MLflow takes in no name of a metric."""
@@ -83,7 +84,7 @@ def predict_holdout(champion: Version, max_rows: int) -> NDArray[np.float64]:
 def measure_drift(project: Project, champion: Version, window: Window) -> Measurement:
     """Compare *window* with the champion's reference rows, and its predictions with those on its holdout."""
     run, rule, facts = current(), project.monitoring, champion.facts
-    snapshot = reference_of(facts, rule)
+    snapshot = facts.reference(rule.reference)
     columns = shared_features(snapshot, window)
     served = window.predictions.read(["version", "prediction"])
     own = served.loc[served["version"] == champion.number, "prediction"]

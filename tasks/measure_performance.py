@@ -5,14 +5,14 @@ from datetime import datetime
 
 import pandas as pd
 
+from regrow.data.labels import join_labels, read_labels
 from regrow.decisions.performance import Holdout, judge_performance
-from regrow.decisions.verdict import Finding
 from regrow.lineage import current, step
+from regrow.models.predictions import encode_labels, stack_predictions
 from regrow.project import Project
 from regrow.registry import Version
 from regrow.results import Measurement, Window
-from regrow.tables.labels import join_labels, read_labels
-from regrow.windows import encode_labels, stack_predictions
+from regrow.verdict import Finding
 
 
 def label_rows(served: pd.DataFrame, labels: pd.DataFrame, version: int) -> pd.DataFrame:

@@ -1,18 +1,18 @@
 """Measure missing and unseen values of the served rows."""
 
+from regrow.data.reference import sample_snapshot, shared_features
 from regrow.decisions.quality import judge_quality
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.registry import Version
 from regrow.results import Measurement, Window
-from regrow.windows import reference_of, sample_snapshot, shared_features
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])
 def measure_quality(project: Project, champion: Version, window: Window) -> Measurement:
     """Judge the data quality of *window* against the champion's reference rows."""
     run, rule = current(), project.monitoring
-    snapshot = reference_of(champion.facts, rule)
+    snapshot = champion.facts.reference(rule.reference)
     columns = shared_features(snapshot, window)
     reference = sample_snapshot(snapshot, columns, rule.drift.max_rows)
     findings = judge_quality(reference, window.features.read(columns), rule.quality)

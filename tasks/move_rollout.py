@@ -5,12 +5,12 @@ from datetime import datetime
 from prefect.artifacts import create_markdown_artifact
 
 from regrow import registry
-from regrow.confirmation import confirmation
-from regrow.decisions.verdict import Finding, Verdict
 from regrow.errors import MovedOn, Unreachable
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.registry import Move, State
+from regrow.registry.confirmation import confirmation
+from regrow.verdict import Finding, Verdict
 
 ENDS = {"better": True, "worse": False, "no difference": False}
 """Of an A/B comparison: whether the challenger becomes champion."""

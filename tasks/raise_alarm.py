@@ -5,9 +5,9 @@ from datetime import datetime
 
 from prefect.events import emit_event
 
-from regrow.decisions.verdict import Verdict
 from regrow.lineage import current, step
 from regrow.project import Project
+from regrow.verdict import Verdict
 
 ALARM = "regrow.model.alarm"
 

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
+from regrow.data.predictions import count_predictions, read_predictions
+from regrow.data.snapshots import write_snapshot
 from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.results import Window
-from regrow.snapshots import write_snapshot
-from regrow.tables.predictions import count_predictions, read_predictions
 
 
 def freeze_window(model: str, start: datetime, end: datetime, max_rows: int) -> Window:

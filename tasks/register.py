@@ -3,14 +3,14 @@
 import json
 
 from regrow import lineage, provenance, registry
+from regrow.data.snapshots import Snapshot
 from regrow.lineage import current, step
-from regrow.models import load_model
+from regrow.models.fast_path.proof import TAG as FAST_PATH
+from regrow.models.fast_path.proof import describe
+from regrow.models.stored import load_model
 from regrow.project import Project
 from regrow.registry import Version
 from regrow.results import Candidate, Evaluation
-from regrow.scoring.proof import TAG as FAST_PATH
-from regrow.scoring.proof import describe
-from regrow.snapshots import Snapshot
 
 
 def write_card(project: Project, evaluation: Evaluation) -> str:

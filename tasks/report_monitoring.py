@@ -5,10 +5,10 @@ from datetime import datetime
 from prefect.artifacts import create_markdown_artifact
 
 from regrow.decisions.alarm import judge_window
-from regrow.decisions.verdict import Finding, Verdict
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.results import Measurement
+from regrow.verdict import Finding, Verdict
 
 
 def render_findings(name: str, as_of: datetime, verdict: Verdict, links: dict[str, str]) -> str:

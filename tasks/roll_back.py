@@ -4,11 +4,11 @@ from datetime import datetime
 
 from prefect.artifacts import create_markdown_artifact
 
-from regrow.decisions.verdict import Verdict
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.rollback import roll_back_model
 from regrow.settings import load_settings
+from regrow.verdict import Verdict
 
 
 @step()

@@ -8,15 +8,15 @@ import pandas as pd
 import pyarrow as pa
 
 from regrow import registry
+from regrow.data.delta import TIME
+from regrow.data.predictions import append_new_predictions, feature_type
+from regrow.data.sources import read_source
 from regrow.errors import DataError, RegistryError
 from regrow.lineage import current, step
-from regrow.models import LoadedModel, load_model
+from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project
 from regrow.registry import Version
 from regrow.results import Scored
-from regrow.sources import read_source
-from regrow.tables.delta import TIME
-from regrow.tables.predictions import append_new_predictions, feature_type
 
 
 def name_rows(frame: pd.DataFrame, id_column: str | None) -> list[str]:

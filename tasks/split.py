@@ -5,13 +5,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from regrow.decisions.assignment import position
+from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.data.sources import as_names
+from regrow.decisions.rollout.assignment import position
 from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.project import GroupSplit, Project, Split, StratifiedSplit, TimeSplit
 from regrow.results import Parts
-from regrow.snapshots import Snapshot, write_snapshot
-from regrow.sources import as_names
 
 Rows = NDArray[np.intp]
 

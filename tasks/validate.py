@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from regrow.decisions.verdict import Finding, Verdict
+from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.errors import BatchRejected, DataError, ProjectError
 from regrow.lineage import current, step
 from regrow.project import Expectation, Project
 from regrow.results import Validation
-from regrow.snapshots import Snapshot, write_snapshot
+from regrow.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult

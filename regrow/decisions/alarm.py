@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from regrow.decisions.verdict import Finding, Verdict
+from regrow.verdict import Finding, Verdict
 
 
 def judge_window(findings: Iterable[Finding]) -> Verdict:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regrow.errors import DataError
-from regrow.metrics import Floats, Label, encode, score, sign
+from regrow.models.metrics import Floats, Label, encode, score, sign
 from regrow.project import Metric
 
 Counts = NDArray[np.int64]

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from regrow.decisions.verdict import Finding
 from regrow.project import DriftRule
+from regrow.verdict import Finding
 
 
 def drifted_columns(distances: Mapping[str, float], rule: DriftRule) -> tuple[str, ...]:

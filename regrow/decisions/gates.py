@@ -3,10 +3,11 @@
 import pandas as pd
 
 from regrow.decisions.bootstrap import paired_gain
-from regrow.decisions.verdict import Finding, Verdict
-from regrow.metrics import from_column, sign
+from regrow.models.metrics import sign
+from regrow.models.predictions import from_column
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, Gate, SliceGate, ThresholdGate
 from regrow.results import Evaluation, SliceMetrics
+from regrow.verdict import Finding, Verdict
 
 
 def decide(plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, seed: int = 0) -> Verdict:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regrow.decisions.bootstrap import row_values
-from regrow.decisions.evidence import Scored, Strings
-from regrow.metrics import RANKING, Codes, Floats, Label, encode, score, sign
+from regrow.decisions.rollout.evidence import Scored, Strings
+from regrow.models.metrics import RANKING, Codes, Floats, Label, encode, score, sign
 from regrow.project import Metric
 
 Truth = NDArray[np.int64] | Floats

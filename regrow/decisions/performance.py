@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regrow.decisions.bootstrap import weighted
-from regrow.decisions.verdict import Finding
 from regrow.errors import DataError
-from regrow.metrics import Floats, Label, encode, higher_is_better, score
+from regrow.models.metrics import Floats, Label, encode, higher_is_better, score
 from regrow.project import Metric, PerformanceRule
+from regrow.verdict import Finding
 
 RESAMPLES = 400
 RESAMPLE_ROWS = 2_000

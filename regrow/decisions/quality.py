@@ -3,8 +3,8 @@
 import pandas as pd
 from scipy.stats import binomtest
 
-from regrow.decisions.verdict import Finding
 from regrow.project import QualityRule
+from regrow.verdict import Finding
 
 CONFIDENCE = 0.95
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from regrow.decisions.verdict import Finding, Verdict
 from regrow.project import Retraining, format_duration
+from regrow.verdict import Finding, Verdict
 
 DAY = timedelta(days=1)
 

@@ -10,16 +10,16 @@ from prefect.client.schemas.objects import FlowRun
 from rich.console import Console
 
 from regrow import registry
-from regrow.decisions.verdict import Verdict
+from regrow.data.sources import read_source
 from regrow.demo import orchestrator, page, rollouts, traffic
 from regrow.demo.record import Month, Story, open_story, save_story
 from regrow.demo.rollouts import Scene
 from regrow.lineage import run_url
-from regrow.models import LoadedModel, load_model
+from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project, load_project
 from regrow.services import running
 from regrow.settings import load_settings
-from regrow.sources import read_source
+from regrow.verdict import Verdict
 
 YEAR, FIRST_MONTH = 2013, 4
 WIDTH = 130

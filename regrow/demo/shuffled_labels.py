@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from regrow.imports import import_hook
+from regrow.project.imports import import_hook
 
 HERE = Path(__file__)
 

@@ -10,10 +10,10 @@ import orjson
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from regrow.data.predictions import SHADOW, count_predictions, read_predictions
 from regrow.errors import Unreachable
-from regrow.models import LoadedModel
+from regrow.models.stored import LoadedModel
 from regrow.project import Project
-from regrow.tables.predictions import SHADOW, count_predictions, read_predictions
 
 ROWS_PER_REQUEST, CLIENTS = 1000, 4
 FOLD_TIMEOUT, SHADOW_PATIENCE = 120.0, 5.0

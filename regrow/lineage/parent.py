@@ -9,11 +9,11 @@ from prefect.artifacts import create_link_artifact
 from prefect.context import FlowRunContext
 
 from regrow import provenance
+from regrow.data.times import as_utc
 from regrow.errors import RegrowError
 from regrow.lineage.record import RunRecord
 from regrow.lineage.runs import find_experiment, open_run, parent_known
 from regrow.lineage.sweeping import sweep
-from regrow.moments import as_utc
 from regrow.project import Project
 from regrow.registry import connect
 from regrow.settings import load_settings

@@ -13,9 +13,9 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, M
 from mlflow.entities import Param as RunParam
 from mlflow.exceptions import MlflowException
 
-from regrow.decisions.verdict import Verdict
+from regrow.data.snapshots import Snapshot
 from regrow.lineage.runs import KEY, open_run, run_url
-from regrow.snapshots import Snapshot
+from regrow.verdict import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

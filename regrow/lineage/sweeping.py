@@ -9,8 +9,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from regrow import provenance
+from regrow.data.snapshots import remove_partials
 from regrow.lineage.runs import KEY, PROCESS
-from regrow.snapshots import remove_partials
 
 
 def sweep(client: MlflowClient, experiment_id: str) -> None:

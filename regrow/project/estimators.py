@@ -5,7 +5,7 @@ from typing import Any, cast
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 
 from regrow.errors import ProjectError
-from regrow.imports import import_class, naming_origin
+from regrow.project.imports import import_class, naming_origin
 from regrow.project.training import Search, Training
 
 INTERFACE = ("fit", "predict", "get_params", "set_params")

@@ -41,7 +41,7 @@ class Project(ProjectFile):
 
     def resolve(self, reference: str) -> Any:
         """Import *reference* (`module:attribute`) from the folder of the project file."""
-        from regrow.imports import import_hook
+        from regrow.project.imports import import_hook
 
         return import_hook(self.path, reference)
 

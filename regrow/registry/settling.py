@@ -88,7 +88,7 @@ def _count_rows(name: str, moves: tuple[Move, ...]) -> int | None:
     """
     from deltalake.exceptions import DeltaError
 
-    from regrow.tables.predictions import count_served
+    from regrow.data.predictions import count_served
 
     try:
         return max(count_served(name) - sum(move.rows or 0 for move in moves), 0)

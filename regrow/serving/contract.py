@@ -12,7 +12,7 @@ from mlflow.types import DataType
 from mlflow.types.schema import ColSpec
 from pandas.api.extensions import ExtensionArray
 
-from regrow.models import LoadedModel
+from regrow.models.stored import LoadedModel
 from regrow.serving.protocol import Columns, Text
 from regrow.serving.refusals import Refused, misfit
 

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
+from regrow.data.delta import committed, compact
 from regrow.serving.holding import abandoned, adopt
 from regrow.serving.journal import Journal, number_of, read_segment, segments
 from regrow.serving.kinds import PREDICTIONS, Kind, kind_of
-from regrow.tables.delta import committed, compact
 
 LOG = logging.getLogger("regrow.serving")
 COMPACT_EVERY = 300

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.background import BackgroundTask
 
+from regrow.data.predictions import CHALLENGER, CHAMPION
 from regrow.serving.access import allow, demand
 from regrow.serving.answers import answer
 from regrow.serving.bodies import read_body
@@ -15,7 +16,6 @@ from regrow.serving.record import new_identifiers
 from regrow.serving.refusals import Refused, Unavailable
 from regrow.serving.routes import Served
 from regrow.serving.traffic import Answer, Ask, Traffic
-from regrow.tables.predictions import CHALLENGER, CHAMPION
 
 if TYPE_CHECKING:
     from regrow.serving.app import Server

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from regrow.data.labels import append_labels, labels_path
+from regrow.data.predictions import append_predictions, predictions_path
 from regrow.serving.record import logged_table
-from regrow.tables.labels import append_labels, labels_path
-from regrow.tables.predictions import append_predictions, predictions_path
 
 
 @dataclass(frozen=True)

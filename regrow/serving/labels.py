@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
+from regrow.data.times import as_utc
 from regrow.errors import StateError
-from regrow.moments import as_utc
 from regrow.serving.access import allow
 from regrow.serving.answers import answer
 from regrow.serving.bodies import read_body

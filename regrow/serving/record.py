@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from regrow.data.delta import TIME
+from regrow.data.predictions import CHAMPION, feature_type
 from regrow.serving.parts import NOT_FINITE, Part
-from regrow.tables.delta import TIME
-from regrow.tables.predictions import CHAMPION, feature_type
 
 
 def new_identifiers(count: int) -> list[str]:

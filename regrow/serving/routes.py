@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from regrow.errors import ServingError
-from regrow.models import LoadedModel
+from regrow.models.fast_path.plan import Plan
+from regrow.models.stored import LoadedModel
 from regrow.registry.state import State
-from regrow.scoring.plan import Plan
 from regrow.serving.contract import Contract, Rows
 
 CHAMPION_ALIAS = "champion"

@@ -7,13 +7,13 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from regrow.data.predictions import SHADOW
 from regrow.errors import StateError
 from regrow.serving.journal import Journal
 from regrow.serving.measures import Measures
 from regrow.serving.parts import RAISED, TIMEOUT, Part, group, solve
 from regrow.serving.record import shadow_lines
 from regrow.serving.routes import Served
-from regrow.tables.predictions import SHADOW
 
 QUEUE_ROWS = 4096
 BATCH_ROWS = 256

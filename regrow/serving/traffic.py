@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from regrow.decisions.assignment import is_challengers, is_mirrored
+from regrow.data.predictions import CHALLENGER, CHAMPION, SHADOW
+from regrow.decisions.rollout.assignment import is_challengers, is_mirrored
 from regrow.serving.batching import QUEUE_REQUESTS, Lane
 from regrow.serving.contract import Rows
 from regrow.serving.journal import Journal
@@ -14,7 +15,6 @@ from regrow.serving.parts import NOT_FINITE, RAISED, TIMEOUT, Part
 from regrow.serving.refusals import Refused, Unavailable
 from regrow.serving.routes import Route, Served
 from regrow.serving.shadow import Shadow
-from regrow.tables.predictions import CHALLENGER, CHAMPION, SHADOW
 
 
 class Late(Unavailable):

@@ -1,5 +1,5 @@
 from regrow.decisions.alarm import judge_window
-from regrow.decisions.verdict import Finding
+from regrow.verdict import Finding
 
 PASSED = Finding(rule="a", passed=True, detail="a is well")
 FAILED = Finding(rule="b", passed=False, detail="b is 0.5")

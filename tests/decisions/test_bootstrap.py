@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regrow.decisions.bootstrap import weighted
-from regrow.metrics import score
+from regrow.models.metrics import score
 
 
 @settings(max_examples=40, deadline=None)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regrow.data.snapshots import Snapshot
 from regrow.decisions.bootstrap import paired_gain
 from regrow.decisions.gates import decide
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, SliceGate, ThresholdGate
 from regrow.results import Candidate, Evaluation, ModelFacts, SliceMetrics
-from regrow.snapshots import Snapshot
 
 NOTHING = Snapshot(uri="file:///none", digest="0", rows=0, columns={})
 FACTS = ModelFacts(

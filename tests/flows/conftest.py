@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 
 from regrow import registry
-from regrow.decisions.assignment import position
-from regrow.models import LoadedModel, load_model
+from regrow.data.predictions import CHALLENGER, CHAMPION, PREDICTIONS, SHADOW, append_predictions
+from regrow.decisions.rollout.assignment import position
+from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project
-from regrow.tables.predictions import CHALLENGER, CHAMPION, PREDICTIONS, SHADOW, append_predictions
 
 Traffic = Callable[..., None]
 

@@ -20,7 +20,7 @@ import great_expectations  # noqa: F401
 import skops.io  # noqa: F401
 from mlflow import MlflowClient
 
-import regrow.snapshots
+import regrow.data.snapshots
 from flows.rollback import rollback
 from flows.rollout import rollout
 from flows.train import train
@@ -80,7 +80,7 @@ def die_after(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True
 
 POINTS: dict[str, Callable[[], None]] = {
     "none": lambda: None,
-    "ingest: written, not renamed": die_before(regrow.snapshots, "_digest"),
+    "ingest: written, not renamed": die_before(regrow.data.snapshots, "_digest"),
     "fit: uploaded, not finished": die_before(MlflowClient, "finalize_logged_model"),
     "fit: finished, not returned": die_after(MlflowClient, "finalize_logged_model"),
     "register: version made, not returned": die_after(MlflowClient, "create_model_version"),

@@ -14,13 +14,13 @@ from prefect.client.orchestration import get_client
 
 from flows.monitor import monitor
 from regrow import registry
+from regrow.data.labels import read_labels
+from regrow.data.predictions import append_predictions
 from regrow.errors import DataError, RegistryError
 from regrow.lineage import flow_run
-from regrow.metrics import score
-from regrow.models import load_model
+from regrow.models.metrics import score
+from regrow.models.stored import load_model
 from regrow.project import Project, load_project
-from regrow.tables.labels import read_labels
-from regrow.tables.predictions import append_predictions
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.raise_alarm import alarm_id

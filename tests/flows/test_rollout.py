@@ -14,9 +14,9 @@ from flows.rollout import rollout
 from flows.train import train
 from regrow import registry
 from regrow.errors import RegistryError
+from regrow.lineage.trace import trace
 from regrow.project import Project
 from regrow.registry import State
-from regrow.trace import trace
 
 Traffic = Callable[..., None]
 FIRST, SECOND = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 2, 15, tzinfo=UTC)

@@ -18,11 +18,11 @@ from flows.monitor import monitor
 from flows.score import score
 from flows.train import train
 from regrow import registry
-from regrow.decisions.verdict import Finding, Verdict
 from regrow.errors import ProjectError
-from regrow.models import load_model
+from regrow.lineage.trace import trace
+from regrow.models.stored import load_model
 from regrow.project import Project, load_project
-from regrow.trace import trace
+from regrow.verdict import Finding, Verdict
 
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 DIABETES = Path(__file__).parents[2] / "configs" / "diabetes.yaml"

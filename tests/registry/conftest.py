@@ -10,10 +10,10 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
 from regrow import registry
+from regrow.data.snapshots import Snapshot
 from regrow.lineage import find_experiment
 from regrow.registry import Version
 from regrow.results import Candidate, ModelFacts
-from regrow.snapshots import Snapshot
 
 ROWS = Snapshot(uri="file:///nowhere", digest="0" * 64, rows=1, columns={})
 FACTS = ModelFacts(project="test", kind="regression", id=None, timestamp=None, training=ROWS, holdout=ROWS)

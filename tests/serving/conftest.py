@@ -23,9 +23,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from regrow.models import TRUSTED_TYPES
+from regrow.data.snapshots import Snapshot
+from regrow.models.stored import TRUSTED_TYPES
 from regrow.results import ModelFacts
-from regrow.snapshots import Snapshot
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
-from regrow.models import load_model
+from regrow.models.stored import load_model
 
 ROW = {"carrier": "AA", "distance": 900.0, "hour": 17}
 

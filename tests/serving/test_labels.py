@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regrow.data.labels import label_history, read_labels
 from regrow.serving.fold import Folder
 from regrow.serving.kinds import LABELS
 from regrow.serving.labels import read_labels as check
 from regrow.serving.refusals import Refused
-from regrow.tables.labels import label_history, read_labels
 
 MOMENT = "2013-04-01T05:00:00+02:00"
 RECEIVED = 1_700_000_000_000_000

@@ -10,8 +10,8 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from regrow.models import load_model
-from regrow.tables.predictions import find_prediction, read_predictions
+from regrow.data.predictions import find_prediction, read_predictions
+from regrow.models.stored import load_model
 
 ROWS = [{"carrier": c, "distance": 900.0 + h, "hour": h} for c, h in (("AA", 3), ("UA", 15), ("DL", 22))]
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import sklearn.pipeline
 
+from regrow.models.fast_path.proof import TAG, claim
 from regrow.project import Training
-from regrow.scoring.proof import TAG, claim
 from regrow.serving.contract import Rows
 from regrow.serving.loading import load
 from tasks.fit import fit_pipeline

@@ -15,11 +15,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from regrow import registry as registry_of
-from regrow.decisions.assignment import is_challengers, position
+from regrow.data.delta import open_table
+from regrow.data.predictions import predictions_path
+from regrow.decisions.rollout.assignment import is_challengers, position
 from regrow.project import Canary
 from regrow.registry.state import State
-from regrow.tables.delta import open_table
-from regrow.tables.predictions import predictions_path
 
 CHANGES = int(os.environ.get("REGROW_TEST_CHANGES", "20"))
 """Changes of weight, swaps and rollbacks under load; more than 30 on two workers, by 32 clients."""

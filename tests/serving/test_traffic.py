@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from mlflow.models import infer_signature
 
-from regrow.decisions.assignment import is_challengers
-from regrow.models import LoadedModel
+from regrow.data.snapshots import Snapshot
+from regrow.decisions.rollout.assignment import is_challengers
+from regrow.models.stored import LoadedModel
 from regrow.results import ModelFacts
 from regrow.serving import batching, shadow
 from regrow.serving.contract import Contract
@@ -23,7 +24,6 @@ from regrow.serving.record import new_identifiers
 from regrow.serving.refusals import Refused
 from regrow.serving.routes import Route, Served
 from regrow.serving.traffic import Ask, Traffic
-from regrow.snapshots import Snapshot
 
 FRAME = pd.DataFrame({"distance": [1.0, 2.0], "carrier": ["AA", "UA"]})
 TIMEOUT = 0.3

@@ -10,9 +10,9 @@ import httpx
 import psutil
 import pytest
 
+from regrow.data.predictions import read_predictions
 from regrow.serving.fold import compact_alone
 from regrow.serving.roster import Roster, open_server
-from regrow.tables.predictions import read_predictions
 
 ROW = {"carrier": "AA", "distance": 900.0, "hour": 17}
 

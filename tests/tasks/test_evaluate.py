@@ -10,11 +10,11 @@ import pytest
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 
+from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.errors import DataError
-from regrow.models import LoadedModel
+from regrow.models.stored import LoadedModel
 from regrow.project import EvaluationPlan, Project
 from regrow.results import ModelFacts
-from regrow.snapshots import Snapshot, write_snapshot
 from tasks.evaluate import (
     align_classes,
     baseline,

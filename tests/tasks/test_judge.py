@@ -1,6 +1,6 @@
 """The verdict as a person reads it."""
 
-from regrow.decisions.verdict import Finding, Verdict
+from regrow.verdict import Finding, Verdict
 from tasks.judge import to_markdown
 
 

@@ -8,14 +8,15 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from regrow.data.delta import TIME
+from regrow.data.predictions import append_predictions
+from regrow.data.reference import shared_features
+from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.decisions.distances import measure_distances
 from regrow.decisions.quality import judge_quality
-from regrow.distances import measure_distances
+from regrow.models.predictions import stack_predictions
 from regrow.project import Monitoring, QualityRule
 from regrow.results import ModelFacts
-from regrow.snapshots import Snapshot, write_snapshot
-from regrow.tables.delta import TIME
-from regrow.tables.predictions import append_predictions
-from regrow.windows import shared_features, stack_predictions
 from tasks.measure_drift import judge_distances, name_figures, name_prediction, with_predictions
 from tasks.read_window import freeze_window
 

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
+from regrow.data.snapshots import Snapshot
 from regrow.results import ModelFacts
-from regrow.snapshots import Snapshot
 from tasks.measure_performance import encode_labels, label_rows
 
 EMPTY = Snapshot(uri="file:///none", digest="0" * 64, rows=0, columns={})

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from mlflow.models import infer_signature
 
-from regrow.models import LoadedModel
+from regrow.data.snapshots import write_snapshot
+from regrow.models.fast_path.proof import claim
+from regrow.models.stored import LoadedModel
 from regrow.project import Training
 from regrow.results import Candidate, ModelFacts
-from regrow.scoring.proof import claim
-from regrow.snapshots import write_snapshot
 from tasks import register
 from tasks.fit import fit_pipeline
 

@@ -1,8 +1,8 @@
 from datetime import UTC, datetime
 
 from regrow.decisions.alarm import judge_window
-from regrow.decisions.verdict import Finding
 from regrow.results import Measurement
+from regrow.verdict import Finding
 from tasks.report_monitoring import collect_links, render_findings
 
 AS_OF = datetime(2024, 1, 1, tzinfo=UTC)

@@ -1,0 +1,225 @@
+"""The prediction log: every prediction that was served or scored, with the features it was made from."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from regrow.data.delta import ATTEMPTS, TIME, append, committed, open_table
+from regrow.data.sampling import BELOW, TIER, draw, tiers
+from regrow.data.times import as_utc
+from regrow.errors import StateError
+from regrow.settings import load_settings
+
+PREDICTIONS = pa.schema(
+    [
+        ("prediction_id", pa.string()),
+        ("entity_id", pa.string()),
+        ("event_time", TIME),
+        ("served_at", TIME),
+        ("model", pa.string()),
+        ("version", pa.int64()),
+        ("role", pa.string()),
+        ("rollout", pa.string()),
+        ("stage", pa.int64()),
+        ("fallback", pa.string()),
+        ("seconds", pa.float64()),
+        ("shadow_of", pa.string()),
+        ("prediction", pa.list_(pa.float64())),
+        ("features", pa.struct([])),
+    ]
+)
+"""The prediction log; `features` holds the model's raw columns and grows with them.
+
+`role` says what answered: champion, challenger, or shadow, which the client never saw. `rollout` and `stage` name
+the rollout that was going on. `fallback` says why the challenger did not answer this row (raised, timeout, not
+finite). `seconds` runs from the request's arrival to its answer, for a shadow over its own prediction. A shadow
+names in `shadow_of` the row that the client got; its features stand there, and its prediction is null where it
+failed. Logs from before rollouts have none of these columns: their rows are a champion's.
+"""
+
+CHAMPION, CHALLENGER, SHADOW = "champion", "challenger", "shadow"
+SERVED = (CHAMPION, CHALLENGER)
+"""The roles whose answers a client got."""
+
+META = ("prediction_id", "entity_id", "event_time", "served_at", "version", "role", "prediction")
+
+
+@dataclass(frozen=True)
+class LoggedPredictions:
+    """Rows of the prediction log in two frames of the same order: a feature may have any name, also one of ours."""
+
+    rows: pd.DataFrame
+    """The columns `META`."""
+    features: pd.DataFrame
+    """The raw columns that the predictions were made from."""
+
+
+def feature_type(mlflow_type: str) -> pa.DataType:
+    """Give the type in which a column of *mlflow_type* is logged; every number is a double."""
+    if mlflow_type in {"long", "integer", "float", "double"}:
+        return pa.float64()
+    return {"boolean": pa.bool_(), "datetime": TIME}.get(mlflow_type, pa.string())
+
+
+def predictions_path(model: str) -> Path:
+    """Give the folder of *model*'s prediction log."""
+    return load_settings().tables / "predictions" / model
+
+
+def append_predictions(model: str, table: pa.Table, transaction: str, number: int = 1) -> bool:
+    """Append *table* to *model*'s log; False where that was done before.
+
+    *table* has the shape of `PREDICTIONS`, with or without what rollouts add. *number* must grow with each append
+    of one *transaction*. A column of `features` that is new to the log is added; one whose type has changed is
+    added as `<name>__<type>`.
+    Raises `StateError` where the table cannot be written.
+    """
+    known = [field for field in PREDICTIONS if field.name in table.schema.names]
+    columns = {field.name: _cast(table.column(field.name), field) for field in known}
+    columns[TIER] = _set_shadows_apart(tiers(table.column("prediction_id")), table)
+    return append(predictions_path(model), pa.table(columns), transaction, number, TIER)
+
+
+def _set_shadows_apart(found: pa.Array, table: pa.Table) -> pa.Array:
+    """Give each row of *table* the tier that was *found*, and shadows one of their own, below all others."""
+    if "role" not in table.schema.names:
+        return found
+    roles = table.column("role").to_pylist()
+    return pa.array(
+        [BELOW if role == SHADOW else tier for role, tier in zip(roles, found.to_pylist(), strict=True)],
+        found.type,
+    )
+
+
+def append_new_predictions(model: str, table: pa.Table, transaction: str = "score") -> int:
+    """Append the rows of *table* whose prediction_id is not in *model*'s log yet; give their number.
+
+    Another writer of the same *transaction* that commits in between makes the comparison start again.
+    """
+    path = predictions_path(model)
+    times = table.column("event_time").to_pandas()
+    within = (pc.field("event_time") >= pa.scalar(times.min(), TIME)) & (
+        pc.field("event_time") <= pa.scalar(times.max(), TIME)
+    )
+    for _ in range(ATTEMPTS):
+        number = committed(path, transaction) + 1
+        logged, new = scan_predictions(model), table
+        if logged is not None:
+            known = logged.to_table(["prediction_id"], filter=within).column(0)
+            new = table.filter(~pc.field("prediction_id").isin(known))
+        if new.num_rows == 0 or append_predictions(model, new, transaction, number):
+            return new.num_rows
+    raise StateError(f"{path}: other writers came first {ATTEMPTS} times; try again")
+
+
+def scan_predictions(
+    model: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    roles: Collection[str] = SERVED,
+) -> ds.Dataset | None:
+    """Open *model*'s predictions of *roles* with an event time in [*start*, *end*); None without a log."""
+    table = open_table(predictions_path(model))
+    if table is None:
+        return None
+    dataset = table.to_pyarrow_dataset()
+    rows = _of_roles(roles, dataset.schema)
+    if start is not None:
+        rows &= pc.field("event_time") >= pa.scalar(as_utc(start), TIME)
+    if end is not None:
+        rows &= pc.field("event_time") < pa.scalar(as_utc(end), TIME)
+    return dataset.filter(rows)
+
+
+def read_predictions(
+    model: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    max_rows: int | None = None,
+    roles: Collection[str] = SERVED,
+) -> LoggedPredictions:
+    """Read *model*'s predictions of *roles* with an event time in [*start*, *end*).
+
+    Of more than *max_rows* rows a sample is drawn that is the same each time, whatever the order of the rows;
+    memory follows the sample, not the log. Without a log both frames are empty.
+    """
+    dataset = scan_predictions(model, start, end, roles)
+    if dataset is None:
+        return _split(PREDICTIONS.empty_table())
+    return _split(dataset.to_table() if max_rows is None else draw(dataset, max_rows))
+
+
+def count_predictions(
+    model: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    roles: Collection[str] = SERVED,
+) -> int:
+    """Count *model*'s predictions of *roles* with an event time in [*start*, *end*) without reading them."""
+    dataset = scan_predictions(model, start, end, roles)
+    return 0 if dataset is None else dataset.count_rows()
+
+
+def count_served(model: str) -> int:
+    """Count all of *model*'s predictions that a client got, by what the log says of its files: none is read."""
+    table = open_table(predictions_path(model))
+    if table is None:
+        return 0
+    if TIER not in table.metadata().partition_columns:
+        return count_predictions(model)
+    files = pa.table(table.get_add_actions(flatten=True))
+    return sum(files.filter(pc.field(f"partition.{TIER}") > BELOW).column("num_records").to_pylist())
+
+
+def find_prediction(prediction_id: str, roles: Collection[str] = SERVED) -> dict[str, Any] | None:
+    """Find the row of *prediction_id*, of one of *roles*, in any model's log."""
+    folder = load_settings().tables / "predictions"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        dataset = scan_predictions(path.name, roles=roles)
+        if dataset is None:
+            continue
+        found = dataset.to_table(filter=pc.field("prediction_id") == prediction_id)
+        if found.num_rows:
+            return complete(found).to_pylist()[0]
+    return None
+
+
+def complete(table: pa.Table) -> pa.Table:
+    """Add the columns of `PREDICTIONS` that an old log lacks; a row without a role is a champion's."""
+    table = table.drop_columns([TIER]) if TIER in table.schema.names else table
+    for field in PREDICTIONS:
+        if field.name not in table.schema.names and field.name != "features":
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    position = table.schema.get_field_index("role")
+    return table.set_column(position, "role", pc.fill_null(table.column(position), CHAMPION))
+
+
+def _of_roles(roles: Collection[str], schema: pa.Schema) -> pc.Expression:
+    """Say which rows of a log of *schema* are of *roles*."""
+    if "role" not in schema.names:
+        return pc.scalar(CHAMPION in roles)
+    # Never is_null(): of a file that lacks the column, Delta's statistics wrongly tell Arrow that it holds no null.
+    role = pc.coalesce(pc.field("role"), pa.scalar(CHAMPION))  # pyright: ignore[reportAttributeAccessIssue]
+    return role.isin(list(roles))
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """Give *column* the type of *field*; features have their own."""
+    return column if field.name == "features" else column.cast(field.type)
+
+
+def _split(table: pa.Table) -> LoggedPredictions:
+    """Split *table* into what Regrow logged of each row and the features."""
+    rows = complete(table).select(list(META)).to_pandas()
+    if "features" not in table.schema.names:
+        return LoggedPredictions(rows, pd.DataFrame(index=rows.index))
+    struct = table.column("features").combine_chunks()
+    features = pa.table(dict(zip(struct.type.names, struct.flatten(), strict=True)))
+    return LoggedPredictions(rows, features.to_pandas())

@@ -1,0 +1,160 @@
+"""Decide what becomes of a rollout: advance, hold or roll back; of an A/B comparison also who is better.
+
+However often one looks, a challenger that breaks no limit is rolled back with probability 1 - confidence at most,
+over all looks, rules and stages of its rollout (see docs/rollout-statistics.md).
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Literal
+
+import numpy as np
+
+from regrow.decisions.influence import LEAST_WEIGHT, unpaired_gain
+from regrow.decisions.rollout.agreement import bounds
+from regrow.decisions.rollout.evidence import Evidence, Scored
+from regrow.decisions.rollout.limits import judge_limits
+from regrow.decisions.rollout.wording import told
+from regrow.models.metrics import Label
+from regrow.project import Ab, Canary, Metric, Shadow, Stage
+from regrow.verdict import Finding, Verdict
+
+Comparison = Literal["hold", "better", "worse", "no difference"]
+
+
+def analyse(
+    plan: Shadow | Canary,
+    step: int,
+    evidence: Evidence,
+    elapsed: timedelta,
+    metric: Metric,
+    classes: Sequence[Label] = (),
+) -> Verdict:
+    """Decide on stage *step* of *plan* (0 is the first), which has lasted *elapsed*.
+
+    *metric* is the project's primary one; *classes* are the champion's, in the order of the probabilities, empty for
+    a regression. Roll back where a limit is proven broken, hold while the stage lacks rows, time or labels.
+    """
+    broken = judge_limits(
+        plan.limits,
+        evidence,
+        metric,
+        classes,
+        stages=len(plan.stages),
+        shadow=plan.stages[step].weight == 0,
+        best_rows=plan.least_labels,
+    )
+    asked = _requirements(plan.stages[step], plan.least_labels, evidence, elapsed)
+    if failed := [finding.detail for finding in broken if not finding.passed]:
+        return _verdict("roll back", "; ".join(failed), (*broken, *asked))
+    if missing := [finding.detail for finding in asked if not finding.passed]:
+        return _verdict("hold", "; ".join(missing), (*asked, *broken))
+    reason = f"no limit broken, after {', '.join(finding.detail for finding in asked)}"
+    return _verdict("advance", reason, (*asked, *broken))
+
+
+def conclude_ab(
+    plan: Ab,
+    champion: Scored,
+    challenger: Scored,
+    evidence: Evidence,
+    metric: Metric,
+    classes: Sequence[Label] = (),
+) -> Verdict:
+    """Say whether *challenger* is better, on the rows that each version answered, or roll back where a limit broke.
+
+    *metric* is the project's primary one, for a plan that names none. No difference: the whole interval lies within
+    `smallest_difference`, or `greatest_rows` are spent. The metric's interval and the limits keep a confidence each.
+    """
+    broken = judge_limits(plan.limits, evidence, None, classes, mirrored=plan.mirror > 0)
+    if failed := [finding.detail for finding in broken if not finding.passed]:
+        return _verdict("roll back", "; ".join(failed), broken)
+    outcome, finding = _compare(
+        plan, champion.matured(), challenger.matured(), plan.metric or metric, classes
+    )
+    return _verdict(outcome, finding.detail, (finding, *broken))
+
+
+def _requirements(
+    stage: Stage, least_labels: int, evidence: Evidence, elapsed: timedelta
+) -> tuple[Finding, ...]:
+    """Compare what the stage has with what it needs."""
+    labels = len(evidence.pairs.matured()[0].prediction) if least_labels else 0
+    asked = [
+        ("rows of the challenger's", evidence.challenger.rows, stage.least_rows, "rows"),
+        ("labelled rows that both scored", labels, least_labels, "labelled rows"),
+    ]
+    counted = tuple(
+        Finding(
+            rule=f"at least {least} {what}",
+            passed=have >= least,
+            figure=have,
+            limit=least,
+            rows=have,
+            detail=f"{have} of {least} {unit}",
+        )
+        for what, have, least, unit in asked
+        if least
+    )
+    if not stage.least_time:
+        return counted
+    time = Finding(
+        rule=f"at least {told(stage.least_time)} in this stage",
+        passed=elapsed >= stage.least_time,
+        figure=elapsed.total_seconds(),
+        limit=stage.least_time.total_seconds(),
+        detail=f"{told(elapsed)} of {told(stage.least_time)}",
+    )
+    return (*counted, time)
+
+
+def _compare(
+    plan: Ab, champion: Scored, challenger: Scored, metric: Metric, classes: Sequence[Label]
+) -> tuple[Comparison, Finding]:
+    """Hold the two arms' *metric* against one another, by the smaller arm's labelled rows."""
+    rows = min(len(champion.prediction), len(challenger.prediction))
+    spent = rows >= plan.greatest_rows
+    rule = f"{metric} better than the champion's, or no {plan.smallest_difference:g} apart"
+    gain = unpaired_gain(metric, champion, challenger, classes)
+    if not isinstance(gain, str) and gain.weight < LEAST_WEIGHT:
+        gain = f"{gain.weight:.0f} of {LEAST_WEIGHT} rows that decide"
+    if rows < plan.least_rows or isinstance(gain, str):
+        missing = f"{rows} of {plan.least_rows} labelled rows of each" if rows < plan.least_rows else gain
+        detail = f"nothing concluded: {missing}"
+        return "no difference" if spent else "hold", Finding(
+            rule=rule, passed=False, rows=rows, detail=detail
+        )
+    best_rows = int(np.sqrt(plan.least_rows * plan.greatest_rows))
+    interval = bounds(gain, rows, (1 - plan.confidence) / 2, best_rows)
+    outcome, why = _conclude(plan, interval, rows)
+    told_interval = f"{metric} gains {gain.figure:+.4f} ({interval[0]:+.4f} to {interval[1]:+.4f})"
+    return outcome, Finding(
+        rule=rule,
+        passed=outcome == "better",
+        figure=gain.figure,
+        limit=plan.smallest_difference,
+        interval=interval,
+        confidence=plan.confidence,
+        rows=rows,
+        detail=f"{told_interval} on {rows} labelled rows of each: {why}",
+    )
+
+
+def _conclude(plan: Ab, interval: tuple[float, float], rows: int) -> tuple[Comparison, str]:
+    """Say what the *interval* of the gain proves."""
+    low, high = interval
+    least = plan.smallest_difference
+    if -least < low and high < least:
+        return "no difference", f"no difference of {least:g} or more"
+    if low > 0:
+        return "better", "better"
+    if high < 0:
+        return "worse", "worse"
+    if rows >= plan.greatest_rows:
+        return "no difference", f"none proven within {plan.greatest_rows} rows"
+    return "hold", f"open, until {plan.greatest_rows} rows"
+
+
+def _verdict(outcome: str, reason: str, findings: tuple[Finding, ...]) -> Verdict:
+    passed = outcome in {"advance", "better"}
+    return Verdict(decision="rollout", passed=passed, reason=reason, findings=findings, outcome=outcome)

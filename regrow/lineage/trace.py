@@ -1,0 +1,118 @@
+"""Follow a prediction or a version back to its data, its code, and whoever approved it."""
+
+from collections.abc import Iterator
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from regrow import registry
+from regrow.data.predictions import find_prediction
+from regrow.data.snapshots import Snapshot
+from regrow.errors import RegistryError
+from regrow.lineage import run_url, time_range
+from regrow.registry import Version
+
+Line = tuple[str, str]
+
+
+def trace(target: str) -> list[Line]:
+    """Give the chain behind *target*, a prediction_id or a model URI (`models:/flights/3`, `models:/flights@champion`).
+
+    Each line is a link's name and what stands there. Raises `RegistryError` where *target* is not known.
+    """
+    if target.startswith("models:/"):
+        return list(_trace_version(_find_version(target)))
+    found = find_prediction(target)
+    if found is None:
+        raise RegistryError(
+            f"{target}: no such prediction in the log; give a prediction_id, or models:/NAME/VERSION"
+        )
+    version = registry.version(found["model"], found["version"])
+    return [*_trace_prediction(found), *_trace_version(version)]
+
+
+def _find_version(uri: str) -> Version:
+    """Find the version that *uri* names."""
+    rest = uri.removeprefix("models:/")
+    if "@" in rest:
+        name, alias = rest.split("@", 1)
+        found = registry.by_alias(name, alias)
+        if found is None:
+            raise RegistryError(f"{uri}: no version of {name} bears the alias {alias}")
+        return found
+    name, _, number = rest.partition("/")
+    if not number.isdigit():
+        raise RegistryError(f"{uri}: give models:/NAME/VERSION or models:/NAME@ALIAS")
+    return registry.version(name, int(number))
+
+
+def _trace_prediction(found: dict[str, object]) -> Iterator[Line]:
+    yield "prediction", f"{found['prediction_id']} = {found['prediction']}"
+    yield (
+        "  entity",
+        f"{found['entity_id']} at {found['event_time']:%Y-%m-%d %H:%M}, served {found['served_at']:%Y-%m-%d %H:%M:%S}",
+    )
+
+
+def _trace_version(version: Version) -> Iterator[Line]:
+    """Trace *version* to its runs, data, file, code and approval."""
+    client, tags = registry.connect(), version.tags
+    fitted = client.get_run(version.run_id)
+    yield "version", f"{version.name} version {version.number} ({tags.get('regrow.status', 'not judged')})"
+    yield "  model", f"models:/{version.model_id}"
+    yield "training run", _run_line(fitted)
+    yield from _parent_lines(client, fitted)
+    yield from _snapshot_lines("training", version.facts.training)
+    yield from _snapshot_lines("holdout", version.facts.holdout)
+    yield "project file", f"SHA-256 {tags.get('regrow.project', '?')}"
+    yield "git commit", _commit(tags)
+    yield "lock", f"SHA-256 {tags.get('regrow.lock', '?')}"
+    yield "verdict", tags.get("regrow.verdict", "none yet")
+    yield from _move_lines(version)
+
+
+def _move_lines(version: Version) -> Iterator[Line]:
+    """Tell every move that concerned *version*, and who made it."""
+    for move in registry.ledger(version.name):
+        rose = move.state.champion == version.number != move.before
+        if move.version == version.number or rose:
+            moved = f"from version {move.before}" if move.before else "the first champion"
+            what = f"{moved} ({move.kind})" if rose else move.kind
+            yield (
+                "approved by" if rose else "moved by",
+                f"{move.actor} at {move.at:%Y-%m-%d %H:%M:%S} UTC, {what}: {move.reason}",
+            )
+
+
+def _parent_lines(client: MlflowClient, fitted: Run) -> Iterator[Line]:
+    """Describe the flow run that *fitted* belongs to."""
+    parent_id = fitted.data.tags.get("mlflow.parentRunId")
+    if parent_id is None:
+        return
+    parent = client.get_run(parent_id)
+    tags = parent.data.tags
+    yield (
+        "flow run",
+        f"{tags.get('regrow.flow')} as of {tags.get('regrow.as_of')} ({tags.get('regrow.trigger')})",
+    )
+    yield "  MLflow", _run_line(parent)
+    yield "  Prefect", tags.get("prefect.url", "?")
+
+
+def _snapshot_lines(name: str, snapshot: Snapshot) -> Iterator[Line]:
+    """Describe *snapshot*."""
+    times = time_range(snapshot)
+    span = f", {times['start']} to {times['end']}" if times else ""
+    yield f"{name} data", f"{snapshot.rows} rows{span}"
+    yield "  SHA-256", snapshot.digest
+
+
+def _run_line(run: Run) -> str:
+    return run_url(run.info.experiment_id, run.info.run_id) or run.info.run_id
+
+
+def _commit(tags: dict[str, str]) -> str:
+    commit = tags.get("regrow.git.commit")
+    if commit is None:
+        return "none: the project file was not in a git repository"
+    return f"{commit}{' with uncommitted changes' if tags.get('regrow.git.dirty') == 'true' else ''}"

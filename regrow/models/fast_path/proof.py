@@ -1,0 +1,162 @@
+"""Prove that the fast path answers as the pipeline does, row by row and bit by bit, or say why it does not."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, cycle, islice, repeat
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sklearn
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from regrow.errors import NoFastPath
+from regrow.models.fast_path.plan import MOST_ROWS, Plan, compile_plan
+from regrow.models.fast_path.trees import MOST_ROWS as FEW
+from regrow.models.stored import LoadedModel
+from regrow.serving.contract import Contract, Rows
+from regrow.serving.protocol import Columns
+from regrow.serving.refusals import Refused
+
+LOG = logging.getLogger(__name__)
+TAG = "regrow.fast_path"
+MOST_PROVEN = 50_000
+SINGLE_ROWS = 64
+BATCHES = (7, FEW, MOST_ROWS)
+"""Sizes of the batches after the single rows: a matrix product may differ in its last bit with the size."""
+NUMBERS = (None, np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 1e-320, 1e39, 1e308, -1e308, 2.0**53 + 2)
+ALTERED: dict[str, tuple[Any, ...]] = {
+    "double": NUMBERS,
+    "long": (None, 0, -1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)),
+    "integer": (None, 0, -1, 2**31 - 1),
+    "boolean": (None, True, False),
+    "string": (None, "", " ", "nan", "None", "never seen \u2603", "x" * 300),
+}
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A plan that was compared with its pipeline: on *rows* rows as they are, and on *altered* ones."""
+
+    plan: Plan
+    rows: int
+    altered: int
+
+
+def describe(model: LoadedModel, holdout: pd.DataFrame) -> str:
+    """Say, as the version's tag, on how many rows the fast path of *model* is identical, or why there is none."""
+    try:
+        proof = prove(model, holdout)
+    except NoFastPath as error:
+        return f"none: {error}"
+    return f"{claim()} on {proof.rows} rows and {proof.altered} altered ones"
+
+
+def claim() -> str:
+    """Begin the tag of a version with a fast path; it holds for this version of scikit-learn only."""
+    return f"identical under scikit-learn {sklearn.__version__}"
+
+
+def trusted(model: LoadedModel, tag: str | None, frame: pd.DataFrame) -> Plan | None:
+    """Give the fast path of *model* where its version's *tag* claims it and *frame* bears it out here and now."""
+    if tag is None or not tag.startswith(claim()):
+        return None
+    try:
+        return prove(model, frame, alter=False).plan
+    except NoFastPath as error:
+        LOG.warning("%s: its tag %s does not hold here, the pipeline answers: %s", model.model_id, TAG, error)
+        return None
+
+
+def prove(model: LoadedModel, frame: pd.DataFrame, *, alter: bool = True) -> Proof:
+    """Compare the fast path of *model* with its pipeline on *frame*, as single rows and as batches.
+
+    To *alter* is to put, in one column after the other, a missing, unseen, infinite or extreme value; what the
+    contract or the pipeline refuses, the fast path must not answer. Raises `NoFastPath`.
+    """
+    with threadpool_limits(1):  # as in the server, where a matrix product must not depend on free cores
+        return _prove(model, frame, alter)
+
+
+def _prove(model: LoadedModel, frame: pd.DataFrame, alter: bool) -> Proof:
+    """Compare all rows, then the altered ones."""
+    plan, contract = compile_plan(model), Contract(model)
+    some = frame[model.features].iloc[:: 1 + len(frame) // MOST_PROVEN]
+    values = {name: _plain(some[name]) for name in model.features}
+    rows = sum(_compare(model, plan, contract, batch) for batch in _batches(values, len(some)))
+    if rows == 0:
+        raise NoFastPath("no row of the holdout passes the signature's check")
+    single = {name: column[0] for name, column in values.items()}
+    altered = list(_altered(contract, single)) if alter else []
+    for start in range(0, len(altered), SINGLE_ROWS):
+        _compare(model, plan, contract, _joined(altered[start : start + SINGLE_ROWS]))
+    return Proof(plan, rows, len(altered))
+
+
+def _plain(column: pd.Series) -> list[Any]:
+    """Give the values of *column* as JSON would bring them."""
+    return [None if missing else value for missing, value in zip(column.isna(), column.tolist(), strict=True)]
+
+
+def _batches(values: dict[str, list[Any]], rows: int) -> Iterator[dict[str, list[Any]]]:
+    """Cut *rows* rows into single ones, then into batches of several sizes."""
+    start = 0
+    for size in chain(islice(repeat(1), SINGLE_ROWS), cycle(BATCHES)):
+        if start >= rows:
+            return
+        yield {name: column[start : start + size] for name, column in values.items()}
+        start += size
+
+
+def _altered(contract: Contract, row: dict[str, Any]) -> Iterator[dict[str, list[Any]]]:
+    """Alter *row* in one column after the other, like with like, and in all at once."""
+    asked = {column.name: ALTERED.get(column.type, ()) for column in contract.columns}
+    for number in range(max(map(len, asked.values()))):
+        for changed, values in asked.items():
+            if number < len(values):
+                yield {name: [values[number] if name == changed else given] for name, given in row.items()}
+    yield {name: [None] for name in row}
+
+
+def _joined(rows: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:
+    """Join *rows* of one row each."""
+    return {name: [row[name][0] for row in rows] for name in rows[0]}
+
+
+def _compare(model: LoadedModel, plan: Plan, contract: Contract, values: dict[str, list[Any]]) -> int:
+    """Compare on one batch, cut in halves where it is refused; gives how many rows were answered."""
+    count = len(next(iter(values.values())))
+    rows: Rows | None = None
+    try:
+        rows = contract.check(Columns(values, count), count)
+        expected = model.predict(contract.frame([rows]))
+    except (Refused, ValueError, TypeError, OverflowError) as error:
+        if count > 1:
+            return sum(_compare(model, plan, contract, half) for half in _halves(values, count))
+        if rows is not None and plan.predict(rows.features, 1) is not None:
+            raise NoFastPath(f"it answers where the pipeline refuses: {values}") from error
+        return 0
+    found = plan.predict(rows.features, count)
+    if found is not None and not _same(found, expected):
+        raise NoFastPath(_difference(rows, found, expected))
+    return count
+
+
+def _halves(values: dict[str, list[Any]], count: int) -> Iterator[dict[str, list[Any]]]:
+    """Cut *values* in two."""
+    for part in (slice(0, count // 2), slice(count // 2, count)):
+        yield {name: column[part] for name, column in values.items()}
+
+
+def _same(found: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
+    """Say whether *found* is *expected*, shape and bits."""
+    return found.shape == expected.shape and np.array_equal(found, expected, equal_nan=True)
+
+
+def _difference(rows: Rows, found: NDArray[np.float64], expected: NDArray[np.float64]) -> str:
+    """Say by how much *found* differs from *expected*."""
+    if found.shape != expected.shape:
+        return f"it gives {found.shape} where the pipeline gives {expected.shape}"
+    return f"its answers to {rows.count} rows differ by up to {np.nanmax(np.abs(found - expected)):.3g}"

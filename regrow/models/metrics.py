@@ -1,0 +1,137 @@
+"""Score predictions by scikit-learn's metrics, under the names that a project file uses."""
+
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn import metrics as sk
+
+from regrow.errors import DataError, ProjectError
+from regrow.project import LOWER_IS_BETTER, Metric
+
+Label = str | int | float | bool
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+REGRESSION: frozenset[Metric] = frozenset({"rmse", "mae", "r2"})
+CLASSIFICATION: frozenset[Metric] = frozenset(get_args(Metric)) - REGRESSION
+RANKING: frozenset[Metric] = frozenset({"roc_auc", "average_precision"})
+"""Metrics that compare the classes with one another, so need a row of each."""
+
+
+def score(metric: Metric, target: ArrayLike, prediction: Floats, classes: Sequence[Label] = ()) -> float:
+    """Give *metric* of *prediction* against *target*.
+
+    *prediction* is `(rows,)` for a regression, else `(rows, classes)` probabilities, ordered as *classes*.
+    Raises `ProjectError` where the metric does not fit the model, `DataError` where it is undefined.
+    """
+    check_metric(metric, "classification" if len(classes) else "regression")
+    if not len(prediction):
+        raise DataError(f"{metric}: no row to score; widen the window, or check the source")
+    if not len(classes):
+        return float(_REGRESSION[metric](np.asarray(target, dtype=np.float64), prediction))
+    codes = encode(target, classes)
+    if metric in RANKING:
+        require_classes(codes, classes, metric)
+    return float(_CLASSIFICATION[metric](codes, np.asarray(prediction, dtype=np.float64)))
+
+
+def higher_is_better(metric: Metric) -> bool:
+    """Tell whether a greater *metric* is a better model."""
+    return metric not in LOWER_IS_BETTER
+
+
+def sign(metric: Metric) -> int:
+    """Give 1 where a greater *metric* is better, -1 where a smaller one is."""
+    return 1 if higher_is_better(metric) else -1
+
+
+def check_metric(metric: Metric, kind: str) -> None:
+    """Raise `ProjectError` where *metric* is not one for a model of *kind*."""
+    regression = kind == "regression"
+    fitting = REGRESSION if regression else CLASSIFICATION
+    if metric not in fitting:
+        model = "a regression" if regression else "a classifier"
+        raise ProjectError(
+            f"evaluation: {metric} does not measure {model}; choose from {', '.join(sorted(fitting))}"
+        )
+
+
+def encode(target: ArrayLike, classes: Sequence[Label]) -> Codes:
+    """Replace each label of *target* by its place in *classes*.
+
+    Raises `DataError` where a label is not among them.
+    """
+    given, known = np.asarray(target), np.asarray(classes)
+    if given.dtype.kind in "biuf" and known.dtype.kind in "biuf" and len(known):
+        order = np.argsort(known)
+        places = order[np.searchsorted(known[order], given).clip(max=len(known) - 1)]
+        if (known[places] == given).all():
+            return places.astype(np.int64)
+    labels = pd.Series(given).astype(object)
+    codes = labels.map({label: place for place, label in enumerate(classes)})
+    if codes.isna().any():
+        unknown = labels[codes.isna()].value_counts(dropna=False)
+        named = ", ".join(f"{value!r} in {count}" for value, count in unknown.head(3).items())
+        raise DataError(
+            f"target: {unknown.sum()} of {len(labels)} rows hold a label that is none of the model's classes "
+            f"{list(classes)} ({named}); correct these labels at their source, or train on rows that have them"
+        )
+    return np.asarray(codes, dtype=np.int64)
+
+
+def require_classes(codes: Codes, classes: Sequence[Label], what: str) -> None:
+    """Raise `DataError` where a class of *classes* has no row in *codes*."""
+    missing = sorted(set(range(len(classes))) - set(np.unique(codes).tolist()))
+    if not missing:
+        return
+    absent = ", ".join(repr(classes[place]) for place in missing)
+    found = "one class only" if len(classes) - len(missing) == 1 else "not every class"
+    raise DataError(
+        f"{what}: target holds {found} in {len(codes)} rows (no {absent}); "
+        "widen the window, or split by `stratified`"
+    )
+
+
+def _roc_auc(codes: Codes, probability: Floats) -> float:
+    if probability.shape[1] == 2:
+        return float(sk.roc_auc_score(codes, probability[:, 1]))
+    return float(
+        sk.roc_auc_score(codes, probability, multi_class="ovr", labels=np.arange(probability.shape[1]))
+    )
+
+
+def _average_precision(codes: Codes, probability: Floats) -> float:
+    if probability.shape[1] == 2:
+        return float(sk.average_precision_score(codes, probability[:, 1]))
+    return float(sk.average_precision_score(np.eye(probability.shape[1])[codes], probability))
+
+
+def _brier(codes: Codes, probability: Floats) -> float:
+    """Give the mean squared error of the probabilities; two classes: of the positive one (Brier 1950)."""
+    if probability.shape[1] == 2:
+        return float(np.mean((probability[:, 1] - codes) ** 2))
+    return float(np.mean(np.sum((probability - np.eye(probability.shape[1])[codes]) ** 2, axis=1)))
+
+
+def _f1(codes: Codes, probability: Floats) -> float:
+    average = "binary" if probability.shape[1] == 2 else "macro"
+    return float(sk.f1_score(codes, probability.argmax(axis=1), average=average))
+
+
+_REGRESSION: dict[str, Callable[[Floats, Floats], float]] = {
+    "rmse": sk.root_mean_squared_error,
+    "mae": sk.mean_absolute_error,
+    "r2": sk.r2_score,
+}
+_CLASSIFICATION: dict[str, Callable[[Codes, Floats], float]] = {
+    "roc_auc": _roc_auc,
+    "average_precision": _average_precision,
+    "log_loss": lambda codes, p: sk.log_loss(codes, p, labels=np.arange(p.shape[1])),
+    "brier": _brier,
+    "accuracy": lambda codes, p: sk.accuracy_score(codes, p.argmax(axis=1)),
+    "balanced_accuracy": lambda codes, p: sk.balanced_accuracy_score(codes, p.argmax(axis=1)),
+    "f1": _f1,
+}

@@ -1,0 +1,57 @@
+"""The shapes of predictions and labels: as a model gives them, as one column, as the log keeps them."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regrow.models.metrics import Floats
+from regrow.results import Kind, ModelFacts
+
+
+def to_column(prediction: Floats, kind: Kind) -> Floats | list[list[float]]:
+    """Shape *prediction* as one column: the value, P(positive), or the list of probabilities."""
+    if kind == "binary":
+        return prediction[:, 1]
+    return prediction.tolist() if kind == "multiclass" else prediction
+
+
+def from_column(column: pd.Series, kind: Kind) -> Floats:
+    """Undo `to_column`."""
+    if kind == "multiclass":
+        return np.vstack(column.to_list()).astype(np.float64)
+    values = column.to_numpy(dtype=np.float64)
+    return np.column_stack([1 - values, values]) if kind == "binary" else values
+
+
+def stack_predictions(column: pd.Series, facts: ModelFacts) -> NDArray[np.float64]:
+    """Turn logged predictions into the one shape of `regrow.results`: `(rows,)` or `(rows, classes)`.
+
+    A prediction that failed (None) is a row of NaN.
+    """
+    width = max(len(facts.classes), 1)
+    nothing = [np.nan] * width
+    values = [nothing if value is None else value for value in column]
+    stacked = np.array(values, dtype=np.float64).reshape(len(column), width)
+    return stacked[:, 0] if facts.kind == "regression" else stacked
+
+
+def encode_labels(labels: pd.Series, facts: ModelFacts) -> NDArray[np.generic]:
+    """Give *labels* as the model's own classes, or as numbers for a regression.
+
+    The label table keeps booleans as numbers. A label that is no class of the model stays as it is.
+    """
+    if facts.kind == "regression":
+        return labels.to_numpy(dtype=np.float64)
+    classes = {_key(name): name for name in facts.classes}
+    encoded = np.empty(len(labels), dtype=object)
+    encoded[:] = [classes.get(_key(label), label) for label in labels]
+    return encoded
+
+
+def _key(label: object) -> str:
+    """Write numbers that are equal in one way, numbers in text among them: so does the label table."""
+    text = str(float(label)) if isinstance(label, bool) else str(label)
+    try:
+        return str(float(text))
+    except ValueError:
+        return text

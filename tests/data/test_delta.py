@@ -1,0 +1,47 @@
+"""Appends happen once, and take what a feature becomes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from regrow.data.predictions import append_predictions, read_predictions
+from regrow.errors import StateError
+
+Rows = Callable[..., pa.Table]
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.lists(st.integers(1, 3), min_size=1, max_size=5))
+def test_a_replayed_append_changes_nothing(
+    order: list[int], tmp_path_factory: pytest.TempPathFactory, rows: Rows
+) -> None:
+    """However often and in whatever order numbers come again, a number below the last is never appended."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REGROW_HOME", str(tmp_path_factory.mktemp("home")))
+        last = 0
+        for number in order:
+            assert append_predictions("demo", rows(1, number), "writer", number) == (number > last)
+            last = max(last, number)
+        assert read_predictions("demo").rows["prediction_id"].is_unique
+
+
+def test_a_state_folder_that_cannot_be_written_says_so(home: Path, rows: Rows) -> None:
+    """A file where the tables should be is a StateError that names the path."""
+    (home / "tables").write_text("")
+    with pytest.raises(StateError, match="tables"):
+        append_predictions("demo", rows(1), "writer")
+
+
+def test_features_may_come_and_change_their_type(rows: Rows) -> None:
+    """A new column is added; one of another type stands beside the old one; no row is lost."""
+    append_predictions("demo", rows(1), "writer", 1)
+    append_predictions("demo", rows(1, 1, size="large", weight=2.0), "writer", 2)
+    logged = read_predictions("demo")
+    frame = logged.features.set_index(logged.rows["prediction_id"])
+    assert frame.loc["p0", "size"] == 1.0
+    assert frame.loc["p1", "size__string"] == "large"
+    assert frame.loc["p1", "weight"] == 2.0

@@ -1,0 +1,106 @@
+"""Immutable datasets."""
+
+import errno
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from regrow import provenance
+from regrow.data import snapshots
+from regrow.data.snapshots import remove_partials, write_snapshot
+from regrow.errors import SnapshotError, StateError
+from regrow.settings import load_settings
+
+TIMES = pd.to_datetime(["2024-01-01", "2024-01-02"], utc=True).as_unit("us")
+FRAME = pd.DataFrame({"n": [1.5, None], "text": ["a", None], "at": TIMES})
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def files() -> list[Path]:
+    return sorted(load_settings().snapshots.iterdir())
+
+
+def test_a_snapshot_is_what_was_written() -> None:
+    """It reads back equal, says its rows, types and time range, and bears its SHA-256 as its name."""
+    snapshot = write_snapshot(FRAME, "at")
+    pd.testing.assert_frame_equal(snapshot.read(), FRAME)
+    assert snapshot.rows == 2
+    assert list(snapshot.columns) == ["n", "text", "at"]
+    assert (str(snapshot.start), str(snapshot.end)) == (
+        "2024-01-01 00:00:00+00:00",
+        "2024-01-02 00:00:00+00:00",
+    )
+    assert [path.name for path in files()] == [f"{snapshot.digest}.parquet"]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.lists(st.tuples(st.integers(-5, 5), st.text(max_size=3)), max_size=5))
+def test_the_same_content_is_the_same_snapshot(values: list[tuple[int, str]]) -> None:
+    """Equal frames, whatever their index, give one digest and one file; that file is not touched again."""
+    frame = pd.DataFrame(values, columns=["n", "text"]).astype({"n": "int64", "text": "str"})
+    first = write_snapshot(frame)
+    path = snapshots.checked_path(first)
+    written = path.stat()
+    assert write_snapshot(frame.set_axis(range(7, 7 + len(frame)))) == first
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+    assert (
+        write_snapshot(pd.concat([frame, frame.assign(n=9), frame[:0]])).digest != first.digest or frame.empty
+    )
+
+
+def test_a_changed_file_is_refused() -> None:
+    """A file that is not the one that was written is an error, and so is one that is gone."""
+    snapshot = write_snapshot(FRAME)
+    path = snapshots.checked_path(snapshot)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(SnapshotError, match="content has SHA-256"):
+        snapshot.read()
+    path.unlink()
+    with pytest.raises(SnapshotError, match="the snapshot is gone"):
+        snapshot.read()
+
+
+def test_a_home_that_is_no_folder_is_said(home: Path) -> None:
+    """A state folder that cannot be made is an error that names it and REGROW_HOME."""
+    home.write_text("a file")
+    with pytest.raises(StateError, match=r"snapshots: a snapshot of 2 rows cannot be written .* REGROW_HOME"):
+        write_snapshot(FRAME)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_full_disk_leaves_nothing(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk is full no file is left, neither whole nor partial."""
+
+    def refuse(_: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StateError, match="make room"):
+        write_snapshot(FRAME)
+    assert files() == []
+
+
+def test_only_the_files_of_the_dead_are_removed() -> None:
+    """A partial file whose process lives stays, one whose process died goes; one of another machine goes by age."""
+    write_snapshot(FRAME)
+    folder = load_settings().snapshots
+    host = provenance.process_identity().rsplit(":", 2)[0]
+    mine, dead = (
+        folder / f"{provenance.process_identity()}~a.partial",
+        folder / f"{host}:999999:1.00~b.partial",
+    )
+    young, old = folder / "elsewhere:1:1.00~c.partial", folder / "elsewhere:1:1.00~d.partial"
+    for path in (mine, dead, young, old):
+        path.touch()
+    os.utime(old, (0, 0))
+    remove_partials()
+    assert [path.exists() for path in (mine, dead, young, old)] == [True, False, True, False]

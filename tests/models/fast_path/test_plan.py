@@ -1,0 +1,165 @@
+"""The fast path gives the pipeline's own answers, or none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import infer_signature
+from threadpoolctl import threadpool_limits
+
+from regrow.data.snapshots import Snapshot
+from regrow.errors import NoFastPath
+from regrow.models.fast_path.plan import MOST_ROWS, compile_plan
+from regrow.models.fast_path.proof import claim, describe, prove, trusted
+from regrow.models.stored import LoadedModel
+from regrow.project import Training
+from regrow.results import ModelFacts
+from regrow.serving.contract import Contract
+from regrow.serving.protocol import Columns
+from tasks.fit import fit_pipeline, kind_of
+
+SNAPSHOT = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})
+CLASSIFIERS = {
+    "sklearn.ensemble.HistGradientBoostingClassifier": {"max_iter": 8},
+    "sklearn.ensemble.GradientBoostingClassifier": {"n_estimators": 8},
+    "sklearn.ensemble.RandomForestClassifier": {"n_estimators": 8},
+    "sklearn.ensemble.ExtraTreesClassifier": {"n_estimators": 8},
+    "sklearn.linear_model.LogisticRegression": {},
+    "sklearn.tree.DecisionTreeClassifier": {},
+    "sklearn.neighbors.KNeighborsClassifier": {},
+    "sklearn.dummy.DummyClassifier": {},
+}
+REGRESSORS = {
+    "sklearn.ensemble.HistGradientBoostingRegressor": {"max_iter": 8, "loss": "poisson"},
+    "sklearn.ensemble.GradientBoostingRegressor": {"n_estimators": 8},
+    "sklearn.ensemble.RandomForestRegressor": {"n_estimators": 8},
+    "sklearn.ensemble.ExtraTreesRegressor": {"n_estimators": 1},
+    "sklearn.linear_model.LinearRegression": {},
+    "sklearn.linear_model.Ridge": {},
+}
+
+
+COLUMNS = ("carrier", "distance", "dest", "hour", "wind")
+
+
+def frame(rows: int = 500) -> pd.DataFrame:
+    """Make rows with text (one column of 70 values), whole numbers, fractions and gaps."""
+    draw = np.random.default_rng(7)
+    text = draw.choice(["AA", "UA", "DL"], rows).astype(object)
+    text[draw.random(rows) < 0.1] = None
+    number = draw.normal(1000, 300, rows)
+    number[draw.random(rows) < 0.1] = np.nan
+    return pd.DataFrame(
+        {
+            "carrier": text,
+            "distance": number,
+            "dest": draw.choice([f"D{n}" for n in range(70)], rows),
+            "hour": draw.integers(0, 24, rows),
+            "wind": draw.normal(0, 1e-3, rows),
+        }
+    )
+
+
+def fitted(
+    estimator: str, parameters: dict[str, object], classes: int = 0, columns: tuple[str, ...] = COLUMNS
+) -> LoadedModel:
+    """Fit *estimator* as the flow does; no classes make it a regression."""
+    features, draw = frame()[list(columns)], np.random.default_rng(3)
+    score = frame()["hour"] / 24 + draw.random(len(features))
+    target = pd.Series(pd.qcut(score, classes, labels=False)) if classes else score
+    with threadpool_limits(1):
+        pipeline, _ = fit_pipeline(Training(estimator=estimator, parameters=parameters), features, target)
+    kind, names = kind_of(pipeline)
+    output = pipeline.predict_proba(features) if classes else pipeline.predict(features)
+    facts = ModelFacts(
+        project="p", kind=kind, classes=names, id=None, timestamp=None, training=SNAPSHOT, holdout=SNAPSHOT
+    )
+    return LoadedModel("m-1", pipeline, infer_signature(features, output), facts)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("estimator", CLASSIFIERS)
+def test_a_classifier_answers_as_its_pipeline_does(estimator: str, classes: int) -> None:
+    """Every row, gap, unseen category, infinity and extreme value gives the same bits, or is left to the pipeline."""
+    proof = prove(fitted(estimator, CLASSIFIERS[estimator], classes), frame())
+    assert proof.rows == 500
+    assert proof.altered > 40
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_a_regression_answers_as_its_pipeline_does(estimator: str) -> None:
+    """The same holds for numbers."""
+    assert prove(fitted(estimator, REGRESSORS[estimator]), frame()).rows == 500
+
+
+@pytest.mark.parametrize("columns", [("carrier", "dest"), ("distance", "wind"), ("hour",)])
+@pytest.mark.parametrize(
+    "estimator", ["linear_model.LinearRegression", "ensemble.HistGradientBoostingRegressor"]
+)
+def test_columns_of_one_kind_are_answered_alike(estimator: str, columns: tuple[str, ...]) -> None:
+    """Text alone, numbers alone and whole numbers alone are identical too."""
+    assert prove(fitted(f"sklearn.{estimator}", {}, columns=columns), frame()).rows == 500
+
+
+@pytest.mark.parametrize("estimator", [*CLASSIFIERS])
+def test_ordinary_rows_are_answered_by_the_plan(estimator: str) -> None:
+    """The fast path does not hide behind the pipeline: whole rows are its own to answer."""
+    plan = compile_plan(fitted(estimator, CLASSIFIERS[estimator], 2))
+    row = {"carrier": ["AA"], "distance": [900.0], "dest": ["D3"], "hour": [7], "wind": [0.0]}
+    found = plan.predict(row, 1)
+    assert found is not None
+    assert found.shape == (1, 2)
+
+
+def test_more_rows_than_gain_are_left_to_the_pipeline() -> None:
+    """A large batch costs the pipeline little per row, so the plan leaves it alone."""
+    plan = compile_plan(fitted("sklearn.linear_model.LogisticRegression", {}, 2))
+    assert plan.predict({}, MOST_ROWS + 1) is None
+
+
+def test_a_plan_that_differs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leaf that differs in its last bit is no identical answer, and the reason says by how much."""
+    model = fitted("sklearn.ensemble.HistGradientBoostingClassifier", {"max_iter": 5}, 2)
+    plan = compile_plan(model)
+    leaves = vars(model.pipeline[-1])["_predictors"][3][0].nodes
+    leaves["value"] = np.nextafter(leaves["value"], np.inf)
+    monkeypatch.setattr("regrow.models.fast_path.proof.compile_plan", lambda _: plan)
+    with pytest.raises(NoFastPath, match="differ by up to"):
+        prove(model, frame())
+
+
+def test_a_claim_is_believed_only_while_it_holds(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the tag, with another scikit-learn's, or where some rows differ after all, the pipeline answers."""
+    model, rows = fitted("sklearn.ensemble.RandomForestClassifier", {"n_estimators": 5}, 2), frame(4)
+    assert trusted(model, f"{claim()} on 500 rows", rows) is not None
+    assert trusted(model, None, rows) is None
+    assert trusted(model, "identical under scikit-learn 0.1 on 500 rows", rows) is None
+    other = compile_plan(fitted("sklearn.ensemble.RandomForestClassifier", {"n_estimators": 6}, 2))
+    monkeypatch.setattr("regrow.models.fast_path.proof.compile_plan", lambda _: other)
+    assert trusted(model, f"{claim()} on 500 rows", rows) is None
+    assert "does not hold here" in caplog.text
+
+
+def test_an_unknown_step_is_no_fast_path() -> None:
+    """A pipeline that Regrow did not build answers itself, and the version's tag says why."""
+    model = fitted("sklearn.linear_model.LogisticRegression", {}, 2)
+    vars(model.pipeline[0])["transformers_"][1][1].steps[0][1].add_indicator = True
+    assert describe(model, frame()).startswith("none: the transformer 'numbers' has parameters")
+
+
+def test_a_null_alone_is_answered_as_among_others() -> None:
+    """A row's answer does not depend on the rows that it is predicted with."""
+    model = fitted("sklearn.linear_model.LogisticRegression", {}, 2)
+    contract = Contract(model)
+    values = {
+        "carrier": [None, "AA"],
+        "distance": [9.0, 1.0],
+        "dest": ["D3", "D4"],
+        "hour": [7, 8],
+        "wind": [0, 0],
+    }
+    alone = contract.check(Columns({name: [*given[:1]] for name, given in values.items()}, 1), 1)
+    both = contract.check(Columns(values, 2), 2)
+    answers = [model.predict(contract.frame([rows]))[0] for rows in (alone, both)]
+    assert answers[0] == pytest.approx(answers[1], rel=1e-12)
