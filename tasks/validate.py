@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 
 from regrow.data.snapshots import Snapshot, write_snapshot
-from regrow.errors import BatchRejected, DataError, ProjectError
+from regrow.errors import BatchRejected, DataError
 from regrow.lineage import current, step
 from regrow.project import Expectation, Project
+from regrow.project.expectations import build_expectation, columns_of
+from regrow.project.imports import naming_origin
 from regrow.results import Validation
 from regrow.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.expectations.expectation import Expectation as Built
-
-COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def validate(project: Project, snapshot: Snapshot) -> Validation:
     if not project.data.expectations:
         return Validation(accepted=snapshot, quarantined=None)
     frame = snapshot.read()
-    report = check(frame, project.data.expectations)
+    report = check(frame, project.data.expectations, f"{project.path}: data.expectations")
     run.log_text(report.html, "validation.html")
     verdict = judge_batch(report.outcomes, frame, project.data.quarantine_limit)
     run.verdict(verdict)
@@ -90,51 +90,30 @@ def require_columns(project: Project, columns: Sequence[str]) -> None:
             )
 
 
-def check(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> Report:
-    """Test *frame* against *expectations* with Great Expectations."""
-    for expectation in expectations:
+def check(frame: pd.DataFrame, expectations: Sequence[Expectation], key: str = "data.expectations") -> Report:
+    """Test *frame* against *expectations*, which stand under *key* in the project file, with Great Expectations.
+
+    Raises `ProjectError` if an expectation cannot be, `DataError` if it cannot be computed on these rows.
+    """
+    keys = [f"{key}.{place}" for place in range(len(expectations))]
+    built = [build_expectation(each, place) for each, place in zip(expectations, keys, strict=True)]
+    for expectation, place in zip(expectations, keys, strict=True):
         missing = [column for column in columns_of(expectation) if column not in frame]
         if missing:
             raise DataError(
-                f"data.expectations: {expectation.expect}: column {', '.join(missing)} is not in the data; "
+                f"{place}: {expectation.expect}: column {', '.join(missing)} is not in the data; "
                 "correct the name, or the source"
             )
-    result = _run(frame.reset_index(drop=True), [build(expectation) for expectation in expectations])
-    found = {_place(entry): entry for entry in result.results}
-    outcomes = tuple(_outcome(expectation, found[place]) for place, expectation in enumerate(expectations))
-    return Report(outcomes, _render(result))
-
-
-def build(expectation: Expectation) -> "Built":
-    """Find the class of *expectation* and try its arguments.
-
-    Raises `ProjectError` where there is no such expectation, or its arguments do not fit.
-    """
-    from great_expectations.compatibility.pydantic import ValidationError  # pyright: ignore[reportPrivateImportUsage]
-    from great_expectations.exceptions.exceptions import (
-        ExpectationNotFoundError,
-        InvalidExpectationConfigurationError,
-    )
-    from great_expectations.expectations.registry import get_expectation_impl
-
-    where = f"data.expectations: {expectation.expect}"
-    try:
-        kind = get_expectation_impl(expectation.expect)
-        arguments: dict[str, Any] = dict(expectation.arguments)
-        built = kind(**arguments)
-    except ExpectationNotFoundError as error:
-        raise ProjectError(
-            f"{where}: Great Expectations has no such expectation; correct the name"
-        ) from error
-    except (ValidationError, InvalidExpectationConfigurationError, ValueError, TypeError) as error:
-        raise ProjectError(f"{where}: its arguments do not fit: {' '.join(str(error).split())}") from error
-    if expectation.on_failure == "quarantine" and "mostly" not in built.dict():
-        raise ProjectError(f"{where}: judges the table, not rows; write `on_failure: reject`")
-    return built
+    with naming_origin(DataError, f"{key}: Great Expectations fails on these rows"):
+        result = _run(frame.reset_index(drop=True), built)
+        found = {_place(entry): entry for entry in result.results}
+        html = _render(result)
+    parts = enumerate(zip(expectations, keys, strict=True))
+    return Report(tuple(_outcome(each, found[at], place) for at, (each, place) in parts), html)
 
 
 def _run(frame: pd.DataFrame, built: "list[Built]") -> "ExpectationSuiteValidationResult":
-    """Run the expectations in a context that writes nothing.
+    """Run the expectations in a context that writes nothing, and return what they found in plain numbers.
 
     A batch that is fetched first and then asked to validate is fetched twice, and each time all of it is hashed.
     """
@@ -153,7 +132,13 @@ def _run(frame: pd.DataFrame, built: "list[Built]") -> "ExpectationSuiteValidati
         batch_parameters={"dataframe": frame},
         result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False},
     )
-    return validator.validate_expectation_suite(gx.ExpectationSuite(name="expectations", expectations=built))
+    result = validator.validate_expectation_suite(
+        gx.ExpectationSuite(name="expectations", expectations=built)
+    )
+    for entry in result.results:
+        # Its own page cannot show a number of NumPy 2, and says so in forty lines of the log.
+        entry.result.update(_plain(entry.result))
+    return result
 
 
 def _place(entry: Any) -> int:
@@ -161,23 +146,38 @@ def _place(entry: Any) -> int:
     return entry.expectation_config.meta["place"]
 
 
-def _outcome(expectation: Expectation, entry: Any) -> Outcome:
+def _outcome(expectation: Expectation, entry: Any, key: str) -> Outcome:
     """Read one entry of Great Expectations' result."""
     raised = [problem for problem in _problems(entry.exception_info) if problem.get("raised_exception")]
     if raised:
         message = " ".join(str(raised[0].get("exception_message")).split())
         raise DataError(
-            f"data.expectations: {expectation.expect}: cannot be computed on this data ({message}); "
+            f"{key}: {expectation.expect}: cannot be computed on this data ({message}); "
             "check the column's type and the arguments"
         )
     rows = tuple(entry.result.get("unexpected_index_list") or ())
-    samples = pd.unique(pd.Series(entry.result.get("partial_unexpected_list") or [], dtype=object))[
-        :5
-    ].tolist()
-    observed = entry.result.get("observed_value")
-    return Outcome(
-        expectation, bool(entry.success), rows, f"values {samples}" if rows else f"observed {observed}"
-    )
+    observed = f"observed {_plain(entry.result.get('observed_value'))}"
+    if rows:
+        observed = f"values {_samples(entry.result.get('partial_unexpected_list') or [])}"
+    return Outcome(expectation, bool(entry.success), rows, observed)
+
+
+def _samples(values: Sequence[object], most: int = 5) -> list[object]:
+    """Return the first *most* different ones of *values*, which may be rows of several columns (not hashable)."""
+    return list({repr(plain): plain for plain in map(_plain, values)}.values())[:most]
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* with plain numbers for NumPy's, which print their type."""
+    match value:
+        case np.generic():
+            return value.item()
+        case dict():
+            return {name: _plain(part) for name, part in value.items()}
+        case list() | tuple():
+            return type(value)(map(_plain, value))
+        case _:
+            return value
 
 
 def _problems(info: dict[str, Any]) -> list[dict[str, Any]]:
@@ -253,9 +253,3 @@ def quarantine(frame: pd.DataFrame, outcomes: Sequence[Outcome]) -> tuple[pd.Dat
         reasons[rows] += np.where(reasons[rows] == "", "", "; ").astype(object) + outcome.name
     aside = reasons != ""
     return frame[~aside], frame[aside].assign(reason=reasons[aside])
-
-
-def columns_of(expectation: Expectation) -> list[str]:
-    """List the columns that *expectation* names."""
-    named = [expectation.arguments.get(key) for key in COLUMN_ARGUMENTS]
-    return [str(name) for entry in named if entry for name in (entry if isinstance(entry, list) else [entry])]

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from regrow.project.fields import Duration, Reference, Scalar, Share, Strict
+from regrow.project.fields import Duration, Reference, Share, Strict
 
 
 class CsvSource(Strict):
@@ -13,7 +13,7 @@ class CsvSource(Strict):
 
     kind: Literal["csv"]
     path: Annotated[str, Field(description="File, relative to this YAML file")]
-    separator: str = ","
+    separator: Annotated[str, Field(min_length=1, description="One character, or a regular expression")] = ","
 
 
 class ParquetSource(Strict):
@@ -74,9 +74,7 @@ class Expectation(Strict):
             description="Great Expectations name: `expect_column_values_to_be_between` …",
         ),
     ]
-    arguments: Annotated[
-        dict[str, Scalar | list[Scalar]], Field(description="The expectation's own arguments")
-    ] = {}
+    arguments: Annotated[dict[str, JsonValue], Field(description="The expectation's own arguments")] = {}
     on_failure: Annotated[
         Literal["reject", "quarantine"], Field(description="Reject the batch, or set its failing rows aside")
     ] = "reject"

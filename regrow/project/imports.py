@@ -13,7 +13,7 @@ from typing import Any
 
 from regrow.errors import ProjectError, RegrowError
 
-OURS = Path(__file__).parent.parent
+OURS = Path(__file__).parents[2]
 LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
 
 

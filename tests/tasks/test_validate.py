@@ -45,6 +45,69 @@ def test_too_many_rows_aside_reject_the_batch():
     assert "1 of 4 rows set aside (25.0%, limit 20.0%)" in judge_batch(outcomes, FRAME, 0.2).reason
 
 
+@pytest.mark.parametrize("on_failure", ["reject", "quarantine"])
+@pytest.mark.parametrize(
+    ("expect", "arguments", "rows", "samples"),
+    [
+        (
+            "expect_compound_columns_to_be_unique",
+            {"column_list": ["id", "wind"]},
+            [1, 3],
+            "[{'id': 2, 'wind': 5.0}]",
+        ),
+        (
+            "expect_multicolumn_sum_to_equal",
+            {"column_list": ["id", "wind"], "sum_total": 6},
+            [1, 2, 3],
+            "'wind': 7.0",
+        ),
+        (
+            "expect_select_column_values_to_be_unique_within_record",
+            {"column_list": ["id", "wind"]},
+            [2],
+            "[{'id': 7, 'wind': 7.0}]",
+        ),
+        (
+            "expect_column_pair_values_to_be_equal",
+            {"column_A": "id", "column_B": "wind"},
+            [0, 1, 3],
+            "(1, 5.0)",
+        ),
+    ],
+)
+def test_an_expectation_of_several_columns_names_its_rows(expect, arguments, rows, samples, on_failure):
+    """An expectation of several columns sets just its rows aside or rejects the batch, and shows their values."""
+    frame = pd.DataFrame({"id": [1, 2, 7, 2], "wind": [5.0, 5.0, 7.0, 5.0]})
+    outcomes = check(frame, [Expectation(expect=expect, arguments=arguments, on_failure=on_failure)]).outcomes
+    assert list(outcomes[0].rows) == rows
+    assert samples in outcomes[0].observed
+    _, aside = quarantine(frame, outcomes)
+    assert aside.index.tolist() == (rows if on_failure == "quarantine" else [])
+    assert judge_batch(outcomes, frame, 1.0).passed == (on_failure == "quarantine")
+
+
+@pytest.mark.parametrize(
+    ("column", "partition", "passed"),
+    [
+        ("wind", {"bins": [0, 6, 10], "weights": [0.75, 0.25]}, True),
+        ("wind", {"bins": [0, 6, 10], "weights": [0.01, 0.99]}, False),
+        ("colour", {"values": ["red", "green"], "weights": [0.5, 0.5]}, True),
+    ],
+)
+def test_a_divergence_is_judged(column, partition, passed, caplog):
+    """A Kullback-Leibler divergence of numbers or of categories is a figure in the verdict, and on the page."""
+    frame = pd.DataFrame({"wind": [5.0, 5.0, 7.0, 5.0], "colour": ["red", "green"] * 2})
+    expectation = Expectation(
+        expect="expect_column_kl_divergence_to_be_less_than",
+        arguments={"column": column, "partition_object": partition, "threshold": 0.1},
+    )
+    report = check(frame, [expectation])
+    assert report.outcomes[0].passed == passed
+    assert "observed" in report.outcomes[0].observed
+    assert "np.float64" not in report.outcomes[0].observed
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 @pytest.mark.parametrize(
     ("expectation", "error", "message"),
     [
