@@ -42,6 +42,6 @@ def monitor(
         performance = measure_performance(project, champion, served, run.as_of)
         verdict = report_monitoring(project, (performance, drift, quality), run.as_of)
         run.verdict(verdict)
-        if not verdict.passed:
+        if verdict.failed:
             raise_alarm(project, verdict, run.as_of, run.run_id)
         return verdict

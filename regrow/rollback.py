@@ -33,9 +33,11 @@ def prove(name: str, move: Move, url: str | None, timeout: float) -> Verdict:
     """Prove that the server at *url* answers as *move* says; without one, say that nobody was asked."""
     told = f"{name}: {tell(move)}"
     if url is None:
-        unasked = Finding(rule="every worker follows", passed=True, detail="no model server is configured")
+        unasked = Finding(
+            rule="every worker follows", result="undecided", detail="no model server is configured"
+        )
         return Verdict(
-            decision="roll back", passed=True, reason=f"{told}; no server was asked", findings=(unasked,)
+            decision="roll back", result="pass", reason=f"{told}; no server was asked", findings=(unasked,)
         )
     try:
         wait_until_followed(url, name, move.state, timeout)
@@ -48,10 +50,14 @@ def prove(name: str, move: Move, url: str | None, timeout: float) -> Verdict:
             "a server that can reach MLflow follows within seconds of its start: see its /health"
         ) from error
     findings = (
-        Finding(rule="every worker follows", passed=True, detail=f"move {move.number} at {url}"),
-        Finding(rule="a probe is answered", passed=answered is not None, detail=answered or "no champion"),
+        Finding(rule="every worker follows", result="pass", detail=f"move {move.number} at {url}"),
+        Finding(
+            rule="a probe is answered",
+            result="pass" if answered else "undecided",
+            detail=answered or "no champion",
+        ),
     )
-    return Verdict(decision="roll back", passed=True, reason=f"{told}; {answered}", findings=findings)
+    return Verdict(decision="roll back", result="pass", reason=f"{told}; {answered}", findings=findings)
 
 
 def tell(move: Move) -> str:

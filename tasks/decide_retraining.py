@@ -10,7 +10,7 @@ from regrow.decisions.retraining import judge_retraining
 from regrow.lineage import KEY, RunRecord, current, step
 from regrow.project import Project
 from regrow.registry import Version
-from regrow.verdict import Verdict
+from regrow.verdict import Verdict, to_markdown
 
 
 def count_new_labels(project: Project, champion: Version, as_of: datetime) -> int:
@@ -73,10 +73,7 @@ def decide_retraining(
 
 def render_decision(name: str, as_of: datetime, verdict: Verdict, reason: str) -> str:
     """Write *verdict* as Markdown."""
-    findings = "\n".join(
-        f"- {'pass' if finding.passed else '**fail**'}: {finding.rule} ({finding.detail})"
-        for finding in verdict.findings
+    title = (
+        f"{'Retraining' if verdict.passed else 'No retraining'} of {name}, as of {as_of:%Y-%m-%d %H:%M} UTC"
     )
-    title = "Retraining" if verdict.passed else "No retraining"
-    asked = f"Asked because: {reason}\n\n" if reason else ""
-    return f"# {title} of {name}, as of {as_of:%Y-%m-%d %H:%M} UTC\n\n{asked}{verdict.reason}\n\n{findings}\n"
+    return to_markdown(title, verdict, f"Asked because: {reason}" if reason else "")

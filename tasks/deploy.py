@@ -10,7 +10,7 @@ from regrow.lineage import current, step
 from regrow.project import Project, Replace, RolloutPlan
 from regrow.registry import Move, Version
 from regrow.registry.confirmation import confirmation
-from regrow.verdict import Finding, Verdict
+from regrow.verdict import Finding, Verdict, to_markdown
 
 ASIDE = "## Gates waived"
 
@@ -32,14 +32,7 @@ def promote(project: Project, version: Version, verdict: Verdict, actor: str, as
     except Unreachable as error:
         if registry.state(project.name).champion == version.number:
             raise
-        return verdict.model_copy(
-            update={
-                "decision": "deploy",
-                "passed": False,
-                "reason": f"put back: {error}",
-                "findings": (*verdict.findings, _followed(error)),
-            }
-        )
+        return verdict.refused(f"put back: {error}", _unfollowed(error), decision="deploy")
     return verdict
 
 
@@ -56,7 +49,7 @@ def start(
         if confirm:
             confirm(registry.state(project.name))
     except Unreachable as error:
-        return verdict.model_copy(update={"findings": (*verdict.findings, _followed(error))})
+        return verdict.with_findings(_unfollowed(error))
     return verdict
 
 
@@ -65,16 +58,13 @@ def _had_its_rollout(project: Project, version: Version, verdict: Verdict, last:
     if registry.state(project.name).challenger == version.number:
         return verdict
     reason = f"version {version.number} had its rollout ({last.kind}: {last.reason}); train another one"
-    finding = Finding(rule="one rollout for a version", passed=False, detail=reason)
-    findings = (*verdict.findings, finding)
-    return verdict.model_copy(
-        update={"decision": "deploy", "passed": False, "reason": reason, "findings": findings}
-    )
+    finding = Finding(rule="one rollout for a version", result="fail", detail=reason)
+    return verdict.refused(reason, finding, decision="deploy")
 
 
-def _followed(error: Unreachable) -> Finding:
-    """Say that the server does not follow."""
-    return Finding(rule="the model server follows", passed=False, detail=str(error))
+def _unfollowed(error: Unreachable) -> Finding:
+    """Return the finding that the server does not follow."""
+    return Finding(rule="the model server follows", result="fail", detail=str(error))
 
 
 def keep_override(version: Version, override: str, actor: str) -> None:
@@ -97,14 +87,18 @@ def deploy(
     outcome = carry_out(project, version, verdict, actor, as_of)
     moved = registry.version(project.name, version.number).tags.get("regrow.status")
     status = moved or "refused"
-    decision = {"regrow.verdict": outcome.reason[:5000], "regrow.status": status}
+    decision = {
+        "regrow.verdict": outcome.result,
+        "regrow.verdict.reason": outcome.reason[:5000],
+        "regrow.status": status,
+    }
     if not decision.items() <= version.tags.items():  # Decided again, it leaves who decided first.
         for name, value in {"regrow.decided_by": actor, **decision}.items():
             run.client.set_model_version_tag(project.name, str(version.number), name, value)
     run.verdict(outcome)
     run.log_model_input(version.model_id)
     create_markdown_artifact(
-        f"## {project.name} version {version.number}: {status}\n\n{outcome.reason}",
+        to_markdown(f"{project.name} version {version.number}: {status}", outcome),
         key=f"deploy-{project.name}",
     )
     return outcome

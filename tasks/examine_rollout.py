@@ -31,16 +31,10 @@ def judge(
     if not rollout.paused or verdict.outcome in {"hold", "roll back"}:
         return verdict
     paused = Finding(
-        rule="the rollout is not paused", passed=False, detail="paused until somebody resumes it"
+        rule="the rollout is not paused", result="fail", detail="paused until somebody resumes it"
     )
-    return verdict.model_copy(
-        update={
-            "outcome": "hold",
-            "passed": False,
-            "reason": f"paused; it would {verdict.outcome}: {verdict.reason}",
-            "findings": (paused, *verdict.findings),
-        }
-    )
+    would = f"paused; it would {verdict.outcome}: {verdict.reason}"
+    return verdict.refused(would, paused, outcome="hold")
 
 
 def figures(found: Gathered, verdict: Verdict) -> dict[str, float]:

@@ -12,7 +12,7 @@ def nothing_open(project: Project, seen: State) -> Verdict:
     serving = "no champion" if seen.champion is None else f"version {seen.champion} answers everything"
     return Verdict(
         decision="rollout",
-        passed=True,
+        result="pass",
         reason=f"{project.name}: no rollout is open; {serving}",
         outcome="hold",
     )

@@ -4,7 +4,7 @@ from regrow.decisions.gates import decide
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.results import Evaluation
-from regrow.verdict import Finding, Verdict
+from regrow.verdict import Verdict, to_markdown
 
 
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)
@@ -19,43 +19,17 @@ def judge(project: Project, evaluation: Evaluation, override: str = "") -> Verdi
     run.log_input(evaluation.predictions, "predictions")
     frame = evaluation.predictions.read()
     verdict = waive(decide(project.evaluation, evaluation, frame, project.training.seed), override)
-    run.log_metrics({"passed": float(verdict.passed), "gates_failed": float(len(verdict.failures))})
+    counts = {f"gates_{result}": float(count) for result, count in verdict.counts.items()}
+    run.log_metrics({"passed": float(verdict.passed), **counts})
     run.verdict(verdict)
-    create_markdown_artifact(to_markdown(project.name, verdict), key=f"verdict-{project.name}")
+    title = f"{project.name}: {'promote' if verdict.passed else 'refuse'}"
+    create_markdown_artifact(to_markdown(title, verdict), key=f"verdict-{project.name}")
     return verdict
 
 
 def waive(verdict: Verdict, override: str) -> Verdict:
-    """Let the gates of *verdict* pass where *override* says why; what they measured stands in it all the same."""
+    """Let the gates of *verdict* pass when *override* says why; what they measured stands in it all the same."""
     if not override:
         return verdict
-    failed = ", ".join(finding.rule for finding in verdict.failures) or "none"
-    reason = f"gates waived: {override} (failed: {failed})"
-    waived = Finding(rule="gates waived", passed=True, detail=reason)
-    return verdict.model_copy(
-        update={"passed": True, "reason": reason, "findings": (waived, *verdict.findings)}
-    )
-
-
-def to_markdown(name: str, verdict: Verdict) -> str:
-    """Show *verdict* as a table with one gate a row."""
-    head = f"# {name}: {'promote' if verdict.passed else 'refuse'}\n\n{verdict.reason}\n\n"
-    table = "| gate | passed | figure | limit | interval | rows |\n|---|---|---|---|---|---|\n"
-    return head + table + "".join(_row(finding) for finding in verdict.findings)
-
-
-def _row(finding: Finding) -> str:
-    interval = f"{finding.interval[0]:.4f} to {finding.interval[1]:.4f}" if finding.interval else ""
-    cells = [
-        finding.rule,
-        "yes" if finding.passed else "**no**",
-        _number(finding.figure),
-        _number(finding.limit),
-        interval,
-        str(finding.rows or ""),
-    ]
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |\n"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    against = ", ".join(finding.rule for finding in verdict.findings if not finding.passed) or "none"
+    return verdict.waived(f"gates waived: {override} (not passed: {against})")

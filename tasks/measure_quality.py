@@ -18,7 +18,8 @@ def measure_quality(project: Project, champion: Version, window: Window) -> Meas
     findings = judge_quality(reference, window.features.read(columns), rule.quality)
     figures = {
         "quality.columns": float(len(columns)),
-        "quality.failed": float(sum(not finding.passed for finding in findings)),
+        "quality.failed": float(sum(finding.failed for finding in findings)),
+        "quality.undecided": float(sum(finding.undecided for finding in findings)),
     }
     run.log_input(window.features, "window")
     run.log_input(snapshot, "reference")

@@ -10,7 +10,7 @@ from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.registry import Move, State
 from regrow.registry.confirmation import confirmation
-from regrow.verdict import Finding, Verdict
+from regrow.verdict import Finding, Verdict, to_markdown
 
 ENDS = {"better": True, "worse": False, "no difference": False}
 """Of an A/B comparison: whether the challenger becomes champion."""
@@ -67,28 +67,19 @@ def _confirm(project: Project, move: Move, actor: str) -> None:
 
 
 def _held(verdict: Verdict, rule: str, why: str) -> Verdict:
-    """Turn *verdict* into one that failed for the reason *why*."""
-    finding = Finding(rule=rule, passed=False, detail=why)
-    findings = (finding, *verdict.findings)
-    return verdict.model_copy(
-        update={"passed": False, "outcome": "hold", "reason": why, "findings": findings}
-    )
+    """Return the verdict that *verdict* could not be carried out: *rule* failed, because of *why*."""
+    return verdict.refused(why, Finding(rule=rule, result="fail", detail=why), outcome="hold")
 
 
-def to_markdown(project: Project, seen: State, verdict: Verdict) -> str:
-    """Show the look at a rollout as a table with one rule a row."""
+def render_look(project: Project, seen: State, verdict: Verdict) -> str:
+    """Write the look at the rollout in *seen*, and what became of it, as Markdown."""
     rollout = registry.open_rollout(project.name, seen)
-    head = (
-        f"## {project.name}: {verdict.outcome}\n\n{verdict.reason}\n\n"
+    where = (
         f"Rollout `{rollout.id}` of version {seen.challenger} against {seen.champion}, stage {rollout.stage + 1} of "
         f"{len(rollout.plan.stages)} ({rollout.plan.kind}, weight {rollout.current.weight:g}), "
-        f"since {rollout.since:%Y-%m-%d %H:%M}\n\n"
+        f"since {rollout.since:%Y-%m-%d %H:%M}"
     )
-    rows = [
-        f"| {finding.rule} | {'yes' if finding.passed else '**no**'} | {finding.detail.replace('|', '/')} |\n"
-        for finding in verdict.findings
-    ]
-    return head + "| rule | met | what was seen |\n|---|---|---|\n" + "".join(rows)
+    return to_markdown(f"{project.name}: {verdict.outcome}", verdict, where)
 
 
 @step(retries=2, retry_delay_seconds=[2, 10])
@@ -99,5 +90,5 @@ def move_rollout(project: Project, seen: State, verdict: Verdict, actor: str, as
     after = registry.state(project.name)
     run.verdict(outcome)
     run.tag(move=after.move, champion=after.champion, challenger=after.challenger)
-    create_markdown_artifact(to_markdown(project, seen, outcome), key=f"rollout-{project.name}")
+    create_markdown_artifact(render_look(project, seen, outcome), key=f"rollout-{project.name}")
     return outcome

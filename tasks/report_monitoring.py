@@ -8,39 +8,14 @@ from regrow.decisions.alarm import judge_window
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.results import Measurement
-from regrow.verdict import Finding, Verdict
+from regrow.verdict import Verdict, to_markdown
 
 
 def render_findings(name: str, as_of: datetime, verdict: Verdict, links: dict[str, str]) -> str:
-    """Write *verdict* as Markdown: the outcome, the *links*, then every finding, failures first."""
-    lines = [
-        f"# {name}, as of {as_of:%Y-%m-%d %H:%M} UTC",
-        f"**{'No alarm' if verdict.passed else 'Alarm'}**: {verdict.reason}",
-        " · ".join(f"[{text}]({link})" for text, link in links.items()),
-        "\n".join(
-            [
-                "| | rule | figure | limit | interval | rows | finding |",
-                "|---|---|---|---|---|---|---|",
-                *(_row(finding) for finding in sorted(verdict.findings, key=lambda one: one.passed)),
-            ]
-        ),
-    ]
-    return "\n\n".join(line for line in lines if line) + "\n"
-
-
-def _row(finding: Finding) -> str:
-    """Write one table row; a value's own bars must not end a cell."""
-    interval = f"{finding.interval[0]:.3f} to {finding.interval[1]:.3f}" if finding.interval else ""
-    cells = [
-        "pass" if finding.passed else "**fail**",
-        finding.rule,
-        "" if finding.figure is None else f"{finding.figure:.3f}",
-        "" if finding.limit is None else f"{finding.limit:g}",
-        interval,
-        "" if finding.rows is None else str(finding.rows),
-        finding.detail,
-    ]
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    """Write *verdict* as Markdown, with the *links*."""
+    alarm = "alarm" if verdict.failed else "no alarm"
+    linked = " · ".join(f"[{text}]({link})" for text, link in links.items())
+    return to_markdown(f"{name}, as of {as_of:%Y-%m-%d %H:%M} UTC: {alarm}", verdict, linked)
 
 
 def collect_links(measurements: tuple[Measurement, ...]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.rollback import roll_back_model
 from regrow.settings import load_settings
-from regrow.verdict import Verdict
+from regrow.verdict import Verdict, to_markdown
 
 
 @step()
@@ -19,5 +19,7 @@ def roll_back(project: Project, reason: str, to: int | None, actor: str, as_of: 
     timeout = project.deployment.timeout.total_seconds()
     verdict = roll_back_model(project.name, actor, reason, to, url, timeout, as_of)
     run.verdict(verdict)
-    create_markdown_artifact(f"## {project.name}\n\n{verdict.reason}", key=f"rollback-{project.name}")
+    create_markdown_artifact(
+        to_markdown(f"{project.name}: rolled back", verdict), key=f"rollback-{project.name}"
+    )
     return verdict

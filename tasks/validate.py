@@ -15,7 +15,7 @@ from regrow.project import Expectation, Project
 from regrow.project.expectations import build_expectation, columns_of
 from regrow.project.imports import naming_origin
 from regrow.results import Validation
-from regrow.verdict import Finding, Verdict
+from regrow.verdict import Finding, Verdict, combine, pass_if
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
@@ -200,27 +200,27 @@ def judge_batch(outcomes: Sequence[Outcome], frame: pd.DataFrame, limit: float) 
     findings = [_finding(outcome, len(frame)) for outcome in outcomes]
     aside = len(set().union(*(outcome.rows for outcome in _quarantining(outcomes))))
     share = aside / len(frame) if len(frame) else 0.0
-    broken = "; ".join(outcome_finding.detail for outcome_finding in findings if not outcome_finding.passed)
+    broken = "; ".join(outcome_finding.detail for outcome_finding in findings if outcome_finding.failed)
     reasons = "; ".join(_finding(outcome, len(frame)).detail for outcome in _quarantining(outcomes))
     findings.append(
         Finding(
             rule=f"at most {limit:.1%} of the rows set aside",
-            passed=share <= limit,
+            result=pass_if(share <= limit),
             figure=share,
             limit=limit,
             rows=len(frame),
             detail=f"{aside} of {len(frame)} rows set aside ({share:.1%}, limit {limit:.1%}): {reasons}",
         )
     )
-    passed = all(finding.passed for finding in findings)
+    result = combine(findings)
     over = findings[-1].detail if share > limit else ""
     reason = "; ".join(part for part in (broken, over) if part)
     advice = "; mend the source, or change the expectation in the project file"
     return Verdict(
         decision="validate",
-        passed=passed,
+        result=result,
         reason=f"{len(frame) - aside} of {len(frame)} rows accepted"
-        if passed
+        if result == "pass"
         else f"batch rejected: {reason}{advice}",
         findings=tuple(findings),
     )
@@ -233,7 +233,7 @@ def _finding(outcome: Outcome, rows: int) -> Finding:
     found = f"{count} rows ({share:.1%}), {outcome.observed}" if count else outcome.observed
     return Finding(
         rule=outcome.name,
-        passed=outcome.passed or outcome.expectation.on_failure == "quarantine",
+        result=pass_if(outcome.passed or outcome.expectation.on_failure == "quarantine"),
         figure=share if count else None,
         rows=rows,
         detail=f"{outcome.name}: {'met' if outcome.passed else f'broken by {found}'}",

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterable
 
-from regrow.verdict import Finding, Verdict
+from regrow.verdict import Finding, Verdict, combine
 
 
 def judge_window(findings: Iterable[Finding]) -> Verdict:
-    """Pass when every one of *findings* passes; the reason names what failed, or is still open."""
+    """Fail when a finding of *findings* fails, pass when each passes, else leave it undecided.
+
+    Only a failure raises an alarm. The reason names what failed, or else what is still open.
+    """
     found = tuple(findings)
-    failed = [finding.detail for finding in found if not finding.passed]
-    open_questions = [finding.detail for finding in found if finding.detail.startswith("nothing concluded")]
-    if failed:
-        reason = "; ".join(failed)
-    elif open_questions:
-        reason = (
-            f"{len(found) - len(open_questions)} of {len(found)} rules passed; {'; '.join(open_questions)}"
-        )
-    else:
+    result = combine(found)
+    named = [finding.detail for finding in found if finding.result == result]
+    if result == "pass":
         reason = f"all {len(found)} rules passed"
-    return Verdict(decision="monitor", passed=not failed, reason=reason, findings=found)
+    elif result == "fail":
+        reason = "; ".join(named)
+    else:
+        reason = f"{len(found) - len(named)} of {len(found)} rules passed, the rest is undecided: {'; '.join(named)}"
+    return Verdict(decision="monitor", result=result, reason=reason, findings=found)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from regrow.project import DriftRule
-from regrow.verdict import Finding
+from regrow.verdict import Finding, pass_if
 
 
 def drifted_columns(distances: Mapping[str, float], rule: DriftRule) -> tuple[str, ...]:
@@ -23,14 +23,16 @@ def judge_data_drift(distances: Mapping[str, float], rows: int, rule: DriftRule)
     share = drift_share(distances, rule)
     named = ", ".join(f"{name} {distances[name]:.2f}" for name in drifted) or "none"
     if not distances:
-        detail = "nothing concluded: no column has values on both sides"
+        result, detail = "undecided", "no column has values on both sides"
     elif rows < rule.least_rows:
-        detail = _too_few(rows, rule)
+        result, detail = "undecided", _too_few(rows, rule)
     else:
+        result = pass_if(share < rule.share)
         detail = f"{len(drifted)} of {len(distances)} columns drifted by {rule.method} ({named})"
     return Finding(
         rule=f"share of drifted columns below {rule.share:g}",
-        passed=share < rule.share or rows < rule.least_rows,
+        subject="drift",
+        result=result,
         figure=share,
         limit=rule.share,
         rows=rows,
@@ -41,12 +43,13 @@ def judge_data_drift(distances: Mapping[str, float], rows: int, rule: DriftRule)
 def judge_prediction_drift(distance: float | None, rows: int, threshold: float, rule: DriftRule) -> Finding:
     """Judge the *distance* of predictions on *rows* served rows from those on the reference."""
     if distance is None or rows < rule.least_rows:
-        passed, detail = True, _too_few(rows, rule)
+        result, detail = "undecided", _too_few(rows, rule)
     else:
-        passed, detail = distance < threshold, f"{rule.method} of the predictions {distance:.2f}"
+        result, detail = pass_if(distance < threshold), f"{rule.method} of the predictions {distance:.2f}"
     return Finding(
         rule=f"prediction drift below {threshold:g}",
-        passed=passed,
+        subject="prediction drift",
+        result=result,
         figure=distance,
         limit=threshold,
         rows=rows,
@@ -55,4 +58,4 @@ def judge_prediction_drift(distance: float | None, rows: int, threshold: float, 
 
 
 def _too_few(rows: int, rule: DriftRule) -> str:
-    return f"nothing concluded: {rows} of {rule.least_rows} rows"
+    return f"{rows} of {rule.least_rows} rows"

@@ -7,20 +7,27 @@ from regrow.models.metrics import sign
 from regrow.models.predictions import from_column
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, Gate, SliceGate, ThresholdGate
 from regrow.results import Evaluation, SliceMetrics
-from regrow.verdict import Finding, Verdict
+from regrow.verdict import Finding, Verdict, combine, pass_if
 
 
 def decide(plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, seed: int = 0) -> Verdict:
-    """Judge the candidate of *evaluation*, whose *predictions* stand row by row."""
+    """Judge the candidate of *evaluation*, whose *predictions* stand row by row.
+
+    Every gate must pass: one that is undecided keeps the candidate out just as one that fails.
+    """
     findings = tuple(_judge(gate, plan, evaluation, predictions, seed) for gate in plan.gates)
-    failures = [finding for finding in findings if not finding.passed]
-    if not findings:
-        reason = "the project file names no gate"
-    elif failures:
-        reason = "; ".join(finding.detail for finding in failures)
-    else:
-        reason = "; ".join(finding.detail for finding in findings)
-    return Verdict(decision="promote", passed=not failures, reason=reason, findings=findings)
+    result = combine(findings)
+    told = [_tell(finding) for finding in findings if result == "pass" or not finding.passed]
+    reason = "; ".join(told) or "the project file names no gate"
+    return Verdict(decision="promote", result=result, reason=reason, findings=findings)
+
+
+def _tell(finding: Finding) -> str:
+    """Return what a verdict's reason says of *finding*: what was found and, unless it passed, what was asked."""
+    if finding.passed:
+        return finding.detail
+    met = "not as asked" if finding.failed else "undecided"
+    return f"{finding.detail}, {met}: {finding.rule}"
 
 
 def _judge(
@@ -39,14 +46,14 @@ def _judge(
 def judge_threshold(gate: ThresholdGate, evaluation: Evaluation) -> Finding:
     """Compare the metric itself with the gate's bound."""
     figure = evaluation.metrics[gate.metric]
-    limit, words, passed = _bound(gate, figure)
+    limit, words, kept = _bound(gate, figure)
     return Finding(
         rule=f"{gate.metric} {words} {limit:g}",
-        passed=passed,
+        result=pass_if(kept),
         figure=figure,
         limit=limit,
         rows=evaluation.rows,
-        detail=f"{gate.metric} is {figure:.4f} on {evaluation.rows} rows, {_asked(passed)} {words} {limit:g}",
+        detail=f"{gate.metric} is {figure:.4f} on {evaluation.rows} rows",
     )
 
 
@@ -55,27 +62,34 @@ def judge_baseline(gate: BaselineGate, plan: EvaluationPlan, evaluation: Evaluat
     metric = plan.primary
     candidate, baseline = evaluation.metrics[metric], evaluation.baseline[metric]
     gain = sign(metric) * (candidate - baseline)
-    passed = gain > gate.margin
     return Finding(
         rule=f"{metric} better than the baseline's by more than {gate.margin:g}",
-        passed=passed,
+        result=pass_if(gain > gate.margin),
         figure=gain,
         limit=gate.margin,
         rows=evaluation.rows,
-        detail=f"{metric} {candidate:.4f} against {baseline:.4f} of the baseline, {_asked(passed)} "
-        f"a gain above {gate.margin:g}",
+        detail=f"{metric} {candidate:.4f} against {baseline:.4f} of the baseline",
     )
 
 
 def judge_champion(
     gate: ChampionGate, plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, seed: int
 ) -> Finding:
-    """Ask that the lower bound of the gain over the champion lies above the margin."""
+    """Ask that the lower bound of the gain over the champion lies above the margin.
+
+    Without a champion there is nothing to beat, and it passes. With one that could not score the rows it is undecided.
+    """
     metric = plan.primary
     rule = f"{metric} better than the champion's by more than {gate.margin:g}, {gate.confidence:.0%} sure"
     if evaluation.champion is None:
+        first = evaluation.champion_version is None
+        missing = f"champion {evaluation.champion_version} could not score these rows"
         return Finding(
-            rule=rule, passed=True, limit=gate.margin, rows=evaluation.rows, detail="no champion yet"
+            rule=rule,
+            result="pass" if first else "undecided",
+            limit=gate.margin,
+            rows=evaluation.rows,
+            detail="no champion yet" if first else missing,
         )
     kind = evaluation.candidate.facts.kind
     gain = paired_gain(
@@ -88,10 +102,9 @@ def judge_champion(
         resamples=gate.resamples,
         seed=seed,
     )
-    passed = gain.lower > gate.margin
     return Finding(
         rule=rule,
-        passed=passed,
+        result=pass_if(gain.lower > gate.margin),
         figure=gain.figure,
         limit=gate.margin,
         interval=(gain.lower, gain.upper),
@@ -99,12 +112,15 @@ def judge_champion(
         rows=len(predictions),
         detail=f"{metric} {evaluation.metrics[metric]:.4f} against {evaluation.champion[metric]:.4f} "
         f"of champion {evaluation.champion_version} on {len(predictions)} rows: gain {gain.figure:+.4f}, "
-        f"lower bound {gain.lower:+.4f} at {gate.confidence:.0%}, {_asked(passed)} more than {gate.margin:g}",
+        f"lower bound {gain.lower:+.4f} at {gate.confidence:.0%}",
     )
 
 
 def judge_slices(gate: SliceGate, evaluation: Evaluation) -> Finding:
-    """Compare the metric with the gate's bound in every slice that has enough rows; report the worst."""
+    """Compare the metric with the gate's bound in every slice that has enough rows; report the worst.
+
+    It is undecided when no slice has enough rows and a metric: the file asks for slices to be judged, and none was.
+    """
     words = "at least" if gate.at_least is not None else "at most"
     limit = gate.at_least if gate.at_least is not None else gate.at_most
     rule = f"{gate.metric} {words} {limit:g} in every {gate.column} of {gate.least_rows} rows or more"
@@ -116,9 +132,10 @@ def judge_slices(gate: SliceGate, evaluation: Evaluation) -> Finding:
     if not judged:
         return Finding(
             rule=rule,
-            passed=True,
+            result="undecided",
             limit=limit,
-            detail=f"no {gate.column} has {gate.least_rows} rows to judge",
+            detail=f"no {gate.column} has {gate.least_rows} rows to judge {gate.metric} on: hold out more rows, or "
+            "lower the gate's least_rows",
         )
     failing = [part for part in judged if not _bound(gate, part.metrics[gate.metric])[2]]
     worst = (max if words == "at most" else min)(
@@ -127,11 +144,11 @@ def judge_slices(gate: SliceGate, evaluation: Evaluation) -> Finding:
     named = ", ".join(_describe(part, gate) for part in failing) or f"worst {_describe(worst, gate)}"
     return Finding(
         rule=rule,
-        passed=not failing,
+        result=pass_if(not failing),
         figure=worst.metrics[gate.metric],
         limit=limit,
         rows=worst.rows,
-        detail=f"{gate.metric} by {gate.column}: {named}, {_asked(not failing)} {words} {limit:g}",
+        detail=f"{gate.metric} by {gate.column}: {named}",
     )
 
 
@@ -145,7 +162,3 @@ def _bound(gate: ThresholdGate | SliceGate, figure: float) -> tuple[float, str, 
         return gate.at_least, "at least", figure >= gate.at_least
     limit = gate.at_most if gate.at_most is not None else float("nan")
     return limit, "at most", figure <= limit
-
-
-def _asked(passed: bool) -> str:
-    return "as asked:" if passed else "not as asked:"

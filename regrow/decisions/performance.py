@@ -10,7 +10,7 @@ from regrow.decisions.bootstrap import weighted
 from regrow.errors import DataError
 from regrow.models.metrics import Floats, Label, encode, higher_is_better, score
 from regrow.project import Metric, PerformanceRule
-from regrow.verdict import Finding
+from regrow.verdict import Finding, pass_if
 
 RESAMPLES = 400
 RESAMPLE_ROWS = 2_000
@@ -33,27 +33,26 @@ def judge_performance(
     """Hold the champion on the labelled rows of the window against its *holdout*.
 
     It fails only when the whole interval at `rule.confidence` lies beyond the tolerated loss; with fewer than
-    `rule.least_rows` labels, or where the metric is undefined on them, nothing is concluded.
-    Raises `DataError` where a label is not among the champion's classes.
+    `rule.least_rows` labels, or when the metric is undefined on them, it is undecided.
+    Raises `DataError` when a label is not among the champion's classes.
     """
     rising = higher_is_better(holdout.metric)
     limit = holdout.figure - rule.tolerance if rising else holdout.figure + rule.tolerance
     asked = f"{holdout.metric} {'at least' if rising else 'at most'} {limit:.3f}"
     rows = len(prediction)
     if not np.isfinite(holdout.figure):
-        return _unconcluded(asked, rows, f"the champion's holdout has no {holdout.metric}")
+        return _undecided(asked, rows, f"the champion's holdout has no {holdout.metric}")
     if rows < rule.least_rows:
-        return _unconcluded(asked, rows, f"{rows} of {rule.least_rows} labels")
+        return _undecided(asked, rows, f"{rows} of {rule.least_rows} labels")
     truth = encode(target, holdout.classes) if holdout.classes else np.asarray(target, dtype=np.float64)
     figure = _score(holdout, truth, prediction)
     if np.isnan(figure):
-        return _unconcluded(
-            asked, rows, f"{holdout.metric} is undefined on {rows} labels without every class"
-        )
+        return _undecided(asked, rows, f"{holdout.metric} is undefined on {rows} labels without every class")
     low, high = metric_interval(truth, prediction, holdout, rule.confidence)
     return Finding(
         rule=asked,
-        passed=high >= limit if rising else low <= limit,
+        subject="performance",
+        result=pass_if(high >= limit if rising else low <= limit),
         figure=figure,
         limit=limit,
         interval=(low, high),
@@ -100,5 +99,5 @@ def _score(holdout: Holdout, truth: NDArray[np.generic], prediction: Floats) -> 
         return float("nan")
 
 
-def _unconcluded(asked: str, rows: int, why: str) -> Finding:
-    return Finding(rule=asked, passed=True, rows=rows, detail=f"nothing concluded: {why}")
+def _undecided(asked: str, rows: int, why: str) -> Finding:
+    return Finding(rule=asked, subject="performance", result="undecided", rows=rows, detail=why)

@@ -4,7 +4,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from regrow.project import QualityRule
-from regrow.verdict import Finding
+from regrow.verdict import Finding, pass_if
 
 CONFIDENCE = 0.95
 
@@ -42,7 +42,8 @@ def _judge_missing(reference: pd.Series, current: pd.Series, rule: QualityRule) 
     rise = float(current.isna().mean()) - before
     return Finding(
         rule=f"missing values of {reference.name} at most {rule.missing:g} above the reference",
-        passed=low - before <= rule.missing,
+        subject="quality",
+        result=pass_if(low - before <= rule.missing) if len(current) else "undecided",
         figure=rise,
         limit=rule.missing,
         interval=(low - before, high - before),
@@ -60,7 +61,8 @@ def _judge_unseen(reference: pd.Series, current: pd.Series, rule: QualityRule) -
     examples = ", ".join(sorted({str(value) for value in new})[:3])
     return Finding(
         rule=f"unseen values of {reference.name} at most {rule.unseen:g}",
-        passed=low <= rule.unseen,
+        subject="quality",
+        result=pass_if(low <= rule.unseen) if len(present) else "undecided",
         figure=len(new) / len(present) if len(present) else 0.0,
         limit=rule.unseen,
         interval=(low, high),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from regrow.project import Retraining, format_duration
-from regrow.verdict import Finding, Verdict
+from regrow.verdict import Finding, Verdict, pass_if
 
 DAY = timedelta(days=1)
 
@@ -29,14 +29,14 @@ def judge_retraining(
         _judge_budget(rule, as_of, past),
         _judge_labels(rule, new_labels),
     )
-    against = "; ".join(finding.detail for finding in findings if not finding.passed)
+    against = "; ".join(finding.detail for finding in findings if finding.failed)
     if not against:
         reason = f"{trigger}: {new_labels} new labelled rows"
     elif force:
         reason = f"forced ({trigger}), against: {against}"
     else:
         reason = f"declined ({trigger}): {against}"
-    return Verdict(decision="retrain", passed=force or not against, reason=reason, findings=findings)
+    return Verdict(decision="retrain", result=pass_if(force or not against), reason=reason, findings=findings)
 
 
 def _judge_trigger(rule: Retraining, trigger: str) -> Finding:
@@ -44,7 +44,7 @@ def _judge_trigger(rule: Retraining, trigger: str) -> Finding:
     passed = trigger != "alarm" or rule.on_alarm
     return Finding(
         rule="an alarm may start a retraining",
-        passed=passed,
+        result=pass_if(passed),
         detail=f"triggered by {trigger}" if passed else "retraining.on_alarm is off",
     )
 
@@ -54,11 +54,11 @@ def _judge_cooldown(rule: Retraining, as_of: datetime, past: Sequence[datetime])
     asked = f"at least {format_duration(rule.cooldown)} since the last retraining"
     earlier = [moment for moment in past if moment <= as_of]
     if not earlier:
-        return Finding(rule=asked, passed=True, detail="no retraining before")
+        return Finding(rule=asked, result="pass", detail="no retraining before")
     last = max(earlier)
     return Finding(
         rule=asked,
-        passed=as_of - last >= rule.cooldown,
+        result=pass_if(as_of - last >= rule.cooldown),
         figure=(as_of - last) / DAY,
         limit=rule.cooldown / DAY,
         detail=f"last retraining {last:%Y-%m-%d %H:%M}, cooldown {format_duration(rule.cooldown)}",
@@ -71,7 +71,7 @@ def _judge_budget(rule: Retraining, as_of: datetime, past: Sequence[datetime]) -
     period = format_duration(rule.budget.period)
     return Finding(
         rule=f"at most {rule.budget.runs} retrainings in {period}",
-        passed=spent < rule.budget.runs,
+        result=pass_if(spent < rule.budget.runs),
         figure=spent,
         limit=rule.budget.runs,
         detail=f"{spent} of {rule.budget.runs} retrainings in the last {period}",
@@ -82,7 +82,7 @@ def _judge_labels(rule: Retraining, new_labels: int) -> Finding:
     """Ask whether there is enough that the champion has not seen."""
     return Finding(
         rule=f"at least {rule.least_labels} new labelled rows",
-        passed=new_labels >= rule.least_labels,
+        result=pass_if(new_labels >= rule.least_labels),
         figure=new_labels,
         limit=rule.least_labels,
         rows=new_labels,

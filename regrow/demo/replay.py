@@ -124,8 +124,8 @@ def describe(
         share=share,
         served=traffic.auc(scores[project.data.target], scores["served"]),
         frozen=traffic.auc(scores[project.data.target], first.predict(scores)[:, -1]),
-        alarm="" if alarm.passed else alarm.reason,
-        failed=", ".join(dict.fromkeys(subject(finding.rule) for finding in alarm.failures)),
+        alarm=alarm.reason if alarm.failed else "",
+        failed=", ".join(dict.fromkeys(finding.subject or "other" for finding in alarm.failures)),
         **({"decision": "", "challenger": None, "reason": "", "gist": ""} | fate),
         endings=rollouts.endings(registry.ledger(project.name), start, end),
         links=links,
@@ -152,23 +152,13 @@ def outcome(verdict: Verdict) -> str:
 
 
 def gist(verdict: Verdict) -> str:
-    """Give the finding that decided: the first that failed, else the gain on the champion and its lower bound."""
+    """Give the finding that decided: the first that did not pass, else the gain on the champion and its lower bound."""
+    against = [*verdict.failures, *(finding for finding in verdict.findings if finding.undecided)]
     compared = [finding for finding in verdict.findings if finding.interval]
-    told = [*verdict.failures, *compared, *verdict.findings]
+    told = [*against, *compared, *verdict.findings]
     if told and told[0].interval and told[0].figure is not None:
         return f"{told[0].figure:+.3f} (≥ {told[0].interval[0]:+.3f})"
-    return told[0].detail.split(", not as asked")[0] if told else verdict.reason
-
-
-def subject(rule: str) -> str:
-    """Name what a monitoring rule is about."""
-    subjects = {
-        "share of drifted": "drift",
-        "prediction drift": "predictions",
-        "missing": "quality",
-        "unseen": "quality",
-    }
-    return next((name for start, name in subjects.items() if rule.startswith(start)), "performance")
+    return told[0].detail if told else verdict.reason
 
 
 def conclude(project: Project, first: LoadedModel, home: Path, story: Story, year: pd.DataFrame) -> Story:

@@ -93,7 +93,7 @@ class RunRecord:
         """Keep *verdict* on the run: its outcome as tags, the whole as `verdict.json`."""
         self.tag(
             **{
-                "verdict": "pass" if verdict.passed else "fail",
+                "verdict": verdict.result,
                 "verdict.decision": verdict.decision,
                 "verdict.reason": verdict.reason,
             }

@@ -67,7 +67,7 @@ def _trace_version(version: Version) -> Iterator[Line]:
     yield "project file", f"SHA-256 {tags.get('regrow.project', '?')}"
     yield "git commit", _commit(tags)
     yield "lock", f"SHA-256 {tags.get('regrow.lock', '?')}"
-    yield "verdict", tags.get("regrow.verdict", "none yet")
+    yield "verdict", tags.get("regrow.verdict.reason") or tags.get("regrow.verdict", "none yet")
     yield from _move_lines(version)
 
 

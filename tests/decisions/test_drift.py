@@ -19,16 +19,18 @@ def test_the_share_decides():
     assert judge_data_drift({"a": 0.3, "b": 0.1, "c": 0.1}, 100, RULE).passed
 
 
-def test_too_few_rows_conclude_nothing():
-    """Distances of a few rows are noise: the finding passes and says why."""
+def test_too_few_rows_are_undecided():
+    """Distances of a few rows are noise: the finding is undecided and says why."""
     finding = judge_data_drift({"a": 9.0}, 99, RULE)
-    assert finding.passed
-    assert finding.detail == "nothing concluded: 99 of 100 rows"
+    assert finding.undecided
+    assert finding.detail == "99 of 100 rows"
 
 
-def test_no_columns_conclude_nothing():
-    """Without a column to compare the finding passes and says so."""
-    assert judge_data_drift({}, 1000, RULE).detail.startswith("nothing concluded")
+def test_no_columns_are_undecided():
+    """Without a column to compare the finding is undecided and says so."""
+    finding = judge_data_drift({}, 1000, RULE)
+    assert finding.undecided
+    assert finding.detail == "no column has values on both sides"
 
 
 def test_predictions_are_judged_by_their_own_threshold():
@@ -37,9 +39,9 @@ def test_predictions_are_judged_by_their_own_threshold():
     assert not judge_prediction_drift(0.5, 100, 0.5, RULE).passed
 
 
-def test_no_predictions_of_the_champion_conclude_nothing():
-    """Where the champion served no row of the window, its predictions have not drifted."""
-    assert judge_prediction_drift(None, 0, 0.5, RULE).passed
+def test_no_predictions_of_the_champion_are_undecided():
+    """When the champion served no row of the window, nobody can tell whether its predictions drifted."""
+    assert judge_prediction_drift(None, 0, 0.5, RULE).undecided
 
 
 @given(distances=DISTANCES)

@@ -113,6 +113,33 @@ def test_threshold_and_baseline_refuse_below_their_limits():
     assert len(decide(plan(*gates), evaluation(), pd.DataFrame()).failures) == 2
 
 
+def test_slices_without_enough_rows_are_undecided():
+    """A slice gate that could judge no slice does not let the candidate through, and says what to do."""
+    small = SliceMetrics(column="origin", value="JFK", rows=10, metrics={"roc_auc": 0.9})
+    gate = SliceGate(kind="slice", column="origin", metric="roc_auc", at_least=0.6)
+    verdict = decide(plan(gate), evaluation(slices=(small,)), pd.DataFrame())
+    assert verdict.undecided
+    assert f"no origin has {gate.least_rows} rows to judge roc_auc on: hold out more rows" in verdict.reason
+
+
+def test_a_champion_that_cannot_score_is_undecided():
+    """A champion that gave no figure is neither beaten nor absent."""
+    unscored = evaluation().model_copy(update={"champion_version": 3})
+    verdict = decide(plan(ChampionGate(kind="beats_champion")), unscored, pd.DataFrame())
+    assert verdict.undecided
+    assert "champion 3 could not score these rows" in verdict.reason
+
+
+def test_one_undecided_gate_keeps_the_candidate_out():
+    """A gate that passes does not make up for one that is undecided; one that fails decides."""
+    good = ThresholdGate(kind="threshold", metric="roc_auc", at_least=0.6)
+    bad = ThresholdGate(kind="threshold", metric="roc_auc", at_least=0.8)
+    unknown = SliceGate(kind="slice", column="origin", metric="roc_auc", at_least=0.6)
+    assert decide(plan(good, unknown), evaluation(), pd.DataFrame()).result == "undecided"
+    assert decide(plan(good, unknown, bad), evaluation(), pd.DataFrame()).result == "fail"
+    assert decide(plan(good), evaluation(), pd.DataFrame()).result == "pass"
+
+
 def test_slice_names_the_failing_value_and_skips_small_ones():
     """A bad slice is named; one with too few rows is not judged."""
     slices = (

@@ -41,24 +41,24 @@ def test_a_loss_within_chance_passes():
     assert finding.passed
 
 
-def test_too_few_labels_conclude_nothing():
-    """Fewer labels than the least pass, and say that nothing was concluded."""
+def test_too_few_labels_are_undecided():
+    """Fewer labels than the least are undecided, and say how many there are."""
     finding = judge_performance(*served(99, 0.0), holdout(0.9), RULE)
-    assert finding.passed
-    assert finding.detail == "nothing concluded: 99 of 100 labels"
+    assert finding.undecided
+    assert finding.detail == "99 of 100 labels"
 
 
-def test_one_class_concludes_nothing():
-    """An area that is undefined on labels of one class is no failure."""
+def test_one_class_is_undecided():
+    """An area that is undefined on labels of one class is no failure, and no pass."""
     _, prediction = served(200, 1.0)
     finding = judge_performance(np.zeros(200), prediction, holdout(0.9), RULE)
-    assert finding.passed
-    assert finding.detail.startswith("nothing concluded: roc_auc is undefined")
+    assert finding.undecided
+    assert finding.detail.startswith("roc_auc is undefined")
 
 
-def test_a_holdout_without_the_metric_concludes_nothing():
+def test_a_holdout_without_the_metric_is_undecided():
     """A champion that was judged by another metric is not compared."""
-    assert judge_performance(*served(200, 1.0), holdout(float("nan")), RULE).passed
+    assert judge_performance(*served(200, 1.0), holdout(float("nan")), RULE).undecided
 
 
 def test_an_error_metric_fails_upwards():

@@ -1,16 +1,21 @@
-"""The verdict as a person reads it."""
+"""An override against what the gates measured."""
 
 from regrow.verdict import Finding, Verdict
-from tasks.judge import to_markdown
+from tasks.judge import waive
+
+SHORT = Finding(rule="roc_auc at least 0.8", result="fail", detail="roc_auc is 0.7")
+OPEN = Finding(rule="roc_auc at least 0.6 in every origin", result="undecided")
+REFUSED = Verdict(decision="promote", result="fail", reason="too low", findings=(SHORT, OPEN))
 
 
-def test_table_shows_each_gate():
-    """Each gate is a row with figure, limit and interval; a refusal says so in the title."""
-    finding = Finding(
-        rule="gain | margin", passed=False, figure=0.01, limit=0.02, interval=(0.0, 0.02), rows=9
-    )
-    page = to_markdown(
-        "tiny", Verdict(decision="promote", passed=False, reason="too little", findings=(finding,))
-    )
-    assert page.startswith("# tiny: refuse")
-    assert "| gain / margin | **no** | 0.0100 | 0.0200 | 0.0000 to 0.0200 | 9 |" in page
+def test_an_override_passes_and_names_what_it_waives():
+    """Waived gates pass; the reason names each that did not pass, and their findings stand after the waiver."""
+    waived = waive(REFUSED, "a drill")
+    assert waived.passed
+    assert waived.reason == f"gates waived: a drill (not passed: {SHORT.rule}, {OPEN.rule})"
+    assert waived.findings[1:] == (SHORT, OPEN)
+
+
+def test_without_an_override_the_gates_decide():
+    """No override leaves the verdict as it is."""
+    assert waive(REFUSED, "") == REFUSED

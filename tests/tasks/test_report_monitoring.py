@@ -10,10 +10,11 @@ AS_OF = datetime(2024, 1, 1, tzinfo=UTC)
 
 def test_failures_come_first_and_bars_do_not_break_the_table():
     """The page names the alarm, lists failures first, and keeps a value's own bars in its cell."""
-    findings = [Finding(rule="a", passed=True), Finding(rule="b", passed=False, detail="saw x|y")]
+    findings = [Finding(rule="a", result="pass"), Finding(rule="b", result="fail", detail="saw x|y")]
     page = render_findings("flights", AS_OF, judge_window(findings), {"report": "http://mlflow/1"})
-    assert "**Alarm**: saw x|y" in page
-    assert page.index("**fail**") < page.index("| pass")
+    assert page.startswith("# flights, as of 2024-01-01 00:00 UTC: alarm")
+    assert "**fail**: saw x|y" in page
+    assert page.index("| **fail**") < page.index("| pass")
     assert "saw x\\|y |" in page
     assert "[report](http://mlflow/1)" in page
 

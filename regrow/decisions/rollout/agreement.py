@@ -7,10 +7,10 @@ import numpy as np
 from regrow.decisions.influence import LEAST_WEIGHT, Gain, paired_gain
 from regrow.decisions.rollout.evidence import Floats, Pairs, answered
 from regrow.decisions.rollout.sequential import distribution_radius, lower_rate, standard_errors, upper_rate
-from regrow.decisions.rollout.wording import proven, unconcluded
+from regrow.decisions.rollout.wording import judge_bound, proven, undecided
 from regrow.models.metrics import Label
 from regrow.project import Metric
-from regrow.verdict import Finding
+from regrow.verdict import Finding, pass_if
 
 
 def judge_disagreement(pairs: Pairs, limit: float, alpha: float) -> Finding:
@@ -22,13 +22,13 @@ def judge_disagreement(pairs: Pairs, limit: float, alpha: float) -> Finding:
     old, new = _both(pairs)
     rule = f"the two decide differently on at most {limit:.3g} of the rows"
     if len(old) < 2:
-        return unconcluded(rule, len(old), "no rows that both scored")
+        return undecided(rule, len(old), "no rows that both scored")
     differ = np.abs(new - old) > old.std() if old.ndim == 1 else new.argmax(axis=1) != old.argmax(axis=1)
     count, rows = int(differ.sum()), len(old)
     low, high = lower_rate(count, rows, alpha), upper_rate(count, rows, alpha)
     return Finding(
         rule=rule,
-        passed=low <= limit,
+        result=judge_bound(low, limit, lower_rate(rows, rows, alpha)),
         figure=count / rows,
         limit=limit,
         interval=(low, high),
@@ -44,7 +44,7 @@ def judge_shift(pairs: Pairs, limit: float, alpha: float) -> Finding:
     rows = len(old)
     rule = f"distributions of the predictions at most {limit:.3g} apart"
     if not rows:
-        return unconcluded(rule, 0, "no rows that both scored")
+        return undecided(rule, 0, "no rows that both scored")
     old, new = (
         side[:, 1:] if side.ndim == 2 and side.shape[1] == 2 else side.reshape(rows, -1)
         for side in (old, new)
@@ -54,7 +54,7 @@ def judge_shift(pairs: Pairs, limit: float, alpha: float) -> Finding:
     low, high = max(0.0, distance - radius), min(1.0, distance + radius)
     return Finding(
         rule=rule,
-        passed=low <= limit,
+        result=judge_bound(low, limit, 1 - radius),
         figure=distance,
         limit=limit,
         interval=(low, high),
@@ -73,14 +73,14 @@ def judge_metric(
     rule = f"{metric} at most {limit:g} worse than the champion's"
     gain = paired_gain(metric, champion, challenger, classes)
     if isinstance(gain, str):
-        return unconcluded(rule, rows, gain)
+        return undecided(rule, rows, gain)
     if gain.weight < LEAST_WEIGHT:
-        return unconcluded(rule, rows, f"{gain.weight:.0f} of {LEAST_WEIGHT} rows that tell the two apart")
+        return undecided(rule, rows, f"{gain.weight:.0f} of {LEAST_WEIGHT} rows that tell the two apart")
     low, high = bounds(gain, rows, alpha, best_rows)
     worse = high < -limit
     return Finding(
         rule=rule,
-        passed=not worse,
+        result=pass_if(not worse),
         figure=gain.figure,
         limit=-limit,
         interval=(low, high),

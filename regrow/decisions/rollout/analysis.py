@@ -14,12 +14,22 @@ from regrow.decisions.influence import LEAST_WEIGHT, unpaired_gain
 from regrow.decisions.rollout.agreement import bounds
 from regrow.decisions.rollout.evidence import Evidence, Scored
 from regrow.decisions.rollout.limits import judge_limits
-from regrow.decisions.rollout.wording import told
+from regrow.decisions.rollout.wording import told, undecided
 from regrow.models.metrics import Label
 from regrow.project import Ab, Canary, Metric, Shadow, Stage
-from regrow.verdict import Finding, Verdict
+from regrow.verdict import Finding, Outcome, Result, Verdict
 
 Comparison = Literal["hold", "better", "worse", "no difference"]
+
+RESULTS_OF: dict[Outcome, Result] = {
+    "advance": "pass",
+    "better": "pass",
+    "hold": "undecided",
+    "roll back": "fail",
+    "worse": "fail",
+    "no difference": "fail",
+}
+"""Whether the challenger goes further: while it holds there is too little to tell."""
 
 
 def analyse(
@@ -33,7 +43,9 @@ def analyse(
     """Decide on stage *step* of *plan* (0 is the first), which has lasted *elapsed*.
 
     *metric* is the project's primary one; *classes* are the champion's, in the order of the probabilities, empty for
-    a regression. Roll back where a limit is proven broken, hold while the stage lacks rows, time or labels.
+    a regression. Roll back when a limit is proven broken, hold while the stage lacks rows, time or labels.
+    A limit on which there is too little to tell stays undecided: it neither rolls back nor holds, for what a stage
+    must have seen is what the plan asks of it, and the reason names it.
     """
     broken = judge_limits(
         plan.limits,
@@ -45,11 +57,11 @@ def analyse(
         best_rows=plan.least_labels,
     )
     asked = _requirements(plan.stages[step], plan.least_labels, evidence, elapsed)
-    if failed := [finding.detail for finding in broken if not finding.passed]:
+    if failed := [finding.detail for finding in broken if finding.failed]:
         return _verdict("roll back", "; ".join(failed), (*broken, *asked))
     if missing := [finding.detail for finding in asked if not finding.passed]:
         return _verdict("hold", "; ".join(missing), (*asked, *broken))
-    reason = f"no limit broken, after {', '.join(finding.detail for finding in asked)}"
+    reason = f"no limit broken, after {', '.join(finding.detail for finding in asked)}{_open(broken)}"
     return _verdict("advance", reason, (*asked, *broken))
 
 
@@ -61,18 +73,24 @@ def conclude_ab(
     metric: Metric,
     classes: Sequence[Label] = (),
 ) -> Verdict:
-    """Say whether *challenger* is better, on the rows that each version answered, or roll back where a limit broke.
+    """Say whether *challenger* is better, on the rows that each version answered, or roll back when a limit broke.
 
     *metric* is the project's primary one, for a plan that names none. No difference: the whole interval lies within
     `smallest_difference`, or `greatest_rows` are spent. The metric's interval and the limits keep a confidence each.
     """
     broken = judge_limits(plan.limits, evidence, None, classes, mirrored=plan.mirror > 0)
-    if failed := [finding.detail for finding in broken if not finding.passed]:
+    if failed := [finding.detail for finding in broken if finding.failed]:
         return _verdict("roll back", "; ".join(failed), broken)
     outcome, finding = _compare(
         plan, champion.matured(), challenger.matured(), plan.metric or metric, classes
     )
     return _verdict(outcome, finding.detail, (finding, *broken))
+
+
+def _open(limits: tuple[Finding, ...]) -> str:
+    """Name those of *limits* that are undecided."""
+    told = [f"{finding.rule} ({finding.detail})" for finding in limits if finding.undecided]
+    return f"; undecided: {'; '.join(told)}" if told else ""
 
 
 def _requirements(
@@ -87,7 +105,7 @@ def _requirements(
     counted = tuple(
         Finding(
             rule=f"at least {least} {what}",
-            passed=have >= least,
+            result="pass" if have >= least else "undecided",
             figure=have,
             limit=least,
             rows=have,
@@ -100,7 +118,7 @@ def _requirements(
         return counted
     time = Finding(
         rule=f"at least {told(stage.least_time)} in this stage",
-        passed=elapsed >= stage.least_time,
+        result="pass" if elapsed >= stage.least_time else "undecided",
         figure=elapsed.total_seconds(),
         limit=stage.least_time.total_seconds(),
         detail=f"{told(elapsed)} of {told(stage.least_time)}",
@@ -119,18 +137,17 @@ def _compare(
     if not isinstance(gain, str) and gain.weight < LEAST_WEIGHT:
         gain = f"{gain.weight:.0f} of {LEAST_WEIGHT} rows that decide"
     if rows < plan.least_rows or isinstance(gain, str):
-        missing = f"{rows} of {plan.least_rows} labelled rows of each" if rows < plan.least_rows else gain
-        detail = f"nothing concluded: {missing}"
-        return "no difference" if spent else "hold", Finding(
-            rule=rule, passed=False, rows=rows, detail=detail
-        )
+        missing = gain if isinstance(gain, str) else ""
+        if rows < plan.least_rows:
+            missing = f"{rows} of {plan.least_rows} labelled rows of each"
+        return "no difference" if spent else "hold", undecided(rule, rows, missing)
     best_rows = int(np.sqrt(plan.least_rows * plan.greatest_rows))
     interval = bounds(gain, rows, (1 - plan.confidence) / 2, best_rows)
     outcome, why = _conclude(plan, interval, rows)
     told_interval = f"{metric} gains {gain.figure:+.4f} ({interval[0]:+.4f} to {interval[1]:+.4f})"
     return outcome, Finding(
         rule=rule,
-        passed=outcome == "better",
+        result=RESULTS_OF[outcome],
         figure=gain.figure,
         limit=plan.smallest_difference,
         interval=interval,
@@ -155,6 +172,7 @@ def _conclude(plan: Ab, interval: tuple[float, float], rows: int) -> tuple[Compa
     return "hold", f"open, until {plan.greatest_rows} rows"
 
 
-def _verdict(outcome: str, reason: str, findings: tuple[Finding, ...]) -> Verdict:
-    passed = outcome in {"advance", "better"}
-    return Verdict(decision="rollout", passed=passed, reason=reason, findings=findings, outcome=outcome)
+def _verdict(outcome: Outcome, reason: str, findings: tuple[Finding, ...]) -> Verdict:
+    return Verdict(
+        decision="rollout", result=RESULTS_OF[outcome], reason=reason, findings=findings, outcome=outcome
+    )

@@ -10,7 +10,7 @@ from regrow.decisions.rollout.sequential import (
     upper_quantile,
     upper_rate,
 )
-from regrow.decisions.rollout.wording import proven, unconcluded
+from regrow.decisions.rollout.wording import judge_bound, proven, undecided
 from regrow.verdict import Finding
 
 
@@ -23,9 +23,13 @@ def judge_failures(champion: Arm, challenger: Arm, limit: float, shadow: bool, a
     if shadow:
         better = min(champion.failures, challenger.rows - challenger.failures)
         low = lower_excess(challenger.failures, better, challenger.rows, alpha)
+        greatest = lower_excess(challenger.rows, 0, challenger.rows, alpha)
     else:
         low = lower_rate(challenger.failures, challenger.rows, alpha / 2) - upper_rate(
             champion.failures, champion.rows, alpha / 2
+        )
+        greatest = lower_rate(challenger.rows, challenger.rows, alpha / 2) - upper_rate(
+            0, champion.rows, alpha / 2
         )
     high = upper_rate(challenger.failures, challenger.rows, alpha / 2) - lower_rate(
         champion.failures, champion.rows, alpha / 2
@@ -33,7 +37,7 @@ def judge_failures(champion: Arm, challenger: Arm, limit: float, shadow: bool, a
     excess = _share(challenger.failures, challenger.rows) - _share(champion.failures, champion.rows)
     return Finding(
         rule=f"failed rows at most {limit:.3g} above the champion's, of those each answered in this stage",
-        passed=low <= limit,
+        result=judge_bound(low, limit, greatest),
         figure=excess,
         limit=limit,
         interval=(low, high),
@@ -53,7 +57,7 @@ def judge_paired_failures(pairs: Pairs, limit: float, alpha: float) -> Finding:
     excess = _share(worse - better, rows)
     return Finding(
         rule=f"failed rows at most {limit:.3g} above the champion's, of those both scored",
-        passed=low <= limit,
+        result=judge_bound(low, limit, lower_excess(rows, 0, rows, alpha)),
         figure=excess,
         limit=limit,
         interval=(low, high),
@@ -71,12 +75,12 @@ def judge_latency(champion: Floats, challenger: Floats, level: float, limit: flo
     high = _ratio(upper_quantile(new, level, alpha / 2), lower_quantile(old, level, alpha / 2))
     rule = f"p{level * 100:g} of the time to answer at most {limit:g} times the champion's"
     if not len(old) or not len(new):
-        return unconcluded(rule, 0, "no request of both in this stage")
+        return undecided(rule, 0, "no request of both in this stage")
     before, now = (float(np.quantile(side, level)) for side in (old, new))
     ratio = _ratio(now, before)
     return Finding(
         rule=rule,
-        passed=low <= limit,
+        result=judge_bound(low, limit, np.inf if low > 0 else 0.0),
         figure=ratio if np.isfinite(ratio) else None,
         limit=limit,
         interval=(low, high) if np.isfinite(high) else None,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from regrow.project import format_duration
-from regrow.verdict import Finding
+from regrow.verdict import Finding, Result
 
 
 def proven(low: float, limit: float, form: str) -> str:
@@ -11,9 +11,19 @@ def proven(low: float, limit: float, form: str) -> str:
     return f"at least {low:{form}}, limit {limit:{form}}" if low > limit else f"limit {limit:{form}}"
 
 
-def unconcluded(rule: str, rows: int, why: str) -> Finding:
-    """Let a rule pass on which too little is known, and say so."""
-    return Finding(rule=rule, passed=True, rows=rows, detail=f"nothing concluded: {why}")
+def judge_bound(low: float, limit: float, greatest: float) -> Result:
+    """Return "fail" when the lower bound *low* proves that *limit* is broken, else "pass".
+
+    It is "undecided" when the *greatest* lower bound that so many rows can give would prove nothing either.
+    """
+    if low > limit:
+        return "fail"
+    return "pass" if greatest > limit else "undecided"
+
+
+def undecided(rule: str, rows: int, why: str) -> Finding:
+    """Return the undecided finding on *rule*, about which *rows* tell too little: *why*."""
+    return Finding(rule=rule, result="undecided", rows=rows, detail=why)
 
 
 def told(time: timedelta) -> str:

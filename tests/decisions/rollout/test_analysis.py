@@ -75,7 +75,7 @@ def test_a_hold_says_what_is_missing() -> None:
     plan = Canary(kind="canary", least_time=HOUR, least_labels=400)
     verdict = analyse(plan, 0, evidence(312), timedelta(minutes=40, seconds=7), "roc_auc", CLASSES)
     assert verdict.outcome == "hold"
-    assert not verdict.passed
+    assert verdict.undecided
     assert verdict.reason == "312 of 500 rows; 312 of 400 labelled rows; 40m of 1h"
 
 
@@ -197,14 +197,31 @@ def test_disagreement_and_shift_roll_back_where_asked() -> None:
     assert look(evidence(pairs=pairs)).outcome == "advance"
 
 
-def test_too_few_labels_conclude_nothing() -> None:
+def test_too_few_labels_are_undecided() -> None:
     """With fewer than 50 of the rarest class an AUC is not judged, however bad it looks."""
     pairs = scores(2_000, 0)
     pairs.target[np.flatnonzero(pairs.target)[49:]] = False
     pairs.challenger[:] = 1 - pairs.challenger
     found = finding(look(evidence(pairs=pairs)), "roc_auc")
-    assert found.passed
-    assert found.detail == "nothing concluded: 49 of 50 labelled rows of the rarest class"
+    assert found.undecided
+    assert found.detail == "49 of 50 labelled rows of the rarest class"
+
+
+def test_an_undecided_limit_neither_rolls_back_nor_holds() -> None:
+    """Where no labels are asked for, a metric that nobody can judge yet does not stop the stage, and is named."""
+    pairs = scores(2_000, 0)
+    pairs.labelled[:] = False
+    verdict = look(evidence(pairs=pairs))
+    assert (verdict.outcome, verdict.counts["fail"], verdict.counts["undecided"]) == ("advance", 0, 1)
+    assert "undecided: roc_auc at most 0 worse than the champion's (0 of 100 labelled rows)" in verdict.reason
+
+
+def test_few_rows_break_no_limit_and_keep_none() -> None:
+    """Rows so few that even the worst of them would prove nothing leave every limit undecided."""
+    limits = RolloutLimits(disagreement=0.5, shift=0.5)
+    verdict = look(evidence(3), Canary(kind="canary", limits=limits))
+    assert verdict.outcome == "hold"
+    assert {found.result for found in verdict.findings if "in this stage" not in found.rule} == {"undecided"}
 
 
 def test_a_handful_of_rows_does_not_decide() -> None:
@@ -240,7 +257,7 @@ def test_the_order_of_the_rows_does_not_matter(metric: Metric) -> None:
     ):
         assert one.figure == pytest.approx(other.figure, abs=1e-9)
         assert one.interval == pytest.approx(other.interval, abs=1e-9)
-        assert (one.rule, one.passed) == (other.rule, other.passed)
+        assert (one.rule, one.result) == (other.rule, other.result)
 
 
 @pytest.mark.parametrize(
@@ -343,6 +360,7 @@ def test_an_ab_comparison_ends_with_what_is_proven(loss: float, rows: int, outco
     verdict = conclude_ab(plan, *arms(rows, 3, loss), evidence(rows), "roc_auc", CLASSES)
     assert verdict.outcome == outcome
     assert verdict.passed == (outcome == "better")
+    assert verdict.undecided == (outcome == "hold")
 
 
 def test_a_difference_too_small_to_matter_is_none() -> None:
