@@ -14,28 +14,46 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 LOCK = ROOT / "requirements.lock"
+OUTSIDE_OF_STEPS = {"cli", "cli.py", "demo", "services", "serving"}
+"""What no step runs: a change there leaves stored results as they are."""
 MODEL_PACKAGES = ("mlflow", "scikit-learn", "scipy", "numpy", "pandas", "skops", "cloudpickle")
 
 
 @cache
 def code_digest() -> str:
-    """Hash the source of the core and of the tasks: whatever can change a step's result."""
+    """Return the hash of the code that runs: whatever of it can change a step's result."""
+    return digest_code(ROOT)
+
+
+def digest_code(root: Path) -> str:
+    """Hash the core and the tasks under *root*, without the parts of the core that no step runs."""
     content = hashlib.sha256()
-    for file in sorted([*(ROOT / "regrow").rglob("*.py"), *(ROOT / "tasks").rglob("*.py")]):
-        if not {"serving", "services", "demo", "cli.py"} & set(file.parts):
-            content.update(file.read_bytes())
+    for file in sorted([*(root / "regrow").rglob("*.py"), *(root / "tasks").rglob("*.py")]):
+        name = file.relative_to(root)
+        if name.parts[0] == "regrow" and name.parts[1] in OUTSIDE_OF_STEPS:
+            continue
+        content.update(f"{name.as_posix()}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return content.hexdigest()
 
 
 @cache
 def lock_digest() -> str:
-    """Hash the lock of all installed packages; `none` where Regrow runs without its lock."""
-    return hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.is_file() else "none"
+    """Hash the lock of all packages; without a lock, as in a wheel, the packages that are installed."""
+    if LOCK.is_file():
+        return hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    installed = importlib.metadata.distributions()
+    return digest_packages({each.name: each.version for each in installed if each.name})
+
+
+def digest_packages(versions: dict[str, str]) -> str:
+    """Hash the *versions* of packages, by name; their order does not matter."""
+    lines = sorted(f"{name.lower()}=={version}" for name, version in versions.items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @cache
 def pinned_requirements(estimator: str) -> tuple[str, ...]:
-    """Give the packages that a stored model of class *estimator* needs, pinned as the lock has them."""
+    """Return the packages that a stored model of class *estimator* needs, pinned as the lock has them."""
     wanted = {name.lower() for name in (*MODEL_PACKAGES, *_distributions_of(estimator.partition(".")[0]))}
     text = LOCK.read_text(encoding="utf-8") if LOCK.is_file() else ""
     lines = re.findall(r"^([A-Za-z0-9._-]+==[^\\\n]+)", text, flags=re.MULTILINE)
@@ -58,20 +76,21 @@ def _distributions_of(package: str) -> list[str]:
 
 
 def git_state(folder: Path) -> dict[str, str]:
-    """Give the git commit of *folder* and whether its tree differs from it; empty outside of git."""
+    """Return the git commit of *folder* and whether files differ from it; nothing outside of git."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return {}
-    return {"git.commit": commit, "git.dirty": str(bool(_git(folder, "status", "--porcelain"))).lower()}
+    changes = _git(folder, "status", "--porcelain")
+    return {"git.commit": commit, "git.dirty": "unknown" if changes is None else str(bool(changes)).lower()}
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """Ask git in *folder*; None where there is no git or no repository."""
+    """Ask git in *folder*; None if there is no git, no repository, or no answer in time."""
     try:
         done = subprocess.run(
             ["git", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=20
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
 
@@ -82,7 +101,7 @@ def process_identity() -> str:
 
 
 def has_died(identity: str) -> bool:
-    """Say whether the process named *identity* ran on this host and is gone; False where that cannot be known."""
+    """Return whether the process named *identity* ran on this host and is gone; False if that cannot be known."""
     host, pid, started = identity.rsplit(":", 2)
     if host != socket.gethostname():
         return False

@@ -1,0 +1,79 @@
+"""What a result came from: the digest of the code, the lock, the state of git, the process."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from regrow import provenance
+
+COUNTS = ["regrow/lineage/steps.py", "regrow/settings.py", "tasks/fit.py", "tasks/demo.py"]
+COUNTS_NOT = ["regrow/cli/main.py", "regrow/cli.py", "regrow/serving/routes.py", "regrow/services/stack.py",
+              "regrow/demo/page.py", "flows/train.py", "tests/tasks/test_fit.py"]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["here", "demo", "services/tests", "serving/site-packages"])
+def test_changed_code_changes_the_digest_wherever_it_lies(place: str, tmp_path: Path) -> None:
+    """What can change a step's result counts, the server, the commands and the demonstration do not, in any folder."""
+    root = tmp_path / place
+    for name in [*COUNTS, *COUNTS_NOT]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("a = 1\n")
+    seen = [provenance.digest_code(root)]
+    for name in COUNTS:
+        (root / name).write_text("a = 2\n")
+        seen.append(provenance.digest_code(root))
+    assert len(set(seen)) == len(seen)
+    for name in COUNTS_NOT:
+        (root / name).write_text("a = 2\n")
+    assert provenance.digest_code(root) == seen[-1]
+    (root / "tasks/fit.py").rename(root / "tasks/refit.py")
+    assert provenance.digest_code(root) != seen[-1]
+
+
+def test_the_digest_is_of_the_code_that_runs() -> None:
+    """It is that of the folder that holds `regrow`, and holds the steps too."""
+    assert provenance.code_digest() == provenance.digest_code(Path(provenance.__file__).parent.parent)
+    assert (provenance.ROOT / "tasks" / "fit.py").is_file()
+
+
+def test_without_its_lock_the_installed_packages_count(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """From a wheel there is no lock: another version of any package gives another digest all the same."""
+    monkeypatch.setattr(provenance, "LOCK", tmp_path / "requirements.lock")
+    installed = provenance.digest_packages({"numpy": "2.3.0", "pandas": "3.0.6"})
+    assert installed == provenance.digest_packages({"pandas": "3.0.6", "numpy": "2.3.0"})
+    assert installed != provenance.digest_packages({"pandas": "3.0.6", "numpy": "2.3.1"})
+    assert len(provenance.lock_digest.__wrapped__()) == 64
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ["-c", "user.name=ada", "-c", "user.email=ada@example.org"]
+    done = subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_the_state_of_git_is_told(tmp_path: Path) -> None:
+    """A clean folder gives its commit, a changed or new file makes it dirty, a folder outside of git gives nothing."""
+    assert provenance.git_state(tmp_path) == {}
+    git(tmp_path, "init", "-q")
+    assert provenance.git_state(tmp_path) == {}
+    (tmp_path / "model.yaml").write_text("name: a\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert provenance.git_state(tmp_path) == {"git.commit": commit, "git.dirty": "false"}
+    (tmp_path / "model.yaml").write_text("name: b\n")
+    assert provenance.git_state(tmp_path) == {"git.commit": commit, "git.dirty": "true"}
+    git(tmp_path, "commit", "-qam", "second")
+    (tmp_path / "new.py").touch()
+    assert provenance.git_state(tmp_path)["git.dirty"] == "true"
+    assert provenance.git_state(tmp_path)["git.commit"] != commit
+
+
+def test_git_that_does_not_answer_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without git, or with one that hangs, there is no commit, and no error."""
+    for error in (FileNotFoundError("git"), subprocess.TimeoutExpired("git", 20)):
+        monkeypatch.setattr(subprocess, "run", lambda *_, error=error, **__: (_ for _ in ()).throw(error))
+        assert provenance.git_state(tmp_path) == {}
