@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from regrow.data.times import as_utc
 from regrow.lineage import flow_run
 from regrow.project import load_project
 from regrow.results import Scored
@@ -33,4 +34,5 @@ def score(
     """
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:
-        return score_rows(project, alias, start, end or run.as_of, run.as_of)
+        first, last = as_utc(start) if start else None, as_utc(end or run.as_of)
+        return score_rows(project, alias, first, last, run.as_of)

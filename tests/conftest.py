@@ -96,6 +96,20 @@ def rows(count: int = 600, seed: int = 0) -> pd.DataFrame:
     ).astype({"late": int})
 
 
+def recent_rows(count: int = 600) -> pd.DataFrame:
+    """Draw *count* rows whose last one is an hour old."""
+    frame = rows(count)
+    return frame.assign(
+        at=frame["at"] + (pd.Timestamp.now("UTC") - pd.Timedelta("1h") - frame["at"].iloc[-1])
+    )
+
+
+@pytest.fixture
+def recent() -> pd.DataFrame:
+    """Give the rows of the last 60 days."""
+    return recent_rows()
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Callable[..., Project]:
     """Write a small binary classification with a name of its own; keywords replace top-level keys."""

@@ -4,5 +4,9 @@ from datetime import UTC, datetime
 
 
 def as_utc(moment: datetime) -> datetime:
-    """Read *moment* as UTC where it names no time zone."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    """Return *moment* as a plain `datetime` in UTC; one without a time zone is UTC already.
+
+    Prefect's own moments are pendulum's `DateTime`, which pandas and Arrow do not compare with their own.
+    """
+    there = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return datetime.combine(there.date(), there.time(), UTC)

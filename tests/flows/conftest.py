@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.flow_engine import run_flow
+from prefect.states import Scheduled
 
 from regrow import registry
 from regrow.data.predictions import CHALLENGER, CHAMPION, PREDICTIONS, SHADOW, append_predictions
@@ -20,6 +25,30 @@ from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project
 
 Traffic = Callable[..., None]
+Start = Callable[..., Any]
+
+
+def run_now(flow: Flow[..., Any], **parameters: Any) -> Any:
+    """Run *flow* as a person does who leaves out `as_of`."""
+    return flow(**parameters)
+
+
+def run_by_schedule(flow: Flow[..., Any], **parameters: Any) -> Any:
+    """Run *flow* as its deployment's schedule does: Prefect made the run, its moment and its parameters."""
+    with get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow(flow), f"scheduled-{uuid4().hex[:8]}")
+        made = client.create_flow_run_from_deployment(
+            deployment,
+            parameters=flow.serialize_parameters({**parameters, "trigger": "schedule"}),
+            state=Scheduled(scheduled_time=datetime.now(UTC) - timedelta(seconds=1)),
+        )
+    return run_flow(flow, flow_run=made)
+
+
+@pytest.fixture(params=[run_now, run_by_schedule], ids=["now", "by schedule"])
+def start(request: pytest.FixtureRequest) -> Start:
+    """Start a flow without `as_of`, in the two ways in which users do."""
+    return request.param
 
 
 def predictions_of(model: LoadedModel, frame: pd.DataFrame, spoilt: bool) -> list[list[float]]:

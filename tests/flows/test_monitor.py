@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,10 +38,10 @@ MONITORING = {
 
 
 @flow(name="crown")
-def crown(config: Path) -> None:
+def crown(config: Path, as_of: datetime = TRAINED) -> None:
     """Make a champion without the gates' leave: monitoring does not ask how it came to be."""
     project = load_project(config)
-    with flow_run(project, "manual", TRAINED) as run:
+    with flow_run(project, "manual", as_of) as run:
         parts = split(project, ingest(project, run.as_of, None))
         candidate = fit(project, parts)
         holdout = candidate.facts.holdout.read()
@@ -96,6 +97,22 @@ def served(services: object, project: Callable[..., Project]) -> Callable[..., P
         return made
 
     return make
+
+
+def test_runs_now_and_by_schedule(
+    services: object, project: Callable[..., Project], start: Callable[..., Any]
+) -> None:
+    """Without `as_of` the flow watches the rows served up to this moment, whoever starts it."""
+    frame = labelled_rows(drifted=False)
+    ago = pd.Timestamp.now("UTC") - pd.Timedelta("1h") - frame["at"].iloc[-1]
+    made = project(frame.assign(at=frame["at"] + ago), monitoring=MONITORING)
+    crown(made.path, TRAINED + ago.to_pytimedelta())
+    recent = frame.assign(at=frame["at"] + ago)
+    serve(made, recent[frame["at"] >= TRAINED])
+    verdict = start(monitor, config=made.path)
+    assert verdict.passed, verdict.reason
+    within = recent["at"] >= pd.Timestamp.now("UTC") - made.monitoring.window
+    assert verdict.findings[0].rows == pytest.approx((within & (frame["at"] >= TRAINED)).sum(), abs=1)
 
 
 def test_a_steady_world_raises_no_alarm(served: Callable[..., Project]):

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,30 @@ def kinds(project: Project) -> list[str]:
 
 def status(project: Project, number: int) -> str | None:
     return registry.version(project.name, number).tags.get("regrow.status")
+
+
+def test_runs_now_and_by_schedule(
+    services: object, project: Callable[..., Project], traffic: Traffic, start: Callable[..., Any]
+) -> None:
+    """Without `as_of` a look sees the labels known by now; `rollback` takes its move back, whoever starts them."""
+    frame = drawn()
+    frame = frame.assign(at=frame["at"] + (pd.Timestamp.now("UTC") - frame["at"].iloc[-1]))
+    made = project(
+        frame,
+        deployment={"server": False, "rollout": {"kind": "shadow", "least_rows": 100}},
+        evaluation={"primary": "roc_auc", "gates": []},
+    )
+    train(made.path, datetime.now(UTC) - timedelta(days=30))
+    train(made.path, datetime.now(UTC) - timedelta(days=15))
+    assert kinds(made) == ["promote", "start"]
+    traffic(made, frame[frame["at"] >= datetime.now(UTC) - timedelta(days=10)])
+    assert start(rollout, config=made.path).outcome == "advance"
+    assert registry.state(made.name).champion == 2
+    assert start(rollback, config=made.path, reason="complaints").passed
+    assert registry.state(made.name).champion == 1
+    assert all(
+        abs(move.as_of - datetime.now(UTC)) < timedelta(minutes=5) for move in registry.ledger(made.name)[2:]
+    )
 
 
 def test_from_shadow_to_champion(rolling: Callable[..., Project], traffic: Traffic) -> None:

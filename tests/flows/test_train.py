@@ -1,7 +1,7 @@
 """The train flow on a real Prefect server and a real MLflow store."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from prefect.client.orchestration import get_client
+from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
 
 import flows.train
@@ -24,6 +26,7 @@ from regrow.models.stored import load_model
 from regrow.project import Project, load_project
 from regrow.verdict import Finding, Verdict
 
+Start = Callable[..., Any]
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 DIABETES = Path(__file__).parents[2] / "configs" / "diabetes.yaml"
 
@@ -38,6 +41,59 @@ def models(project: Project) -> list[Any]:
     experiment = client.get_experiment_by_name(project.name)
     assert experiment is not None
     return list(client.search_logged_models([experiment.experiment_id]))
+
+
+def test_runs_now_and_by_schedule(
+    services: object, project: Callable[..., Project], recent: pd.DataFrame, start: Start
+) -> None:
+    """Without `as_of` the flow trains on the rows up to this moment, whoever starts it."""
+    model = project(recent)
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    verdict = start(train, config=model.path)
+    assert verdict.passed, verdict.reason
+    champion = registry.champion(model.name)
+    assert champion is not None
+    assert champion.facts.training.rows + champion.facts.holdout.rows == len(recent)
+    assert before < datetime.fromisoformat(champion.tags["regrow.as_of"]) < datetime.now(UTC)
+
+
+def _as_parquet(frame: pd.DataFrame, folder: Path) -> dict[str, str]:
+    frame.to_parquet(folder / "rows.parquet")
+    return {"kind": "parquet", "path": "rows.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("change", "written"),
+    [
+        (lambda at: at.dt.tz_localize(None), lambda frame, folder: {"kind": "csv", "path": "rows.csv"}),
+        (lambda at: at.dt.tz_convert("Asia/Tokyo"), _as_parquet),
+        (lambda at: at.dt.tz_localize(None), _as_parquet),
+    ],
+    ids=["csv, no time zone", "parquet, Tokyo", "parquet, no time zone"],
+)
+def test_every_kind_of_time_is_read_now(
+    services: object, project: Callable[..., Project], recent: pd.DataFrame, change: Any, written: Any
+) -> None:
+    """Times without a zone are UTC, those of another zone are the same moments."""
+    model = project(frame := recent.assign(at=change(recent["at"])))
+    data = {"source": written(frame, model.path.parent), "target": "late", "timestamp": "at", "id": "id"}
+    model = project(frame, data=data)
+    assert train(model.path).passed
+    champion = registry.champion(model.name)
+    assert champion is not None
+    assert champion.facts.training.rows + champion.facts.holdout.rows == len(recent)
+
+
+def test_a_day_is_a_moment(services: object, project: Callable[..., Project]) -> None:
+    """A run whose `as_of` was written as a day, as in Prefect's form, sees the rows before that day."""
+    model = project()
+    with get_client(sync_client=True) as client:
+        made = client.create_flow_run(train, parameters={"config": str(model.path), "as_of": "2024-02-10"})
+    assert run_flow(train, flow_run=made).passed
+    champion = registry.champion(model.name)
+    assert champion is not None
+    assert champion.tags["regrow.as_of"] == "2024-02-10T00:00:00+00:00"
+    assert champion.facts.holdout.end < datetime(2024, 2, 10, tzinfo=UTC)
 
 
 def test_first_champion_then_nothing_changes(services: object, project: Callable[..., Project]) -> None:
