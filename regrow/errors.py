@@ -9,6 +9,7 @@ RegrowError
 │   └── MovedOn           another writer moved first: look again
 ├── Unreachable           a server (MLflow, Prefect, database, model server) does not answer
 ├── StateError            the state folder is full, read-only or in use
+│   └── Busy              other writers came first, again and again: the same may work in a moment
 ├── UnsafeModel           a stored model holds types that are not on the checked list
 ├── NoFastPath            a pipeline holds what the fast path does not know; it answers itself
 └── ServingError          the model server cannot start or answer
@@ -50,6 +51,10 @@ class Unreachable(RegrowError):
 
 class StateError(RegrowError):
     """The state folder is full, read-only or in use."""
+
+
+class Busy(StateError):
+    """Other writers came first, again and again: the same may work in a moment."""
 
 
 class UnsafeModel(RegrowError):

@@ -14,7 +14,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from regrow.errors import StateError
+from regrow.errors import Busy, StateError
 
 TIME = pa.timestamp("us", tz="UTC")
 PROPERTIES = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "50"}
@@ -51,7 +51,7 @@ def append(path: Path, table: pa.Table, transaction: str, number: int, partition
             _write(path, _arrange(_reconcile(table, logged), logged, partition), properties, partition)
         except CommitFailedError as error:
             if attempt == ATTEMPTS - 1:
-                raise StateError(f"{path}: other writers came first {ATTEMPTS} times; try again") from error
+                raise Busy(f"{path}: other writers came first {ATTEMPTS} times; try again") from error
             time.sleep(0.05 * 2**attempt)
         else:
             return True

@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from regrow.data.delta import ATTEMPTS, TIME, append, committed, open_table
 from regrow.data.sampling import BELOW, TIER, draw, tiers
 from regrow.data.times import as_utc
-from regrow.errors import StateError
+from regrow.errors import Busy
 from regrow.settings import load_settings
 
 PREDICTIONS = pa.schema(
@@ -116,7 +116,7 @@ def append_new_predictions(model: str, table: pa.Table, transaction: str = "scor
             new = table.filter(~pc.field("prediction_id").isin(known))
         if new.num_rows == 0 or append_predictions(model, new, transaction, number):
             return new.num_rows
-    raise StateError(f"{path}: other writers came first {ATTEMPTS} times; try again")
+    raise Busy(f"{path}: other writers came first {ATTEMPTS} times; try again")
 
 
 def scan_predictions(

@@ -10,7 +10,9 @@ from mlflow.exceptions import MlflowException
 from regrow import provenance
 from regrow.settings import load_settings
 
-KEY, PROCESS = "regrow.key", "regrow.process"
+KEY, PROCESS, FLOW, FLOW_RUN = "regrow.key", "regrow.process", "regrow.flow", "prefect.flow_run_id"
+SUSPENDED = "SCHEDULED"
+"""What MLflow calls a run that waits: here, one whose flow run was suspended and goes on when it is resumed."""
 _experiments: dict[tuple[str, str], str] = {}
 """Ids of experiments, by tracking server and name: they never change."""
 _parents: dict[str, str] = {}

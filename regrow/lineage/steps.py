@@ -15,9 +15,9 @@ from prefect.futures import PrefectFuture
 from pydantic import BaseModel
 
 from regrow import provenance
-from regrow.errors import RegrowError
+from regrow.lineage.outages import may_pass
 from regrow.lineage.record import RunRecord
-from regrow.lineage.runs import find_experiment, find_parent, open_run
+from regrow.lineage.runs import FLOW_RUN, find_experiment, find_parent, open_run
 from regrow.project import Project
 from regrow.registry import connect
 from regrow.settings import load_settings
@@ -107,7 +107,8 @@ def step(
     """Make a function a `Step`.
 
     With *cached* the same inputs, code and lock give the stored result; a callable gets the step's arguments and
-    says whether that is sound. An error that Regrow raises on purpose is not retried: the same input gives it again.
+    says whether that is sound. Only an outage is retried (`regrow.lineage.outages`): the same input gives any other
+    error again.
     """
 
     def decorate(function: Callable[P, R]) -> Step[P, R]:
@@ -115,7 +116,7 @@ def step(
             "retries": retries,
             "retry_delay_seconds": retry_delay_seconds,
             "timeout_seconds": timeout_seconds,
-            "retry_condition_fn": _may_pass_later,
+            "retry_condition_fn": _failed_by_outage,
         }
         return Step(function, cached, policy)
 
@@ -161,7 +162,7 @@ def _open_step(project: Project, flow_run_id: str, name: str, tags: dict[str, st
     """Open the nested run of step *name* with *tags*."""
     client = connect()
     experiment_id = find_experiment(client, project.name)
-    told = {"regrow.step": name, "prefect.flow_run_id": flow_run_id, **tags}
+    told = {"regrow.step": name, FLOW_RUN: flow_run_id, **tags}
     parent = find_parent(client, experiment_id, flow_run_id)
     if parent:
         told["mlflow.parentRunId"] = parent
@@ -182,10 +183,9 @@ def _record_cached(project: Project, flow_run_id: str, name: str, run_id: str) -
     record.client.set_terminated(record.run_id, "FINISHED")
 
 
-def _may_pass_later(task: object, task_run: object, state: Any) -> bool:
-    """Say whether a retry can help: not where the error says that the input is wrong."""
-    error = state.result(raise_on_failure=False)
-    return not isinstance(error, RegrowError)
+def _failed_by_outage(task: object, task_run: object, state: Any) -> bool:
+    """Return whether a retry of the task that ended in *state* can help."""
+    return may_pass(state.result(raise_on_failure=False))
 
 
 def _project_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Project:

@@ -1,0 +1,70 @@
+"""Tell an error that may pass by itself from one that the same input gives again: only the first is worth a retry."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from urllib.error import HTTPError, URLError
+
+import httpx
+import requests
+from deltalake.exceptions import CommitFailedError
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import OperationalError
+
+from regrow.errors import Busy, Unreachable
+
+PASSING = (
+    Unreachable,
+    Busy,
+    ConnectionError,
+    TimeoutError,
+    socket.gaierror,
+    httpx.TransportError,
+    requests.ConnectionError,
+    requests.Timeout,
+    CommitFailedError,
+)
+"""A server, a network or a lock that may be back in a moment."""
+PASSING_ERRNO = {
+    errno.EAGAIN, errno.EBUSY, errno.EHOSTUNREACH, errno.EIO, errno.EMFILE, errno.ENETUNREACH, errno.ENFILE,
+    errno.ENOLCK, errno.ESTALE,
+}  # fmt: skip
+"""What the operating system says of a network, a network drive or too many open files."""
+PASSING_STATUS = {408, 429, 500, 502, 503, 504}
+PASSING_MLFLOW = {
+    "ABORTED", "BAD_REQUEST", "DEADLINE_EXCEEDED", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_CONFLICT",
+    "TEMPORARILY_UNAVAILABLE",
+}  # fmt: skip
+"""MLflow says BAD_REQUEST if two writers collide in its database."""
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether *error*, or an error that it was raised from, comes from an outage.
+
+    Everything else is taken to be of the input: a broken table, a wrong column or parameter, a bug.
+    """
+    return any(_is_outage(one) for one in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Go from *error* to the error that it was raised from, and on."""
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__
+
+
+def _is_outage(error: BaseException) -> bool:
+    match error:
+        case httpx.HTTPStatusError() | requests.HTTPError():
+            return getattr(error.response, "status_code", None) in PASSING_STATUS
+        case HTTPError():
+            return error.code in PASSING_STATUS
+        case URLError():
+            return isinstance(error.reason, OSError) and _is_outage(error.reason)
+        case MlflowException():
+            return error.error_code in PASSING_MLFLOW
+        case OperationalError():  # Without a statement it failed to connect; some say so of a wrong query too.
+            return error.statement is None or error.connection_invalidated
+        case _:
+            return isinstance(error, PASSING) or (isinstance(error, OSError) and error.errno in PASSING_ERRNO)
