@@ -12,8 +12,8 @@ RegrowError
 │   └── Busy              other writers came first, again and again: the same may work in a moment
 ├── UnsafeModel           a stored model holds types that are not on the checked list
 ├── NoFastPath            a pipeline holds what the fast path does not know; it answers itself
+├── InvalidRequest        a request, or one of its rows, does not fit the model
 └── ServingError          the model server cannot start or answer
-    └── InvalidRequest    a request does not fit the model's signature
 """
 
 
@@ -65,9 +65,15 @@ class NoFastPath(RegrowError):
     """A pipeline holds what the fast path does not know, or answers otherwise; it answers itself."""
 
 
+class InvalidRequest(RegrowError):
+    """A request, or one of its rows, does not fit the model: a code for programs, and the column and row at fault."""
+
+    def __init__(self, code: str, message: str, column: str | None = None, row: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.column = column
+        self.row = row
+
+
 class ServingError(RegrowError):
     """The model server cannot start or answer."""
-
-
-class InvalidRequest(ServingError):
-    """A request does not fit the model's signature."""

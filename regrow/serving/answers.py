@@ -7,7 +7,8 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from regrow.serving.refusals import Refused, Unavailable
+from regrow.errors import InvalidRequest
+from regrow.serving.refusals import Unavailable, status_of
 
 REGROW = version("regrow")
 
@@ -26,7 +27,7 @@ def refusal(
 
 def add_refusals(app: FastAPI) -> None:
     """Let *app* give every error the same form."""
-    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(InvalidRequest, _refused)
     app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(HTTPException, _not_routed)
     app.add_exception_handler(Exception, _failed)
@@ -34,10 +35,11 @@ def add_refusals(app: FastAPI) -> None:
 
 def _refused(_: Request, error: Exception) -> Response:
     """Answer a request that was refused."""
-    if not isinstance(error, Refused):
+    if not isinstance(error, InvalidRequest):
         raise error
     headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}}
-    return refusal(error.status, error.code, str(error), error.column, headers.get(error.status))
+    status = status_of(error)
+    return refusal(status, error.code, str(error), error.column, headers.get(status))
 
 
 def _unavailable(_: Request, error: Exception) -> Response:

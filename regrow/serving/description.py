@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Depends, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
+from regrow.models.contract import Column, Contract
 from regrow.serving.access import allow
 from regrow.serving.answers import answer
-from regrow.serving.contract import Column, Contract
 
 if TYPE_CHECKING:
     from regrow.serving.app import Server

@@ -7,13 +7,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.background import BackgroundTask
 
 from regrow.data.predictions import CHALLENGER, CHAMPION
+from regrow.errors import InvalidRequest
+from regrow.models.decoding import decode
 from regrow.serving.access import allow, demand
 from regrow.serving.answers import answer
 from regrow.serving.bodies import read_body
 from regrow.serving.champions import Champions
-from regrow.serving.protocol import decode
 from regrow.serving.record import new_identifiers
-from regrow.serving.refusals import Refused, Unavailable
+from regrow.serving.refusals import Refused, Unavailable, status_of
 from regrow.serving.routes import Served
 from regrow.serving.traffic import Answer, Ask, Traffic
 
@@ -83,8 +84,8 @@ async def _invoke(server: "Server", name: str, request: Request) -> Response:
         response, role = await _answer(server, name, request, start)
         status, versions = "200", response.headers[VERSION]
         request.state.version, request.state.role = versions, role
-    except Refused as error:
-        status = str(error.status)
+    except InvalidRequest as error:
+        status = str(status_of(error))
         raise
     except Unavailable:
         status = "503"

@@ -13,9 +13,9 @@ from mlflow import MlflowClient
 from numpy.typing import NDArray
 
 from regrow.errors import RegistryError
+from regrow.models.contract import Contract
 from regrow.models.fast_path.proof import TAG, trusted
 from regrow.models.stored import LoadedModel, load_model
-from regrow.serving.contract import Contract
 from regrow.serving.routes import Served
 
 WARM_ROWS = 4

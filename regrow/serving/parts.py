@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from regrow.serving.contract import Rows
+from regrow.models.contract import Rows
 from regrow.serving.routes import Served
 
 RAISED, TIMEOUT, NOT_FINITE = "raised", "timeout", "not finite"

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from regrow.errors import ServingError
+from regrow.models.contract import Contract, Rows
 from regrow.models.fast_path.plan import Plan
 from regrow.models.stored import LoadedModel
 from regrow.registry.state import State
-from regrow.serving.contract import Contract, Rows
 
 CHAMPION_ALIAS = "champion"
 STATE_TAG = "regrow.state"

@@ -7,8 +7,9 @@ from typing import Any
 
 from regrow.data.predictions import CHALLENGER, CHAMPION, SHADOW
 from regrow.decisions.rollout.assignment import is_challengers, is_mirrored
+from regrow.errors import InvalidRequest
+from regrow.models.contract import Rows
 from regrow.serving.batching import QUEUE_REQUESTS, Lane
-from regrow.serving.contract import Rows
 from regrow.serving.journal import Journal
 from regrow.serving.measures import Measures
 from regrow.serving.parts import NOT_FINITE, RAISED, TIMEOUT, Part
@@ -129,7 +130,7 @@ class Traffic:
             given = await self._within_time(part)
         except Late:
             return {TIMEOUT: rows}
-        except Refused:
+        except InvalidRequest:
             return {RAISED: rows}
         _place(values, rows, given)
         lacking = [row for row, value in zip(rows, given, strict=True) if value is None]
@@ -174,7 +175,7 @@ def _keys(ask: Ask) -> list[str]:
 def _part(
     ask: Ask, served: Served, role: str, rows: Sequence[int] | None = None, fallback: str | None = None
 ) -> Part:
-    """Make the part of *ask* that *served* is to predict; raises `Refused` where the rows do not fit it."""
+    """Make the part of *ask* that *served* is to predict; raises `InvalidRequest` where the rows do not fit it."""
     route, contract = ask.route, ask.route.champion.contract
     taken = ask.rows if rows is None or len(rows) == ask.rows.count else ask.rows.take(rows)
     names = ask.identifiers if taken is ask.rows else [ask.identifiers[row] for row in rows or ()]
@@ -228,7 +229,7 @@ def _shadow(ask: Ask, served: Served | None, rows: list[int]) -> Part:
     if served is not None:
         try:
             fitted = served.contract.refit(taken, route.champion.contract)
-        except Refused:
+        except InvalidRequest:
             served = None
     version = route.contender or 0 if served is not route.champion else route.champion.version
     types = route.champion.contract.types

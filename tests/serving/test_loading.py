@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import sklearn.pipeline
 
+from regrow.models.contract import Rows
 from regrow.models.fast_path.proof import TAG, claim
 from regrow.project import Training
-from regrow.serving.contract import Rows
 from regrow.serving.loading import load
 from tasks.fit import fit_pipeline
 

@@ -13,13 +13,13 @@ from mlflow.models import infer_signature
 
 from regrow.data.snapshots import Snapshot
 from regrow.decisions.rollout.assignment import is_challengers
+from regrow.models.contract import Contract
+from regrow.models.decoding import Columns
 from regrow.models.stored import LoadedModel
 from regrow.results import ModelFacts
 from regrow.serving import batching, shadow
-from regrow.serving.contract import Contract
 from regrow.serving.journal import Journal, read_segment, segments
 from regrow.serving.measures import Measures
-from regrow.serving.protocol import Columns
 from regrow.serving.record import new_identifiers
 from regrow.serving.refusals import Refused
 from regrow.serving.routes import Route, Served

@@ -18,10 +18,10 @@ from sklearn.ensemble import (
 from sklearn.utils import get_tags
 
 from regrow.errors import NoFastPath
+from regrow.models.contract import Contract, Rows
 from regrow.models.fast_path.columns import Block, Values, compile_columns
 from regrow.models.fast_path.trees import Forest, Matrix, add_up, merge_boosted, merge_forest
 from regrow.models.stored import LoadedModel
-from regrow.serving.contract import Contract, Rows
 
 MOST_ROWS = 512
 """The largest batch that is proven; beyond it the pipeline's fixed cost no longer counts."""

@@ -12,13 +12,12 @@ import sklearn
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from regrow.errors import NoFastPath
+from regrow.errors import InvalidRequest, NoFastPath
+from regrow.models.contract import Contract, Rows
+from regrow.models.decoding import Columns
 from regrow.models.fast_path.plan import MOST_ROWS, Plan, compile_plan
 from regrow.models.fast_path.trees import MOST_ROWS as FEW
 from regrow.models.stored import LoadedModel
-from regrow.serving.contract import Contract, Rows
-from regrow.serving.protocol import Columns
-from regrow.serving.refusals import Refused
 
 LOG = logging.getLogger(__name__)
 TAG = "regrow.fast_path"
@@ -132,7 +131,7 @@ def _compare(model: LoadedModel, plan: Plan, contract: Contract, values: dict[st
     try:
         rows = contract.check(Columns(values, count), count)
         expected = model.predict(contract.frame([rows]))
-    except (Refused, ValueError, TypeError, OverflowError) as error:
+    except (InvalidRequest, ValueError, TypeError, OverflowError) as error:
         if count > 1:
             return sum(_compare(model, plan, contract, half) for half in _halves(values, count))
         if rows is not None and plan.predict(rows.features, 1) is not None:

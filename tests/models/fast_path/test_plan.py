@@ -8,13 +8,13 @@ from threadpoolctl import threadpool_limits
 
 from regrow.data.snapshots import Snapshot
 from regrow.errors import NoFastPath
+from regrow.models.contract import Contract
+from regrow.models.decoding import Columns
 from regrow.models.fast_path.plan import MOST_ROWS, compile_plan
 from regrow.models.fast_path.proof import claim, describe, prove, trusted
 from regrow.models.stored import LoadedModel
 from regrow.project import Training
 from regrow.results import ModelFacts
-from regrow.serving.contract import Contract
-from regrow.serving.protocol import Columns
 from tasks.fit import fit_pipeline, kind_of
 
 SNAPSHOT = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from regrow.serving.refusals import Refused, malformed, misfit
+from regrow.errors import InvalidRequest
 
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 
@@ -27,15 +27,15 @@ class Columns:
 def decode(body: bytes, content_type: str, features: list[str]) -> Columns:
     """Read *body* by its *content_type*; *features* name the values of a row that comes as a bare list.
 
-    Raises `Refused`: 400 where the body is not of the protocol, 415 where the type is unknown, 422 where a
-    column comes twice or is shorter than another.
+    Raises `InvalidRequest` if the body is not of the protocol, the content type is unknown, or a column comes
+    twice or is shorter than another.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "text/csv":
         return _csv(body)
     if kind not in {"", "application/json"}:
-        raise Refused(
-            415, "unsupported_media_type", f"{kind} is not read here; send application/json or text/csv"
+        raise InvalidRequest(
+            "unsupported_media_type", f"{kind} is not read here; send application/json or text/csv"
         )
     document = _json(body)
     if not isinstance(document, dict):
@@ -84,7 +84,7 @@ def _table(names: Any, data: Any, form: str) -> Columns:
         raise malformed(f"{form}: data must be a list of rows, each a list of values")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise misfit("duplicate_column", f"column {twice!r} comes twice", twice)
+        raise InvalidRequest("duplicate_column", f"column {twice!r} comes twice", twice)
     for number, row in enumerate(data):
         if len(row) != len(names):
             raise malformed(f"{form}: row {number} has {len(row)} values for {len(names)} columns")
@@ -114,7 +114,9 @@ def _columns(content: dict[str, Any], form: str) -> Columns:
     rows = max(len(values) for values in content.values())
     for name, values in content.items():
         if len(values) != rows:
-            raise misfit("ragged_columns", f"column {name!r} has {len(values)} of {rows} values", name)
+            raise InvalidRequest(
+                "ragged_columns", f"column {name!r} has {len(values)} of {rows} values", name
+            )
     return Columns(content, rows)
 
 
@@ -151,3 +153,8 @@ class Text(str):
     """A value that came without a type; its column decides what it is."""
 
     __slots__ = ()
+
+
+def malformed(message: str, code: str = "malformed_request") -> InvalidRequest:
+    """Make the error of a body that does not follow the protocol."""
+    return InvalidRequest(code, message)

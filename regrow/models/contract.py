@@ -12,9 +12,9 @@ from mlflow.types import DataType
 from mlflow.types.schema import ColSpec
 from pandas.api.extensions import ExtensionArray
 
+from regrow.errors import InvalidRequest
+from regrow.models.decoding import Columns, Text
 from regrow.models.stored import LoadedModel
-from regrow.serving.protocol import Columns, Text
-from regrow.serving.refusals import Refused, misfit
 
 NUMBERS = {"double": np.float64, "float": np.float32, "long": np.int64, "integer": np.int32}
 ACCEPTED: dict[str, set[type]] = {
@@ -79,19 +79,23 @@ class Contract:
         self._signature = tuple((column.name, column.type, column.required) for column in self.columns)
 
     def check(self, given: Columns, max_rows: int) -> Rows:
-        """Check *given* against the signature; raises `Refused` naming the column, the row and the value."""
+        """Check *given* against the signature; raises `InvalidRequest` naming the column, the row and the value."""
         if given.rows > max_rows:
-            raise Refused(413, "too_many_rows", f"{given.rows} rows in one request; send at most {max_rows}")
+            raise InvalidRequest(
+                "too_many_rows", f"{given.rows} rows in one request; send at most {max_rows}"
+            )
         for name in given.values:
             if name not in self._known:
-                raise misfit("unknown_column", f"column {name!r} is not in the model's signature", name)
+                raise InvalidRequest(
+                    "unknown_column", f"column {name!r} is not in the model's signature", name
+                )
         features = {column.name: self._column(column, given) for column in self.columns}
         names = given.values.get(self.id or "", [None] * given.rows)
         moments = given.values.get(self.timestamp or "", [None] * given.rows)
         return Rows(features, given.rows, _entities(self.id, names), _moments(self.timestamp, moments))
 
     def refit(self, rows: Rows, source: "Contract") -> Rows:
-        """Give *rows*, which *source* has checked, as this model takes them; raises `Refused` where they do not fit."""
+        """Return *rows*, which *source* has checked, as this model takes them; raises `InvalidRequest`."""
         if self._signature == source._signature:
             return rows
         features = {column.name: self._refitted(column, rows, source) for column in self.columns}
@@ -109,7 +113,7 @@ class Contract:
         if kind is None or "datetime" not in {kind, column.type}:
             return self._column(column, Columns(rows.features, rows.count))
         if kind != column.type:
-            raise misfit("wrong_type", f"column {name!r} is {kind} to the champion", name)
+            raise InvalidRequest("wrong_type", f"column {name!r} is {kind} to the champion", name)
         return rows.features[name]
 
     def _column(self, column: Column, given: Columns) -> list[Any]:
@@ -120,7 +124,7 @@ class Contract:
                 return [None] * given.rows
             where = f" in row {given.gaps[name]}" if name in given.gaps else ""
             message = f"column {name!r} is missing{where}; the signature needs {WORDS.get(column.type, 'it')}"
-            raise misfit("missing_column", message, name)
+            raise InvalidRequest("missing_column", message, name)
         return _checked(column, given.values[name])
 
 
@@ -170,7 +174,7 @@ def _refuse(column: Column, values: list[Any], row: int, code: str = "wrong_type
     """Refuse the value in *row* of *column*."""
     shown = repr(values[row])[:80] if values[row] is not None else "null"
     message = f"column {column.name!r}, row {row}: {shown} is not {WORDS.get(column.type, column.type)}"
-    raise misfit(code, message, column.name)
+    raise InvalidRequest(code, message, column.name)
 
 
 def _parse(column: Column, value: Any) -> Any:
@@ -192,7 +196,7 @@ def _entities(name: str | None, values: list[Any]) -> list[str | None]:
     for row, value in enumerate(values):
         if isinstance(value, list | dict | bool) or (isinstance(value, float) and not value.is_integer()):
             message = f"column {name!r}, row {row}: {value!r} is not text or a whole number"
-            raise misfit("wrong_type", message, str(name))
+            raise InvalidRequest("wrong_type", message, str(name))
     return [None if v is None else str(int(v)) if isinstance(v, float) else str(v) for v in values]
 
 
@@ -209,7 +213,7 @@ def _moment(name: str, row: int, value: str | float) -> int | None:
         moment = datetime.fromisoformat(str(value))
     except ValueError as error:
         message = f"column {name!r}, row {row}: {str(value)[:80]!r} is not {MOMENT}"
-        raise misfit("wrong_type", message, name) from error
+        raise InvalidRequest("wrong_type", message, name) from error
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     past = moment - EPOCH
     return (past.days * 86400 + past.seconds) * 1_000_000 + past.microseconds
