@@ -77,19 +77,18 @@ def judge_champion(
 ) -> Finding:
     """Ask that the lower bound of the gain over the champion lies above the margin.
 
-    Without a champion there is nothing to beat, and it passes. With one that could not score the rows it is undecided.
+    Without a champion there is nothing to beat, and it passes. With one that could not be measured it is undecided.
     """
     metric = plan.primary
     rule = f"{metric} better than the champion's by more than {gate.margin:g}, {gate.confidence:.0%} sure"
     if evaluation.champion is None:
         first = evaluation.champion_version is None
-        missing = f"champion {evaluation.champion_version} could not score these rows"
         return Finding(
             rule=rule,
             result="pass" if first else "undecided",
             limit=gate.margin,
             rows=evaluation.rows,
-            detail="no champion yet" if first else missing,
+            detail="no champion yet" if first else evaluation.champion_obstacle,
         )
     kind = evaluation.candidate.facts.kind
     gain = paired_gain(

@@ -122,12 +122,15 @@ def test_slices_without_enough_rows_are_undecided():
     assert f"no origin has {gate.least_rows} rows to judge roc_auc on: hold out more rows" in verdict.reason
 
 
-def test_a_champion_that_cannot_score_is_undecided():
-    """A champion that gave no figure is neither beaten nor absent."""
-    unscored = evaluation().model_copy(update={"champion_version": 3})
-    verdict = decide(plan(ChampionGate(kind="beats_champion")), unscored, pd.DataFrame())
+def test_a_champion_that_cannot_be_measured_is_undecided():
+    """A champion that gave no figure is neither beaten nor absent, and the reason says what stood in the way."""
+    why = {"champion_version": 3, "champion_obstacle": "champion 3 cannot be compared: its column is gone"}
+    unmeasured = evaluation().model_copy(update=why)
+    verdict = decide(plan(ChampionGate(kind="beats_champion")), unmeasured, pd.DataFrame())
     assert verdict.undecided
-    assert "champion 3 could not score these rows" in verdict.reason
+    assert verdict.reason.startswith(
+        "champion 3 cannot be compared: its column is gone, undecided: roc_auc better than the champion's"
+    )
 
 
 def test_one_undecided_gate_keeps_the_candidate_out():
