@@ -1,7 +1,6 @@
 """Read the watched window and its reference: the same rows each time, in memory that follows the sample."""
 
 import hashlib
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from regrow.data.files import write_whole
 from regrow.data.snapshots import Snapshot, checked_path, write_snapshot
 from regrow.results import Window
 from regrow.settings import load_settings
@@ -48,9 +48,7 @@ def _draw(snapshot: Snapshot, columns: list[str], max_rows: int) -> pd.DataFrame
 def _write_note(note: Path, sample: Snapshot) -> None:
     """Write where *sample* lies, so that a reader sees the whole *note* or none."""
     note.parent.mkdir(exist_ok=True)
-    partial = note.with_name(f"{note.stem}~{uuid.uuid4().hex}")
-    partial.write_text(sample.model_dump_json())
-    partial.rename(note)
+    write_whole(note, sample.model_dump_json().encode())
 
 
 def shared_features(reference: Snapshot, window: Window) -> list[str]:

@@ -1,10 +1,6 @@
 """Immutable, content-addressed datasets: Parquet files named by their SHA-256."""
 
-import errno
 import hashlib
-import os
-import tempfile
-import time
 from datetime import datetime
 from pathlib import Path
 
@@ -13,16 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from regrow import provenance
-from regrow.errors import SnapshotError, StateError
+from regrow.data.files import flush_to_disk, partial_file, state_errors
+from regrow.errors import SnapshotError
 from regrow.settings import load_settings
-
-PARTIAL = ".partial"
-STALE = 86_400.0
-"""Seconds after which a partial file of another machine counts as left behind."""
-UNWRITABLE = {
-    errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EFBIG,
-}  # fmt: skip
 
 
 class Snapshot(BaseModel):
@@ -78,16 +67,9 @@ def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapsho
     """
     table = pa.Table.from_pandas(frame, preserve_index=False)
     folder = load_settings().snapshots
-    try:
+    with state_errors(folder, f"a snapshot of {len(frame)} rows cannot be written"):
         folder.mkdir(parents=True, exist_ok=True)
         path, digest = _write(table, folder)
-    except OSError as error:
-        if error.errno in UNWRITABLE:
-            raise StateError(
-                f"{folder}: a snapshot of {len(frame)} rows cannot be written ({error.strerror}); "
-                "make room or give another folder by REGROW_HOME"
-            ) from error
-        raise
     times = frame[timestamp] if timestamp and len(frame) else None
     return Snapshot(
         uri=path.as_uri(),
@@ -99,32 +81,17 @@ def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapsho
     )
 
 
-def remove_partials() -> None:
-    """Remove what a process left half-written when it died; the file of a living process stays."""
-    for partial in load_settings().snapshots.glob(f"*~*{PARTIAL}"):
-        try:
-            old = time.time() - partial.stat().st_mtime > STALE
-            if old or provenance.has_died(partial.name.partition("~")[0]):
-                partial.unlink()
-        except OSError:  # Another sweep was faster, or the folder is read-only, which the next write reports.
-            continue
-
-
 def _write(table: pa.Table, folder: Path) -> tuple[Path, str]:
     """Write *table* into *folder* under the name of its digest."""
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f"{provenance.process_identity()}~", suffix=PARTIAL)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
+    with partial_file(folder) as partial:
+        with partial.open("xb") as stream:
             pq.write_table(table, stream, compression="zstd")
-            stream.flush()
-            os.fsync(stream.fileno())
+        flush_to_disk(partial)
         digest = _digest(partial)
         path = folder / f"{digest}.parquet"
         if not path.exists():
             partial.rename(path)
-    finally:
-        partial.unlink(missing_ok=True)
+            flush_to_disk(folder)
     return path, digest
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from regrow.data.files import write_whole
 from regrow.errors import StateError
 from regrow.services.record import held
 
@@ -93,7 +94,5 @@ def open_story(home: Path) -> Story:
 
 def save_story(home: Path, story: Story) -> Story:
     """Write *story* whole or not at all."""
-    partial = home / f"{FILE}.partial"
-    partial.write_text(json.dumps(story.model_dump(mode="json"), indent=1), encoding="utf-8")
-    partial.replace(home / FILE)
+    write_whole(home / FILE, json.dumps(story.model_dump(mode="json"), indent=1).encode())
     return story

@@ -9,8 +9,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from regrow import provenance
-from regrow.data.snapshots import remove_partials
+from regrow.data.files import remove_partials
 from regrow.lineage.runs import KEY, PROCESS
+from regrow.settings import load_settings
 
 
 def sweep(client: MlflowClient, experiment_id: str) -> None:
@@ -18,7 +19,7 @@ def sweep(client: MlflowClient, experiment_id: str) -> None:
 
     A run is closed last, so that a sweep that dies too is done again.
     """
-    remove_partials()
+    remove_partials(load_settings().snapshots)
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         tags = run.data.tags
         if PROCESS not in tags or not provenance.has_died(tags[PROCESS]):

@@ -1,6 +1,5 @@
 """What runs, on disk: who holds the state folder, and which processes it started."""
 
-import fcntl
 import json
 import os
 import signal
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from regrow.data.files import locked_file, state_errors, write_whole
 from regrow.errors import StateError
 from regrow.services.child import started_at, stop_survivor
 
@@ -27,16 +27,11 @@ class Started(NamedTuple):
 
 def prepare_home(home: Path) -> None:
     """Make the state folder; raise `StateError` where it cannot be written."""
-    try:
+    with state_errors(home, "the state folder cannot be written"):
         (home / "logs").mkdir(parents=True, exist_ok=True)
         probe = home / ".writable"
         probe.write_bytes(b"0" * 4096)
         probe.unlink()
-    except OSError as error:
-        raise StateError(
-            f"{home}: the state folder cannot be written ({error.strerror}); "
-            "make room, or give another folder by REGROW_HOME"
-        ) from error
 
 
 @contextmanager
@@ -45,23 +40,18 @@ def held(home: Path) -> Iterator[None]:
 
     Raises `StateError` naming the process that holds it already.
     """
-    with (home / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            pid = holder(home)
+    with locked_file(home / LOCK) as locked:
+        if not locked:
             raise StateError(
-                f"{home}: `regrow up` runs already (pid {pid}); stop it with `regrow down`, "
+                f"{home}: `regrow up` runs already (pid {holder(home)}); stop it with `regrow down`, "
                 "or give another folder by REGROW_HOME"
-            ) from error
+            )
         yield
 
 
 def write_record(home: Path, children: list[Started]) -> None:
     """Note this process and its *children*, at once or not at all."""
-    partial = home / f"{RECORD}.partial"
-    partial.write_text(json.dumps({"pid": os.getpid(), "children": children}))
-    partial.replace(home / RECORD)
+    write_whole(home / RECORD, json.dumps({"pid": os.getpid(), "children": children}).encode())
 
 
 def holder(home: Path) -> int | None:

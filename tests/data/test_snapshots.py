@@ -9,9 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regrow import provenance
 from regrow.data import snapshots
-from regrow.data.snapshots import remove_partials, write_snapshot
+from regrow.data.snapshots import write_snapshot
 from regrow.errors import SnapshotError, StateError
 from regrow.settings import load_settings
 
@@ -87,20 +86,3 @@ def test_a_full_disk_leaves_nothing(code: int, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(StateError, match="make room"):
         write_snapshot(FRAME)
     assert files() == []
-
-
-def test_only_the_files_of_the_dead_are_removed() -> None:
-    """A partial file whose process lives stays, one whose process died goes; one of another machine goes by age."""
-    write_snapshot(FRAME)
-    folder = load_settings().snapshots
-    host = provenance.process_identity().rsplit(":", 2)[0]
-    mine, dead = (
-        folder / f"{provenance.process_identity()}~a.partial",
-        folder / f"{host}:999999:1.00~b.partial",
-    )
-    young, old = folder / "elsewhere:1:1.00~c.partial", folder / "elsewhere:1:1.00~d.partial"
-    for path in (mine, dead, young, old):
-        path.touch()
-    os.utime(old, (0, 0))
-    remove_partials()
-    assert [path.exists() for path in (mine, dead, young, old)] == [True, False, True, False]
