@@ -20,8 +20,9 @@ from pydantic import ValidationError
 from deployments import preloaded
 from deployments.automations import install
 from regrow.errors import ProjectError, Unreachable
-from regrow.project import Project, load_project
+from regrow.project import Project
 from regrow.services.parts import ready_file
+from regrow.services.projects import find_projects
 from regrow.settings import Settings, apply_environment, load_settings
 
 FLOWS = ("train", "monitor", "retrain", "score", "rollout", "rollback")
@@ -31,13 +32,10 @@ logger = logging.getLogger("regrow.deployments")
 
 def read_projects(folder: Path) -> list[Project]:
     """Read every project file in *folder*; log a broken one and go on with the others."""
-    projects = []
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            projects.append(load_project(path))
-        except ProjectError as error:
-            logger.critical("%s\nLeft out until it is mended and the runner is started again.", error)
-    return projects
+    found = find_projects(folder)
+    for problem in found.problems:
+        logger.critical("%s\nLeft out until it is mended and the runner is started again.", problem)
+    return list(found.projects)
 
 
 def read_flows() -> dict[str, Flow[..., Any]]:

@@ -63,6 +63,12 @@ def ready_file(settings: Settings) -> Path:
     return settings.home.absolute() / "runner.ready"
 
 
+def registered(settings: Settings) -> list[str]:
+    """Return the names of the models whose deployments the runner has registered."""
+    file = ready_file(settings)
+    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+
+
 def client_environment(settings: Settings, parts: set[Part], database: Database) -> dict[str, str]:
     """Give the variables that point a process at these servers; without MLflow's server, at its database."""
     home = settings.home.absolute()

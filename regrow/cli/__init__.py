@@ -1,0 +1,36 @@
+"""`regrow …`: every heavy import stands inside its command, so that help and errors come at once.
+
+app                 the program: errors, exit codes
+arguments           what several commands take, and its check
+file_commands       check, schema
+server_commands     up, down, serve, key, demo
+flow_commands       train, monitor, retrain, rollout, score
+registry_commands   rollback, pause, resume, ledger, trace
+outcome, printing   what a command came to, as a table or as JSON
+log                 the file that takes what libraries print
+"""
+
+import typer
+
+from regrow.cli.app import EXIT_CODES, CleanErrors
+from regrow.cli.file_commands import check, schema
+from regrow.cli.flow_commands import monitor, retrain, rollout, score, train
+from regrow.cli.registry_commands import ledger, pause, resume, rollback, trace
+from regrow.cli.server_commands import demo, down, key, serve, up
+
+COMMANDS = (
+    check, schema, up, down, demo, serve, key,
+    train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace,
+)  # fmt: skip
+app = typer.Typer(
+    cls=CleanErrors,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Keep machine-learning models alive.",
+    epilog=EXIT_CODES,
+)
+for command in COMMANDS:
+    app.command()(command)
+
+__all__ = ["app"]

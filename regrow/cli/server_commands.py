@@ -1,0 +1,114 @@
+"""The commands on servers: up, down, serve, key, demo."""
+
+import signal
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from regrow.cli.arguments import reach_servers
+
+if TYPE_CHECKING:
+    from regrow.services import Services
+
+console = Console()
+
+
+def up() -> None:
+    """Start the database, Prefect, MLflow, the model server and the runner; stop them all on Ctrl-C."""
+    from regrow.services import running, wait_until_one_dies
+    from regrow.services.parts import registered
+    from regrow.services.projects import find_projects
+    from regrow.settings import load_settings
+
+    settings = load_settings()
+    found = find_projects(settings.configs)
+    for problem in found.problems:
+        _warn(problem)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with running(settings, report=_report) as services:
+            console.print(_addresses(services))
+            console.print(found.deployed(), markup=False, highlight=False, soft_wrap=True)
+            for name in sorted({project.name for project in found.projects} - set(registered(settings))):
+                _warn(f"{name}: see {settings.home.absolute() / 'logs' / 'runner.log'}")
+            console.print("Ctrl-C, or `regrow down`, stops them.", markup=False)
+            wait_until_one_dies(services)
+    except KeyboardInterrupt:
+        console.print("stopped")
+
+
+def down() -> None:
+    """Stop what `regrow up` started."""
+    from regrow.services import stop_running
+    from regrow.settings import load_settings
+
+    stopped = stop_running(load_settings())
+    console.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing runs here")
+
+
+def serve(
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help="A model to serve; repeat it; default: all")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to bind to; beyond loopback: needs a key, see `regrow key`")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port; default: REGROW_SERVER_PORT")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes that answer; default: REGROW_WORKERS")
+    ] = None,
+) -> None:
+    """Serve the champions over HTTP, without the other servers."""
+    from regrow.serving.server import serve as serve_models
+
+    settings = reach_servers(prefect=False)
+    names = tuple(models or ())
+    serve_models(host or settings.host, port or settings.server_port, names, settings, workers=workers)
+
+
+def key(
+    roles: Annotated[list[str], typer.Option("--role", help="predict, labels or admin; repeat it")],
+) -> None:
+    """Make a key for the model server: shown once, stored as a hash."""
+    from regrow.serving.access import new_key, read_roles
+
+    made, entry = new_key(read_roles(roles))
+    for text in (
+        f"key, shown only now:\n{made}\n",
+        f"entry, for REGROW_API_KEYS or a line of the file REGROW_API_KEYS_FILE:\n{entry}",
+    ):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def demo() -> None:
+    """Replay a year of flights: train, serve, watch, retrain."""
+    from regrow.demo import main
+
+    main()
+
+
+def _report(line: str) -> None:
+    """Print one line of progress."""
+    console.print(line, style="dim", markup=False, highlight=False)
+
+
+def _warn(problem: str) -> None:
+    """Print why a project is not deployed."""
+    console.print(f"left out: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """Turn a polite signal into what Ctrl-C raises; a second one does not disturb the stopping."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _addresses(services: "Services") -> Table:
+    """Return a table of where each server answers."""
+    table = Table("part", "address")
+    for part, address in services.addresses().items():
+        table.add_row(part, address)
+    return table
