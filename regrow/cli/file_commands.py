@@ -9,7 +9,7 @@ from regrow.cli.arguments import File
 
 def check(file: File) -> None:
     """Find what is wrong with a project file and how to mend it; change nothing."""
-    from regrow.check import check_project
+    from regrow.project.check import check_project
 
     Console().print(check_project(file), markup=False, highlight=False, soft_wrap=True)
 

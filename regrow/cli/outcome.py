@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from regrow.decisions.verdict import Verdict
     from regrow.registry import State
     from regrow.results import Scored
     from regrow.settings import Settings
+    from regrow.verdict import Verdict
 
 MOVING = frozenset({"train", "retrain", "rollout", "rollback"})
 """The commands after which another version may answer."""

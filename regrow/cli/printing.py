@@ -12,8 +12,8 @@ from regrow.cli.log import log_path
 from regrow.cli.outcome import Outcome
 
 if TYPE_CHECKING:
-    from regrow.decisions.verdict import Finding, Verdict
     from regrow.registry import State
+    from regrow.verdict import Finding, Verdict
 
 WIDTH = 120
 """Columns of the output if it is no terminal."""

@@ -26,7 +26,7 @@ def rollback(name: Name, reason: Reason, to: To = None, as_of: AsOf = None, json
     moment, settings = read_moment(as_of), reach_servers(prefect=False)
     with quiet(f"rolling back {name}"):
         from regrow import registry
-        from regrow.confirmation import answering_server
+        from regrow.registry.confirmation import answering_server
         from regrow.rollback import roll_back_model
 
         url = settings.server_url or answering_server(settings)
@@ -105,7 +105,7 @@ def trace(target: Annotated[str, typer.Argument(help="A prediction's id, or mode
     """Follow a prediction or a version back to its data, code and approval."""
     reach_servers(prefect=False)
     with quiet(f"tracing {target}"):
-        from regrow.trace import trace as follow
+        from regrow.lineage.trace import trace as follow
 
         links = follow(target)
     table = Table.grid(padding=(0, 2))
