@@ -146,15 +146,15 @@ def _cells(finding: Finding) -> tuple[str, ...]:
     return (
         "pass" if finding.passed else f"**{finding.result}**",
         finding.rule,
-        _number(finding.figure),
-        _number(finding.limit),
-        " to ".join(_number(bound) for bound in finding.interval or ()),
+        write_number(finding.figure),
+        write_number(finding.limit),
+        " to ".join(write_number(bound) for bound in finding.interval or ()),
         "" if finding.rows is None else str(finding.rows),
         finding.detail,
     )
 
 
-def _number(value: float | None) -> str:
+def write_number(value: float | None) -> str:
     """Write *value* with four significant digits, whole numbers whole."""
     return "" if value is None else f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"
 

@@ -14,7 +14,7 @@ from regrow.errors import ProjectError, RegrowError
 
 EXIT_CODES = (
     "Exit codes: 0 the command did its work, also if it refused a version or raised an alarm "
-    "(programs read `verdict.passed` of --json); 1 an error; 2 a wrong option."
+    "(programs read `verdict.result` of --json); 1 an error; 2 a wrong option."
 )
 
 

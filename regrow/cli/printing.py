@@ -7,25 +7,30 @@ from typing import TYPE_CHECKING, Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from regrow.cli.log import log_path
 from regrow.cli.outcome import Outcome
 
 if TYPE_CHECKING:
     from regrow.registry import State
-    from regrow.verdict import Finding, Verdict
+    from regrow.verdict import Decision, Finding, Result, Verdict
 
 WIDTH = 120
 """Columns of the output if it is no terminal."""
-DECIDED = {
-    "promote": ("passed its gates", "refused by its gates"),
-    "deploy": ("takes over", "put back"),
-    "monitor": ("no alarm", "alarm"),
-    "retrain": ("to be retrained", "not retrained"),
-    "validate": ("data accepted", "data refused"),
-    "roll back": ("rolled back", "not rolled back"),
+DECIDED: "dict[tuple[Decision, Result], str]" = {
+    ("promote", "pass"): "passed its gates",
+    ("promote", "fail"): "refused by its gates",
+    ("deploy", "pass"): "takes over",
+    ("deploy", "fail"): "put back",
+    ("monitor", "pass"): "no alarm",
+    ("monitor", "fail"): "alarm",
+    ("monitor", "undecided"): "no alarm, but not all could be judged",
+    ("retrain", "pass"): "to be retrained",
+    ("retrain", "fail"): "not retrained",
+    ("roll back", "pass"): "rolled back",
 }
-"""What a verdict on each decision comes to if it passes and if it fails; a rollout's says so itself."""
+"""What the usual decisions come to, in a few words; others are named with their result."""
 
 
 def show(outcome: Outcome, as_json: bool) -> None:
@@ -56,30 +61,35 @@ def _print_verdict(console: Console, outcome: Outcome, verdict: "Verdict") -> No
 
 def headline(verdict: "Verdict") -> str:
     """Return what *verdict* came to in a few words."""
-    if verdict.decision == "rollout":
-        return f"rollout: {verdict.outcome or ('pass' if verdict.passed else 'fail')}"
-    return DECIDED[verdict.decision][0 if verdict.passed else 1]
+    known = DECIDED.get((verdict.decision, verdict.result))
+    return known or f"{verdict.decision}: {verdict.outcome or verdict.result}"
 
 
 def findings_table(verdict: "Verdict") -> Table:
-    """Return the findings of *verdict* as a table, those that failed first."""
+    """Return the findings of *verdict* as a table: what failed first, then what is undecided."""
+    from regrow.verdict import BY_URGENCY
+
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading in ("result", "rule", "figure", "limit", "interval", "rows"):
-        table.add_column(heading, justify="left" if heading in {"result", "rule"} else "right")
-    for finding in sorted(verdict.findings, key=lambda one: one.passed):
-        table.add_row(*_cells(finding))
+    for heading in ("result", "rule"):
+        table.add_column(heading)
+    for heading in ("figure", "limit", "interval", "rows"):
+        table.add_column(heading, justify="right")
+    for finding in sorted(verdict.findings, key=lambda one: BY_URGENCY.index(one.result)):
+        table.add_row(*map(Text, _cells(finding)))
     return table
 
 
 def _cells(finding: "Finding") -> tuple[str, ...]:
     """Return the cells of *finding*; one without a figure says in words what was seen."""
-    low_high = finding.interval
+    from regrow.verdict import write_number
+
+    seen = f": {finding.detail}" if finding.figure is None and finding.detail else ""
     return (
-        "pass" if finding.passed else "fail",
-        finding.rule if finding.figure is not None else f"{finding.rule}: {finding.detail}",
-        "" if finding.figure is None else f"{finding.figure:.4g}",
-        "" if finding.limit is None else f"{finding.limit:g}",
-        f"{low_high[0]:.4g} to {low_high[1]:.4g}" if low_high else "",
+        finding.result,
+        f"{finding.rule}{seen}",
+        write_number(finding.figure),
+        write_number(finding.limit),
+        " to ".join(write_number(bound) for bound in finding.interval or ()),
         "" if finding.rows is None else f"{finding.rows:,}",
     )
 
@@ -99,7 +109,7 @@ def _pairs(values: dict[str, Any]) -> Table:
     """Return *values* as lines of a name and a value."""
     table = Table.grid(padding=(0, 2))
     for name, value in values.items():
-        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
+        table.add_row(Text(name), Text(f"{value:,}" if isinstance(value, int) else str(value)))
     return table
 
 

@@ -60,7 +60,7 @@ def test_programs_read_one_json_object(
     refused = regrow("train", made.path, "--json")
     assert (refused.returncode, refused.stderr) == (0, "")
     told = json.loads(refused.stdout)
-    assert (told["command"], told["model"], told["verdict"]["passed"]) == ("train", made.name, False)
+    assert (told["command"], told["model"], told["verdict"]["result"]) == ("train", made.name, "fail")
     assert told["verdict"]["findings"][0]["limit"] == 0.999999
     assert told["state"]["champion"] is None
     assert set(told["links"]) == {"Prefect run"}  # These tests use MLflow without its server.

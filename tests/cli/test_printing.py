@@ -1,0 +1,58 @@
+"""What people read of a verdict."""
+
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from regrow.cli.printing import describe_state, findings_table, headline
+from regrow.project import Canary
+from regrow.registry import Rollout, State
+from regrow.verdict import RESULTS, Finding, Verdict
+
+AT = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def test_what_failed_comes_first_and_markup_is_text() -> None:
+    """Failures stand first, then what is undecided; a value's own brackets are not taken for a colour."""
+    findings = (
+        Finding(
+            rule="roc_auc at least 0.6",
+            result="pass",
+            figure=0.71234,
+            limit=0.6,
+            interval=(0.7, 0.72),
+            rows=16373,
+        ),
+        Finding(rule="drift of [bold]", result="undecided", detail="3 rows"),
+        Finding(rule="missing values", result="fail", figure=0.5, limit=0.1),
+    )
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(
+            findings_table(Verdict(decision="monitor", result="fail", reason="", findings=findings))
+        )
+    firsts = [line.split()[0] for line in shown.get().splitlines() if line.strip()]
+    rows = [first for first in firsts if first in RESULTS]
+    assert rows == ["fail", "undecided", "pass"]
+    assert "drift of [bold]: 3 rows" in shown.get()
+    assert "0.7123" in shown.get() and "0.7 to 0.72" in shown.get() and "16,373" in shown.get()
+
+
+def test_each_headline_says_what_came_of_it() -> None:
+    """The few words tell a refusal from a promotion, and name a rollout's outcome."""
+    assert headline(Verdict(decision="promote", result="fail", reason="")) == "refused by its gates"
+    assert headline(Verdict(decision="rollout", result="pass", reason="", outcome="hold")) == "rollout: hold"
+    assert headline(Verdict(decision="retrain", result="undecided", reason="")) == "retrain: undecided"
+
+
+def test_the_state_names_champion_and_challenger() -> None:
+    """Who answers, who challenges, and with which share."""
+    plan = Canary(kind="canary", shadow_rows=10, weights=(0.2, 0.5))
+    rollout = Rollout(id="v2", plan=plan, stage=1, since=AT, began=AT, paused=True)
+    state = State(champion=1, challenger=2, rollout=rollout)
+    assert (
+        describe_state(state) == "version 1 is the champion; version 2 challenges it and answers 20%, paused"
+    )
+    unseen = state.model_copy(update={"rollout": rollout.model_copy(update={"stage": 0, "paused": False})})
+    assert describe_state(unseen).endswith("version 2 challenges it and is scored unseen (shadow)")
+    assert describe_state(State()) == "no champion"
