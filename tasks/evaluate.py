@@ -68,7 +68,7 @@ def evaluate(
         metrics=measured["candidate"],
         baseline=measured["baseline"],
         champion=measured.get("champion"),
-        champion_obstacle=obstacle and f"champion {champion_version} cannot be compared: {obstacle}",
+        champion_obstacle=obstacle,
         slices=slices,
         predictions=write_snapshot(tabulate(target, predictions, facts.kind)),
     )

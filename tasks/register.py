@@ -79,10 +79,11 @@ def _rows(snapshot: Snapshot) -> str:
 
 
 def _champion(evaluation: Evaluation, metric: str) -> str:
+    """Return the champion's *metric* on the same rows, or why the card has none."""
+    if evaluation.champion:
+        return f"{evaluation.champion[metric]:.4f} (v{evaluation.champion_version})"
     return (
-        f"{evaluation.champion[metric]:.4f} (v{evaluation.champion_version})"
-        if evaluation.champion
-        else "none yet"
+        "none yet" if evaluation.champion_version is None else f"v{evaluation.champion_version}: not measured"
     )
 
 

@@ -1,6 +1,9 @@
 """What a version's tags say of it is true."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,10 +13,67 @@ from mlflow.models import infer_signature
 from regrow.data.snapshots import write_snapshot
 from regrow.models.fast_path.proof import claim
 from regrow.models.stored import LoadedModel
-from regrow.project import Training
-from regrow.results import Candidate, ModelFacts
+from regrow.project import Project, Training
+from regrow.results import Candidate, Evaluation, ModelFacts, Snapshot
 from tasks import register
 from tasks.fit import fit_pipeline
+from tasks.register import write_card
+
+START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)
+
+
+def evaluation(**changes: Any) -> Evaluation:
+    """Measure 90 of 100 holdout rows, of a model that was trained on 400."""
+    training = Snapshot(uri="file:///t", digest="a" * 64, rows=400, columns={}, start=START, end=END)
+    holdout = Snapshot(uri="file:///h", digest="b" * 64, rows=100, columns={})
+    facts = ModelFacts(
+        project="p",
+        kind="binary",
+        classes=(0, 1),
+        id=None,
+        timestamp=None,
+        training=training,
+        holdout=holdout,
+    )
+    fields = {
+        "candidate": Candidate(model_id="m-1", run_id="r", recipe="0", facts=facts),
+        "champion_version": None,
+        "rows": 90,
+        "metrics": {"roc_auc": 0.81239, "brier": 0.12},
+        "baseline": {"roc_auc": 0.5, "brier": 0.25},
+        "champion": None,
+        "slices": (),
+        "predictions": holdout,
+    }
+    return Evaluation.model_validate(fields | changes)
+
+
+def test_the_card_says_what_a_version_is(project: Callable[..., Project]) -> None:
+    """What it predicts, by which estimator, from which rows, and how well beside the baseline and the champion."""
+    made = project(description="Late parcels", training={"estimator": "sklearn.svm.SVC", "seed": 7})
+    compared = evaluation(champion_version=3, champion={"roc_auc": 0.79, "brier": 0.13})
+    assert write_card(made, compared).splitlines() == [
+        f"# {made.name}",
+        "Late parcels",
+        "",
+        "- **Predicts** `late` (binary)",
+        "- **Estimator** `sklearn.svm.SVC`, seed 7",
+        f"- **Trained on** 400 rows, 2024-01-01 to 2024-02-29 (SHA-256 `{'a' * 12}`)",
+        f"- **Judged on** 100 rows (SHA-256 `{'b' * 12}`), 90 rows unseen by every model compared",
+        "- **Label delay** 0:00:00",
+        "",
+        "| metric | this version | baseline | champion then |",
+        "|---|---|---|---|",
+        "| roc_auc | 0.8124 | 0.5000 | 0.7900 (v3) |",
+        "| brier | 0.1200 | 0.2500 | 0.1300 (v3) |",
+    ]
+
+
+def test_the_card_tells_no_champion_from_one_that_was_not_measured(project: Callable[..., Project]) -> None:
+    """The first version had none to beat; another one could not be compared with its champion."""
+    assert "| roc_auc | 0.8124 | 0.5000 | none yet |" in write_card(project(), evaluation())
+    obstructed = evaluation(champion_version=3, champion_obstacle="it lacks a column")
+    assert "| roc_auc | 0.8124 | 0.5000 | v3: not measured |" in write_card(project(), obstructed)
 
 
 def test_the_fast_path_is_proven_on_the_whole_holdout(
