@@ -5,23 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from pandas.api.types import is_numeric_dtype
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.inspection import permutation_importance
 
-from regrow.data.snapshots import Snapshot, write_snapshot
-from regrow.data.sources import as_names
+from regrow.data.snapshots import write_snapshot
 from regrow.errors import DataError
-from regrow.figures import draw_binary, draw_importance, draw_regression
 from regrow.lineage import current, step
-from regrow.models.metrics import RANKING, Floats, Label, encode, require_classes, score, sign
+from regrow.models.comparison import align_classes, unseen_rows, why_not_comparable, why_seen_is_unknown
+from regrow.models.metrics import RANKING, Codes, Floats, Label, encode, require_classes, score, sign
 from regrow.models.predictions import to_column
 from regrow.models.stored import LoadedModel, load_model
-from regrow.project import Data, EvaluationPlan, GroupSplit, Metric, Project, SliceGate
-from regrow.results import Candidate, Evaluation, Kind, ModelFacts, SliceMetrics
+from regrow.project import EvaluationPlan, Metric, Project, SliceGate
+from regrow.results import Candidate, Evaluation, Kind, SliceMetrics
 
-WAIVE = "let the candidate pass without the comparison: `regrow train --override REASON`"
 SAMPLE = 2000
-"""Rows on which the importance of the columns is measured."""
+"""Rows on which the importance of the columns is measured, and that a scatter plot shows."""
 REPEATS = 2
 """Times that each column is shuffled for it."""
 
@@ -58,7 +56,8 @@ def evaluate(
     }
     slices = measure_slices(project.evaluation, frame, target, predictions["candidate"], facts.classes)
     figures = draw(facts.kind, target, predictions, facts.classes)
-    figures["importance.png"] = draw_importances(project, model, frame)
+    importances = column_importances(project, model, frame)
+    figures["importance.png"] = draw_importances(importances, project.evaluation.primary)
     for name, figure in figures.items():
         run.log_figure(figure, name)
     evaluation = Evaluation(
@@ -68,102 +67,13 @@ def evaluate(
         metrics=measured["candidate"],
         baseline=measured["baseline"],
         champion=measured.get("champion"),
-        champion_obstacle=obstacle,
+        champion_obstacle=obstacle and f"champion {champion_version} cannot be compared: {obstacle}",
         slices=slices,
         predictions=write_snapshot(tabulate(target, predictions, facts.kind)),
     )
     run.log_metrics(flatten(measured) | {"rows": len(frame)})
     run.log_text(evaluation.model_dump_json(indent=2, include={"metrics", "slices", "rows"}), "slices.json")
     return evaluation
-
-
-def why_not_comparable(champion: LoadedModel, candidate: ModelFacts, frame: pd.DataFrame) -> str:
-    """Return why *champion* cannot be measured on the rows of *frame* beside *candidate*, and what to do; else nothing.
-
-    A class that only the candidate knows is no obstacle: the champion gives it no probability.
-    """
-    facts = champion.facts
-    if "regression" in {facts.kind, candidate.kind} and facts.kind != candidate.kind:
-        return f"its kind is {facts.kind}, the candidate's {candidate.kind}; {WAIVE}"
-    lost = [repr(label) for label in facts.classes if label not in candidate.classes]
-    if lost:
-        classes = f"class{'es' if len(lost) > 1 else ''} {', '.join(lost)}"
-        return (
-            f"it knows the {classes}, which the candidate does not; train on rows that have them, or {WAIVE}"
-        )
-    gone = [f"`{column}`" for column in champion.features if column not in frame]
-    if gone:
-        columns = f"column{'s' if len(gone) > 1 else ''} {', '.join(gone)}"
-        return (
-            f"it takes the {columns}, which the rows do not have; keep the old columns beside the new ones until the "
-            f"champion is replaced, or {WAIVE}"
-        )
-    return ""
-
-
-def why_seen_is_unknown(data: Data, champion: ModelFacts) -> str:
-    """Return why nobody knows which of the groups *champion* was trained on, if a split by groups needs it."""
-    split = data.splitting
-    if not isinstance(split, GroupSplit) or split.column in champion.training.columns:
-        return ""
-    return f"its training rows have no `{split.column}`, so nobody knows which groups it has seen; {WAIVE}"
-
-
-def align_classes(prediction: Floats, classes: Sequence[Label], wanted: Sequence[Label]) -> Floats:
-    """Put the probabilities of *classes* under the *wanted* ones: a class that is not predicted gets none."""
-    if tuple(classes) == tuple(wanted):
-        return prediction
-    aligned = np.zeros((len(prediction), len(wanted)))
-    aligned[:, [list(wanted).index(label) for label in classes]] = prediction
-    return aligned
-
-
-def unseen_rows(project: Project, holdout: pd.DataFrame, training: Snapshot | None) -> pd.DataFrame:
-    """Leave the rows of *holdout* that the champion's *training* rows do not give away.
-
-    Those are the rows themselves, known by their id or else by their content; if the split is by groups, also the
-    rows of the same groups. Raises `DataError` if none is left.
-    """
-    if training is None:
-        return holdout
-    frame = holdout
-    for columns in _telling_columns(project.data, list(holdout), list(training.columns)):
-        frame = exclude(frame, training.read(columns), columns)
-    if frame.empty:
-        split = project.data.splitting
-        groups = f", or on their `{split.column}`" if isinstance(split, GroupSplit) else ""
-        raise DataError(
-            f"{project.path}: the champion was trained on all {len(holdout)} holdout rows{groups}, so nothing "
-            "compares it with the candidate; wait for newer rows, or split by time"
-        )
-    return frame
-
-
-def _telling_columns(data: Data, held: list[str], trained: list[str]) -> list[list[str]]:
-    """Return each set of columns in which a holdout row must differ from every training row."""
-    shared = [name for name in held if name in trained]
-    row = [data.id] if data.id in shared else shared
-    split = data.splitting
-    return [[split.column], row] if isinstance(split, GroupSplit) else [row]
-
-
-def exclude(frame: pd.DataFrame, seen: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Leave the rows of *frame* that do not equal one of *seen* in *columns*, in whatever types these are stored."""
-    pairs = {column: _same_type(frame[column], seen[column]) for column in columns}
-    mine = pd.DataFrame({column: own for column, (own, _) in pairs.items()})
-    theirs = pd.DataFrame({column: other for column, (_, other) in pairs.items()})
-    hashes = pd.util.hash_pandas_object(mine, index=False)
-    known = hashes.isin(pd.util.hash_pandas_object(theirs, index=False))
-    return frame[~known.to_numpy()].reset_index(drop=True)
-
-
-def _same_type(one: pd.Series, other: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Give two columns one type, so that equal values are equal: numbers, else text."""
-    if one.dtype == other.dtype:
-        return one, other
-    if all(is_numeric_dtype(each) for each in (one, other)):
-        return one.astype(np.float64), other.astype(np.float64)
-    return as_names(one), as_names(other)
 
 
 def predict_baseline(project: Project, candidate: Candidate, rows: int) -> Floats:
@@ -227,32 +137,76 @@ def tabulate(target: pd.Series, predictions: dict[str, Floats], kind: Kind) -> p
 def draw(
     kind: Kind, target: pd.Series, predictions: dict[str, Floats], classes: Sequence[Label]
 ) -> dict[str, Figure]:
-    """Draw what fits the kind of model."""
+    """Draw candidate and champion: the curves of a binary classifier, the errors of a regression."""
     shown = {name: prediction for name, prediction in predictions.items() if name != "baseline"}
     if kind == "binary":
-        return draw_binary(encode(target, classes), shown)
-    return draw_regression(target.to_numpy(dtype=np.float64), shown) if kind == "regression" else {}
+        codes = encode(target, classes)
+        return draw_curves(codes, {name: prediction[:, 1] for name, prediction in shown.items()})
+    return draw_errors(target.to_numpy(dtype=np.float64), shown) if kind == "regression" else {}
 
 
-def draw_importances(project: Project, model: LoadedModel, frame: pd.DataFrame) -> Figure:
-    """Shuffle one column after the other, on a sample of *frame*, and draw what that costs the metric."""
-    metric, classes = project.evaluation.primary, model.facts.classes
-    sample = frame.sample(min(SAMPLE, len(frame)), random_state=project.training.seed)
-    target = sample[project.data.target]
-    if not _defined([metric], target, classes):
-        sample, target = frame, frame[project.data.target]
-    random = np.random.default_rng(project.training.seed)
-    whole = score(metric, target, model.predict(sample), classes)
-    drops = np.empty((len(model.features), REPEATS))
-    copies = pd.concat(
-        [sample] * REPEATS, ignore_index=True
-    )  # One prediction for all: its cost is nearly fixed.
-    for place, column in enumerate(model.features):
-        order = np.concatenate([random.permutation(len(sample)) for _ in range(REPEATS)])
-        shuffled = copies.assign(**{column: sample[column].array.take(order)})
-        for repeat, prediction in enumerate(np.split(model.predict(shuffled), REPEATS)):
-            drops[place, repeat] = sign(metric) * (whole - score(metric, target, prediction, classes))
-    return draw_importance(model.features, drops, metric)
+def draw_curves(codes: Codes, probabilities: dict[str, Floats]) -> dict[str, Figure]:
+    """Draw calibration, ROC and precision against recall of P(positive) of each model."""
+    from sklearn.calibration import CalibrationDisplay
+    from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
+
+    calibration, roc, recall = (Figure(layout="constrained") for _ in range(3))
+    axes = [figure.subplots() for figure in (calibration, roc, recall)]
+    for name, values in probabilities.items():
+        first = name == next(iter(probabilities))
+        CalibrationDisplay.from_predictions(
+            codes, values, n_bins=10, strategy="quantile", name=name, ax=axes[0], ref_line=first
+        )
+        RocCurveDisplay.from_predictions(codes, values, name=name, ax=axes[1], plot_chance_level=first)
+        PrecisionRecallDisplay.from_predictions(codes, values, name=name, ax=axes[2], drop_intermediate=True)
+    return {"calibration.png": calibration, "roc.png": roc, "precision_recall.png": recall}
+
+
+def draw_errors(target: Floats, predictions: dict[str, Floats]) -> dict[str, Figure]:
+    """Draw true values and residuals against what each model predicts, on at most `SAMPLE` rows."""
+    from sklearn.metrics import PredictionErrorDisplay
+
+    truth, residuals = Figure(layout="constrained"), Figure(layout="constrained")
+    axes = {"actual_vs_predicted": truth.subplots(), "residual_vs_predicted": residuals.subplots()}
+    for kind, axis in axes.items():
+        for name, prediction in predictions.items():
+            PredictionErrorDisplay.from_predictions(
+                target, prediction, kind=kind, ax=axis, subsample=min(SAMPLE, len(target)), random_state=0,
+                scatter_kwargs={"s": 8, "alpha": 0.6, "label": name},
+            )  # fmt: skip
+        axis.legend()
+    return {"predicted_true.png": truth, "residuals.png": residuals}
+
+
+def column_importances(project: Project, model: LoadedModel, frame: pd.DataFrame) -> pd.DataFrame:
+    """Measure by how much the primary metric gets worse when one column of a sample of *frame* is shuffled.
+
+    A row for each column of the model, the least important first: the mean over `REPEATS` draws and its spread.
+    """
+    metric, facts, seed = project.evaluation.primary, model.facts, project.training.seed
+    sample = frame.sample(min(SAMPLE, len(frame)), random_state=seed)
+    if not _defined([metric], sample[project.data.target], facts.classes):
+        sample = frame
+
+    def goodness(_: object, features: pd.DataFrame, target: pd.Series) -> float:
+        return sign(metric) * score(metric, target, model.predict(features), facts.classes)
+
+    found = permutation_importance(
+        model.pipeline, sample[model.features], sample[project.data.target], scoring=goodness,
+        n_repeats=REPEATS, random_state=seed,
+    )  # fmt: skip
+    figures = {"mean": found["importances_mean"], "spread": found["importances_std"]}
+    return pd.DataFrame(figures, index=model.features).sort_values("mean", kind="stable")
+
+
+def draw_importances(importances: pd.DataFrame, metric: Metric) -> Figure:
+    """Draw the twenty most important columns of *importances*."""
+    shown = importances[-20:]
+    figure = Figure(figsize=(7.0, 1.0 + 0.28 * len(shown)), layout="constrained")
+    axis = figure.subplots()
+    axis.barh(list(shown.index), shown["mean"], xerr=shown["spread"])
+    axis.set(title="Permutation importance", xlabel=f"loss of {metric} when the column is shuffled")
+    return figure
 
 
 def flatten(measured: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -145,7 +145,7 @@ def test_a_champion_without_its_columns_leaves_the_verdict_undecided(
     rewrite(model, pd.read_csv(model.path.parent / "rows.csv").rename(columns={"colour": "color"}))
     verdict = train(model.path, AS_OF)
     assert (verdict.result, champion_finding(verdict).result) == ("undecided", "undecided")
-    assert "champion 1 was not measured on these rows: it takes the column `colour`" in verdict.reason
+    assert "champion 1 cannot be compared: it takes the column `colour`" in verdict.reason
     assert "--override" in verdict.reason
     champion = registry.champion(model.name)
     assert champion is not None

@@ -1,124 +1,32 @@
 """Candidate, baseline and champion on the same unseen rows."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pytest
-from mlflow.models import ModelSignature
-from mlflow.types.schema import ColSpec, Schema
+from matplotlib.figure import Figure
+from mlflow.models import infer_signature
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import Pipeline
 
-from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.errors import DataError
 from regrow.models.stored import LoadedModel
-from regrow.project import EvaluationPlan, Project
-from regrow.results import ModelFacts
+from regrow.project import EvaluationPlan, Metric, Project
+from regrow.results import Kind, ModelFacts, Snapshot
 from tasks.evaluate import (
-    align_classes,
     baseline,
+    column_importances,
     draw,
-    exclude,
+    draw_importances,
     flatten,
     measure,
     measure_slices,
     tabulate,
-    unseen_rows,
-    why_not_comparable,
 )
 
 TARGET = pd.Series([False, True, True, False])
 MODEL = np.array([[0.9, 0.1], [0.2, 0.8], [0.1, 0.9], [0.7, 0.3]])
-DATA = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "id": "id"}
-ROWS = Snapshot(uri="file:///nowhere", digest="0" * 64, rows=1, columns={})
-FACTS = ModelFacts(
-    project="p", kind="binary", classes=(0, 1), id=None, timestamp=None, training=ROWS, holdout=ROWS
-)
-
-
-@pytest.fixture
-def state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "state"))
-
-
-def test_seen_rows_are_left_out():
-    """A row that the champion was trained on is not compared; without an id its content tells."""
-    frame = pd.DataFrame({"a": [1, 2, 2], "b": ["x", "y", "z"]})
-    seen = pd.DataFrame({"b": ["y"], "a": [2]})
-    assert exclude(frame, seen, ["a", "b"])["b"].tolist() == ["x", "z"]
-    assert exclude(frame, seen, ["a"])["b"].tolist() == ["x"]
-
-
-def test_rows_of_seen_groups_are_left_out(project: Callable[..., Project], state_folder: None) -> None:
-    """A group split compares on groups that the champion has never seen, and on no row that it has seen."""
-    made = project(data={**DATA, "split": {"kind": "group", "column": "customer"}})
-    holdout = pd.DataFrame({"customer": [1, 1, 2, 3, 4], "id": list("abcde"), "late": [0, 1, 0, 1, 0]})
-    training = pd.DataFrame({"customer": [1.0, 9.0, np.nan], "id": list("xdz"), "late": [0, 1, 1]})
-    left = unseen_rows(made, holdout, write_snapshot(training))
-    assert left["id"].tolist() == ["c", "e"]
-    with pytest.raises(DataError, match="all 2 holdout rows, or on their `customer`"):
-        unseen_rows(made, holdout[:2], write_snapshot(training))
-
-
-def test_ids_are_the_same_in_whatever_type_they_were_stored(
-    project: Callable[..., Project], state_folder: None
-) -> None:
-    """Row 7 was seen, whether the training held it as a number, as text, or beside gaps."""
-    made = project(data={**DATA})
-    holdout = pd.DataFrame({"id": [7, 8], "late": [0, 1]})
-    for ids in (["7", "x"], [7.0, np.nan], [7, 1]):
-        training = write_snapshot(pd.DataFrame({"id": ids, "late": [0, 1]}))
-        assert unseen_rows(made, holdout, training)["id"].tolist() == [8]
-
-
-def test_without_an_id_at_the_time_the_content_tells(
-    project: Callable[..., Project], state_folder: None
-) -> None:
-    """Rows trained on before the table had its id are known by what both tables hold, whatever its types."""
-    made = project(data={**DATA})
-    holdout = pd.DataFrame({"id": ["a", "b"], "size": [1.0, 2.0], "late": [0, 1]})
-    training = write_snapshot(pd.DataFrame({"size": [2, 5], "late": [1, 1], "gone": [0, 0]}))
-    assert unseen_rows(made, holdout, training)["id"].tolist() == ["a"]
-
-
-def champion(columns: dict[str, str], classes: tuple[Any, ...], kind: str = "binary") -> LoadedModel:
-    """Make a champion with a signature and facts, and no pipeline: it is only asked whether it fits."""
-    inputs = Schema([ColSpec(kind, name) for name, kind in columns.items()])
-    facts = FACTS.model_copy(update={"kind": kind, "classes": classes})
-    return LoadedModel("m-1", cast(Any, None), ModelSignature(inputs), facts)
-
-
-@pytest.mark.parametrize(
-    ("columns", "classes", "kind", "said"),
-    [
-        ({"size": "double"}, (0, 1), "binary", ""),
-        ({"size": "double"}, (False, True), "binary", ""),
-        ({"size": "double"}, (0,), "multiclass", ""),
-        (
-            {"size": "double", "old": "double"},
-            (0, 1),
-            "binary",
-            "it takes the column `old`, which the rows do not",
-        ),
-        ({"size": "double"}, (0, 1, 2), "multiclass", "it knows the class 2, which the candidate does not"),
-        ({"size": "double"}, ("no", "yes"), "binary", "it knows the classes 'no', 'yes', which"),
-        ({"size": "double"}, (), "regression", "its kind is regression, the candidate's binary"),
-    ],
-)
-def test_a_champion_that_cannot_be_compared_says_why(
-    columns: dict[str, str], classes: tuple[Any, ...], kind: str, said: str
-) -> None:
-    """A column that is gone, a class that the candidate lost, another kind of model; a new class is no obstacle."""
-    found = why_not_comparable(champion(columns, classes, kind), FACTS, pd.DataFrame({"size": [1.0]}))
-    assert found.startswith(said)
-    assert bool(found) == bool(said)
-
-
-def test_a_champion_gives_a_class_that_it_does_not_know_no_probability() -> None:
-    """Its probabilities stand under the candidate's classes, in their order."""
-    aligned = align_classes(np.array([[0.3, 0.7]]), ("b", "a"), ("a", "b", "c"))
-    np.testing.assert_array_equal(aligned, [[0.7, 0.3, 0.0]])
 
 
 def test_baseline_predicts_the_classes_shares():
@@ -160,15 +68,63 @@ def test_predictions_stand_beside_the_target():
     assert table["candidate"].tolist() == [0.1, 0.8, 0.9, 0.3]
 
 
-def test_pictures_fit_the_kind():
-    """A classifier gets its curves, a regression its residuals."""
-    assert set(draw("binary", TARGET, {"candidate": MODEL}, (False, True))) == {
-        "calibration.png",
-        "roc.png",
-        "precision_recall.png",
+def shown(figure: Figure) -> tuple[set[str], int]:
+    """Return the legend's entries, without the figures that scikit-learn adds, and how many lines or clouds stand."""
+    axis = figure.axes[0]
+    legend = axis.get_legend()
+    assert legend is not None
+    names = {text.get_text().split(" (")[0] for text in legend.get_texts()}
+    return names, len(axis.lines) + len(axis.collections)
+
+
+def test_a_classifier_gets_its_curves() -> None:
+    """Calibration, ROC and precision against recall of candidate and champion, not of the baseline."""
+    models = {"candidate": MODEL, "baseline": MODEL, "champion": MODEL[::-1]}
+    figures = draw("binary", TARGET, models, (False, True))
+    assert {name: shown(figure) for name, figure in figures.items()} == {
+        "calibration.png": ({"candidate", "champion", "Perfectly calibrated"}, 3),
+        "roc.png": ({"candidate", "champion", "Chance level"}, 3),
+        "precision_recall.png": ({"candidate", "champion"}, 2),
     }
-    values = np.array([1.0, 2.0])
-    assert "residuals.png" in draw("regression", pd.Series(values), {"candidate": values}, ())
+
+
+def test_a_regression_gets_its_errors() -> None:
+    """What candidate and champion predict, against the truth and against what is left of it."""
+    values = np.array([1.0, 2.0, 4.0])
+    figures = draw("regression", pd.Series(values), {"candidate": values, "champion": values + 1}, ())
+    assert {name: shown(figure)[0] for name, figure in figures.items()} == {
+        "predicted_true.png": {"candidate", "champion"},
+        "residuals.png": {"candidate", "champion"},
+    }
+    assert [len(figure.axes[0].collections) for figure in figures.values()] == [2, 2]
+    assert draw("multiclass", TARGET, {"candidate": MODEL}, ("a", "b", "c")) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric"), [("binary", "roc_auc"), ("binary", "log_loss"), ("regression", "mae")]
+)
+def test_the_column_that_matters_is_the_important_one(
+    project: Callable[..., Project], kind: Kind, metric: Metric
+) -> None:
+    """Shuffling it makes the metric worse, whichever way the metric runs; a column of noise costs next to nothing."""
+    made = project(evaluation={"primary": metric})
+    random = np.random.default_rng(0)
+    features = pd.DataFrame({name: random.normal(size=600) for name in ("noise", "half", "whole")})
+    target = features["whole"] + features["half"] / 2
+    target = (target > 0).astype(int) if kind == "binary" else target
+    estimator = (LogisticRegression() if kind == "binary" else LinearRegression()).fit(features, target)
+    rows = Snapshot(uri="file:///nowhere", digest="0" * 64, rows=1, columns={})
+    facts = ModelFacts(
+        project="p", kind=kind, classes=(0, 1) if kind == "binary" else (), id=None, timestamp=None,
+        training=rows, holdout=rows,
+    )  # fmt: skip
+    model = LoadedModel("m-1", Pipeline([("only", estimator)]), infer_signature(features), facts)
+    found = column_importances(made, model, features.assign(late=target))
+    assert list(found.index) == ["noise", "half", "whole"]
+    assert abs(found["mean"]["noise"]) < 0.05 < found["mean"]["half"] < found["mean"]["whole"]
+    bars = draw_importances(found, metric).axes[0]
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["noise", "half", "whole"]
+    assert metric in bars.get_xlabel()
 
 
 def test_metrics_are_named_after_their_model():

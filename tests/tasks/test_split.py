@@ -30,7 +30,7 @@ def frame_of(rows: list[tuple[int, int, bool]]) -> pd.DataFrame:
 
 
 def halves(frame: pd.DataFrame, kind: str, holdout: float, seed: int) -> tuple[Any, Any]:
-    splitting = KINDS[kind](kind=kind, holdout=holdout, **SPLITS[kind])
+    splitting = KINDS[kind].model_validate({"kind": kind, "holdout": holdout, **SPLITS[kind]})
     try:
         return split_rows(frame, splitting, "target", "at", seed)
     except (

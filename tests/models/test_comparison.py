@@ -1,0 +1,108 @@
+"""Whether two models can be compared, and on which rows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, Schema
+
+from regrow.data.snapshots import write_snapshot
+from regrow.errors import DataError
+from regrow.models.comparison import align_classes, exclude, unseen_rows, why_not_comparable
+from regrow.models.stored import LoadedModel
+from regrow.project import Project
+from regrow.results import ModelFacts, Snapshot
+
+DATA = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "id": "id"}
+ROWS = Snapshot(uri="file:///nowhere", digest="0" * 64, rows=1, columns={})
+FACTS = ModelFacts(
+    project="p", kind="binary", classes=(0, 1), id=None, timestamp=None, training=ROWS, holdout=ROWS
+)
+
+
+@pytest.fixture
+def state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "state"))
+
+
+def test_seen_rows_are_left_out():
+    """A row that the champion was trained on is not compared; without an id its content tells."""
+    frame = pd.DataFrame({"a": [1, 2, 2], "b": ["x", "y", "z"]})
+    seen = pd.DataFrame({"b": ["y"], "a": [2]})
+    assert exclude(frame, seen, ["a", "b"])["b"].tolist() == ["x", "z"]
+    assert exclude(frame, seen, ["a"])["b"].tolist() == ["x"]
+
+
+def test_rows_of_seen_groups_are_left_out(project: Callable[..., Project], state_folder: None) -> None:
+    """A group split compares on groups that the champion has never seen, and on no row that it has seen."""
+    made = project(data={**DATA, "split": {"kind": "group", "column": "customer"}})
+    holdout = pd.DataFrame({"customer": [1, 1, 2, 3, 4], "id": list("abcde"), "late": [0, 1, 0, 1, 0]})
+    training = pd.DataFrame({"customer": [1.0, 9.0, np.nan], "id": list("xdz"), "late": [0, 1, 1]})
+    left = unseen_rows(made, holdout, write_snapshot(training))
+    assert left["id"].tolist() == ["c", "e"]
+    with pytest.raises(DataError, match="all 2 holdout rows, or on their `customer`"):
+        unseen_rows(made, holdout[:2], write_snapshot(training))
+
+
+def test_ids_are_the_same_in_whatever_type_they_were_stored(
+    project: Callable[..., Project], state_folder: None
+) -> None:
+    """Row 7 was seen, whether the training held it as a number, as text, or beside gaps."""
+    made = project(data={**DATA})
+    holdout = pd.DataFrame({"id": [7, 8], "late": [0, 1]})
+    for ids in (["7", "x"], [7.0, np.nan], [7, 1]):
+        training = write_snapshot(pd.DataFrame({"id": ids, "late": [0, 1]}))
+        assert unseen_rows(made, holdout, training)["id"].tolist() == [8]
+
+
+def test_without_an_id_at_the_time_the_content_tells(
+    project: Callable[..., Project], state_folder: None
+) -> None:
+    """Rows trained on before the table had its id are known by what both tables hold, whatever its types."""
+    made = project(data={**DATA})
+    holdout = pd.DataFrame({"id": ["a", "b"], "size": [1.0, 2.0], "late": [0, 1]})
+    training = write_snapshot(pd.DataFrame({"size": [2, 5], "late": [1, 1], "gone": [0, 0]}))
+    assert unseen_rows(made, holdout, training)["id"].tolist() == ["a"]
+
+
+def champion(columns: dict[str, str], classes: tuple[Any, ...], kind: str = "binary") -> LoadedModel:
+    """Make a champion with a signature and facts, and no pipeline: it is only asked whether it fits."""
+    inputs = Schema([ColSpec(kind, name) for name, kind in columns.items()])
+    facts = FACTS.model_copy(update={"kind": kind, "classes": classes})
+    return LoadedModel("m-1", cast(Any, None), ModelSignature(inputs), facts)
+
+
+@pytest.mark.parametrize(
+    ("columns", "classes", "kind", "said"),
+    [
+        ({"size": "double"}, (0, 1), "binary", ""),
+        ({"size": "double"}, (False, True), "binary", ""),
+        ({"size": "double"}, (0,), "multiclass", ""),
+        (
+            {"size": "double", "old": "double"},
+            (0, 1),
+            "binary",
+            "it takes the column `old`, which the rows do not",
+        ),
+        ({"size": "double"}, (0, 1, 2), "multiclass", "it knows the class 2, which the candidate does not"),
+        ({"size": "double"}, ("no", "yes"), "binary", "it knows the classes 'no', 'yes', which"),
+        ({"size": "double"}, (), "regression", "its kind is regression, the candidate's binary"),
+    ],
+)
+def test_a_champion_that_cannot_be_compared_says_why(
+    columns: dict[str, str], classes: tuple[Any, ...], kind: str, said: str
+) -> None:
+    """A column that is gone, a class that the candidate lost, another kind of model; a new class is no obstacle."""
+    found = why_not_comparable(champion(columns, classes, kind), FACTS, pd.DataFrame({"size": [1.0]}))
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+def test_a_champion_gives_a_class_that_it_does_not_know_no_probability() -> None:
+    """Its probabilities stand under the candidate's classes, in their order."""
+    aligned = align_classes(np.array([[0.3, 0.7]]), ("b", "a"), ("a", "b", "c"))
+    np.testing.assert_array_equal(aligned, [[0.7, 0.3, 0.0]])
