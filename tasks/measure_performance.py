@@ -9,17 +9,33 @@ from regrow.data.labels import join_labels, read_labels
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.lineage import current, step
 from regrow.models.predictions import encode_labels, stack_predictions
-from regrow.project import Project
+from regrow.project import Metric, Project
 from regrow.registry import Version
-from regrow.results import Measurement, Window
+from regrow.results import Measurement, ModelFacts, Window
 from regrow.verdict import Finding
 
 
 def label_rows(served: pd.DataFrame, labels: pd.DataFrame, version: int) -> pd.DataFrame:
-    """Give *version*'s rows of *served* that have a label of their own, or are the last of an entity that has one."""
+    """Return *version*'s rows of *served* that have a label of their own, or are the last of an entity that has one."""
     own = served[served["version"] == version].sort_values(["served_at", "prediction_id"])
     last = ~own["entity_id"].duplicated(keep="last") & own["entity_id"].notna()
     return join_labels(own[last | own["prediction_id"].isin(labels["prediction_id"])], labels)
+
+
+def holdout_figure(champion: Version, facts: ModelFacts, metric: Metric) -> Holdout:
+    """Return what *champion* reached by *metric* when it was judged, and the number of rows that this is of.
+
+    It was judged on the rows of its holdout that no model of the comparison had seen. Regrow 0.1 did not keep how
+    many: of its versions the whole holdout is counted, which makes the figure look surer than it is.
+    """
+    rows = champion.metrics_rows
+    return Holdout(
+        metric,
+        figure=champion.metrics.get(metric, math.nan),
+        rows=facts.holdout.rows if rows is None else rows,
+        classes=facts.classes,
+        rows_are_known=rows is not None,
+    )
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])
@@ -30,9 +46,10 @@ def measure_performance(project: Project, champion: Version, window: Window, as_
     rows = label_rows(window.predictions.read(columns), read_labels(project.name, as_of), champion.number)
     target, prediction = encode_labels(rows["label"], facts), stack_predictions(rows["prediction"], facts)
     primary = project.evaluation.primary
-    holdout = Holdout(primary, champion.metrics.get(primary, math.nan), facts.holdout.rows, facts.classes)
+    holdout = holdout_figure(champion, facts, primary)
     finding = judge_performance(target, prediction, holdout, project.monitoring.performance)
     figures = {"performance.labels": float(len(rows)), "performance.holdout": holdout.figure}
+    figures["performance.holdout.rows"] = float(holdout.rows)
     figures |= _figures(finding, primary)
     run.log_input(window.predictions, "predictions")
     run.log_metrics(figures)
@@ -40,7 +57,7 @@ def measure_performance(project: Project, champion: Version, window: Window, as_
 
 
 def _figures(finding: Finding, metric: str) -> dict[str, float]:
-    """Name the figures of *finding*, where it concluded anything."""
+    """Name the figures of *finding*; none if it measured none."""
     if finding.figure is None or finding.interval is None:
         return {}
     low, high = finding.interval

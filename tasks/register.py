@@ -53,6 +53,7 @@ def version_tags(
         "as_of": as_of,
         "flow_run": flow_run_id,
         "metrics": json.dumps(evaluation.metrics),
+        "metrics_rows": str(evaluation.rows),
         **provenance.git_state(project.path.parent),
     }
     return {f"regrow.{name}": value for name, value in tags.items()}

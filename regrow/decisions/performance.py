@@ -18,13 +18,15 @@ RESAMPLE_ROWS = 2_000
 
 @dataclass(frozen=True)
 class Holdout:
-    """What the champion reached on its holdout: *figure*, an estimate from *rows* rows."""
+    """What the champion reached on its holdout: *figure*, an estimate from *rows* rows of it."""
 
     metric: Metric
     figure: float
     rows: int
     classes: Sequence[Label] = ()
     """The champion's classes, in the order of its probabilities; empty for a regression."""
+    rows_are_known: bool = True
+    """False if *rows* counts the whole holdout, and the figure may be of a part of it."""
 
 
 def judge_performance(
@@ -59,7 +61,7 @@ def judge_performance(
         confidence=rule.confidence,
         rows=rows,
         detail=f"{holdout.metric} {figure:.3f} ({low:.3f} to {high:.3f}) on {rows} labels, "
-        f"{holdout.figure:.3f} on the holdout",
+        f"{holdout.figure:.3f} on {'' if holdout.rows_are_known else 'at most '}{holdout.rows} rows of the holdout",
     )
 
 

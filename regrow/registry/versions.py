@@ -38,6 +38,12 @@ class Version(BaseModel):
         return json.loads(self.tags.get("regrow.metrics", "{}"))
 
     @property
+    def metrics_rows(self) -> int | None:
+        """How many rows `metrics` are of; None of a version that Regrow 0.1 registered."""
+        rows = self.tags.get("regrow.metrics_rows")
+        return None if rows is None else int(rows)
+
+    @property
     def candidate(self) -> Candidate:
         """The candidate that was registered as this version."""
         return Candidate(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,6 +69,14 @@ def test_an_error_metric_fails_upwards():
     rule = RULE.model_copy(update={"tolerance": 0.1})
     assert judge_performance(target, target + 1, Holdout("mae", 0.95, 500), rule).passed
     assert not judge_performance(target, target + 1, Holdout("mae", 0.85, 500), rule).passed
+
+
+def test_what_is_not_known_of_the_holdout_is_said():
+    """The finding names the rows behind the holdout's figure, and says so when nobody knows how many there were."""
+    rows = served(200, 1.0)
+    assert "0.700 on 300 rows of the holdout" in judge_performance(*rows, holdout(0.7, 300), RULE).detail
+    guessed = replace(holdout(0.7, 300), rows_are_known=False)
+    assert "0.700 on at most 300 rows of the holdout" in judge_performance(*rows, guessed, RULE).detail
 
 
 def test_a_label_unknown_to_the_champion_is_an_error():
