@@ -175,7 +175,7 @@ def render(story: Story) -> str:
         f"<style>{STYLE}</style><h1>A year in the life of <code>flights</code></h1>"
         "<p class=lead>Will a flight from New York arrive more than 15 minutes late? "
         "Trained on January to March 2013, then served, watched and retrained through December. "
-        "Links to MLflow need <code>make up</code>.</p>"
+        "Links to MLflow need <code>regrow up</code>.</p>"
         f"<div class=figures>{boxes}</div><img src={PICTURE} alt='AUC by month'>"
         f"<p>{html.escape(summary(story))}</p>"
         f"<table><tr>{head}</tr>{rows}</table>"

@@ -2,6 +2,7 @@
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from rich.console import Console
 from regrow import registry
 from regrow.data.sources import read_source
 from regrow.demo import orchestrator, page, rollouts, traffic
+from regrow.demo.example import open_example
 from regrow.demo.record import Month, Story, open_story, save_story
 from regrow.demo.rollouts import Scene
 from regrow.lineage import run_url
 from regrow.models.stored import LoadedModel, load_model
-from regrow.project import Project, load_project
+from regrow.project import Project
 from regrow.services import running
 from regrow.settings import load_settings
 from regrow.verdict import Verdict
@@ -24,7 +26,6 @@ from regrow.verdict import Verdict
 YEAR, FIRST_MONTH = 2013, 4
 WIDTH = 130
 """Columns of the table where the output is no terminal."""
-CONFIG = Path(__file__).parents[2] / "configs" / "flights.yaml"
 
 
 def replay() -> None:
@@ -34,10 +35,11 @@ def replay() -> None:
     """
     console, settings = Console(width=None if sys.stdout.isatty() else WIDTH), load_settings()
     home = settings.home.absolute()
-    story, project = open_story(home), load_project(CONFIG)
+    report = partial(console.print, style="dim", highlight=False, markup=False)
+    story, project = open_story(home), open_example(settings.configs, report)
     if story.months:
         console.print(f"Going on after {story.months[-1].start:%B}.")
-    with running(settings, report=lambda line: console.print(f"  [dim]{line}[/dim]")) as services:
+    with running(settings, report=lambda line: report(f"  {line}")) as services:
         story = train_first(console, project, home, story)
         first = load_model(f"models:/{registry.version(project.name, 1).model_id}")
         year = read_source(project, months()[0][0], months()[-1][1])
@@ -48,7 +50,7 @@ def replay() -> None:
     console.print(page.table(story))
     console.print(page.summary(story))
     console.print(f"\nAll of it on one page: [bold]{page.write(home, story)}[/bold]")
-    console.print("Look around in what it left: [bold]make up[/bold]")
+    console.print("Look around in what it left: [bold]regrow up[/bold], or in a clone [bold]make up[/bold]")
 
 
 def months() -> list[tuple[datetime, datetime]]:

@@ -76,6 +76,8 @@ def client_environment(settings: Settings, parts: set[Part], database: Database)
     return {
         **{key: os.environ.get(key, value) for key, value in TELEMETRY_OFF.items()},
         **({"REGROW_SERVER_URL": settings.server_url or settings.local_server} if "server" in parts else {}),
+        # A user's `tasks.py` in the folder from which `regrow up` is run is not ours.
+        "PYTHONSAFEPATH": "1",
         "REGROW_HOME": str(home),
         "REGROW_HOST": settings.host,
         "REGROW_PREFECT_PORT": str(settings.prefect_port),
