@@ -30,8 +30,9 @@ def up() -> None:
     try:
         with running(settings, report=_report) as services:
             console.print(_addresses(services))
-            console.print(found.deployed(), markup=False, highlight=False, soft_wrap=True)
-            for name in sorted({project.name for project in found.projects} - set(registered(settings))):
+            deployed = registered(settings)
+            console.print(found.describe(deployed), markup=False, highlight=False, soft_wrap=True)
+            for name in (project.name for project in found.projects if project.name not in deployed):
                 _warn(f"{name}: see {settings.home.absolute() / 'logs' / 'runner.log'}")
             console.print("Ctrl-C, or `regrow down`, stops them.", markup=False)
             wait_until_one_dies(services)

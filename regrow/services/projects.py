@@ -1,5 +1,6 @@
 """The project files that are deployed: those of one folder, without the broken ones."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,10 @@ class Found:
     projects: tuple[Project, ...]
     problems: tuple[str, ...]
 
-    def deployed(self) -> str:
-        """Return one line on what is deployed; if it is nothing, on what to do."""
-        if self.projects:
-            names = ", ".join(project.name for project in self.projects)
-            return f"deployed from {self.folder}: {names}"
+    def describe(self, registered: Sequence[str]) -> str:
+        """Return one line on the models that the runner has *registered*; if there is none, on what to do."""
+        if registered:
+            return f"deployed from {self.folder}: {', '.join(registered)}"
         return (
             f"no model is deployed: {self.folder} holds no project file (*.yaml) that can be used; write one and see "
             "`regrow check FILE`, or name another folder by REGROW_CONFIGS; then start `regrow up` again. "

@@ -1,0 +1,66 @@
+"""What `regrow up` says of the project files that it finds."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regrow.project import Project
+from regrow.services.parts import ready_file
+from regrow.settings import Settings
+
+Up = Callable[[Path], str]
+
+
+@pytest.fixture
+def up(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Up]:
+    """Run `regrow up` on a folder of project files, with servers that are started only in name; then Ctrl-C."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    (tmp_path / "home").mkdir()
+
+    class Servers:
+        def addresses(self) -> dict[str, str]:
+            return {"runner": "http://127.0.0.1/deployments"}
+
+    @contextmanager
+    def running(settings: Settings, report: object) -> Iterator[Servers]:
+        registered = [path.stem for path in settings.configs.glob("test-*.yaml")]
+        ready_file(settings).write_text("\n".join(registered))
+        yield Servers()
+
+    def interrupt(_services: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("regrow.services.running", running)
+    monkeypatch.setattr("regrow.services.wait_until_one_dies", interrupt)
+
+    def invoke(configs: Path) -> str:
+        result = run("up", REGROW_CONFIGS=str(configs), REGROW_HOME=str(tmp_path / "home"), COLUMNS="200")
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    yield invoke
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_a_start_without_project_files_says_where_it_looked(up: Up, tmp_path: Path) -> None:
+    """Nothing to deploy is said at the end of the start, with the folder in full and what to do."""
+    told = up(tmp_path / "empty")
+    assert f"no model is deployed: {tmp_path / 'empty'} holds no project file" in told
+    assert "REGROW_CONFIGS" in told
+
+
+def test_a_broken_project_file_is_named_on_the_terminal(up: Up, project: Callable[..., Project]) -> None:
+    """What is left out is named with its file and key; so is one that only the runner refuses, with its log."""
+    made = project()
+    folder = made.path.parent
+    (folder / "broken.yaml").write_text("name: broken")
+    (folder / "refused.yaml").write_text(made.path.read_text().replace(made.name, "refused"))
+    told = up(folder)
+    assert f"left out: {folder / 'broken.yaml'}: data: is missing" in told
+    assert "left out: refused: see " in told and "runner.log" in told
+    assert f"deployed from {folder}: {made.name}\n" in told
