@@ -10,22 +10,26 @@ from typing import Any
 import httpx
 from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
-from prefect.schedules import Cron, Schedule
+from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
-from pydantic import ValidationError
 
 from deployments import preloaded
 from deployments.automations import install
 from regrow.errors import ProjectError, Unreachable
 from regrow.project import Project
+from regrow.project.schedules import check_cron, schedules_of
 from regrow.services.parts import ready_file
 from regrow.services.projects import find_projects
 from regrow.settings import Settings, apply_environment, load_settings
 
 FLOWS = ("train", "monitor", "retrain", "score", "rollout", "rollback")
+SCHEDULED = {
+    "monitor": "monitoring.schedule",
+    "retrain": "retraining.schedule",
+    "rollout": "deployment.rollout_schedule",
+}
 ONE_AT_A_TIME = frozenset({"train", "retrain", "rollout"})
 logger = logging.getLogger("regrow.deployments")
 
@@ -48,12 +52,13 @@ async def deployments(project: Project, flows: dict[str, Flow[..., Any]]) -> lis
 
     Raises `ProjectError` where a schedule is not cron.
     """
-    schedules = {
-        "monitor": project.monitoring.schedule,
-        "retrain": project.retraining.schedule,
-        "rollout": project.deployment.rollout_schedule,
-    }
-    return [await _deployment(project, name, flow, schedules.get(name)) for name, flow in flows.items()]
+    given = schedules_of(project)
+    for key, cron in given.items():
+        check_cron(project, key, cron)
+    return [
+        await _deployment(project, name, flow, given.get(SCHEDULED.get(name, "")))
+        for name, flow in flows.items()
+    ]
 
 
 async def _deployment(
@@ -66,7 +71,7 @@ async def _deployment(
         description=_describe(project, flow),
         tags=["regrow", project.name],
         parameters={"config": str(project.path)},
-        schedules=[_schedule(project, name, cron)] if cron else [],
+        schedules=[Cron(cron, timezone="UTC", parameters={"trigger": "schedule"})] if cron else [],
         concurrency_limit=one if name in ONE_AT_A_TIME else None,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
@@ -75,19 +80,6 @@ async def _deployment(
 def _describe(project: Project, flow: Flow[..., Any]) -> str:
     """Say what a run does, and of which model."""
     return "\n\n".join(part for part in (flow.description, project.description) if part)
-
-
-def _schedule(project: Project, name: str, cron: str) -> Schedule:
-    """Read *cron* as UTC; the runs that it starts say that it did."""
-    try:
-        CronSchedule(cron=cron, timezone="UTC")
-    except ValidationError as error:
-        key = {"monitor": "monitoring.schedule", "retrain": "retraining.schedule"}.get(
-            name, "deployment.rollout_schedule"
-        )
-        remedy = "`0 6 * * 1` is Monday 06:00"
-        raise ProjectError(f"{project.path}: {key}: `{cron}` is not cron; {remedy}") from error
-    return Cron(cron, timezone="UTC", parameters={"trigger": "schedule"})
 
 
 async def register(

@@ -2,18 +2,21 @@
 
 from datetime import datetime
 
+from prefect import get_run_logger
+
 from regrow.data.predictions import count_predictions, read_predictions
 from regrow.data.snapshots import write_snapshot
 from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.project import Project
+from regrow.project.check import explain_late_labels
 from regrow.results import Window
 
 
 def freeze_window(model: str, start: datetime, end: datetime, max_rows: int) -> Window:
     """Write the predictions of *model* in [*start*, *end*), at most *max_rows* sampled ones, as snapshots.
 
-    Raises `DataError` where there is none: no retraining cures missing traffic, so it is no alarm.
+    Raises `DataError` if there is none: no retraining cures missing traffic, so it is no alarm.
     """
     logged = read_predictions(model, start, end, max_rows)
     if logged.rows.empty:
@@ -31,6 +34,9 @@ def freeze_window(model: str, start: datetime, end: datetime, max_rows: int) -> 
 def read_window(project: Project, start: datetime, end: datetime) -> Window:
     """Freeze the predictions that were served for events in [*start*, *end*)."""
     run = current()
+    if late := explain_late_labels(project, end - start):
+        run.tag(late_labels=late)
+        get_run_logger().warning("%s: %s", project.path, late)
     window = freeze_window(project.name, start, end, project.monitoring.drift.max_rows)
     run.log_input(window.predictions, "predictions")
     run.log_input(window.features, "window")

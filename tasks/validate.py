@@ -48,10 +48,10 @@ class Report:
 
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)
 def validate(project: Project, snapshot: Snapshot) -> Validation:
-    """Give the rows of *snapshot* that meet the project's expectations.
+    """Return the rows of *snapshot* that meet the project's expectations.
 
-    Raises `DataError` where a column is missing, `BatchRejected` where one that rejects is broken or
-    more rows than the limit were set aside, `ProjectError` where an expectation is not one.
+    Raises `DataError` if a column is missing, `BatchRejected` if an expectation that rejects is broken or more rows
+    than the limit are set aside, `ProjectError` if an expectation is not one.
     """
     run = current()
     run.log_input(snapshot, "ingested")
@@ -75,7 +75,7 @@ def validate(project: Project, snapshot: Snapshot) -> Validation:
 
 
 def require_columns(project: Project, columns: Sequence[str]) -> None:
-    """Raise `DataError` where a column that the project file names is not among *columns*."""
+    """Raise `DataError` if a column that the project file names is not among *columns*."""
     named = {
         "target": [project.data.target],
         "keys": project.data.key_columns,
@@ -142,7 +142,7 @@ def _run(frame: pd.DataFrame, built: "list[Built]") -> "ExpectationSuiteValidati
 
 
 def _place(entry: Any) -> int:
-    """Tell which expectation *entry* answers: Great Expectations does not keep their order."""
+    """Return which expectation *entry* answers: Great Expectations does not keep their order."""
     return entry.expectation_config.meta["place"]
 
 
@@ -196,7 +196,7 @@ def _render(result: "ExpectationSuiteValidationResult") -> str:
 
 
 def judge_batch(outcomes: Sequence[Outcome], frame: pd.DataFrame, limit: float) -> Verdict:
-    """Accept the batch, or say which expectation it broke, where and by how much."""
+    """Accept the batch, or name the expectation that it broke, with rows and share."""
     findings = [_finding(outcome, len(frame)) for outcome in outcomes]
     aside = len(set().union(*(outcome.rows for outcome in _quarantining(outcomes))))
     share = aside / len(frame) if len(frame) else 0.0
@@ -227,13 +227,13 @@ def judge_batch(outcomes: Sequence[Outcome], frame: pd.DataFrame, limit: float) 
 
 
 def _finding(outcome: Outcome, rows: int) -> Finding:
-    """Say what *outcome* found; a broken expectation that quarantines does not fail the batch by itself."""
+    """Return what *outcome* found; a broken expectation that sets rows aside does not fail the batch by itself."""
     count = len(outcome.rows)
     share = count / rows if rows else 0.0
     found = f"{count} rows ({share:.1%}), {outcome.observed}" if count else outcome.observed
     return Finding(
         rule=outcome.name,
-        result=pass_if(outcome.passed or outcome.expectation.on_failure == "quarantine"),
+        result=pass_if(outcome.passed or (bool(count) and outcome.expectation.on_failure == "quarantine")),
         figure=share if count else None,
         rows=rows,
         detail=f"{outcome.name}: {'met' if outcome.passed else f'broken by {found}'}",
@@ -246,10 +246,13 @@ def _quarantining(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def quarantine(frame: pd.DataFrame, outcomes: Sequence[Outcome]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Part *frame* into accepted rows and those set aside, each with its `reason`."""
+    """Part *frame* into accepted rows and those set aside, each with its reason in a column after the user's own."""
     reasons = np.full(len(frame), "", dtype=object)
     for outcome in _quarantining(outcomes):
         rows = list(outcome.rows)
         reasons[rows] += np.where(reasons[rows] == "", "", "; ").astype(object) + outcome.name
     aside = reasons != ""
-    return frame[~aside], frame[aside].assign(reason=reasons[aside])
+    column = "reason"
+    while column in frame:
+        column += "_"
+    return frame[~aside], frame[aside].assign(**{column: reasons[aside]})

@@ -1,22 +1,20 @@
 """Score predictions by scikit-learn's metrics, under the names that a project file uses."""
 
 from collections.abc import Callable, Sequence
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics as sk
 
-from regrow.errors import DataError, ProjectError
+from regrow.errors import DataError
 from regrow.project import LOWER_IS_BETTER, Metric
+from regrow.project.evaluation import check_metric
 
 Label = str | int | float | bool
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-REGRESSION: frozenset[Metric] = frozenset({"rmse", "mae", "r2"})
-CLASSIFICATION: frozenset[Metric] = frozenset(get_args(Metric)) - REGRESSION
 RANKING: frozenset[Metric] = frozenset({"roc_auc", "average_precision"})
 """Metrics that compare the classes with one another, so need a row of each."""
 
@@ -46,17 +44,6 @@ def higher_is_better(metric: Metric) -> bool:
 def sign(metric: Metric) -> int:
     """Give 1 where a greater *metric* is better, -1 where a smaller one is."""
     return 1 if higher_is_better(metric) else -1
-
-
-def check_metric(metric: Metric, kind: str) -> None:
-    """Raise `ProjectError` where *metric* is not one for a model of *kind*."""
-    regression = kind == "regression"
-    fitting = REGRESSION if regression else CLASSIFICATION
-    if metric not in fitting:
-        model = "a regression" if regression else "a classifier"
-        raise ProjectError(
-            f"evaluation: {metric} does not measure {model}; choose from {', '.join(sorted(fitting))}"
-        )
 
 
 def encode(target: ArrayLike, classes: Sequence[Label]) -> Codes:

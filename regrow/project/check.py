@@ -1,109 +1,143 @@
-"""Check a project file and all that it names, without running anything."""
+"""Check a project file and all that it names, and run nothing of it but the import of its hooks and estimator."""
 
+import inspect
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
-
-from pydantic import ValidationError
+from typing import Any
 
 from regrow.errors import ProjectError
-from regrow.project import CsvSource, ParquetSource, Project, PythonSource, load_project
-from regrow.project.imports import import_class
+from regrow.project.data import CsvSource, DeltaSource, ParquetSource, PythonSource, Source
+from regrow.project.deployment import Ab
+from regrow.project.estimators import build_estimator, check_search
+from regrow.project.evaluation import Metric, SliceGate, ThresholdGate, check_metric
+from regrow.project.expectations import build_expectation
+from regrow.project.fields import format_duration
+from regrow.project.file import Project, load_project
+from regrow.project.schedules import check_cron, schedules_of
 
 
 def check_project(file: Path) -> str:
-    """Give one line on the project at *file*; raise `ProjectError` with a line per problem."""
+    """Return a line on the project at *file*, then its notes; raise `ProjectError` with a line per problem."""
     project = load_project(file)
     problems = [problem for check in CHECKS for problem in check(project)]
     if problems:
         raise ProjectError("\n".join(dict.fromkeys(problems)))
     estimator = project.training.estimator.rpartition(".")[2]
-    return (
+    found = (
         f"{file}: ok: {project.name} predicts {project.data.target} with {estimator} "
         f"from a {project.data.source.kind} source, {len(project.data.expectations)} expectations, "
         f"{len(project.evaluation.gates)} gates"
     )
+    note = explain_late_labels(project)
+    return f"{found}\n{project.path}: monitoring.window: note: {note}" if note else found
 
 
-def check_estimator(project: Project) -> Iterator[str]:
-    """Find an estimator that is not there, or parameters that it does not know."""
+def check_training(project: Project) -> Iterator[str]:
+    """Find an estimator that cannot be made, a search that it cannot run, and metrics that do not measure it."""
+    from sklearn.base import is_classifier
+
     try:
-        estimator = import_class(project.training.estimator, "training.estimator")
+        estimator = build_estimator(project.training)
+        if project.training.search is not None:
+            check_search(estimator, project.training.search)
     except ProjectError as error:
         yield f"{project.path}: {error}"
         return
+    kind = "classification" if is_classifier(estimator) else "regression"
+    for key, metric in metrics_of(project).items():
+        yield from _problem(check_metric, metric, kind, f"{project.path}: {key}")
+
+
+def metrics_of(project: Project) -> dict[str, Metric]:
+    """Return every metric that the file names, by its key."""
+    plan, rollout = project.evaluation, project.deployment.rollout
+    named: dict[str, Metric] = {"evaluation.primary": plan.primary}
+    named |= {f"evaluation.metrics.{place}": metric for place, metric in enumerate(plan.metrics)}
+    for place, gate in enumerate(plan.gates):
+        if isinstance(gate, ThresholdGate | SliceGate):
+            named[f"evaluation.gates.{place}.metric"] = gate.metric
+    if isinstance(rollout, Ab) and rollout.metric:
+        named["deployment.rollout.metric"] = rollout.metric
+    return named
+
+
+def check_sources(project: Project) -> Iterator[str]:
+    """Find a hook that is missing, fails at import or cannot be called as it will be, and a file that is not there."""
+    for key, source in (("data.source", project.data.source), ("data.labels", project.data.labels)):
+        if isinstance(source, PythonSource):
+            yield from _problem(check_hook, project, f"{key}.load", source.load, "start", "end")
+            if source.fingerprint is not None:
+                yield from _problem(check_hook, project, f"{key}.fingerprint", source.fingerprint)
+        elif source is not None:
+            yield from _problem(_check_file, project, key, source)
+
+
+def check_hook(project: Project, key: str, reference: str, *arguments: str) -> None:
+    """Raise `ProjectError` if the hook at *reference* cannot be called with *arguments*; it is not called."""
+    found = project.resolve(reference, key)
+    if not callable(found):
+        raise ProjectError(f"{project.path}: {key}: {reference} is no function; name one")
     try:
-        estimator(**project.training.parameters)
-    except (TypeError, ValueError) as error:
-        yield f"{project.path}: training.parameters: {error}; see {project.training.estimator}"
-
-
-def check_hooks(project: Project) -> Iterator[str]:
-    """Find Python hooks that are missing, fail at import, or cannot be called."""
-    source = project.data.source
-    if not isinstance(source, PythonSource):
+        signature = inspect.signature(found)
+    except (TypeError, ValueError):  # A function of C without a signature: only the call can tell.
         return
-    for reference in (source.load, source.fingerprint):
-        if reference is None:
-            continue
-        try:
-            found = project.resolve(reference)
-        except ProjectError as error:
-            yield str(error)
-            continue
-        if not callable(found):
-            yield f"{project.path}: data.source: {reference} is no function; name one"
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise ProjectError(
+            f"{project.path}: {key}: {reference} takes {signature}, and is called with ({', '.join(arguments)})"
+        ) from error
 
 
-def check_files(project: Project) -> Iterator[str]:
-    """Find a CSV or Parquet source that is not on disk."""
-    source = project.data.source
-    if isinstance(source, CsvSource | ParquetSource):
-        path = project.path.parent / source.path
-        if not path.exists():
-            yield f"{project.path}: data.source.path: no {path}; give a path relative to the project file"
+def _check_file(project: Project, key: str, source: Source) -> None:
+    """Raise `ProjectError` if *source* names a file or folder on this machine that is not there."""
+    if not isinstance(source, CsvSource | ParquetSource | DeltaSource) or "://" in source.path:
+        return
+    path = project.path.parent / source.path
+    if not path.exists():
+        raise ProjectError(f"{project.path}: {key}.path: no {path}; give a path relative to the project file")
 
 
 def check_expectations(project: Project) -> Iterator[str]:
-    """Find expectations that Great Expectations does not know, or arguments that they do not take."""
-    if not project.data.expectations:
-        return
-    import great_expectations.expectations as known
-
-    for index, expectation in enumerate(project.data.expectations):
-        key = f"{project.path}: data.expectations.{index}"
-        name = "".join(part.capitalize() for part in expectation.expect.split("_"))
-        if (found := getattr(known, name, None)) is None:
-            yield f"{key}.expect: {expectation.expect} is not known to Great Expectations; see its gallery"
-            continue
-        try:
-            found(**expectation.arguments)
-        except (TypeError, ValueError) as error:
-            yield f"{key}.arguments: {' '.join(str(error).split())}"
+    """Find expectations that Great Expectations does not know, cannot compute, or cannot set rows aside by."""
+    for place, expectation in enumerate(project.data.expectations):
+        yield from _problem(build_expectation, expectation, f"{project.path}: data.expectations.{place}")
 
 
 def check_schedules(project: Project) -> Iterator[str]:
     """Find schedules that are not cron."""
-    schedules = {
-        "monitoring.schedule": project.monitoring.schedule,
-        "retraining.schedule": project.retraining.schedule,
-        "deployment.rollout_schedule": project.deployment.rollout_schedule,
-    }
-    given = {key: cron for key, cron in schedules.items() if cron}
-    if not given:
-        return
-    from prefect.client.schemas.schedules import CronSchedule
+    for key, cron in schedules_of(project).items():
+        yield from _problem(check_cron, project, key, cron)
 
-    for key, cron in given.items():
-        try:
-            CronSchedule(cron=cron, timezone="UTC")
-        except ValidationError:
-            yield f"{project.path}: {key}: `{cron}` is not cron; `0 6 * * 1` is Monday 06:00"
+
+def explain_late_labels(project: Project, window: timedelta | None = None) -> str | None:
+    """Return why performance can never be judged in a window of *window* (default: the file's); None if it can.
+
+    A window ends when it is watched, so a label that comes `label_delay` after its event is known in time only for
+    events older than that. Labels from a source of their own say themselves when they were known.
+    """
+    data, window = project.data, window or project.monitoring.window
+    if data.labels is not None or not data.label_delay or data.label_delay < window:
+        return None
+    delay = format_duration(data.label_delay)
+    return (
+        f"performance stays undecided: data.label_delay is {delay}, so in a window of {format_duration(window)} "
+        f"no event is old enough to have its label; write a longer monitoring.window than {delay}"
+    )
+
+
+def _problem(check: Callable[..., Any], *arguments: Any) -> Iterator[str]:
+    """Yield what *check* refuses *arguments* for."""
+    try:
+        check(*arguments)
+    except ProjectError as error:
+        yield str(error)
 
 
 CHECKS: tuple[Callable[[Project], Iterator[str]], ...] = (
-    check_estimator,
-    check_hooks,
-    check_files,
+    check_training,
+    check_sources,
     check_expectations,
     check_schedules,
 )

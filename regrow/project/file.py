@@ -14,6 +14,7 @@ from regrow.project.data import Data, PythonSource
 from regrow.project.deployment import Deployment
 from regrow.project.evaluation import EvaluationPlan
 from regrow.project.fields import Strict
+from regrow.project.imports import hook_file, import_hook
 from regrow.project.monitoring import Monitoring, Retraining
 from regrow.project.training import Training
 
@@ -39,11 +40,9 @@ class Project(ProjectFile):
     path: Path
     digest: str
 
-    def resolve(self, reference: str) -> Any:
-        """Import *reference* (`module:attribute`) from the folder of the project file."""
-        from regrow.project.imports import import_hook
-
-        return import_hook(self.path, reference)
+    def resolve(self, reference: str, key: str = "") -> Any:
+        """Import *reference* (`module:attribute`), which stands under *key*, from the folder of the project file."""
+        return import_hook(self.path, reference, key)
 
 
 def load_project(path: Path | str) -> Project:
@@ -95,16 +94,19 @@ def _explain(path: Path, problem: Any) -> str:
 def _digest(path: Path, text: str, file: ProjectFile) -> str:
     """Hash the file's text and the source of the Python files that it names."""
     content = hashlib.sha256(text.encode())
-    source = file.data.source
-    references = [source.load, source.fingerprint] if isinstance(source, PythonSource) else []
-    for module in sorted({reference.split(":")[0] for reference in references if reference}):
-        hook = path.parent / (module.replace(".", "/") + ".py")
-        content.update(hook.read_bytes() if hook.is_file() else module.encode())
+    for hook in sorted({hook_file(path, reference) for reference in _hooks(file)}):
+        content.update(hook.read_bytes() if hook.is_file() else hook.name.encode())
     return content.hexdigest()
 
 
+def _hooks(file: ProjectFile) -> list[str]:
+    """List the Python hooks that *file* names."""
+    sources = [each for each in (file.data.source, file.data.labels) if isinstance(each, PythonSource)]
+    return [name for source in sources for name in (source.load, source.fingerprint) if name]
+
+
 def json_schema() -> str:
-    """Give the JSON schema of a project file, as `configs/schema.json` holds it."""
+    """Return the JSON schema of a project file, as `configs/schema.json` holds it."""
     schema = ProjectFile.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps(schema, indent=2) + "\n"

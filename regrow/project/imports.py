@@ -17,28 +17,27 @@ OURS = Path(__file__).parents[2]
 LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
 
 
-def import_hook(project_path: Path, reference: str) -> Any:
-    """Import *reference* (`module:attribute`) from the folder of *project_path*.
+def import_hook(project_path: Path, reference: str, key: str = "") -> Any:
+    """Import *reference* (`module:attribute`), which stands under *key*, from the folder of *project_path*.
 
     Raises `ProjectError` if the module or the attribute is missing, or the module raises or exits when imported.
     """
     file, attribute = hook_file(project_path, reference), reference.partition(":")[2]
+    where = f"{project_path}: {key + ': ' if key else ''}{reference}"
     if not file.is_file():
-        raise ProjectError(
-            f"{project_path}: {reference}: no file {file}; a hook's module sits beside its project file"
-        )
+        raise ProjectError(f"{where}: no file {file}; a hook's module sits beside its project file")
     unique = f"regrow_hook_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
     spec = importlib.util.spec_from_file_location(unique, file)
     if spec is None or spec.loader is None:
-        raise ProjectError(f"{project_path}: {reference}: {file} is not a Python file")
+        raise ProjectError(f"{where}: {file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[unique] = module
-    with naming_origin(ProjectError, f"{project_path}: {reference}: {file} fails at import", file.parent):
+    with naming_origin(ProjectError, f"{where}: {file} fails at import", file.parent):
         spec.loader.exec_module(module)
     try:
         return getattr(module, attribute)
     except AttributeError as error:
-        raise ProjectError(f"{project_path}: {reference}: {file} defines no `{attribute}`") from error
+        raise ProjectError(f"{where}: {file} defines no `{attribute}`") from error
 
 
 def hook_file(project_path: Path, reference: str) -> Path:

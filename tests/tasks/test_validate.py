@@ -7,7 +7,7 @@ import pytest
 
 from regrow.errors import DataError, ProjectError
 from regrow.project import Expectation, load_project
-from tasks.validate import check, judge_batch, quarantine, require_columns
+from tasks.validate import Outcome, check, judge_batch, quarantine, require_columns
 
 FRAME = pd.DataFrame({"id": [1, 2, 3, 3], "wind": [5.0, 1048.0, None, 7.0]}, index=[9, 8, 7, 6])
 WIND = Expectation(
@@ -140,3 +140,17 @@ def test_missing_target_is_named():
     project = load_project(Path(__file__).parents[2] / "configs" / "diabetes.yaml")
     with pytest.raises(DataError, match=r"data\.target: target not in the data \(it holds age, bmi\)"):
         require_columns(project, ["age", "bmi"])
+
+
+def test_a_column_named_reason_is_kept():
+    """The reason of a row that is set aside stands beside the user's columns, also one of that name."""
+    frame = FRAME.assign(reason=["a", "b", "c", "d"])
+    _, aside = quarantine(frame, check(frame, [WIND]).outcomes)
+    assert aside[["reason", "reason_"]].to_numpy().tolist() == [
+        ["b", "expect_column_values_to_be_between(wind)"]
+    ]
+
+
+def test_a_broken_expectation_that_names_no_row_rejects_the_batch():
+    """If nothing can be set aside, a broken expectation is never passed over."""
+    assert judge_batch([Outcome(WIND, False, (), "observed text")], FRAME, 1.0).failed

@@ -1,0 +1,172 @@
+"""`check` refuses what `train` would refuse, accepts the rest, and runs nothing that the file only names."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from regrow.errors import ProjectError
+from regrow.project import Project, load_project
+from regrow.project.check import check_project, explain_late_labels
+
+Make = Callable[..., Project]
+CSV = {"kind": "csv", "path": "rows.csv"}
+HOOK = "import pandas as pd\ndef load(start, end):\n    return pd.DataFrame()\n"
+
+
+def data(**changes: Any) -> dict[str, Any]:
+    return {"source": CSV, "target": "late", "timestamp": "at", "id": "id"} | changes
+
+
+def problems(project: Project) -> str:
+    with pytest.raises(ProjectError) as raised:
+        check_project(project.path)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("on_failure", ["reject", "quarantine"])
+def test_an_expectation_is_taken_by_its_name(project: Make, on_failure: str) -> None:
+    """Names are those of Great Expectations, and what judges the table cannot set rows aside: as in `train`."""
+    divergence = {
+        "expect": "expect_column_kl_divergence_to_be_less_than",
+        "arguments": {
+            "column": "size",
+            "partition_object": {"bins": [0, 1], "weights": [1]},
+            "threshold": 0.1,
+        },
+        "on_failure": on_failure,
+    }
+    made = project(data=data(expectations=[divergence]))
+    if on_failure == "reject":
+        assert "1 expectations" in check_project(made.path)
+    else:
+        assert f"{made.path}: data.expectations.0: {divergence['expect']}: judges the table" in problems(made)
+
+
+def test_a_class_that_is_no_estimator_is_not_run(project: Make, tmp_path: Path) -> None:
+    """`check` calls nothing that the file names before it is known to be an estimator."""
+    touched = tmp_path / "touched"
+    training = {"estimator": "subprocess.Popen", "parameters": {"args": ["touch", str(touched)]}}
+    assert "training.estimator: subprocess.Popen is no estimator" in problems(project(training=training))
+    assert not touched.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"training": {"estimator": "sklearn.cluster.KMeans"}},
+            "training.estimator: .* is neither a classifier",
+        ),
+        (
+            {"training": {"estimator": "sklearn.linear_model.Ridge", "parameters": {"alpha": "a"}}},
+            "training.parameters: sklearn.linear_model.Ridge refuses them: .*'alpha'",
+        ),
+        (
+            {
+                "training": {
+                    "estimator": "sklearn.linear_model.LogisticRegression",
+                    "search": {"kind": "randomized", "space": {"depth": [1]}},
+                }
+            },
+            "training.search.space: the estimator has no parameter `depth`",
+        ),
+        ({"evaluation": {"primary": "rmse"}}, "evaluation.primary: rmse does not measure a classifier"),
+        (
+            {"evaluation": {"primary": "roc_auc", "metrics": ["log_loss", "mae"]}},
+            r"evaluation.metrics\.1: mae does not measure a classifier; choose from",
+        ),
+        (
+            {
+                "evaluation": {
+                    "primary": "roc_auc",
+                    "gates": [{"kind": "threshold", "metric": "r2", "at_least": 0}],
+                }
+            },
+            r"evaluation.gates\.0\.metric: r2 does not measure a classifier",
+        ),
+        (
+            {"deployment": {"rollout": {"kind": "ab", "metric": "rmse"}}},
+            r"deployment.rollout\.metric: rmse does not measure a classifier",
+        ),
+    ],
+)
+def test_what_train_refuses_is_refused(project: Make, changes: dict[str, Any], said: str) -> None:
+    """An estimator, its search, and a metric that cannot measure it are found without a row."""
+    import re
+
+    made = project(**changes)
+    assert re.search(rf"{made.path.name}: {said}", problems(made))
+
+
+@pytest.mark.parametrize("key", ["source", "labels"])
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def loat(start, end):\n    pass\n", "defines no `load`"),
+        ("import sys\nsys.exit(2)\n", r"fails at import: SystemExit: 2 \(rows_hook.py, line 2\)"),
+        ("raise KeyError('home')\n", r"fails at import: KeyError: 'home' \(rows_hook.py, line 1\)"),
+        ("def load(:\n", r"fails at import: SyntaxError: .*\(rows_hook.py, line 1\)"),
+        ("load = 3\n", "is no function"),
+        ("def load():\n    pass\n", r"takes \(\), and is called with \(start, end\)"),
+    ],
+)
+def test_a_hook_is_checked_wherever_it_stands(
+    project: Make, tmp_path: Path, key: str, code: str, said: str
+) -> None:
+    """A hook of the rows and one of the labels are imported, and refused with file, line and reason."""
+    import re
+
+    (tmp_path / "rows_hook.py").write_text(code)
+    made = project(data=data(**{key: {"kind": "python", "load": "rows_hook:load"}}))
+    assert re.search(rf"{made.path.name}: data\.{key}.*{said}", problems(made))
+
+
+def test_a_good_hook_is_not_called(project: Make, tmp_path: Path) -> None:
+    """`check` imports a hook and reads its parameters; it loads no row."""
+    (tmp_path / "rows_hook.py").write_text("def load(start, end):\n    raise SystemExit('called')\n")
+    hook = {"kind": "python", "load": "rows_hook:load"}
+    assert ": ok: " in check_project(project(data=data(source=hook, labels=hook)).path)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "delta"])
+@pytest.mark.parametrize("key", ["source", "labels"])
+def test_a_file_that_is_not_there_is_named(project: Make, kind: str, key: str) -> None:
+    """A file or a table of the rows or of the labels is looked for beside the project file."""
+    said = problems(project(data=data(**{key: {"kind": kind, "path": "nowhere"}})))
+    assert f"data.{key}.path: no " in said
+    assert "nowhere; give a path relative to the project file" in said
+
+
+def test_the_digest_follows_the_hook_of_the_labels(project: Make, tmp_path: Path) -> None:
+    """A changed hook changes the file's digest, whether it loads rows or labels, so no stored step is used again."""
+    for key in ("source", "labels"):
+        (tmp_path / "rows_hook.py").write_text(HOOK)
+        made = project(data=data(**{key: {"kind": "python", "load": "rows_hook:load"}}))
+        (tmp_path / "rows_hook.py").write_text(HOOK + "# changed\n")
+        assert load_project(made.path).digest != made.digest
+
+
+@pytest.mark.parametrize(
+    ("delay", "window", "late"),
+    [("7d", "7d", True), ("30d", "7d", True), ("6d", "7d", False), ("0s", "7d", False)],
+)
+def test_labels_that_come_after_the_window_are_said(
+    project: Make, delay: str, window: str, late: bool
+) -> None:
+    """A window that no label can reach leaves performance undecided for ever; `check` names key and remedy."""
+    made = project(data=data(label_delay=delay), monitoring={"window": window})
+    said = check_project(made.path)
+    assert (f"{made.path}: monitoring.window: note: " in said) == late
+    assert ("write a longer monitoring.window" in said) == late
+
+
+def test_a_window_given_at_the_call_is_judged_too(project: Make) -> None:
+    """A window other than the file's is judged by the same rule; labels with times of their own may be earlier."""
+    made = project(data=data(label_delay="7d"), monitoring={"window": "14d"})
+    assert explain_late_labels(made) is None
+    assert "a window of 5d" in str(explain_late_labels(made, pd.Timedelta("5d").to_pytimedelta()))
+    own = project(data=data(label_delay="30d", labels=CSV), monitoring={"window": "7d"})
+    assert explain_late_labels(own) is None
