@@ -38,7 +38,7 @@ def build_expectation(expectation: Expectation, key: str) -> "Built":
     )
     from great_expectations.expectations.registry import get_expectation_impl
 
-    where = f"{key}: {expectation.expect}"
+    name = expectation.expect
     try:
         kind = get_expectation_impl(expectation.expect)
         arguments: dict[str, Any] = dict(expectation.arguments)
@@ -46,16 +46,19 @@ def build_expectation(expectation: Expectation, key: str) -> "Built":
         built = kind(**arguments)
     except ExpectationNotFoundError as error:
         raise ProjectError(
-            f"{where}: Great Expectations has no such expectation; correct the name"
+            f"{key}.expect: {name}: Great Expectations has no such expectation; correct the name"
         ) from error
     except (ValidationError, InvalidExpectationConfigurationError, ValueError, TypeError) as error:
-        raise ProjectError(f"{where}: its arguments do not fit: {' '.join(str(error).split())}") from error
+        problem = " ".join(str(error).split())
+        raise ProjectError(f"{key}.arguments: {name}: its arguments do not fit: {problem}") from error
     if expectation.expect in DATABASE_ONLY:
         raise ProjectError(
-            f"{where}: is computed in databases only; take one by regex, or check in the query"
+            f"{key}.expect: {name}: is computed in databases only; take one by regex, or check in the query"
         )
     if expectation.on_failure == "quarantine" and not judges_rows(built):
-        raise ProjectError(f"{where}: judges the table, not rows; write `on_failure: reject`")
+        raise ProjectError(
+            f"{key}.on_failure: {name}: judges the table, not rows; write `on_failure: reject`"
+        )
     return built
 
 

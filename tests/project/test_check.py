@@ -42,7 +42,10 @@ def test_an_expectation_is_taken_by_its_name(project: Make, on_failure: str) -> 
     if on_failure == "reject":
         assert "1 expectations" in check_project(made.path)
     else:
-        assert f"{made.path}: data.expectations.0: {divergence['expect']}: judges the table" in problems(made)
+        assert (
+            f"{made.path}: data.expectations.0.on_failure: {divergence['expect']}: judges the table"
+            in problems(made)
+        )
 
 
 def test_a_class_that_is_no_estimator_is_not_run(project: Make, tmp_path: Path) -> None:
