@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import httpx
 from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
@@ -20,7 +19,8 @@ from deployments.automations import install
 from regrow.errors import ProjectError, Unreachable
 from regrow.project import Project
 from regrow.project.schedules import check_cron, schedules_of
-from regrow.services.parts import ready_file
+from regrow.reach import why_silent
+from regrow.services.commands import ready_file
 from regrow.services.projects import find_projects
 from regrow.settings import Settings, apply_environment, load_settings
 
@@ -100,14 +100,12 @@ async def register(
 
 
 def wait_for_prefect(settings: Settings, patience: float = 120.0) -> None:
-    """Return once Prefect's API answers; raise `Unreachable` where it does not within *patience* seconds."""
+    """Return once Prefect's API answers; raise `Unreachable` if it does not within *patience* seconds."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{settings.prefect_api_url}/health", timeout=2).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.2)
+        if why_silent(f"{settings.prefect_api_url}/health", timeout=2) is None:
+            return
+        time.sleep(0.2)
     raise Unreachable(f"{settings.prefect_api_url}: Prefect does not answer; start it with `regrow up`")
 
 

@@ -1,25 +1,41 @@
-"""Whether the servers that a command needs answer, asked before anything is done."""
+"""Whether a server answers: the one place that asks."""
+
+from urllib.parse import urlsplit
 
 import httpx
 
 from regrow.errors import Unreachable
 from regrow.settings import Settings
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def why_silent(
+    url: str, *, headers: dict[str, str] | None = None, timeout: float = 5.0, any_status: bool = False
+) -> str | None:
+    """Return why *url* does not answer with success within *timeout* seconds, or None if it does.
+
+    With *any_status* every answer will do. A proxy is not asked for this machine's own servers.
+    """
+    try:
+        by_proxy = urlsplit(url).hostname not in LOOPBACK
+        answer = httpx.get(url, headers=headers, timeout=timeout, trust_env=by_proxy)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        return str(error) or type(error).__name__
+    return None if any_status or answer.is_success else f"status {answer.status_code}"
+
 
 def check_reachable(settings: Settings, prefect: bool = True) -> None:
-    """Raise `Unreachable` where MLflow, or with *prefect* Prefect, does not answer."""
+    """Raise `Unreachable` if MLflow, or with *prefect* Prefect, does not answer."""
     if prefect:
-        _ask("Prefect", f"{settings.prefect_api_url}/health", "PREFECT_API_URL")
+        _check("Prefect", f"{settings.prefect_api_url}/health", "PREFECT_API_URL")
     if settings.tracking_uri.startswith("http"):
-        _ask("MLflow", f"{settings.tracking_uri}/health", "MLFLOW_TRACKING_URI")
+        _check("MLflow", f"{settings.tracking_uri}/health", "MLFLOW_TRACKING_URI")
 
 
-def _ask(name: str, url: str, variable: str) -> None:
+def _check(name: str, url: str, variable: str) -> None:
     """Ask *url* once."""
-    try:
-        httpx.get(url, timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
+    if silence := why_silent(url, timeout=10):
         raise Unreachable(
-            f"{name} does not answer at {url} ({error}); start the servers with `regrow up`, "
-            f"or set {variable}"
-        ) from error
+            f"{name} does not answer at {url} ({silence}); start the servers with `regrow up`, or set {variable}"
+        )

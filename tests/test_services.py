@@ -14,15 +14,15 @@ from pydantic import SecretStr
 
 from regrow.errors import StateError, Unreachable
 from regrow.services import Services, running, stop_running
-from regrow.services.child import start_child, started_at, stop_survivor, stop_together, tail
-from regrow.services.parts import check_port
+from regrow.services.commands import check_port
+from regrow.services.ownership import describe, held, prepare_home, stop_survivors, write_record
 from regrow.services.postgres import _forget_stale_postmaster, start_database, stop_database
-from regrow.services.record import describe, held, prepare_home, stop_survivors, write_record
+from regrow.services.process import start_process, started_at, stop_survivor, stop_together, tail
 from regrow.settings import Settings
 
 
 def sleeper(name: str, log: Path, code: str = "import time; time.sleep(60)"):
-    return start_child(name, [sys.executable, "-c", code], dict(os.environ), log, lambda: True)
+    return start_process(name, [sys.executable, "-c", code], dict(os.environ), log, lambda: True)
 
 
 def test_the_servers_answer_and_the_environment_points_at_them(services: Services) -> None:
@@ -58,21 +58,21 @@ def test_a_state_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
         prepare_home(tmp_path / "file")
 
 
-def test_a_child_that_ends_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
-    """A part that dies says its name, its exit code and what it printed last."""
-    child = sleeper("the oracle", tmp_path / "o.log", "print('out of wisdom'); raise SystemExit(3)")
-    child.process.wait()
+def test_a_service_that_ends_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
+    """A service that dies says its name, its exit code and what it printed last."""
+    process = sleeper("the oracle", tmp_path / "o.log", "print('out of wisdom'); raise SystemExit(3)")
+    process.handle.wait()
     with pytest.raises(Unreachable, match=r"(?s)the oracle.*exit code 3.*out of wisdom"):
-        child.check_alive()
+        process.check_alive()
 
 
-def test_stopping_a_child_stops_what_it_started(tmp_path: Path) -> None:
-    """No grandchild outlives its part, though it is only told to its parent."""
+def test_stopping_a_process_stops_what_it_started(tmp_path: Path) -> None:
+    """Nothing that a service started outlives it, though only the service is told to stop."""
     code = "import subprocess as s, time; print(s.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
-    child = sleeper("parent", tmp_path / "p.log", code)
+    process = sleeper("parent", tmp_path / "p.log", code)
     while not (text := tail(tmp_path / "p.log")).isdigit():
         time.sleep(0.05)
-    stop_together([child])
+    stop_together([process])
     deadline = time.monotonic() + 5
     while started_at(int(text)) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -81,19 +81,19 @@ def test_stopping_a_child_stops_what_it_started(tmp_path: Path) -> None:
 
 def test_survivors_of_a_killed_start_are_stopped(tmp_path: Path) -> None:
     """Recorded processes that still run are ended, and the record is forgotten."""
-    child = sleeper("left over", tmp_path / "s.log")
-    write_record(tmp_path, [describe("left over", child.process.pid)])
+    process = sleeper("left over", tmp_path / "s.log")
+    write_record(tmp_path, [describe("left over", process.handle.pid)])
     assert stop_survivors(tmp_path) == ["left over"]
-    assert started_at(child.process.pid) is None
+    assert started_at(process.handle.pid) is None
     assert stop_survivors(tmp_path) == []
 
 
 def test_a_reused_process_number_is_left_alone(tmp_path: Path) -> None:
     """A process that has the number of a recorded one, but started at another time, is not touched."""
-    child = sleeper("innocent", tmp_path / "i.log")
-    assert stop_survivor(child.process.pid, 1.0, signal.SIGTERM) is False
-    assert child.process.poll() is None
-    stop_together([child])
+    process = sleeper("innocent", tmp_path / "i.log")
+    assert stop_survivor(process.handle.pid, 1.0, signal.SIGTERM) is False
+    assert process.handle.poll() is None
+    stop_together([process])
 
 
 def test_a_lock_is_free_after_the_holder(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""All five parts, started and stopped as a user does it."""
+"""All five services, started and stopped as a user does it."""
 
 import os
 import subprocess
@@ -57,7 +57,7 @@ class Stack:
             )
 
     def answers(self) -> bool:
-        """Say whether all parts run; fail where `regrow up` has ended."""
+        """Return whether all services run; fail if `regrow up` has ended."""
         assert self.process.poll() is None, self.log.read_text()
         return "`regrow down`, stops them" in self.log.read_text()
 
@@ -103,7 +103,7 @@ def wait(until: Callable[[], object], patience: float) -> None:
 
 
 def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> None:
-    """All five parts answer, an alarm's event starts a retraining process, and `regrow down` leaves no process."""
+    """All five services answer, an alarm's event starts a retraining process, and `regrow down` leaves no process."""
     name = next(stack.settings.configs.glob("*.yaml")).stem
     for url in (f"{stack.settings.local_mlflow}/health", f"{stack.settings.local_server}/ping"):
         assert httpx.get(url, timeout=10).is_success

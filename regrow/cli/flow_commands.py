@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regrow.cli.arguments import AsOf, File, Json, Request, read_moment, read_request, user
+from regrow.cli.command_result import MOVING, CommandResult, find_links
 from regrow.cli.log import quiet
-from regrow.cli.outcome import MOVING, Outcome, find_links
 from regrow.cli.printing import show
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def train(
         from flows.train import train as flow
 
         waiver = f"{override} (asked by {user()})" if override else ""
-        outcome = _run(flow, request, override=waiver)
-    show(outcome, json)
+        told = _run(flow, request, override=waiver)
+    show(told, json)
 
 
 def monitor(file: File, as_of: AsOf = None, json: Json = False) -> None:
@@ -35,8 +35,8 @@ def monitor(file: File, as_of: AsOf = None, json: Json = False) -> None:
     with quiet(f"monitoring {request.project.name}"):
         from flows.monitor import monitor as flow
 
-        outcome = _run(flow, request)
-    show(outcome, json)
+        told = _run(flow, request)
+    show(told, json)
 
 
 def retrain(
@@ -50,8 +50,8 @@ def retrain(
     with quiet(f"retraining {request.project.name}"):
         from flows.retrain import retrain as flow
 
-        outcome = _run(flow, request, reason=reason)
-    show(outcome, json)
+        told = _run(flow, request, reason=reason)
+    show(told, json)
 
 
 def rollout(file: File, as_of: AsOf = None, json: Json = False) -> None:
@@ -60,8 +60,8 @@ def rollout(file: File, as_of: AsOf = None, json: Json = False) -> None:
     with quiet(f"looking at the rollout of {request.project.name}"):
         from flows.rollout import rollout as flow
 
-        outcome = _run(flow, request)
-    show(outcome, json)
+        told = _run(flow, request)
+    show(told, json)
 
 
 def score(
@@ -78,11 +78,11 @@ def score(
     with quiet(f"scoring with {request.project.name}"):
         from flows.score import score as flow
 
-        outcome = _run(flow, request, start=first, end=last, alias=alias)
-    show(outcome, json)
+        told = _run(flow, request, start=first, end=last, alias=alias)
+    show(told, json)
 
 
-def _run(flow: "Flow[..., Any]", request: Request, **parameters: object) -> Outcome:
+def _run(flow: "Flow[..., Any]", request: Request, **parameters: object) -> CommandResult:
     """Run *flow* in this process; raise what it raises."""
     from regrow import registry
 
@@ -91,4 +91,4 @@ def _run(flow: "Flow[..., Any]", request: Request, **parameters: object) -> Outc
     result = state.result()
     links = find_links(request.settings, project.name, str(state.state_details.flow_run_id))
     after = registry.state(project.name) if flow.name in MOVING else None
-    return Outcome(flow.name, project.name, result, links, after)
+    return CommandResult(flow.name, project.name, result, links, after)

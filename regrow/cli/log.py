@@ -33,7 +33,7 @@ def quiet(doing: str) -> Iterator[None]:
 
     Also what native code and child processes write. Raises `StateError` if the state folder cannot be written.
     """
-    from regrow.services.record import prepare_home
+    from regrow.services.ownership import prepare_home
 
     prepare_home(load_settings().home.absolute())
     log = (

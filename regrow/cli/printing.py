@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from regrow.cli.command_result import CommandResult
 from regrow.cli.log import log_path
-from regrow.cli.outcome import Outcome
 
 if TYPE_CHECKING:
     from regrow.registry import State
@@ -33,27 +33,27 @@ DECIDED: "dict[tuple[Decision, Result], str]" = {
 """What the usual decisions come to, in a few words; others are named with their result."""
 
 
-def show(outcome: Outcome, as_json: bool) -> None:
-    """Print *outcome*: for people a headline, the reason, the figures and the links; *as_json*: one object."""
+def show(told: CommandResult, as_json: bool) -> None:
+    """Print *told*: for people a headline, the reason, the figures and the links; *as_json*: one object."""
     if as_json:
-        sys.stdout.write(json.dumps(_to_json(outcome), indent=2) + "\n")
+        sys.stdout.write(json.dumps(_to_json(told), indent=2) + "\n")
         return
     from regrow.results import Scored
 
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    if isinstance(outcome.result, Scored):
-        console.print(f"[bold]{outcome.model}: scored[/bold]", highlight=False)
-        console.print(_pairs(outcome.result.model_dump()))
+    if isinstance(told.result, Scored):
+        console.print(f"[bold]{told.model}: scored[/bold]", highlight=False)
+        console.print(_pairs(told.result.model_dump()))
     else:
-        _print_verdict(console, outcome, outcome.result)
-    if outcome.state:
-        console.print(f"now: {describe_state(outcome.state)}", highlight=False, markup=False)
-    console.print(_pairs(outcome.links | {"log of the libraries": str(log_path())}), soft_wrap=True)
+        _print_verdict(console, told, told.result)
+    if told.state:
+        console.print(f"now: {describe_state(told.state)}", highlight=False, markup=False)
+    console.print(_pairs(told.links | {"log of the libraries": str(log_path())}), soft_wrap=True)
 
 
-def _print_verdict(console: Console, outcome: Outcome, verdict: "Verdict") -> None:
+def _print_verdict(console: Console, told: CommandResult, verdict: "Verdict") -> None:
     """Print what was decided, why, and the figures behind it."""
-    console.print(f"[bold]{outcome.model}: {headline(verdict)}[/bold]", highlight=False)
+    console.print(f"[bold]{told.model}: {headline(verdict)}[/bold]", highlight=False)
     console.print(verdict.reason, markup=False, highlight=False, soft_wrap=True)
     if verdict.findings:
         console.print(findings_table(verdict))
@@ -113,14 +113,14 @@ def _pairs(values: dict[str, Any]) -> Table:
     return table
 
 
-def _to_json(outcome: Outcome) -> dict[str, Any]:
-    """Return *outcome* as plain values: the keys of a verdict or a scoring are those that MLflow keeps."""
-    key = "scored" if outcome.command == "score" else "verdict"
+def _to_json(told: CommandResult) -> dict[str, Any]:
+    """Return *told* as plain values: the keys of a verdict or a scoring are those that MLflow keeps."""
+    key = "scored" if told.command == "score" else "verdict"
     return {
-        "command": outcome.command,
-        "model": outcome.model,
-        key: outcome.result.model_dump(mode="json"),
-        "state": outcome.state.model_dump(mode="json") if outcome.state else None,
-        "links": outcome.links,
+        "command": told.command,
+        "model": told.model,
+        key: told.result.model_dump(mode="json"),
+        "state": told.state.model_dump(mode="json") if told.state else None,
+        "links": told.links,
         "log": str(log_path()),
     }

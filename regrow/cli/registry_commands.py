@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from regrow.cli.arguments import AsOf, Json, Name, Reason, reach_servers, read_moment, user
+from regrow.cli.command_result import CommandResult
 from regrow.cli.log import quiet
-from regrow.cli.outcome import Outcome
 from regrow.cli.printing import show
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def rollback(name: Name, reason: Reason, to: To = None, as_of: AsOf = None, json
         actor = f"{user()}, rollback {uuid.uuid4().hex[:8]}"
         verdict = roll_back_model(name, actor, reason, to, url, as_of=moment)
         state = registry.state(name)
-    show(Outcome("rollback", name, verdict, state=state), json)
+    show(CommandResult("rollback", name, verdict, state=state), json)
 
 
 def pause(name: Name, reason: Reason) -> None:

@@ -18,7 +18,7 @@ console = Console()
 def up() -> None:
     """Start the database, Prefect, MLflow, the model server and the runner; stop them all on Ctrl-C."""
     from regrow.services import running, wait_until_one_dies
-    from regrow.services.parts import registered
+    from regrow.services.commands import registered
     from regrow.services.projects import find_projects
     from regrow.settings import load_settings
 

@@ -1,6 +1,6 @@
 """The demonstration: a model lives through a real year, with the same parts that production uses."""
 
-from regrow.services.record import prepare_home
+from regrow.services.ownership import prepare_home
 from regrow.settings import apply_environment, load_settings
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from regrow.demo.record import Month, Story
+from regrow.demo.story import Month, Story
 
 PICTURE, PAGE = "demo.png", "demo.html"
 GREEN, GREY, RED, BLUE = "#1a7f4b", "#8a8f98", "#c0392b", "#2457a6"

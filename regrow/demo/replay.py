@@ -14,8 +14,8 @@ from regrow import registry
 from regrow.data.sources import read_source
 from regrow.demo import orchestrator, page, rollouts, traffic
 from regrow.demo.example import open_example
-from regrow.demo.record import Month, Story, open_story, save_story
 from regrow.demo.rollouts import Scene
+from regrow.demo.story import Month, Story, open_story, save_story
 from regrow.lineage import run_url
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project

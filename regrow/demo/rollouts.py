@@ -11,7 +11,7 @@ import yaml
 
 from regrow import registry
 from regrow.demo import orchestrator, traffic
-from regrow.demo.record import Ending
+from regrow.demo.story import Ending
 from regrow.models.stored import LoadedModel
 from regrow.project import Project, load_project
 from regrow.registry import Move

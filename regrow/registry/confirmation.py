@@ -9,6 +9,7 @@ import mlflow.models
 
 from regrow.errors import Unreachable
 from regrow.project import Project
+from regrow.reach import why_silent
 from regrow.registry import Confirm, State, Version
 from regrow.settings import Settings, load_settings
 
@@ -25,12 +26,13 @@ def confirmation(project: Project) -> Confirm | None:
 
 
 def answering_server(settings: Settings) -> str | None:
-    """Give the address of this machine's own model server where it answers."""
-    try:
-        httpx.get(f"{settings.local_server}/health", headers=settings.server_headers, timeout=5)
-    except httpx.HTTPError:
-        return None
-    return settings.local_server
+    """Return the address of this machine's own model server, or None if nothing answers there."""
+    health = f"{settings.local_server}/health"
+    return (
+        None
+        if why_silent(health, headers=settings.server_headers, any_status=True)
+        else settings.local_server
+    )
 
 
 def wait_until_followed(url: str, name: str, state: State, timeout: float = PATIENCE) -> None:

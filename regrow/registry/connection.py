@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import httpx
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from regrow.errors import Unreachable
+from regrow.reach import why_silent
 from regrow.settings import load_settings
 
 FRESH = 10.0
@@ -26,12 +26,8 @@ def connect() -> MlflowClient:
     """
     uri = load_settings().tracking_uri
     if uri.startswith("http") and time.monotonic() - _answered.get(uri, -math.inf) > FRESH:
-        try:
-            httpx.get(f"{uri}/health", timeout=5).raise_for_status()
-        except httpx.HTTPError as error:
-            raise Unreachable(
-                f"MLflow does not answer at {uri} ({error}); start it with `regrow up`"
-            ) from error
+        if silence := why_silent(f"{uri}/health"):
+            raise Unreachable(f"MLflow does not answer at {uri} ({silence}); start it with `regrow up`")
         _answered[uri] = time.monotonic()
     if mlflow.get_tracking_uri() != uri:
         mlflow.set_tracking_uri(uri)

@@ -17,7 +17,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from regrow.errors import StateError, Unreachable
-from regrow.services.child import started_at
+from regrow.services.process import started_at
 from regrow.settings import Settings
 
 DATABASES = ("prefect", "mlflow")
@@ -27,13 +27,13 @@ FAST_SHUTDOWN = signal.SIGINT
 
 @dataclass(frozen=True)
 class Database:
-    """A PostgreSQL server that answers; *pid* is set where Regrow started it."""
+    """A PostgreSQL server that answers; *pid* is set if Regrow started it."""
 
     url: URL
     pid: int | None = None
 
     def address(self, driver: str, database: str) -> str:
-        """Give the URL of *database* for SQLAlchemy's *driver*; it may hold a password."""
+        """Return the URL of *database* for SQLAlchemy's *driver*; it may hold a password."""
         url = self.url.set(drivername=f"postgresql+{driver}", database=database)
         return url.render_as_string(hide_password=False)
 
@@ -41,7 +41,7 @@ class Database:
 def start_database(settings: Settings) -> Database:
     """Start the embedded PostgreSQL, or reach the given one, with the databases of Prefect and MLflow in it.
 
-    Raises `Unreachable` where the given one does not answer, `StateError` where ours cannot start.
+    Raises `Unreachable` if the given one does not answer, `StateError` if ours cannot start.
     """
     database = _given(settings) if settings.database_url else _embedded(settings.home.absolute() / "postgres")
     _create_databases(database)
@@ -90,7 +90,7 @@ def _forget_stale_postmaster(file: Path) -> None:
 
 
 def _create_databases(database: Database) -> None:
-    """Create the databases of Prefect and MLflow where they are missing."""
+    """Create the databases of Prefect and MLflow that are missing."""
     name = database.url.database or "postgres"
     url = database.url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
     try:

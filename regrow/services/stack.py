@@ -1,4 +1,4 @@
-"""Start the parts together, wait until each answers, and stop them: the runner first, the database last."""
+"""Start the services together, wait until each answers, and stop them: the runner first, the database last."""
 
 import os
 import signal
@@ -12,8 +12,16 @@ from pathlib import Path
 import psutil
 
 from regrow.errors import StateError, Unreachable
-from regrow.services.child import Child, start_child, stop_together, tail
-from regrow.services.parts import ALL_PARTS, TITLES, Part, check_port, client_environment, plan, ready_file
+from regrow.services.commands import (
+    ALL_SERVICES,
+    TITLES,
+    Service,
+    check_port,
+    client_environment,
+    command_of,
+    ready_file,
+)
+from regrow.services.ownership import describe, held, holder, prepare_home, stop_survivors, write_record
 from regrow.services.postgres import (
     FAST_SHUTDOWN,
     Database,
@@ -21,11 +29,11 @@ from regrow.services.postgres import (
     start_database,
     stop_database,
 )
-from regrow.services.record import describe, held, holder, prepare_home, stop_survivors, write_record
+from regrow.services.process import ServiceProcess, start_process, stop_together, tail
 from regrow.settings import Settings
 
 START_TIMEOUT = 180.0
-"""Seconds that all parts together have to answer; a first start migrates two databases."""
+"""Seconds that all services together have to answer; a first start migrates two databases."""
 DOWN_TIMEOUT = 60.0
 SENDING = 3.0
 """Seconds that this process's last logs and events have to reach Prefect."""
@@ -37,9 +45,9 @@ class Services:
 
     settings: Settings
     database: Database
-    parts: set[Part]
+    started: set[Service]
     environment: dict[str, str]
-    children: list[Child] = field(default_factory=list)
+    processes: list[ServiceProcess] = field(default_factory=list)
 
     @property
     def prefect_api_url(self) -> str:
@@ -48,29 +56,29 @@ class Services:
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's server, or its database where the server was not asked for."""
+        """MLflow's server, or its database if the server was not asked for."""
         return self.environment["MLFLOW_TRACKING_URI"]
 
     @property
     def server_url(self) -> str:
-        """Give the model server's address."""
+        """The model server's address."""
         return self.settings.local_server
 
     def addresses(self) -> dict[str, str]:
-        """Name each part with where it answers."""
-        known: dict[Part, str] = {
+        """Return the address of each service, by its name."""
+        known: dict[Service, str] = {
             "postgres": self.database.url.render_as_string(hide_password=True),
             "prefect": self.settings.local_prefect,
             "mlflow": self.settings.local_mlflow,
             "server": self.settings.local_server,
             "runner": f"{self.settings.local_prefect}/deployments",
         }
-        return {part: known[part] for part in ALL_PARTS if part in self.parts}
+        return {service: known[service] for service in ALL_SERVICES if service in self.started}
 
     def check_alive(self) -> None:
-        """Raise `Unreachable`, naming the part and the end of its log, where one has ended."""
-        for child in self.children:
-            child.check_alive()
+        """Raise `Unreachable`, with the name of the service and the end of its log, if one has ended."""
+        for process in self.processes:
+            process.check_alive()
         if self.database.pid is not None and not psutil.pid_exists(self.database.pid):
             log = self.settings.home.absolute() / "postgres" / "log"
             raise Unreachable(f"{TITLES['postgres']} has stopped; the end of {log}:\n{tail(log)}")
@@ -78,77 +86,78 @@ class Services:
 
 @contextmanager
 def running(
-    settings: Settings, parts: set[Part] | None = None, report: Callable[[str], None] = lambda _: None
+    settings: Settings, services: set[Service] | None = None, report: Callable[[str], None] = lambda _: None
 ) -> Iterator[Services]:
-    """Run *parts* (default: all; the database always) and point this process's environment at them meanwhile.
+    """Run *services* (default: all; the database always) and point this process's environment at them meanwhile.
 
-    *report* hears of each part that answers.
-    Raises `StateError` where the folder or a port is in use, `Unreachable` where a part does not start.
+    *report* is called with a line for each service that answers.
+    Raises `StateError` if the folder or a port is in use, `Unreachable` if a service does not start.
     """
-    wanted: set[Part] = {"postgres", *(ALL_PARTS if parts is None else parts)}
+    wanted: set[Service] = {"postgres", *(ALL_SERVICES if services is None else services)}
     home = settings.home.absolute()
     prepare_home(home)
     with held(home), ExitStack() as stack:
         for name in stop_survivors(home):
             report(f"stopped a left-over process: {name}")
-        for part in sorted(wanted):
-            check_port(part, settings)
+        for service in sorted(wanted):
+            check_port(service, settings)
         stack.callback((home / "up.json").unlink, missing_ok=True)
-        services = _start(settings, wanted, home, stack)
-        _await(services, report)
-        stack.enter_context(_environment(services.environment))
+        started = _start(settings, wanted, home, stack)
+        _await(started, report)
+        stack.enter_context(_environment(started.environment))
         stack.callback(_finish_sending)
-        yield services
+        yield started
 
 
-def _start(settings: Settings, parts: set[Part], home: Path, stack: ExitStack) -> Services:
-    """Start every part without waiting, each registered with *stack* to be stopped."""
+def _start(settings: Settings, wanted: set[Service], home: Path, stack: ExitStack) -> Services:
+    """Start the *wanted* services without waiting; leaving *stack* stops each of them."""
     write_record(home, [])
     database = start_database(settings)
     stack.callback(stop_database, database)
-    services = Services(settings, database, parts, client_environment(settings, parts, database))
+    services = Services(settings, database, wanted, client_environment(settings, wanted, database))
     stack.callback(_stop, services)
     ready_file(settings).unlink(missing_ok=True)
     record = [describe("postgres", database.pid, FAST_SHUTDOWN)] if database.pid else []
     write_record(home, record)
-    for part in ALL_PARTS:
-        if part == "postgres" or part not in parts:
+    for service in ALL_SERVICES:
+        if service == "postgres" or service not in wanted:
             continue
-        planned = plan(part, settings, database)
-        environment = _child_environment(services.environment | planned.environment)
-        child = start_child(
-            planned.title, planned.command, environment, home / "logs" / f"{part}.log", planned.ready
+        command = command_of(service, settings, database)
+        environment = _process_environment(services.environment | command.environment)
+        log = home / "logs" / f"{service}.log"
+        services.processes.append(
+            start_process(command.title, command.words, environment, log, command.ready)
         )
-        services.children.append(child)
-        write_record(home, [*record, *(describe(each.name, each.process.pid) for each in services.children)])
+        write_record(home, [*record, *(describe(each.name, each.handle.pid) for each in services.processes)])
     return services
 
 
 def _stop(services: Services) -> None:
-    """Stop the children; the runner before the servers that it reports to."""
+    """Stop the processes; the runner before the servers that it reports to."""
     begin_checkpoint(services.database)
     runner = TITLES["runner"]
-    stop_together([child for child in services.children if child.name == runner])
-    stop_together([child for child in services.children if child.name != runner])
+    stop_together([each for each in services.processes if each.name == runner])
+    stop_together([each for each in services.processes if each.name != runner])
 
 
 def _await(services: Services, report: Callable[[str], None]) -> None:
-    """Wait until every part answers."""
+    """Wait until every service answers."""
     started = time.monotonic()
-    for child in services.children:
-        child.wait_until_ready(started + START_TIMEOUT)
-        report(f"{child.name} answers after {time.monotonic() - started:.1f} s")
+    for process in services.processes:
+        process.wait_until_ready(started + START_TIMEOUT)
+        report(f"{process.name} answers after {time.monotonic() - started:.1f} s")
 
 
-def _child_environment(changes: dict[str, str]) -> dict[str, str]:
-    """Give a child our environment with *changes*; with compiled bytecode, which imports 3 times as fast."""
+def _process_environment(changes: dict[str, str]) -> dict[str, str]:
+    """Return our environment with *changes*, and with compiled bytecode: it imports three times as fast."""
     return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | changes
 
 
 def _finish_sending() -> None:
     """Send this process's own logs and events to Prefect while it still answers.
 
-    Left to Prefect's exit hook they find no server, which then starts one of its own and waits for minutes.
+    Prefect sends them when the process ends. By then its server is stopped, and Prefect would start one of its own
+    and wait for minutes. The two classes are not part of its documented interface; a test holds their names.
     """
     if "prefect" not in sys.modules:
         return
@@ -175,14 +184,14 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
 
 
 def wait_until_one_dies(services: Services, pause: float = 0.5) -> None:
-    """Watch the parts for ever; raise `Unreachable` as soon as one ends."""
+    """Watch the services for ever; raise `Unreachable` as soon as one ends."""
     while True:
         services.check_alive()
         time.sleep(pause)
 
 
 def stop_running(settings: Settings) -> list[str]:
-    """Stop the `regrow up` that holds the state folder, or what a killed one left; name what was stopped."""
+    """Stop the `regrow up` that holds the state folder, or what a killed one left; return the names of it all."""
     home = settings.home.absolute()
     if not home.is_dir():
         return []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from regrow.project import Project
-from regrow.services.parts import ready_file
+from regrow.services.commands import ready_file
 from regrow.settings import Settings
 
 Up = Callable[[Path], str]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from regrow.data.files import write_whole
 from regrow.errors import StateError
-from regrow.services.record import held
+from regrow.services.ownership import held
 
 
 class Ending(BaseModel):

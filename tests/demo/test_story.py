@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from regrow.demo.record import Story, open_story, save_story
+from regrow.demo.story import Story, open_story, save_story
 from regrow.errors import StateError
-from regrow.services.record import held
+from regrow.services.ownership import held
 
 STORY = Story(started=datetime(2013, 4, 1, tzinfo=UTC), first_version_reason="good enough")
 

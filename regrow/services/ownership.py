@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from regrow.data.files import locked_file, state_errors, write_whole
 from regrow.errors import StateError
-from regrow.services.child import started_at, stop_survivor
+from regrow.services.process import started_at, stop_survivor
 
 LOCK = "up.lock"
 RECORD = "up.json"
@@ -26,7 +26,7 @@ class Started(NamedTuple):
 
 
 def prepare_home(home: Path) -> None:
-    """Make the state folder; raise `StateError` where it cannot be written."""
+    """Make the state folder; raise `StateError` if it cannot be written."""
     with state_errors(home, "the state folder cannot be written"):
         (home / "logs").mkdir(parents=True, exist_ok=True)
         probe = home / ".writable"
@@ -49,28 +49,28 @@ def held(home: Path) -> Iterator[None]:
         yield
 
 
-def write_record(home: Path, children: list[Started]) -> None:
-    """Note this process and its *children*, at once or not at all."""
-    write_whole(home / RECORD, json.dumps({"pid": os.getpid(), "children": children}).encode())
+def write_record(home: Path, processes: list[Started]) -> None:
+    """Write down this process and the *processes* that it started, at once or not at all."""
+    write_whole(home / RECORD, json.dumps({"pid": os.getpid(), "children": processes}).encode())
 
 
 def holder(home: Path) -> int | None:
-    """Give the number of the process that wrote the record."""
+    """Return the number of the process that wrote the record, or None without one."""
     return _read(home).get("pid")
 
 
 def stop_survivors(home: Path) -> list[str]:
-    """End, newest first, the recorded processes that still run; name them."""
-    children = [Started(*child) for child in _read(home).get("children", [])]
+    """End, newest first, the recorded processes that still run; return their names."""
+    processes = [Started(*each) for each in _read(home).get("children", [])]
     stopped = [
-        child.name for child in reversed(children) if stop_survivor(child.pid, child.started, child.signal)
+        each.name for each in reversed(processes) if stop_survivor(each.pid, each.started, each.signal)
     ]
     (home / RECORD).unlink(missing_ok=True)
     return stopped
 
 
 def describe(name: str, pid: int, number: int = signal.SIGTERM) -> Started:
-    """Name the running process *pid* for the record."""
+    """Return what the record holds of the running process *pid*."""
     return Started(name, pid, started_at(pid) or 0.0, int(number))
 
 

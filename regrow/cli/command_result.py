@@ -14,7 +14,7 @@ MOVING = frozenset({"train", "retrain", "rollout", "rollback"})
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CommandResult:
     """The result of a *command* on a *model*, the state of the model after it, and the pages that hold more."""
 
     command: str

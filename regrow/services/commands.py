@@ -1,4 +1,4 @@
-"""What each local server is: its command, its environment, its port, and when it answers."""
+"""How each service is started: its command, its environment, its port, and when it answers."""
 
 import os
 import socket
@@ -9,34 +9,33 @@ from pathlib import Path
 from typing import Literal
 
 from regrow.errors import StateError
-from regrow.services.child import answers
+from regrow.reach import why_silent
 from regrow.services.postgres import Database
 from regrow.settings import TELEMETRY_OFF, Settings
 
-Part = Literal["postgres", "prefect", "mlflow", "server", "runner"]
-ALL_PARTS: tuple[Part, ...] = ("postgres", "prefect", "mlflow", "server", "runner")
+Service = Literal["postgres", "prefect", "mlflow", "server", "runner"]
+ALL_SERVICES: tuple[Service, ...] = ("postgres", "prefect", "mlflow", "server", "runner")
 """In the order in which they start; they stop in reverse."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How to start one part and how to see that it answers."""
+class Command:
+    """How to start one service and how to see that it answers."""
 
-    name: Part
     title: str
-    command: list[str]
+    words: list[str]
     ready: Callable[[], bool]
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def ports(settings: Settings) -> dict[Part, int]:
-    """Name the port of each part that listens on one."""
+def ports(settings: Settings) -> dict[Service, int]:
+    """Return the port of each service that listens on one."""
     return {"prefect": settings.prefect_port, "mlflow": settings.mlflow_port, "server": settings.server_port}
 
 
-def check_port(part: Part, settings: Settings) -> None:
-    """Raise `StateError` where the port of *part* is in use."""
-    if (port := ports(settings).get(part)) is None:
+def check_port(service: Service, settings: Settings) -> None:
+    """Raise `StateError` if the port of *service* is in use."""
+    if (port := ports(settings).get(service)) is None:
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,12 +43,12 @@ def check_port(part: Part, settings: Settings) -> None:
             probe.bind((settings.host, port))
         except OSError as error:
             raise StateError(
-                f"port {port} of {settings.host}, for {TITLES[part]}, cannot be used ({error.strerror}); "
-                f"stop what uses it, or give another one by REGROW_{part.upper()}_PORT"
+                f"port {port} of {settings.host}, for {TITLES[service]}, cannot be used ({error.strerror}); "
+                f"stop what uses it, or give another one by REGROW_{service.upper()}_PORT"
             ) from error
 
 
-TITLES: dict[Part, str] = {
+TITLES: dict[Service, str] = {
     "postgres": "PostgreSQL",
     "prefect": "Prefect",
     "mlflow": "MLflow",
@@ -59,7 +58,7 @@ TITLES: dict[Part, str] = {
 
 
 def ready_file(settings: Settings) -> Path:
-    """Name the file that the runner writes once the deployments are registered."""
+    """Return the path of the file that the runner writes once the deployments are registered."""
     return settings.home.absolute() / "runner.ready"
 
 
@@ -69,13 +68,17 @@ def registered(settings: Settings) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
 
 
-def client_environment(settings: Settings, parts: set[Part], database: Database) -> dict[str, str]:
-    """Give the variables that point a process at these servers; without MLflow's server, at its database."""
+def client_environment(settings: Settings, services: set[Service], database: Database) -> dict[str, str]:
+    """Return the variables that point a process at *services*; without MLflow's server, at its database."""
     home = settings.home.absolute()
-    tracking = settings.local_mlflow if "mlflow" in parts else database.address("psycopg", "mlflow")
+    tracking = settings.local_mlflow if "mlflow" in services else database.address("psycopg", "mlflow")
     return {
         **{key: os.environ.get(key, value) for key, value in TELEMETRY_OFF.items()},
-        **({"REGROW_SERVER_URL": settings.server_url or settings.local_server} if "server" in parts else {}),
+        **(
+            {"REGROW_SERVER_URL": settings.server_url or settings.local_server}
+            if "server" in services
+            else {}
+        ),
         # A user's `tasks.py` in the folder from which `regrow up` is run is not ours.
         "PYTHONSAFEPATH": "1",
         "REGROW_HOME": str(home),
@@ -96,9 +99,9 @@ def client_environment(settings: Settings, parts: set[Part], database: Database)
     }
 
 
-def plan(part: Part, settings: Settings, database: Database) -> Plan:
-    """Say how *part* is started on *database*."""
-    match part:
+def command_of(service: Service, settings: Settings, database: Database) -> Command:
+    """Return how *service* is started on *database*."""
+    match service:
         case "prefect":
             return _prefect(settings, database)
         case "mlflow":
@@ -111,12 +114,11 @@ def plan(part: Part, settings: Settings, database: Database) -> Plan:
             raise AssertionError("PostgreSQL is started by start_database")
 
 
-def _prefect(settings: Settings, database: Database) -> Plan:
-    return Plan(
-        "prefect",
+def _prefect(settings: Settings, database: Database) -> Command:
+    return Command(
         TITLES["prefect"],
         [sys.executable, "-m", "prefect", "server", "start", "--host", settings.host],
-        answers(f"{settings.local_prefect}/api/health"),
+        _answers(f"{settings.local_prefect}/api/health"),
         {
             "PREFECT_SERVER_API_HOST": settings.host,
             "PREFECT_SERVER_API_PORT": str(settings.prefect_port),
@@ -126,14 +128,13 @@ def _prefect(settings: Settings, database: Database) -> Plan:
     )
 
 
-def _mlflow(settings: Settings, database: Database) -> Plan:
+def _mlflow(settings: Settings, database: Database) -> Command:
     artifacts = (settings.home.absolute() / "artifacts").as_uri()
     bind = ["--host", settings.host, "--port", str(settings.mlflow_port)]
-    return Plan(
-        "mlflow",
+    return Command(
         TITLES["mlflow"],
         [sys.executable, "-m", "regrow.services.mlflow_server", *bind, "--artifacts", artifacts],
-        answers(f"{settings.local_mlflow}/health"),
+        _answers(f"{settings.local_mlflow}/health"),
         {
             "MLFLOW_BACKEND_STORE_URI": database.address("psycopg", "mlflow"),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -142,20 +143,18 @@ def _mlflow(settings: Settings, database: Database) -> Plan:
     )
 
 
-def _server(settings: Settings) -> Plan:
+def _server(settings: Settings) -> Command:
     port = str(settings.server_port)
-    return Plan(
-        "server",
+    return Command(
         TITLES["server"],
         [sys.executable, "-m", "regrow.serving", "--host", settings.host, "--port", port],
-        answers(f"{settings.local_server}/ping"),
+        _answers(f"{settings.local_server}/ping"),
         {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
     )
 
 
-def _runner(settings: Settings) -> Plan:
-    return Plan(
-        "runner",
+def _runner(settings: Settings) -> Command:
+    return Command(
         TITLES["runner"],
         [sys.executable, "-m", "deployments.serve"],
         ready_file(settings).exists,
@@ -164,3 +163,8 @@ def _runner(settings: Settings) -> Plan:
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": os.environ.get("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30"),
         },
     )
+
+
+def _answers(url: str) -> Callable[[], bool]:
+    """Return a check that is true once *url* answers."""
+    return lambda: why_silent(url, timeout=2) is None
