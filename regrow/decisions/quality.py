@@ -1,10 +1,12 @@
 """Data quality: served rows that lack values, or hold values that the reference did not."""
 
+import math
+
 import pandas as pd
 from scipy.stats import binomtest
 
 from regrow.project import QualityRule
-from regrow.verdict import Finding, pass_if
+from regrow.verdict import Finding, Result, pass_if
 
 CONFIDENCE = 0.95
 
@@ -12,7 +14,8 @@ CONFIDENCE = 0.95
 def judge_quality(reference: pd.DataFrame, current: pd.DataFrame, rule: QualityRule) -> tuple[Finding, ...]:
     """Judge each column's rise of missing values, and its share of values that *reference* does not hold.
 
-    A share fails when even the lower bound of its Wilson interval is beyond the limit: few rows do not alarm.
+    A share fails if more than one value is beyond the limit and so is the lower bound of the share's interval. With
+    fewer than `rule.least_rows` rows (or values, for the values that are not in the reference) it is undecided.
     """
     missing = [
         _judge_missing(reference[name], _column(current, str(name)), rule) for name in reference.columns
@@ -26,30 +29,32 @@ def judge_quality(reference: pd.DataFrame, current: pd.DataFrame, rule: QualityR
 
 
 def is_text(column: pd.Series) -> bool:
-    """Tell whether *column* holds categories rather than numbers or times."""
+    """Return whether *column* holds categories rather than numbers or times."""
     return not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column))
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series:
-    """Give column *name*, all missing where *frame* lacks it."""
+    """Return column *name*, all missing if *frame* lacks it."""
     return frame[name] if name in frame.columns else pd.Series([None] * len(frame), name=name, dtype=object)
 
 
 def _judge_missing(reference: pd.Series, current: pd.Series, rule: QualityRule) -> Finding:
     """Judge the rise of one column's missing share."""
-    before = float(reference.isna().mean()) if len(reference) else 0.0
-    low, high = _interval(int(current.isna().sum()), len(current))
-    rise = float(current.isna().mean()) - before
+    count, rows = int(current.isna().sum()), len(current)
+    count_before, rows_before = int(reference.isna().sum()), len(reference)
+    before = count_before / rows_before if rows_before else 0.0
+    low, high = _difference(count, rows, count_before, rows_before)
+    detail = f"{current.isna().mean():.1%} missing, {before:.1%} in the reference" if rows else "no row"
     return Finding(
         rule=f"missing values of {reference.name} at most {rule.missing:g} above the reference",
         subject="quality",
-        result=pass_if(low - before <= rule.missing) if len(current) else "undecided",
-        figure=rise,
+        result=_result(low > rule.missing, count, rows if rows_before else 0, rule),
+        figure=count / rows - before if rows else None,
         limit=rule.missing,
-        interval=(low - before, high - before),
+        interval=(low, high),
         confidence=CONFIDENCE,
-        rows=len(current),
-        detail=f"{reference.name}: {before + rise:.1%} missing, {before:.1%} in the reference",
+        rows=rows,
+        detail=f"{reference.name}: {detail}{_too_few(rows, rule)}",
     )
 
 
@@ -62,19 +67,46 @@ def _judge_unseen(reference: pd.Series, current: pd.Series, rule: QualityRule) -
     return Finding(
         rule=f"unseen values of {reference.name} at most {rule.unseen:g}",
         subject="quality",
-        result=pass_if(low <= rule.unseen) if len(present) else "undecided",
+        result=_result(low > rule.unseen, len(new), len(present), rule),
         figure=len(new) / len(present) if len(present) else 0.0,
         limit=rule.unseen,
         interval=(low, high),
         confidence=CONFIDENCE,
         rows=len(present),
         detail=f"{reference.name}: {len(new)} of {len(present)} values not in the reference"
-        + (f" ({examples})" if examples else ""),
+        + (f" ({examples})" if examples else "")
+        + _too_few(len(present), rule),
     )
 
 
+def _result(beyond: bool, count: int, rows: int, rule: QualityRule) -> Result:
+    """Return what *count* of *rows* says: one value alone never fails, whatever the limit."""
+    if rows < rule.least_rows:
+        return "undecided"
+    return pass_if(not beyond or count <= 1)
+
+
+def _too_few(rows: int, rule: QualityRule) -> str:
+    return f"; {rows} of {rule.least_rows} rows that it takes to tell" if rows < rule.least_rows else ""
+
+
+def _difference(count: int, rows: int, count_before: int, rows_before: int) -> tuple[float, float]:
+    """Return the interval of *count* in *rows* less *count_before* in *rows_before*; both shares are estimates.
+
+    By Newcombe's hybrid of two score intervals (Newcombe 1998, "Interval estimation for the difference between
+    independent proportions", method 10). Everything is possible of no rows.
+    """
+    if not rows or not rows_before:
+        return -1.0, 1.0
+    share, before = count / rows, count_before / rows_before
+    (low, high), (low_before, high_before) = _interval(count, rows), _interval(count_before, rows_before)
+    below = math.hypot(share - low, high_before - before)
+    above = math.hypot(high - share, before - low_before)
+    return share - before - below, share - before + above
+
+
 def _interval(count: int, rows: int) -> tuple[float, float]:
-    """Give Wilson's score interval (Wilson 1927) of *count* in *rows*; everything is possible of no rows."""
+    """Return Wilson's score interval (Wilson 1927) of *count* in *rows*; everything is possible of no rows."""
     if rows == 0:
         return 0.0, 1.0
     bounds = binomtest(count, rows).proportion_ci(CONFIDENCE, method="wilson")

@@ -17,6 +17,7 @@ class QualityRule(Strict):
     unseen: Annotated[
         Share, Field(description="Greatest share of a text column's values not in the reference")
     ] = 0.1
+    least_rows: Annotated[int, Field(ge=1, description="Served rows below which nothing is concluded")] = 50
 
 
 class DriftRule(Strict):
