@@ -1,4 +1,4 @@
-"""The automations: an alarm starts a retraining, and a flow run without heartbeats is marked as crashed."""
+"""The automations: an alarm may start a retraining, and a flow run without heartbeats is marked as crashed."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,25 +10,27 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.events.schemas.events import ResourceSpecification
 
 from regrow.project import Project
+from tasks.raise_alarm import ALARM, FOR
 
-ALARM = "regrow.model.alarm"
-"""The event that `monitor` emits; its payload holds `as_of` and `reason`."""
 SILENCE = timedelta(seconds=120)
 """Four heartbeats: how long a flow run may be silent before it counts as crashed."""
 ENDINGS = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused", "AwaitingRetry")
 
 
 def on_alarm(project: Project, deployment_id: Any) -> AutomationCore:
-    """Start the retraining of *project* with the alarm's own `as_of` and reason.
+    """Start the retraining of *project* with the alarm's own `as_of`, reason and causes.
 
-    Whether to retrain is the policy's decision, so every alarm starts a run: the automation has no cooldown.
+    An alarm that is for a person starts nothing. Whether to retrain is the policy's decision, so every other one
+    starts a run: the automation has no cooldown.
     """
     return AutomationCore(
         name=f"retrain {project.name} on alarm",
-        description=f"An alarm of `monitor/{project.name}` starts `retrain/{project.name}`.",
+        description=f"An alarm of `monitor/{project.name}` starts `retrain/{project.name}`, unless a person must act.",
         trigger=EventTrigger(
             expect={ALARM},
-            match=ResourceSpecification({"prefect.resource.id": f"regrow.model.{project.name}"}),
+            match=ResourceSpecification(
+                {"prefect.resource.id": f"regrow.model.{project.name}", FOR: "retraining"}
+            ),
             posture=Posture.Reactive,
             threshold=1,
             within=timedelta(0),
@@ -43,6 +45,7 @@ def on_alarm(project: Project, deployment_id: Any) -> AutomationCore:
                     "trigger": "alarm",
                     "as_of": _payload("as_of", "none"),
                     "reason": _payload("reason", "''"),
+                    "causes": _payload("causes", "[]"),
                 },
             )
         ],
@@ -113,4 +116,4 @@ def _payload(key: str, default: str) -> dict[str, Any]:
     return {"__prefect_kind": "json", "value": {"__prefect_kind": "jinja", "template": template}}
 
 
-__all__ = ["ALARM", "install", "on_alarm", "on_silence"]
+__all__ = ["install", "on_alarm", "on_silence"]

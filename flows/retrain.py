@@ -8,7 +8,7 @@ from prefect import flow
 from flows.train import train_steps
 from regrow.lineage import flow_run
 from regrow.project import load_project
-from regrow.verdict import Verdict
+from regrow.verdict import Subject, Verdict
 from tasks.decide_retraining import decide_retraining
 from tasks.find_champion import find_champion
 
@@ -19,6 +19,7 @@ def retrain(
     as_of: datetime | None = None,
     trigger: str = "manual",
     reason: str = "",
+    causes: tuple[Subject, ...] = (),
     force: bool = False,
     override: str = "",
 ) -> Verdict:
@@ -29,6 +30,7 @@ def retrain(
         as_of: The moment that the run pretends is now; default: now.
         trigger: What started the run: `manual`, `schedule` or `alarm`.
         reason: Why, in words: the alarm's reason.
+        causes: What the alarm is about. Broken data (`quality`) is declined: a person mends the feed.
         force: Train even where the policy declines; its findings are kept all the same.
         override: Waives the gates of the successor and says why and for whom.
 
@@ -36,6 +38,8 @@ def retrain(
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:
         champion = find_champion(project)
-        decision = decide_retraining(project, champion, trigger, run.as_of, reason=reason, force=force)
+        decision = decide_retraining(
+            project, champion, trigger, run.as_of, reason=reason, causes=causes, force=force
+        )
         run.verdict(decision)
         return train_steps(project, run, override) if decision.passed else decision

@@ -156,7 +156,9 @@ def _cells(finding: Finding) -> tuple[str, ...]:
 
 def write_number(value: float | None) -> str:
     """Write *value* with four significant digits, whole numbers whole."""
-    return "" if value is None else f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"
+    if value is None:
+        return ""
+    return f"{value + 0.0:.4g}" if abs(value) < 10_000 else f"{value:.0f}"  # Adding 0 makes 0 of -0.
 
 
 def _table_row(cells: Iterable[str]) -> str:

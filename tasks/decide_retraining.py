@@ -10,7 +10,7 @@ from regrow.decisions.retraining import judge_retraining
 from regrow.lineage import KEY, RunRecord, current, step
 from regrow.project import Project
 from regrow.registry import Version
-from regrow.verdict import Verdict, to_markdown
+from regrow.verdict import Subject, Verdict, to_markdown
 
 
 def count_new_labels(project: Project, champion: Version, as_of: datetime) -> int:
@@ -52,9 +52,10 @@ def decide_retraining(
     as_of: datetime,
     *,
     reason: str = "",
+    causes: tuple[Subject, ...] = (),
     force: bool = False,
 ) -> Verdict:
-    """Judge *trigger* by the project's policy; *reason* is what the trigger said."""
+    """Judge *trigger* by the project's policy; *reason* and *causes* are what the alarm said."""
     run = current()
     verdict = judge_retraining(
         project.retraining,
@@ -62,9 +63,10 @@ def decide_retraining(
         as_of,
         past_retrainings(run),
         count_new_labels(project, champion, as_of),
+        causes=causes,
         force=force,
     )
-    run.tag(as_of=as_of.isoformat(), trigger=trigger, trigger_reason=reason)
+    run.tag(as_of=as_of.isoformat(), trigger=trigger, trigger_reason=reason, causes=", ".join(causes))
     run.verdict(verdict)
     markdown = render_decision(project.name, as_of, verdict, reason)
     create_markdown_artifact(markdown, key=f"retrain-{project.name}", description=verdict.reason[:500])

@@ -31,5 +31,9 @@ def waive(verdict: Verdict, override: str) -> Verdict:
     """Let the gates of *verdict* pass when *override* says why; what they measured stands in it all the same."""
     if not override:
         return verdict
-    against = ", ".join(finding.rule for finding in verdict.findings if not finding.passed) or "none"
-    return verdict.waived(f"gates waived: {override} (not passed: {against})")
+    against = [
+        f"{told}: {', '.join(finding.rule for finding in verdict.findings if finding.result == result)}"
+        for result, told in (("fail", "failed"), ("undecided", "undecided"))
+        if verdict.counts[result]
+    ]
+    return verdict.waived(f"gates waived: {override} ({'; '.join(against) or 'all passed'})")

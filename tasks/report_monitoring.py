@@ -4,18 +4,25 @@ from datetime import datetime
 
 from prefect.artifacts import create_markdown_artifact
 
-from regrow.decisions.alarm import judge_window
+from regrow.decisions.alarm import causes_of, judge_window, who_acts
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.results import Measurement
 from regrow.verdict import Verdict, to_markdown
 
 
-def render_findings(name: str, as_of: datetime, verdict: Verdict, links: dict[str, str]) -> str:
-    """Write *verdict* as Markdown, with the *links*."""
-    alarm = "alarm" if verdict.failed else "no alarm"
+def render_findings(
+    name: str, as_of: datetime, verdict: Verdict, links: dict[str, str], on_alarm: bool = True
+) -> str:
+    """Write *verdict* as Markdown, with the *links*; the title says who acts on an alarm."""
+    alarm = f"alarm, for {_addressee(verdict, on_alarm)}" if verdict.failed else "no alarm"
     linked = " · ".join(f"[{text}]({link})" for text, link in links.items())
     return to_markdown(f"{name}, as of {as_of:%Y-%m-%d %H:%M} UTC: {alarm}", verdict, linked)
+
+
+def _addressee(verdict: Verdict, on_alarm: bool) -> str:
+    """Name who acts on the alarm of *verdict*."""
+    return "a person" if who_acts(causes_of(verdict), on_alarm) == "person" else "retraining"
 
 
 def collect_links(measurements: tuple[Measurement, ...]) -> dict[str, str]:
@@ -30,9 +37,10 @@ def collect_links(measurements: tuple[Measurement, ...]) -> dict[str, str]:
 
 @step(retries=2, retry_delay_seconds=[5, 30])
 def report_monitoring(project: Project, measurements: tuple[Measurement, ...], as_of: datetime) -> Verdict:
-    """Give the verdict on *measurements*, kept in MLflow and as the Prefect artifact `monitor-NAME`."""
+    """Return the verdict on *measurements*, kept in MLflow and as the Prefect artifact `monitor-NAME`."""
     verdict = judge_window(finding for one in measurements for finding in one.findings)
-    markdown = render_findings(project.name, as_of, verdict, collect_links(measurements))
+    links = collect_links(measurements)
+    markdown = render_findings(project.name, as_of, verdict, links, project.retraining.on_alarm)
     run = current()
     run.verdict(verdict)
     run.log_text(markdown, "findings.md")

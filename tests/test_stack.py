@@ -138,6 +138,6 @@ def alarm(name: str) -> dict:
         "id": str(uuid4()),
         "occurred": now,
         "event": "regrow.model.alarm",
-        "resource": {"prefect.resource.id": f"regrow.model.{name}"},
+        "resource": {"prefect.resource.id": f"regrow.model.{name}", "regrow.alarm.for": "retraining"},
         "payload": {"as_of": now, "reason": "a test"},
     }

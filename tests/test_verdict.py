@@ -11,7 +11,7 @@ MET = Finding(rule="a", result="pass", figure=0.7, limit=0.6, rows=900)
 BROKEN = Finding(
     rule="gain | margin", result="fail", figure=0.01234567, interval=(0.0, 0.02), detail="x|y\nz"
 )
-OPEN = Finding(rule="c", result="undecided", rows=0, detail="0 of 500 labels")
+OPEN = Finding(rule="c", result="undecided", figure=-0.0, rows=0, detail="0 of 500 labels")
 VERDICT = Verdict(decision="promote", result="fail", reason="too little", findings=(MET, OPEN, BROKEN))
 
 findings = st.lists(st.builds(Finding, rule=st.text(), result=st.sampled_from(RESULTS)), max_size=5)
@@ -87,7 +87,7 @@ def test_a_page_shows_failures_first_and_each_cell_whole():
     )
     rows = page.splitlines()[-3:]
     assert rows[0] == r"| **fail** | gain \| margin | 0.01235 |  | 0 to 0.02 |  | x\|y z |"
-    assert rows[1] == "| **undecided** | c |  |  |  | 0 | 0 of 500 labels |"
+    assert rows[1] == "| **undecided** | c | 0 |  |  | 0 | 0 of 500 labels |"
     assert rows[2] == "| pass | a | 0.7 | 0.6 |  | 900 |  |"
 
 

@@ -1,8 +1,16 @@
-"""The verdict on a window of served rows."""
+"""The verdict on a window of served rows, what it is about, and who acts on it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Literal
 
-from regrow.verdict import Finding, Verdict, combine
+from regrow.verdict import Finding, Subject, Verdict, combine
+
+BROKEN_DATA: Subject = "quality"
+"""What tells that the feed is broken rather than the world changed."""
+MEND = (
+    "the data is broken, so nothing is retrained: mend the feed or, if the data is right, start `regrow retrain` "
+    "by hand"
+)
 
 
 def judge_window(findings: Iterable[Finding]) -> Verdict:
@@ -16,7 +24,22 @@ def judge_window(findings: Iterable[Finding]) -> Verdict:
     if result == "pass":
         reason = f"all {len(found)} rules passed"
     elif result == "fail":
-        reason = "; ".join(named)
+        broken = any(finding.failed and finding.subject == BROKEN_DATA for finding in found)
+        reason = "; ".join([*named, MEND] if broken else named)
     else:
         reason = f"{len(found) - len(named)} of {len(found)} rules passed, the rest is undecided: {'; '.join(named)}"
     return Verdict(decision="monitor", result=result, reason=reason, findings=found)
+
+
+def causes_of(verdict: Verdict) -> tuple[Subject, ...]:
+    """Return what *verdict*'s alarm is about: the subjects that failed, each once, in the order of the findings."""
+    return tuple(dict.fromkeys(finding.subject for finding in verdict.failures if finding.subject))
+
+
+def who_acts(causes: Collection[Subject], on_alarm: bool) -> Literal["person", "retraining"]:
+    """Return who answers an alarm of these *causes*; *on_alarm* is the project's `retraining.on_alarm`.
+
+    Broken data is for a person, also when drift or lost performance was found beside it: it explains them, and a
+    model that is trained on it learns it.
+    """
+    return "retraining" if on_alarm and BROKEN_DATA not in causes else "person"

@@ -1,10 +1,11 @@
 """The retraining policy: trigger, cooldown, budget, and enough to learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+from regrow.decisions.alarm import BROKEN_DATA
 from regrow.project import Retraining, format_duration
-from regrow.verdict import Finding, Verdict, pass_if
+from regrow.verdict import Finding, Subject, Verdict, pass_if
 
 DAY = timedelta(days=1)
 
@@ -16,15 +17,17 @@ def judge_retraining(
     past: Sequence[datetime],
     new_labels: int,
     *,
+    causes: Collection[Subject] = (),
     force: bool = False,
 ) -> Verdict:
     """Decide at *as_of* whether to train again, given the moments of *past* retrainings.
 
-    *new_labels* counts the labelled rows that the champion was not trained on. *force* trains against the
-    findings, which the verdict keeps.
+    *new_labels* counts the labelled rows that the champion was not trained on. *causes* are what the alarm that
+    started the run was about. *force* trains against the findings, which the verdict keeps.
     """
     findings = (
         _judge_trigger(rule, trigger),
+        _judge_causes(causes),
         _judge_cooldown(rule, as_of, past),
         _judge_budget(rule, as_of, past),
         _judge_labels(rule, new_labels),
@@ -47,6 +50,19 @@ def _judge_trigger(rule: Retraining, trigger: str) -> Finding:
         result=pass_if(passed),
         detail=f"triggered by {trigger}" if passed else "retraining.on_alarm is off",
     )
+
+
+def _judge_causes(causes: Collection[Subject]) -> Finding:
+    """Ask whether what started the run is something that can be learnt.
+
+    The automation starts no retraining for broken data; this holds however else the run was started.
+    """
+    broken = BROKEN_DATA in causes
+    if broken:
+        told = "the data is broken: a person mends the feed or, if it is right, forces the retraining"
+    else:
+        told = f"asked because of {', '.join(causes)}" if causes else "no alarm asked for it"
+    return Finding(rule="nothing is learnt from broken data", result=pass_if(not broken), detail=told)
 
 
 def _judge_cooldown(rule: Retraining, as_of: datetime, past: Sequence[datetime]) -> Finding:

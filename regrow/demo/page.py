@@ -28,7 +28,8 @@ table { border-collapse: collapse; width: 100%; margin-top: 1.6rem; font-size: .
 th { text-align: left; color: #667; font-weight: 600; border-bottom: 2px solid #d5d9de; padding: .4rem .5rem }
 td { border-bottom: 1px solid #eceff2; padding: .5rem; vertical-align: top }
 td.n { text-align: right; white-space: nowrap }
-.promoted, .out { color: #1a7f4b; font-weight: 600 } .refused, .declined, .back { color: #c0392b; font-weight: 600 }
+.promoted, .out { color: #1a7f4b; font-weight: 600 }
+.refused, .declined, .back, .person { color: #c0392b; font-weight: 600 }
 small { color: #667; display: block } a { color: #2457a6; margin-right: .6rem; white-space: nowrap }
 """
 

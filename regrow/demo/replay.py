@@ -12,6 +12,7 @@ from rich.console import Console
 
 from regrow import registry
 from regrow.data.sources import read_source
+from regrow.decisions.alarm import causes_of, who_acts
 from regrow.demo import orchestrator, page, rollouts, traffic
 from regrow.demo.example import open_example
 from regrow.demo.rollouts import Scene
@@ -83,7 +84,8 @@ def live_through(
         asked = datetime.now(UTC)
         watched = orchestrator.run_flow("monitor", project, end, "demo")
         retrained = None
-        if orchestrator.parent_run(project, watched).data.tags["regrow.verdict"] == "fail":
+        alarm = orchestrator.read_verdict(orchestrator.parent_run(project, watched))
+        if alarm.failed and who_acts(causes_of(alarm), project.retraining.on_alarm) == "retraining":
             status.update(f"{start:%B}: alarm; waiting for the retraining that it starts …")
             retrained = orchestrator.await_retraining(project, asked)
     frame = traffic.rows_between(project, year, start, end)
@@ -113,8 +115,11 @@ def describe(
     if drift:
         links["drift report"] = orchestrator.report_path(scene.home, drift)
     alarm = orchestrator.read_verdict(monitor)
-    fate = read_fate(project, retrained) if retrained else {}
+    fate = {"decision": "", "challenger": None, "reason": "", "gist": ""}
+    if alarm.failed and not retrained:
+        fate |= {"decision": "for a person", "reason": alarm.reason, "gist": "the data is broken"}
     if retrained:
+        fate = read_fate(project, retrained)
         parent = orchestrator.parent_run(project, retrained)
         links["retraining"] = run_url(parent.info.experiment_id, parent.info.run_id) or ""
     return Month(
@@ -127,8 +132,8 @@ def describe(
         served=traffic.auc(scores[project.data.target], scores["served"]),
         frozen=traffic.auc(scores[project.data.target], first.predict(scores)[:, -1]),
         alarm=alarm.reason if alarm.failed else "",
-        failed=", ".join(dict.fromkeys(finding.subject or "other" for finding in alarm.failures)),
-        **({"decision": "", "challenger": None, "reason": "", "gist": ""} | fate),
+        failed=", ".join(causes_of(alarm)),
+        **fate,
         endings=rollouts.endings(registry.ledger(project.name), start, end),
         links=links,
     )

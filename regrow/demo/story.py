@@ -46,7 +46,7 @@ class Month(BaseModel):
     failed: str
     """What the alarm is about, in a word each: `drift`, `performance`."""
     decision: str
-    """What became of the alarm: `rolling out`, `refused`, `declined`, `put back`; empty: nothing was decided."""
+    """What became of the alarm: `rolling out`, `refused`, `declined`, `put back` or `for a person`; empty: nothing."""
     challenger: int | None
     reason: str
     gist: str

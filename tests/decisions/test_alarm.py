@@ -1,5 +1,9 @@
-from regrow.decisions.alarm import judge_window
-from regrow.verdict import Finding
+"""What raises an alarm, about what, and who answers it."""
+
+import pytest
+
+from regrow.decisions.alarm import causes_of, judge_window, who_acts
+from regrow.verdict import Finding, Subject, Verdict
 
 PASSED = Finding(rule="a", result="pass", detail="a is well")
 FAILED = Finding(rule="b", result="fail", detail="b is 0.5")
@@ -33,3 +37,41 @@ def test_a_failure_outweighs_what_is_open():
 def test_all_passed_is_said_plainly():
     """A window without a failure passes with a count of its rules."""
     assert judge_window([PASSED, PASSED]).reason == "all 2 rules passed"
+
+
+def window(*failed: Subject) -> Verdict:
+    return judge_window(
+        [PASSED, *(Finding(rule=one, subject=one, result="fail", detail=one) for one in failed)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("failed", "answered_by"),
+    [
+        (["drift"], "retraining"),
+        (["performance", "prediction drift"], "retraining"),
+        (["quality"], "person"),
+        (["drift", "quality", "performance"], "person"),
+    ],
+)
+def test_broken_data_is_for_a_person(failed: list[Subject], answered_by: str):
+    """Drift and lost performance may be learnt away; broken data explains both, and only a person mends a feed."""
+    assert who_acts(causes_of(window(*failed)), on_alarm=True) == answered_by
+
+
+def test_where_alarms_retrain_nothing_a_person_acts():
+    """With `retraining.on_alarm: false` every alarm is for a person."""
+    assert who_acts(("drift",), on_alarm=False) == "person"
+
+
+def test_causes_are_named_once_and_only_if_they_failed():
+    """Two failed columns are one cause; what is undecided is none."""
+    found = judge_window([*window("quality", "quality", "drift").findings, OPEN])
+    assert causes_of(found) == ("quality", "drift")
+    assert causes_of(judge_window([PASSED, OPEN])) == ()
+
+
+def test_the_reason_says_what_to_do_with_broken_data():
+    """A person who reads only the reason learns that nothing starts by itself, and how to go on."""
+    assert "mend the feed" in window("quality", "drift").reason
+    assert "mend the feed" not in window("drift").reason

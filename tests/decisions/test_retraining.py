@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,22 @@ def test_an_alarm_can_be_barred():
     rule = RULE.model_copy(update={"on_alarm": False})
     assert not judge_retraining(rule, "alarm", NOW, [], 100).passed
     assert judge_retraining(rule, "manual", NOW, [], 100).passed
+
+
+@pytest.mark.parametrize("trigger", ["alarm", "schedule", "manual"])
+def test_broken_data_is_never_learnt(trigger: str):
+    """Whatever asks for it, a retraining because of broken data is declined, and says that a person is needed."""
+    verdict = judge_retraining(RULE, trigger, NOW, [], 100, causes=("drift", "quality"))
+    assert verdict.failed
+    assert [finding.rule for finding in verdict.failures] == ["nothing is learnt from broken data"]
+    assert "a person mends the feed" in verdict.reason
+    assert judge_retraining(RULE, trigger, NOW, [], 100, causes=("drift", "performance")).passed
+
+
+def test_a_person_may_learn_from_it_all_the_same():
+    """Who has looked at the data and finds it right forces the retraining; the finding stays."""
+    verdict = judge_retraining(RULE, "manual", NOW, [], 100, causes=("quality",), force=True)
+    assert (verdict.passed, verdict.counts["fail"]) == (True, 1)
 
 
 def test_force_keeps_what_speaks_against():

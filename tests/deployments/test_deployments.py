@@ -4,22 +4,32 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.events import emit_event
+from prefect.events import Resource, emit_event
 from prefect.runner import Runner
 
-from deployments.automations import ALARM, install
+from deployments.automations import install, on_alarm
 from deployments.serve import read_projects, register
+from regrow.decisions.alarm import judge_window
 from regrow.project import Project
 from regrow.services import Services
+from regrow.verdict import Finding
+from tasks.raise_alarm import ALARM, FOR, alarm_resource
 
 
 @flow
-def retrain(config: Path, as_of: str | None = None, trigger: str = "manual", reason: str = "") -> str:
+def retrain(
+    config: Path,
+    as_of: str | None = None,
+    trigger: str = "manual",
+    reason: str = "",
+    causes: tuple[str, ...] = (),
+) -> str:
     """Ask the policy."""
-    return f"{config} {as_of} {trigger} {reason}"
+    return f"{config} {as_of} {trigger} {reason} {causes}"
 
 
 def deployed(project: Project) -> None:
@@ -64,23 +74,41 @@ def test_installing_twice_leaves_one_automation(services: Services, project: Cal
         assert client.read_automations_by_name(name) == []
 
 
+def test_only_an_alarm_for_retraining_is_matched(project: Callable[..., Project]) -> None:
+    """The automation answers its own model's drift; broken data, and another model's alarm, it lets pass."""
+    made, other = project(), project()
+    matched = on_alarm(made, uuid4()).trigger.match  # pyright: ignore[reportAttributeAccessIssue]
+    drift, quality = (
+        judge_window([Finding(rule="r", subject=subject, result="fail")]) for subject in ("drift", "quality")
+    )
+    assert matched.matches(Resource(alarm_resource(made, drift)))
+    assert not matched.matches(Resource(alarm_resource(made, quality)))
+    assert not matched.matches(Resource(alarm_resource(other, drift)))
+
+
 def test_an_alarm_starts_a_retraining_with_its_reason(
     services: Services, project: Callable[..., Project]
 ) -> None:
-    """Within seconds of the event a run is created with the event's own moment and reason."""
+    """Within seconds of the event a run is created with the event's own moment, reason and causes.
+
+    One that came before it and is for a person has started none.
+    """
     made = project()
     deployed(made)
     time.sleep(1)
-    emit_event(
-        ALARM,
-        resource={"prefect.resource.id": f"regrow.model.{made.name}"},
-        payload={"as_of": "2024-03-01T00:00:00+00:00", "reason": 'the "size" has drifted'},
-    )
+    for answered_by, why in (("person", "half of it is missing"), ("retraining", 'the "size" has drifted')):
+        emit_event(
+            ALARM,
+            resource={"prefect.resource.id": f"regrow.model.{made.name}", FOR: answered_by},
+            payload={"as_of": "2024-03-01T00:00:00+00:00", "reason": why, "causes": ["drift"]},
+        )
+        time.sleep(1)
     assert _parameters_of_first_run(made) == {
         "config": str(made.path),
         "as_of": "2024-03-01T00:00:00+00:00",
         "trigger": "alarm",
         "reason": 'the "size" has drifted',
+        "causes": ["drift"],
     }
 
 

@@ -257,7 +257,7 @@ def test_a_look_shows_its_table(rolling: Callable[..., Project], traffic: Traffi
         body = {"artifacts": {"key": {"any_": [f"rollout-{project.name}"]}}}
         found = client._client.post("/artifacts/filter", json=body).json()
     assert "stage 1 of 3 (canary, weight 0)" in found[0]["data"]
-    assert "| rule | met | what was seen |" in found[0]["data"]
+    assert "| result | rule | figure | limit | interval | rows | what was found |" in found[0]["data"]
     client = registry.connect()
     experiment = client.get_experiment_by_name(project.name)
     assert experiment is not None

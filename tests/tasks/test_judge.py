@@ -12,7 +12,7 @@ def test_an_override_passes_and_names_what_it_waives():
     """Waived gates pass; the reason names each that did not pass, and their findings stand after the waiver."""
     waived = waive(REFUSED, "a drill")
     assert waived.passed
-    assert waived.reason == f"gates waived: a drill (not passed: {SHORT.rule}, {OPEN.rule})"
+    assert waived.reason == f"gates waived: a drill (failed: {SHORT.rule}; undecided: {OPEN.rule})"
     assert waived.findings[1:] == (SHORT, OPEN)
 
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 from regrow.decisions.alarm import judge_window
 from regrow.results import Measurement
-from regrow.verdict import Finding
+from regrow.verdict import Finding, Subject
 from tasks.report_monitoring import collect_links, render_findings
 
 AS_OF = datetime(2024, 1, 1, tzinfo=UTC)
@@ -17,6 +17,18 @@ def test_failures_come_first_and_bars_do_not_break_the_table():
     assert page.index("| **fail**") < page.index("| pass")
     assert "saw x\\|y |" in page
     assert "[report](http://mlflow/1)" in page
+
+
+def test_the_page_says_who_is_to_act():
+    """Broken data asks for a person in the title; drift starts a retraining, unless the file does without."""
+
+    def titled(subject: Subject, on_alarm: bool = True) -> str:
+        found = judge_window([Finding(rule="a", subject=subject, result="fail", detail="x")])
+        return render_findings("m", AS_OF, found, {}, on_alarm).splitlines()[0]
+
+    assert titled("quality").endswith(": alarm, for a person")
+    assert titled("drift").endswith(": alarm, for retraining")
+    assert titled("drift", on_alarm=False).endswith(": alarm, for a person")
 
 
 def test_links_are_named_by_their_subject():
