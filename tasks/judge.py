@@ -4,7 +4,7 @@ from regrow.decisions.gates import decide
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.results import Evaluation
-from regrow.verdict import Verdict, to_markdown
+from regrow.verdict import Result, Verdict, to_markdown
 
 
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)
@@ -31,9 +31,10 @@ def waive(verdict: Verdict, override: str) -> Verdict:
     """Let the gates of *verdict* pass when *override* says why; what they measured stands in it all the same."""
     if not override:
         return verdict
+    words: dict[Result, str] = {"fail": "failed", "undecided": "undecided"}
     against = [
         f"{told}: {', '.join(finding.rule for finding in verdict.findings if finding.result == result)}"
-        for result, told in (("fail", "failed"), ("undecided", "undecided"))
+        for result, told in words.items()
         if verdict.counts[result]
     ]
     return verdict.waived(f"gates waived: {override} ({'; '.join(against) or 'all passed'})")
