@@ -18,7 +18,7 @@ from scipy.special import expit, ndtri
 from scipy.stats import binomtest
 
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
-from regrow.decisions.rollout.evidence import Arm, Evidence, Pairs, Scored
+from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs
 from regrow.project import Ab, Canary, Shadow
 from regrow.verdict import Verdict
 
@@ -100,11 +100,11 @@ class Traffic:
         failed = np.isnan(self.predictions[version][:rows, 1]) & own
         return Arm(int(own.sum()), int(failed.sum()), self.seconds[version][:rows][own])
 
-    def scored(self, version: int, rows: int) -> Scored:
+    def scored(self, version: int, rows: int) -> Answers:
         """Give *version*'s predictions of its own rows among the first *rows*."""
         own = self._own(version, rows)
         prediction = self.predictions[version][:rows][own]
-        return Scored(prediction, self.target[:rows][own], np.ones(len(prediction), dtype=np.bool_))
+        return Answers(prediction, self.target[:rows][own], np.ones(len(prediction), dtype=np.bool_))
 
     def _own(self, version: int, rows: int) -> NDArray[np.bool_]:
         if not self.world.weight:

@@ -16,7 +16,7 @@ ASIDE = "## Gates waived"
 
 
 def carry_out(project: Project, version: Version, verdict: Verdict, actor: str, as_of: datetime) -> Verdict:
-    """Let *version* take over where *verdict* passed; else leave everything as it is."""
+    """Let *version* take over if *verdict* passed; else leave everything as it is."""
     if not verdict.passed:
         return verdict
     plan, seen = project.deployment.rollout, registry.settle(project.name)
@@ -54,7 +54,7 @@ def start(
 
 
 def _had_its_rollout(project: Project, version: Version, verdict: Verdict, last: Move) -> Verdict:
-    """Say what became of the rollout of *version*: it passes where that is still open."""
+    """Return *verdict* while the rollout of *version* is open, or a refusal that says how it ended."""
     if registry.state(project.name).challenger == version.number:
         return verdict
     reason = f"version {version.number} had its rollout ({last.kind}: {last.reason}); train another one"

@@ -1,21 +1,118 @@
 """Decide from live traffic what becomes of the open rollout."""
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from regrow import registry
-from regrow.data.predictions import CHALLENGER, CHAMPION
+from regrow.data.labels import join_labels, read_labels
+from regrow.data.predictions import CHALLENGER, CHAMPION, SHADOW
+from regrow.data.rollouts import pair_predictions, read_rollout
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
+from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs
 from regrow.errors import RegistryError
-from regrow.evidence import Gathered, gather
 from regrow.lineage import current, step
 from regrow.models.metrics import Label
+from regrow.models.predictions import encode_labels, stack_predictions
 from regrow.project import Ab, Project
 from regrow.registry import Rollout, State
+from regrow.results import ModelFacts
 from regrow.verdict import Finding, Verdict
 
-EVIDENCE = "regrow.rollout.evidence"
+LAST_LOOK = "regrow.rollout.evidence"
 """Tag of the registered model: what the last look at its rollout saw."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The evidence of a rollout's stage, and the rows from which an A/B comparison asks what each version answered."""
+
+    evidence: Evidence
+    rows: pd.DataFrame
+    labels: pd.DataFrame
+    facts: ModelFacts
+
+    def answers(self, role: str) -> Answers:
+        """Set what *role* answered in the whole rollout beside what came true."""
+        mine = self.rows["role"] == role
+        return answers_of(
+            self.rows[mine & self.rows["prediction"].notna() & self.rows["fallback"].isna()],
+            self.labels,
+            self.facts,
+        )
+
+
+def gather(model: str, rollout: Rollout, facts: ModelFacts, as_of: datetime) -> Gathered:
+    """Gather what *rollout* of *model* has shown, with the labels known at *as_of*; *facts* are the champion's."""
+    rows, labels = read_rollout(model, rollout.id), read_labels(model, as_of)
+    stage = rows[rows["stage"] == rollout.stage]
+    of_challenger = asked_of_challenger(stage, shadow=rollout.current.weight == 0)
+    of_champion = stage[(stage["role"] == CHAMPION) & stage["fallback"].isna()]
+    seen = Evidence(measure_arm(of_champion), measure_arm(of_challenger), make_pairs(rows, labels, facts))
+    return Gathered(seen, rows, labels, facts)
+
+
+def asked_of_challenger(stage: pd.DataFrame, shadow: bool) -> pd.DataFrame:
+    """Return the rows of *stage* that the challenger had to answer, or to score in *shadow*.
+
+    Those that it failed on, so that the champion answered, are among them.
+    """
+    if shadow:
+        return stage[stage["role"] == SHADOW]
+    fell_back = (stage["role"] == CHAMPION) & stage["fallback"].notna()
+    return stage[(stage["role"] == CHALLENGER) | fell_back]
+
+
+def measure_arm(rows: pd.DataFrame) -> Arm:
+    """Count *rows* and their failures, and take one time for each request."""
+    failures = rows["fallback"].notna() | rows["prediction"].isna()
+    requests = rows.drop_duplicates(["served_at", "seconds"])["seconds"].dropna()
+    return Arm(len(rows), int(failures.sum()), requests.to_numpy(np.float64))
+
+
+def make_pairs(rows: pd.DataFrame, labels: pd.DataFrame, facts: ModelFacts) -> Pairs:
+    """Pair what both versions said of one row of *rows*, with its label if it has one."""
+    pairs = pair_predictions(rows).reset_index(drop=True)
+    target, labelled = find_targets(pairs, labels, facts)
+    return Pairs(
+        stack_predictions(pairs[CHAMPION], facts),
+        stack_predictions(pairs[CHALLENGER], facts),
+        target,
+        labelled,
+        name_entities(pairs),
+    )
+
+
+def answers_of(rows: pd.DataFrame, labels: pd.DataFrame, facts: ModelFacts) -> Answers:
+    """Set the predictions of *rows* beside their labels."""
+    rows = rows.reset_index(drop=True)
+    target, labelled = find_targets(rows, labels, facts)
+    return Answers(stack_predictions(rows["prediction"], facts), target, labelled, name_entities(rows))
+
+
+def find_targets(
+    rows: pd.DataFrame, labels: pd.DataFrame, facts: ModelFacts
+) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """Return the label of each of *rows* as *facts* spell it, and whether it has one."""
+    found = join_labels(rows, labels)
+    labelled = rows.index.isin(found.index)
+    encoded = encode_labels(found["label"], facts)
+    filler = np.nan if facts.kind == "regression" else facts.classes[0]
+    target = np.full(len(rows), filler, dtype=encoded.dtype)
+    target[labelled] = encoded
+    return target, labelled
+
+
+def name_entities(rows: pd.DataFrame) -> NDArray[np.generic] | None:
+    """Return whom each of *rows* is about; None if the model names no entity."""
+    named = rows["entity_id"]
+    if named.isna().all():
+        return None
+    return named.fillna(rows["prediction_id"]).astype(str).to_numpy(dtype=str)
 
 
 def judge(
@@ -81,5 +178,5 @@ def examine_rollout(project: Project, seen: State, as_of: datetime) -> Verdict:
         "outcome": verdict.outcome,
     }
     evidence = json.dumps({**look, "reason": verdict.reason[:1500], "figures": measured})
-    run.client.set_registered_model_tag(project.name, EVIDENCE, evidence[:5000])
+    run.client.set_registered_model_tag(project.name, LAST_LOOK, evidence[:5000])
     return verdict

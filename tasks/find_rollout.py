@@ -8,7 +8,7 @@ from regrow.verdict import Verdict
 
 
 def nothing_open(project: Project, seen: State) -> Verdict:
-    """Say that there is nothing to decide."""
+    """Return the verdict of a look that finds no open rollout: there is nothing to decide."""
     serving = "no champion" if seen.champion is None else f"version {seen.champion} answers everything"
     return Verdict(
         decision="rollout",
@@ -20,7 +20,7 @@ def nothing_open(project: Project, seen: State) -> Verdict:
 
 @step(retries=2, retry_delay_seconds=[5, 30])
 def find_rollout(project: Project) -> State:
-    """Give what is true of the model of *project*: its champion and, where a rollout is open, the challenger."""
+    """Return what is true of the model of *project*: its champion and, if a rollout is open, the challenger."""
     seen = registry.settle(project.name)
     current().tag(move=seen.move, champion=seen.champion, challenger=seen.challenger)
     return seen

@@ -19,7 +19,7 @@ ENDS = {"better": True, "worse": False, "no difference": False}
 def carry_out(project: Project, seen: State, verdict: Verdict, actor: str, as_of: datetime) -> Verdict:
     """Make the move that *verdict* asks for, at most one, and see that the servers follow.
 
-    The same *actor* moves once, however often it is tried. Raises `Unreachable` where the challenger was rolled back
+    The same *actor* moves once, however often it is tried. Raises `Unreachable` if the challenger was rolled back
     and a server does not follow: the registry says that it is gone, and the server may still ask it.
     """
     try:
@@ -38,13 +38,13 @@ def carry_out(project: Project, seen: State, verdict: Verdict, actor: str, as_of
 
 
 def _made_by(name: str, seen: State, actor: str) -> Move | None:
-    """Give the move that *actor* made from *seen* on an earlier try."""
+    """Return the move that *actor* made from *seen* on an earlier try."""
     later = registry.ledger(name)[seen.move :]
     return later[0] if later and later[0].actor == actor else None
 
 
 def _move(name: str, seen: State, verdict: Verdict, actor: str, as_of: datetime) -> Move | None:
-    """Make the move that *verdict* asks for; None where the rollout stays."""
+    """Make the move that *verdict* asks for; None if the rollout stays."""
     rollout = registry.open_rollout(name, seen)
     if verdict.outcome == "roll back":
         return registry.end_rollout(name, seen, actor, verdict.reason, as_of)
@@ -74,12 +74,12 @@ def _held(verdict: Verdict, rule: str, why: str) -> Verdict:
 def render_look(project: Project, seen: State, verdict: Verdict) -> str:
     """Write the look at the rollout in *seen*, and what became of it, as Markdown."""
     rollout = registry.open_rollout(project.name, seen)
-    where = (
+    described = (
         f"Rollout `{rollout.id}` of version {seen.challenger} against {seen.champion}, stage {rollout.stage + 1} of "
         f"{len(rollout.plan.stages)} ({rollout.plan.kind}, weight {rollout.current.weight:g}), "
         f"since {rollout.since:%Y-%m-%d %H:%M}"
     )
-    return to_markdown(f"{project.name}: {verdict.outcome}", verdict, where)
+    return to_markdown(f"{project.name}: {verdict.outcome}", verdict, described)
 
 
 @step(retries=2, retry_delay_seconds=[2, 10])

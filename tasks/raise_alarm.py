@@ -1,4 +1,4 @@
-"""Tell the world that a model needs attention."""
+"""Emit the event that a model needs attention."""
 
 import uuid
 from datetime import datetime

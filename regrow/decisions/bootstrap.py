@@ -15,7 +15,7 @@ Weighted = Callable[[Counts], float]
 """A metric of one model, given how often each row was drawn."""
 
 
-class Gain(NamedTuple):
+class ResampledGain(NamedTuple):
     """By how much the challenger is better, and the bounds that hold one by one at the confidence."""
 
     figure: float
@@ -23,7 +23,7 @@ class Gain(NamedTuple):
     upper: float
 
 
-def paired_gain(
+def resample_gain(
     metric: Metric,
     target: ArrayLike,
     challenger: Floats,
@@ -33,14 +33,14 @@ def paired_gain(
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
-) -> Gain:
-    """Give the gain of *challenger* over *champion*; positive is better, whatever the metric's direction.
+) -> ResampledGain:
+    """Return the gain of *challenger* over *champion*; positive is better, whatever the metric's direction.
 
     Every resample draws rows with replacement and scores both models on them, so what makes a row hard
     for both cancels out (Efron and Tibshirani 1993, chapter 13: percentile bounds). The order of the rows
-    does not matter. Rows are drawn one by one, as if they were independent; where rows share what makes them hard
+    does not matter. Rows are drawn one by one, as if they were independent; if rows share what makes them hard
     (the flights of one stormy day), the bounds are narrower than they should be.
-    Raises `DataError` where no resample has a row of each class.
+    Raises `DataError` when no resample has a row of each class.
     """
     truth = encode(target, classes) if len(classes) else np.asarray(target, dtype=np.float64)
     places = tuple(range(len(classes)))
@@ -55,7 +55,7 @@ def paired_gain(
     if not len(gains):
         raise DataError(f"{metric}: no resample of {len(truth)} rows has every class; hold out more rows")
     lower, upper = np.quantile(gains, [1 - confidence, confidence])
-    return Gain(sign(metric) * (better(everything) - worse(everything)), float(lower), float(upper))
+    return ResampledGain(sign(metric) * (better(everything) - worse(everything)), float(lower), float(upper))
 
 
 def _canonical_order(truth: NDArray[np.generic], challenger: Floats, champion: Floats) -> NDArray[np.intp]:
@@ -85,7 +85,7 @@ def weighted(
 
 
 def row_values(metric: Metric, truth: NDArray[np.generic], prediction: Floats, classes: int) -> Floats | None:
-    """Give each row's own part of a *metric* that is a mean over rows; None for the others."""
+    """Return each row's own part of a *metric* that is a mean over rows; None for the others."""
     if metric in {"rmse", "mae"}:
         errors = np.abs(prediction - truth.astype(np.float64))
         return errors if metric == "mae" else errors**2
@@ -122,7 +122,7 @@ def _weighted_auc(positive: NDArray[np.int64], probability: Floats) -> Weighted:
 def _resampled(
     metric: Metric, truth: NDArray[np.generic], prediction: Floats, classes: Sequence[Label], counts: Counts
 ) -> float:
-    """Score the drawn rows; NaN where the metric is undefined on them."""
+    """Score the drawn rows; NaN if the metric is undefined on them."""
     drawn = np.repeat(np.arange(len(truth)), counts)
     try:
         return score(metric, truth[drawn], prediction[drawn], classes)

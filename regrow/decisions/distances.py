@@ -19,7 +19,7 @@ class Distances:
 
     values: dict[str, float]
     report: "EvidentlyReport | None"
-    """None where no column could be compared."""
+    """None if no column could be compared."""
 
     def save_html(self, path: Path) -> None:
         """Write the report to *path* as one HTML page that needs no network."""
@@ -61,12 +61,12 @@ def measure_distances(
 
 
 def _method(method: Method, is_number: bool) -> Method:
-    """Give the distance in force for a column of numbers, or of categories."""
+    """Return the distance in force for a column of numbers, or of categories."""
     return "jensenshannon" if method == "wasserstein" and not is_number else method
 
 
 def _is_number(column: pd.Series) -> bool:
-    """Tell whether *column* is compared by its numbers; times are, as seconds."""
+    """Return whether *column* is compared by its numbers; times are, as seconds."""
     is_bool = pd.api.types.is_bool_dtype(column)
     return _is_time(column) or (pd.api.types.is_numeric_dtype(column) and not is_bool)
 
@@ -82,7 +82,7 @@ def _comparable(frame: pd.DataFrame, numbers: list[str]) -> pd.DataFrame:
 
 
 def _as_float(column: pd.Series) -> pd.Series:
-    """Give *column* as floats, times as seconds of the epoch."""
+    """Return *column* as floats, times as seconds of the epoch."""
     if _is_time(column):
         epoch = pd.Timestamp(0, tz="UTC")
         return (pd.to_datetime(column, utc=True) - epoch).dt.total_seconds()
@@ -90,6 +90,6 @@ def _as_float(column: pd.Series) -> pd.Series:
 
 
 def _as_text(column: pd.Series) -> pd.Series:
-    """Give *column* as text, missing values as None."""
+    """Return *column* as text, missing values as None."""
     present = column.astype("object")
     return present.map(str, na_action="ignore").where(present.notna(), None)

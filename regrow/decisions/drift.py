@@ -13,7 +13,7 @@ def drifted_columns(distances: Mapping[str, float], rule: DriftRule) -> tuple[st
 
 
 def drift_share(distances: Mapping[str, float], rule: DriftRule) -> float:
-    """Give the share of columns that drifted; 0 of no columns."""
+    """Return the share of columns that drifted; 0 of no columns."""
     return len(drifted_columns(distances, rule)) / len(distances) if distances else 0.0
 
 

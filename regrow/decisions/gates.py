@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from regrow.decisions.bootstrap import paired_gain
+from regrow.decisions.bootstrap import resample_gain
 from regrow.models.metrics import sign
 from regrow.models.predictions import from_column
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, Gate, SliceGate, ThresholdGate
@@ -91,7 +91,7 @@ def judge_champion(
             detail="no champion yet" if first else evaluation.champion_obstacle,
         )
     kind = evaluation.candidate.facts.kind
-    gain = paired_gain(
+    gain = resample_gain(
         metric,
         predictions["target"],
         from_column(predictions["candidate"], kind),
@@ -156,7 +156,7 @@ def _describe(part: SliceMetrics, gate: SliceGate) -> str:
 
 
 def _bound(gate: ThresholdGate | SliceGate, figure: float) -> tuple[float, str, bool]:
-    """Give the gate's limit, its direction in words, and whether *figure* keeps to it."""
+    """Return the gate's limit, its direction in words, and whether *figure* keeps to it."""
     if gate.at_least is not None:
         return gate.at_least, "at least", figure >= gate.at_least
     limit = gate.at_most if gate.at_most is not None else float("nan")

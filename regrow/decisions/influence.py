@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regrow.decisions.bootstrap import row_values
-from regrow.decisions.rollout.evidence import Scored, Strings
+from regrow.decisions.rollout.evidence import Answers, Strings
 from regrow.models.metrics import RANKING, Codes, Floats, Label, encode, score, sign
 from regrow.project import Metric
 
@@ -31,12 +31,14 @@ class Gain(NamedTuple):
     error: float
     """Standard error of the figure."""
     weight: float
-    """Rows, or entities, that carry the error: (Σψ²)² / Σψ⁴ of their pulls ψ, so few where a handful decides.
-    Infinite where the two do not differ, or the groups of a jackknife hide it."""
+    """Rows, or entities, that carry the error: (Σψ²)² / Σψ⁴ of their pulls ψ, so few if a handful decides.
+    Infinite if the two do not differ, or the groups of a jackknife hide it."""
 
 
-def paired_gain(metric: Metric, champion: Scored, challenger: Scored, classes: Sequence[Label]) -> Gain | str:
-    """Give the gain on rows that both have scored, or what is missing for it.
+def paired_gain(
+    metric: Metric, champion: Answers, challenger: Answers, classes: Sequence[Label]
+) -> Gain | str:
+    """Return the gain on rows that both have scored, or what is missing for it.
 
     What makes a row hard for both cancels out.
     """
@@ -50,9 +52,9 @@ def paired_gain(metric: Metric, champion: Scored, challenger: Scored, classes: S
 
 
 def unpaired_gain(
-    metric: Metric, champion: Scored, challenger: Scored, classes: Sequence[Label]
+    metric: Metric, champion: Answers, challenger: Answers, classes: Sequence[Label]
 ) -> Gain | str:
-    """Give the gain between two sets of rows drawn at random from one stream, or what is missing for it."""
+    """Return the gain between two sets of rows drawn at random from one stream, or what is missing for it."""
     figures, spreads = [], []
     for side in (champion, challenger):
         truth = _truth(side, classes)
@@ -76,7 +78,7 @@ def _gain(metric: Metric, rise: float, sides: list[Floats]) -> Gain:
 def pulls(
     metric: Metric, truth: Truth, prediction: Floats, classes: int, units: Codes
 ) -> tuple[float, Floats]:
-    """Give *metric* and how far each of *units* pulls it: the influence of its rows over their number.
+    """Return *metric* and how far each of *units* pulls it: the influence of its rows over their number.
 
     Means over rows: each row's loss (rmse by the delta method). Area under the ROC curve: placement values (DeLong,
     DeLong and Clarke-Pearson 1988). Anything else: the grouped jackknife (Quenouille 1956; Efron 1982, chapter 2).
@@ -95,7 +97,7 @@ def pulls(
 
 
 def _auc(truth: Truth, probability: Floats, classes: int) -> tuple[float, Floats]:
-    """Give the area and each row's influence; of several classes the mean of one against the rest."""
+    """Return the area and each row's influence; of several classes the mean of one against the rest."""
     if classes == 2:
         return _binary_auc(truth == 1, probability[:, 1])
     parts = [_binary_auc(truth == place, probability[:, place]) for place in range(classes)]
@@ -103,7 +105,7 @@ def _auc(truth: Truth, probability: Floats, classes: int) -> tuple[float, Floats
 
 
 def _binary_auc(positive: NDArray[np.bool_], probability: Floats) -> tuple[float, Floats]:
-    """Give the share of pairs ranked right, a tie counting half, and each row's influence on it."""
+    """Return the share of pairs ranked right, a tie counting half, and each row's influence on it."""
     above, below = probability[positive], probability[~positive]
     values = np.empty(len(probability))
     right = _share_below(above, below)
@@ -117,7 +119,7 @@ def _binary_auc(positive: NDArray[np.bool_], probability: Floats) -> tuple[float
 
 
 def _share_below(values: Floats, others: Floats) -> Floats:
-    """Give the share of *others* below each of *values*, a tie counting half."""
+    """Return the share of *others* below each of *values*, a tie counting half."""
     ordered = np.sort(others)
     order = np.argsort(values)
     asked = values[order]
@@ -139,13 +141,13 @@ def _jackknife(
     return score(metric, truth, prediction, range(classes)), factor * (without.mean() - without)
 
 
-def _truth(side: Scored, classes: Sequence[Label]) -> Truth:
-    """Give each row's class as its place in *classes*, or its number."""
+def _truth(side: Answers, classes: Sequence[Label]) -> Truth:
+    """Return each row's class as its place in *classes*, or its number."""
     return encode(side.target, classes) if len(classes) else side.target.astype(np.float64)
 
 
 def _units(metric: Metric, entities: Strings | None, *content: NDArray[np.generic]) -> Codes:
-    """Give each row its entity's number, or one by *content* where the jackknife must not see the order."""
+    """Return each row its entity's number, or one by *content* if the jackknife must not see the order."""
     if entities is not None:
         return np.unique(entities, return_inverse=True)[1].reshape(-1)
     rows = len(content[0])
@@ -155,7 +157,7 @@ def _units(metric: Metric, entities: Strings | None, *content: NDArray[np.generi
 
 
 def _missing(metric: Metric, truth: Truth, classes: int) -> str:
-    """Say what lacks before the spread can be trusted; nothing where nothing does."""
+    """Return what is missing before the spread can be trusted; empty if nothing is."""
     if len(truth) < LEAST_ROWS:
         return f"{len(truth)} of {LEAST_ROWS} labelled rows"
     if metric in RANKING or metric in {"f1", "balanced_accuracy"}:

@@ -68,7 +68,7 @@ def judge_performance(
 def metric_interval(
     truth: NDArray[np.generic], prediction: Floats, holdout: Holdout, confidence: float
 ) -> tuple[float, float]:
-    """Give the two-sided interval of the metric, as wide as its difference from the *holdout* is uncertain.
+    """Return the two-sided interval of the metric, as wide as its difference from the *holdout* is uncertain.
 
     By the m-out-of-n bootstrap (Bickel, Götze and van Zwet 1997): resamples of at most RESAMPLE_ROWS rows,
     their spread scaled by √(m/n), so the cost is flat in the rows. The holdout's figure is an estimate too,
@@ -94,7 +94,7 @@ def metric_interval(
 
 
 def _score(holdout: Holdout, truth: NDArray[np.generic], prediction: Floats) -> float:
-    """Score rows whose classes are places already; NaN where the metric is undefined on them."""
+    """Score rows whose classes are places already; NaN if the metric is undefined on them."""
     try:
         return score(holdout.metric, truth, prediction, range(len(holdout.classes)))
     except DataError:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regrow.data.snapshots import Snapshot
-from regrow.decisions.bootstrap import paired_gain
+from regrow.decisions.bootstrap import resample_gain
 from regrow.decisions.gates import decide
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, SliceGate, ThresholdGate
 from regrow.results import Candidate, Evaluation, ModelFacts, SliceMetrics
@@ -59,8 +59,8 @@ def test_row_order_does_not_matter(seed, metric):
     _, worse = rows(60, seed, 3.0)
     order = np.random.default_rng(seed + 1).permutation(60)
     classes = (False, True)
-    gain = paired_gain(metric, target, better, worse, classes, resamples=100)
-    assert paired_gain(metric, target[order], better[order], worse[order], classes, resamples=100) == gain
+    gain = resample_gain(metric, target, better, worse, classes, resamples=100)
+    assert resample_gain(metric, target[order], better[order], worse[order], classes, resamples=100) == gain
 
 
 @settings(max_examples=15, deadline=None)
@@ -68,7 +68,7 @@ def test_row_order_does_not_matter(seed, metric):
 def test_equal_model_never_beats_itself(seed):
     """A model gains nothing over itself, so a margin of 0 refuses it."""
     target, model = rows(80, seed, 1.0)
-    gain = paired_gain("roc_auc", target, model, model, (False, True), resamples=100)
+    gain = resample_gain("roc_auc", target, model, model, (False, True), resamples=100)
     assert gain == (0, 0, 0)
 
 
@@ -78,13 +78,13 @@ def test_much_better_model_passes(seed):
     """A model that is far better is told from noise with a few hundred rows."""
     target, better = rows(400, seed, 0.2)
     _, worse = rows(400, seed, 20.0)
-    assert paired_gain("roc_auc", target, better, worse, (False, True), resamples=100).lower > 0
+    assert resample_gain("roc_auc", target, better, worse, (False, True), resamples=100).lower > 0
 
 
 def test_gain_of_an_error_is_its_fall():
     """A smaller error is a positive gain."""
     truth = np.arange(50.0)
-    assert paired_gain("rmse", truth, truth + 1, truth + 3).figure == pytest.approx(2)
+    assert resample_gain("rmse", truth, truth + 1, truth + 3).figure == pytest.approx(2)
 
 
 def test_no_champion_yet_passes():

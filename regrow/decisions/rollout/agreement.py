@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import ks_2samp
 
 from regrow.decisions.influence import LEAST_WEIGHT, Gain, paired_gain
 from regrow.decisions.rollout.evidence import Floats, Pairs, answered
@@ -49,7 +50,8 @@ def judge_shift(pairs: Pairs, limit: float, alpha: float) -> Finding:
         side[:, 1:] if side.ndim == 2 and side.shape[1] == 2 else side.reshape(rows, -1)
         for side in (old, new)
     )
-    distance = max(_distance(old[:, place], new[:, place]) for place in range(old.shape[1]))
+    pairs_of_columns = zip(old.T, new.T, strict=True)
+    distance = max(float(ks_2samp(*sides, method="asymp").statistic) for sides in pairs_of_columns)
     radius = 2 * distribution_radius(rows, alpha / (2 * old.shape[1]))
     low, high = max(0.0, distance - radius), min(1.0, distance + radius)
     return Finding(
@@ -67,7 +69,7 @@ def judge_shift(pairs: Pairs, limit: float, alpha: float) -> Finding:
 def judge_metric(
     pairs: Pairs, metric: Metric, classes: Sequence[Label], limit: float, best_rows: int, alpha: float
 ) -> Finding:
-    """Judge the loss of *metric* on labelled rows that both scored: it fails where more than *limit* is proven."""
+    """Judge the loss of *metric* on labelled rows that both scored: it fails if more than *limit* is proven."""
     champion, challenger = pairs.matured()
     rows = len(champion.prediction)
     rule = f"{metric} at most {limit:g} worse than the champion's"
@@ -92,20 +94,12 @@ def judge_metric(
 
 
 def bounds(gain: Gain, rows: int, alpha: float, best_rows: int) -> tuple[float, float]:
-    """Give the two bounds of *gain*, each of which holds at every look with probability 1 - *alpha*."""
+    """Return the two bounds of *gain*, each of which holds at every look with probability 1 - *alpha*."""
     radius = gain.error * standard_errors(rows, alpha, best_rows)
     return gain.figure - radius, gain.figure + radius
 
 
 def _both(pairs: Pairs) -> tuple[Floats, Floats]:
-    """Give both predictions of the rows on which neither failed."""
+    """Return both predictions of the rows on which neither failed."""
     rows = answered(pairs.champion) & answered(pairs.challenger)
     return pairs.champion[rows], pairs.challenger[rows]
-
-
-def _distance(one: Floats, other: Floats) -> float:
-    """Give the Kolmogorov-Smirnov distance of two samples."""
-    one, other = np.sort(one), np.sort(other)
-    at = np.concatenate([one, other])
-    shares = [np.searchsorted(side, at, "right") / len(side) for side in (one, other)]
-    return float(np.max(np.abs(shares[0] - shares[1])))

@@ -12,7 +12,7 @@ import numpy as np
 
 from regrow.decisions.influence import LEAST_WEIGHT, unpaired_gain
 from regrow.decisions.rollout.agreement import bounds
-from regrow.decisions.rollout.evidence import Evidence, Scored
+from regrow.decisions.rollout.evidence import Answers, Evidence
 from regrow.decisions.rollout.limits import judge_limits
 from regrow.decisions.rollout.wording import told, undecided
 from regrow.models.metrics import Label
@@ -67,13 +67,13 @@ def analyse(
 
 def conclude_ab(
     plan: Ab,
-    champion: Scored,
-    challenger: Scored,
+    champion: Answers,
+    challenger: Answers,
     evidence: Evidence,
     metric: Metric,
     classes: Sequence[Label] = (),
 ) -> Verdict:
-    """Say whether *challenger* is better, on the rows that each version answered, or roll back when a limit broke.
+    """Decide whether *challenger* is better on the rows that each version answered; roll back if a limit broke.
 
     *metric* is the project's primary one, for a plan that names none. No difference: the whole interval lies within
     `smallest_difference`, or `greatest_rows` are spent. The metric's interval and the limits keep a confidence each.
@@ -127,7 +127,7 @@ def _requirements(
 
 
 def _compare(
-    plan: Ab, champion: Scored, challenger: Scored, metric: Metric, classes: Sequence[Label]
+    plan: Ab, champion: Answers, challenger: Answers, metric: Metric, classes: Sequence[Label]
 ) -> tuple[Comparison, Finding]:
     """Hold the two arms' *metric* against one another, by the smaller arm's labelled rows."""
     rows = min(len(champion.prediction), len(challenger.prediction))
@@ -158,7 +158,7 @@ def _compare(
 
 
 def _conclude(plan: Ab, interval: tuple[float, float], rows: int) -> tuple[Comparison, str]:
-    """Say what the *interval* of the gain proves."""
+    """Return what the *interval* of the gain proves."""
     low, high = interval
     least = plan.smallest_difference
     if -least < low and high < least:

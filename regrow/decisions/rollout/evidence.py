@@ -21,25 +21,25 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class Answers:
     """One version's predictions beside what came true, row by row."""
 
     prediction: Floats
-    """`(rows,)` for a regression, `(rows, classes)` probabilities for a classifier; NaN where it failed."""
+    """`(rows,)` for a regression, `(rows, classes)` probabilities for a classifier; NaN if it failed."""
     target: Strings
-    """The label, as the model's classes spell it; anything where it is not known yet."""
+    """The label, as the model's classes spell it; anything if it is not known yet."""
     labelled: NDArray[np.bool_]
     entities: Strings | None = None
     """Whom each row is about: rows of one entity count as one observation. None: each row stands alone."""
 
-    def matured(self) -> "Scored":
+    def matured(self) -> "Answers":
         """Keep the rows that have both a label and a prediction."""
         return self.take(self.labelled & answered(self.prediction))
 
-    def take(self, rows: NDArray[np.bool_]) -> "Scored":
+    def take(self, rows: NDArray[np.bool_]) -> "Answers":
         """Keep *rows*."""
         entities = None if self.entities is None else self.entities[rows]
-        return Scored(self.prediction[rows], self.target[rows], self.labelled[rows], entities)
+        return Answers(self.prediction[rows], self.target[rows], self.labelled[rows], entities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,16 @@ class Pairs:
     """
 
     champion: Floats
-    """As `Scored.prediction`."""
+    """As `Answers.prediction`."""
     challenger: Floats
     target: Strings
     labelled: NDArray[np.bool_]
     entities: Strings | None = None
 
-    def matured(self) -> tuple[Scored, Scored]:
-        """Give champion and challenger on the rows that have a label and both predictions."""
+    def matured(self) -> tuple[Answers, Answers]:
+        """Return champion and challenger on the rows that have a label and both predictions."""
         rows = self.labelled & answered(self.champion) & answered(self.challenger)
-        champion = Scored(self.champion, self.target, self.labelled, self.entities).take(rows)
+        champion = Answers(self.champion, self.target, self.labelled, self.entities).take(rows)
         return champion, replace(champion, prediction=self.challenger[rows])
 
 
@@ -74,6 +74,6 @@ class Evidence:
 
 
 def answered(prediction: Floats) -> NDArray[np.bool_]:
-    """Tell which rows of *prediction* are finite throughout."""
+    """Return which rows of *prediction* are finite throughout."""
     total = prediction if prediction.ndim == 1 else prediction.sum(axis=1)
     return np.isfinite(total)

@@ -1,4 +1,4 @@
-"""The limits of a rollout, each judged by an always-valid bound: it fails only where it is proven broken."""
+"""The limits of a rollout, each judged by an always-valid bound: it fails only if it is proven broken."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,7 +11,7 @@ from regrow.project import Metric, RolloutLimits
 from regrow.verdict import Finding
 
 BEST_ROWS = 10_000
-"""Labelled rows near which the metric's bound is narrowest where the plan names none."""
+"""Labelled rows near which the metric's bound is narrowest if the plan names none."""
 
 Rule = Callable[[float], Finding]
 """A rule that may err with the given probability, over all looks."""
@@ -44,7 +44,7 @@ def judge_limits(
 
 
 def _of_latency(limits: RolloutLimits, evidence: Evidence) -> list[Rule]:
-    """Give the rules on the times to answer in this stage."""
+    """Return the rules on the times to answer in this stage."""
     ratios = {0.5: limits.latency_p50, 0.99: limits.latency_p99}
     return [
         partial(judge_latency, evidence.champion.seconds, evidence.challenger.seconds, level, ratio)
@@ -56,7 +56,7 @@ def _of_latency(limits: RolloutLimits, evidence: Evidence) -> list[Rule]:
 def _of_pairs(
     limits: RolloutLimits, pairs: Pairs, metric: Metric | None, classes: Sequence[Label], best_rows: int
 ) -> list[Rule]:
-    """Give the rules on what the two said to the same rows."""
+    """Return the rules on what the two said to the same rows."""
     rules: list[Rule] = [partial(judge_paired_failures, pairs, limits.failures)]
     if limits.disagreement is not None:
         rules.append(partial(judge_disagreement, pairs, limits.disagreement))

@@ -92,7 +92,7 @@ def judge_latency(champion: Floats, challenger: Floats, level: float, limit: flo
 
 
 def _ratio(above: float, below: float) -> float:
-    """Divide two times; where nothing bounds the one below, the ratio is unbounded, and 0 where it may be anything."""
+    """Divide two times; if nothing bounds the one below, the ratio is unbounded, and 0 if it may be anything."""
     if below == np.inf or above == -np.inf:
         return 0.0
     return above / below if below > 0 else np.inf

@@ -22,7 +22,7 @@ STAKES: Floats = np.geomspace(0.02, 0.98, 8)
 
 
 def lower_rate(count: int, rows: int, alpha: float) -> float:
-    """Give the greatest rate that *count* in *rows* always-validly exceeds.
+    """Return the greatest rate that *count* in *rows* always-validly exceeds.
 
     Beta-binomial mixture (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021, section 4.1), its Jeffreys prior
     cut to the rates above the tested one, so it tests every smaller rate too. Exact for independent rows.
@@ -37,7 +37,7 @@ def lower_rate(count: int, rows: int, alpha: float) -> float:
 
 
 def upper_rate(count: int, rows: int, alpha: float) -> float:
-    """Give the least rate that *count* in *rows* always-validly stays below."""
+    """Return the least rate that *count* in *rows* always-validly stays below."""
     return 1.0 - lower_rate(rows - count, rows, alpha)
 
 
@@ -60,7 +60,7 @@ def lower_excess(worse: int, better: int, rows: int, alpha: float) -> float:
 
 
 def lower_quantile(ordered: Floats, level: float, alpha: float) -> float:
-    """Give an always-valid lower bound of the quantile at *level*, one of the *ordered* values; -inf of too few.
+    """Return an always-valid lower bound of the quantile at *level*, one of the *ordered* values; -inf of too few.
 
     Howard and Ramdas 2022 ("Sequential estimation of quantiles with applications to A/B testing and best-arm
     identification", section 3): how many values fall below the true quantile is binomial with a known rate, whose
@@ -72,7 +72,7 @@ def lower_quantile(ordered: Floats, level: float, alpha: float) -> float:
 
 
 def upper_quantile(ordered: Floats, level: float, alpha: float) -> float:
-    """Give an always-valid upper bound of the quantile at *level*; inf of too few values."""
+    """Return an always-valid upper bound of the quantile at *level*; inf of too few values."""
     rows = len(ordered)
     least = _fewest_below(rows, 1 - level, alpha)
     return float(ordered[rows - least]) if least else np.inf
@@ -90,7 +90,7 @@ def distribution_radius(rows: int, alpha: float) -> float:
 
 
 def standard_errors(rows: int, alpha: float, best: int) -> float:
-    """Say how many standard errors below a mean of *rows* its asymptotic always-valid bound lies, least near *best*.
+    """Return how many standard errors below a mean of *rows* its asymptotic always-valid bound lies, least near *best*.
 
     Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024 ("Time-uniform central limit theory and asymptotic
     confidence sequences", Annals of Statistics): a sum of many rows moves like Brownian motion, whose half-normal
@@ -104,12 +104,12 @@ def standard_errors(rows: int, alpha: float, best: int) -> float:
 
 
 def _tuned(alpha: float, best: int) -> float:
-    """Give the mixture's variance ρ² whose bound is narrowest at *best* rows."""
+    """Return the mixture's variance ρ² whose bound is narrowest at *best* rows."""
     return float(-special.lambertw(-4 * alpha * alpha / np.e, -1).real - 1) / best
 
 
 def _evidence_above(count: int, rows: int, rate: float, prior: tuple[float, float]) -> float:
-    """Give the logarithm of the mixture's likelihood ratio: rates above *rate* against *rate*."""
+    """Return the logarithm of the mixture's likelihood ratio: rates above *rate* against *rate*."""
     a, b = prior
     higher, fewer = a + count, b + rows - count
     tails = special.betaincc(higher, fewer, rate) / special.betaincc(a, b, rate)
@@ -118,7 +118,7 @@ def _evidence_above(count: int, rows: int, rate: float, prior: tuple[float, floa
 
 
 def _fewest_below(rows: int, level: float, alpha: float) -> int:
-    """Give the least count, of *rows* values, that may credibly lie at or below their quantile at *level*."""
+    """Return the least count, of *rows* values, that may credibly lie at or below their quantile at *level*."""
     prior = (QUANTILE_PRIOR * (1 - level), QUANTILE_PRIOR * level)
     low, high = 0, int(np.floor(rows * level))
     while low < high:
@@ -129,7 +129,7 @@ def _fewest_below(rows: int, level: float, alpha: float) -> int:
 
 
 def _crossing(wealth: Callable[[float], float], low: float, high: float) -> float:
-    """Give where falling *wealth* crosses zero between *low*, where it is greatest, and *high*."""
+    """Return the point between *low* and *high* at which *wealth*, falling from *low* on, crosses zero."""
     edge = 1e-12
     low, high = low + edge, high - edge
     if high <= low or wealth(low) <= 0:

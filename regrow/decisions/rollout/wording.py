@@ -7,7 +7,7 @@ from regrow.verdict import Finding, Result
 
 
 def proven(low: float, limit: float, form: str) -> str:
-    """Say what the bound proves."""
+    """Return what the lower bound *low* proves about *limit*."""
     return f"at least {low:{form}}, limit {limit:{form}}" if low > limit else f"limit {limit:{form}}"
 
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scipy.special import expit, ndtri
 from scipy.stats import beta, binom, norm
 
-from regrow.decisions.bootstrap import paired_gain as resampled_gain
+from regrow.decisions.bootstrap import resample_gain
 from regrow.decisions.influence import Gain, paired_gain
 from regrow.decisions.rollout import agreement, operations, sequential
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
-from regrow.decisions.rollout.evidence import Arm, Evidence, Pairs, Scored
+from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs
 from regrow.project import Ab, Canary, Metric, RolloutLimits, Shadow
 from regrow.verdict import Finding, Verdict
 
@@ -311,13 +311,13 @@ def test_the_error_of_a_regression_agrees_with_the_bootstraps(metric: Metric) ->
     target = random.normal(size=1_500)
     champion, challenger = (target + scale * random.normal(size=1_500) for scale in (0.5, 0.6))
     labelled = np.ones(1_500, dtype=np.bool_)
-    check_error(metric, Scored(champion, target, labelled), Scored(challenger, target, labelled), ())
+    check_error(metric, Answers(champion, target, labelled), Answers(challenger, target, labelled), ())
 
 
-def check_error(metric: Metric, champion: Scored, challenger: Scored, classes: tuple[bool, ...]) -> None:
+def check_error(metric: Metric, champion: Answers, challenger: Answers, classes: tuple[bool, ...]) -> None:
     found = paired_gain(metric, champion, challenger, classes)
     assert isinstance(found, Gain)
-    drawn = resampled_gain(
+    drawn = resample_gain(
         metric,
         champion.target,
         challenger.prediction,
@@ -370,12 +370,12 @@ def test_a_regression_is_judged_by_its_distance() -> None:
     assert {found.rule.split()[0] for found in verdict.failures} == {"the", "distributions"} | {"rmse"}
 
 
-def arms(rows: int, seed: int, loss: float) -> tuple[Scored, Scored]:
+def arms(rows: int, seed: int, loss: float) -> tuple[Answers, Answers]:
     """Draw two arms of *rows* each, of different entities."""
     old, new = scores(rows, seed), scores(rows, seed + 1, loss=loss)
     return (
-        Scored(old.champion, old.target, old.labelled),
-        Scored(new.challenger, new.target, new.labelled),
+        Answers(old.champion, old.target, old.labelled),
+        Answers(new.challenger, new.target, new.labelled),
     )
 
 
