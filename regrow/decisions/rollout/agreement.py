@@ -50,8 +50,7 @@ def judge_shift(pairs: Pairs, limit: float, alpha: float) -> Finding:
         side[:, 1:] if side.ndim == 2 and side.shape[1] == 2 else side.reshape(rows, -1)
         for side in (old, new)
     )
-    pairs_of_columns = zip(old.T, new.T, strict=True)
-    distance = max(float(ks_2samp(*sides, method="asymp").statistic) for sides in pairs_of_columns)
+    distance = max(_distance(*sides) for sides in zip(old.T, new.T, strict=True))
     radius = 2 * distribution_radius(rows, alpha / (2 * old.shape[1]))
     low, high = max(0.0, distance - radius), min(1.0, distance + radius)
     return Finding(
@@ -103,3 +102,9 @@ def _both(pairs: Pairs) -> tuple[Floats, Floats]:
     """Return both predictions of the rows on which neither failed."""
     rows = answered(pairs.champion) & answered(pairs.challenger)
     return pairs.champion[rows], pairs.challenger[rows]
+
+
+def _distance(one: Floats, other: Floats) -> float:
+    """Return the Kolmogorov-Smirnov distance of two samples; how probable it is does not matter here."""
+    found = ks_2samp(one, other, method="asymp")
+    return float(found.statistic)  # pyright: ignore[reportAttributeAccessIssue]: SciPy states no type for it
