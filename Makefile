@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test lint lock schema
+.PHONY: help install demo up down test test-long lint lock schema
 
-help:  ## Say what each target does
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
+help:  ## Show what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 
 install: $(INSTALLED)  ## Make the virtual environment from the hashed lock
 
@@ -36,7 +36,10 @@ lint: install  ## Check style, types and imports
 	$(BIN)/lint-imports
 
 test: lint  ## Check everything, as CI does
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not long"
+
+test-long: install  ## Check at full size what `make test` shrinks; takes up to an hour
+	$(BIN)/pytest --full-size -m "long or shrunk"
 
 lock: install  ## Resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock

@@ -5,6 +5,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -15,6 +16,11 @@ import yaml
 from regrow.project import Project, load_project
 from regrow.services import Services, running
 from regrow.settings import Settings
+
+STARTS_SERVERS = {"services", "start", "stack"}
+"""The fixtures whose tests are marked `servers`."""
+FILES_THAT_START_PROCESSES = {"test_services.py", "test_stack.py", "test_outage.py", "test_start_run.py"}
+FULL_SIZE_TIMEOUT = 3600
 
 # Without a server Prefect would start one of its own, which outlives the test and holds up the end.
 os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
@@ -37,6 +43,36 @@ def fresh_settings(home: Path, **changes: object) -> Settings:
     return Settings(home=home, prefect_port=prefect, mlflow_port=mlflow, server_port=server).model_copy(
         update=changes
     )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the one switch for the cases that are shrunk in `make test`."""
+    parser.addoption("--full-size", action="store_true", help="run what takes `size` at full size")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what starts servers and what is shrunk; at full size each test may take half an hour."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & STARTS_SERVERS or item.path.name in FILES_THAT_START_PROCESSES:
+            item.add_marker("servers")
+        if "size" in fixtures:
+            item.add_marker("shrunk")
+        if config.getoption("full_size"):
+            item.add_marker(pytest.mark.timeout(FULL_SIZE_TIMEOUT), append=False)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run async tests on asyncio, as the server does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def size(request: pytest.FixtureRequest) -> Callable[[float, float], Any]:
+    """Choose between a short and a full size: `size(5, 300)` is 5, and 300 under `--full-size`."""
+    full = bool(request.config.getoption("full_size"))
+    return lambda short, long: long if full else short
 
 
 @pytest.fixture
@@ -106,7 +142,7 @@ def recent_rows(count: int = 600) -> pd.DataFrame:
 
 @pytest.fixture
 def recent() -> pd.DataFrame:
-    """Give the rows of the last 60 days."""
+    """Return the rows of the last 60 days."""
     return recent_rows()
 
 

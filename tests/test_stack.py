@@ -62,7 +62,7 @@ class Stack:
         return "`regrow down`, stops them" in self.log.read_text()
 
     def children(self) -> list[psutil.Process]:
-        """Give every process that the state folder names as its own."""
+        """Return every process that the state folder names as its own."""
         home = str(self.settings.home)
         return [each for each in psutil.process_iter() if home in environment(each).get("REGROW_HOME", "")]
 
@@ -87,7 +87,7 @@ class Stack:
 
 
 def environment(process: psutil.Process) -> dict[str, str]:
-    """Read what *process* was started with; nothing where it is gone."""
+    """Read what *process* was started with; nothing if it is gone."""
     try:
         return process.environ()
     except psutil.Error:

@@ -1,6 +1,5 @@
 """`kill -9` of a rollout's look or of a rollback before any of its MLflow writes: the next run makes the same of it."""
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -21,8 +20,6 @@ Traffic = Callable[..., None]
 Prepare = Callable[[str], Project]
 KILLED = -9
 AS_OF = "2024-03-02T00:00:00+00:00"
-EVERY_WRITE = bool(os.environ.get("REGROW_TEST_EVERY_WRITE"))
-"""Else three writes of each scenario, spread over its run."""
 PLAN = {"kind": "canary", "weights": [0.5], "shadow_rows": 50, "least_rows": 20}
 ENDS = {
     "advance": ["promote", "start", "advance"],
@@ -98,13 +95,16 @@ def end_state(project: Project) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("scenario", ENDS)
-def test_killed_before_a_write(scenario: str, run: Runner, prepare: Prepare) -> None:
+def test_killed_before_a_write(
+    scenario: str, run: Runner, prepare: Prepare, size: Callable[[int, int], int]
+) -> None:
     """Whatever the write, the state between is valid, the next run goes on, and the end is that of one run alone."""
     flow, whole = FLOW.get(scenario, "rollout"), prepare(scenario)
     status, writes = run(flow, whole, AS_OF, "none")
     expected = end_state(whole)
     assert (status, expected["kinds"]) == (0, ENDS[scenario])
-    points = range(1, writes + 1) if EVERY_WRITE else (writes // 3, writes // 2, 3 * writes // 4)
+    count = size(3, writes)  # spread over its run
+    points = range(1, writes + 1) if count == writes else (writes // 3, writes // 2, 3 * writes // 4)
     for point in points:
         project = prepare(scenario)
         before = registry.state(project.name)

@@ -22,9 +22,7 @@ Versions = Callable[[str, int], str]
 Picture = Callable[[str], dict[str, Any]]
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 CANARY = Canary(kind="canary", weights=(0.05, 0.5))
-EVERY_WRITE = bool(os.environ.get("REGROW_TEST_EVERY_WRITE"))
-"""Else every fifth write of an operation, of each operation other ones."""
-ROUNDS = int(os.environ.get("REGROW_TEST_ROUNDS", "10"))
+Size = Callable[[int, int], int]
 WRITES = (
     "create_run",
     "delete_run",
@@ -131,6 +129,7 @@ def test_a_crash_at_any_write_is_made_good(
     picture: Picture,
     monkeypatch: pytest.MonkeyPatch,
     operation: str,
+    size: Size,
 ) -> None:
     """After a crash at each write the state is the one before or the one after; tried again, only the latter."""
     before, act = OPERATIONS[operation]
@@ -146,8 +145,8 @@ def test_a_crash_at_any_write_is_made_good(
     old = picture(whole)
     act(whole)
     new = picture(whole)
-    step = 1 if EVERY_WRITE else 5
-    at = 1 if EVERY_WRITE else 1 + list(OPERATIONS).index(operation) % step
+    step = size(5, 1)  # every fifth write, of each operation other ones, or every write
+    at = 1 + list(OPERATIONS).index(operation) % step
     while True:
         name = prepared(f"{stem}-{at}")
         with dying(monkeypatch, at) as begun:
@@ -207,9 +206,10 @@ def assert_one_history(name: str, moves: int) -> None:
     assert tags["regrow.settled"] == str(moves)
 
 
-def test_of_two_threads_one_wins(model: str) -> None:
+def test_of_two_threads_one_wins(model: str, size: Size) -> None:
     """Of four threads that saw one state, exactly one moves it, round after round; the others are told."""
-    for _ in range(ROUNDS):
+    rounds = size(10, 200)
+    for _ in range(rounds):
         seen, barrier, said = registry.settle(model), threading.Barrier(4), list[str]()
 
         def race(
@@ -224,12 +224,12 @@ def test_of_two_threads_one_wins(model: str) -> None:
         for thread in threads:
             thread.join()
         assert sorted(said) == ["moved on", "moved on", "moved on", "won"]
-    assert_one_history(model, 2 + ROUNDS)
+    assert_one_history(model, 2 + rounds)
 
 
-def test_of_two_first_writers_one_wins(services: object, with_versions: Versions) -> None:
+def test_of_two_first_writers_one_wins(services: object, with_versions: Versions, size: Size) -> None:
     """Writers that meet where there is no ledger yet agree on one, and on its first move."""
-    for _ in range(ROUNDS):
+    for _ in range(size(10, 100)):
         name = f"first-{os.urandom(4).hex()}"
         with_versions(name, 2)
         barrier, said = threading.Barrier(2), list[str]()
@@ -266,8 +266,9 @@ for line in sys.stdin:
 """
 
 
-def test_of_two_processes_one_wins(model: str, tmp_path: Path) -> None:
+def test_of_two_processes_one_wins(model: str, tmp_path: Path, size: Size) -> None:
     """The same between processes."""
+    rounds = size(10, 200)
     (tmp_path / "tests_moved.py").write_text(Path(__file__).read_text())
     script = tmp_path / "racer.py"
     script.write_text(RACER)
@@ -283,7 +284,7 @@ def test_of_two_processes_one_wins(model: str, tmp_path: Path) -> None:
     ]
     try:
         assert [line(racer) for racer in racers] == ["ready", "ready"]
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             seen = registry.settle(model)
             for racer in racers:
                 assert racer.stdin is not None
@@ -292,7 +293,7 @@ def test_of_two_processes_one_wins(model: str, tmp_path: Path) -> None:
     finally:
         for racer in racers:
             racer.communicate()
-    assert_one_history(model, 2 + ROUNDS)
+    assert_one_history(model, 2 + rounds)
 
 
 def line(racer: "subprocess.Popen[str]") -> str:

@@ -1,6 +1,5 @@
 """The server under load, under kill -9 and under a changing registry."""
 
-import os
 import signal
 import threading
 import time
@@ -48,10 +47,6 @@ class Load:
             thread.join()
 
 
-SWAPS = int(os.environ.get("REGROW_TEST_SWAPS", "10"))
-"""Moves of the champion under load; 200 takes minutes."""
-
-
 def test_no_acknowledged_prediction_is_lost_or_doubled(start, tmp_path, monkeypatch):
     """After three kill -9 under load every acknowledged prediction is in the table exactly once."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
@@ -73,14 +68,14 @@ def test_no_acknowledged_prediction_is_lost_or_doubled(start, tmp_path, monkeypa
     assert not list((tmp_path / "journal").glob("*/*"))
 
 
-def test_swaps_under_load_drop_and_mix_nothing(registry, single):
+def test_swaps_under_load_drop_and_mix_nothing(registry, single, size):
     """While the champion moves under 16 clients, no request fails and each response is of one version."""
     mlflow.set_tracking_uri(registry.uri)
     frame = pd.DataFrame(ROWS)
     expected = {v: load_model(f"models:/demo/{v}").predict(frame) for v in (1, 2)}
     slowest = 0.0
     with Load(single.url, 16) as load:
-        for swap in range(SWAPS):
+        for swap in range(size(10, 200)):
             moved = time.monotonic()
             registry.promote(2 - swap % 2)
             while httpx.get(f"{single.url}/version").json()["models"]["demo"] != 2 - swap % 2:

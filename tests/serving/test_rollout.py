@@ -1,7 +1,6 @@
 """A rollout on a real server: who answers, what is logged, and what a client is spared."""
 
 import json
-import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -21,10 +20,6 @@ from regrow.decisions.rollout.assignment import is_challengers, position
 from regrow.project import Canary
 from regrow.registry.state import State
 
-CHANGES = int(os.environ.get("REGROW_TEST_CHANGES", "20"))
-"""Changes of weight, swaps and rollbacks under load; more than 30 on two workers, by 32 clients."""
-WORKERS, CLIENTS, PAUSE = (2, 32, 0.25) if CHANGES > 30 else (1, 8, 0.0)
-"""The pause leaves the many changes, which this process makes too, some of its time."""
 WEIGHTS = (0.05, 0.25, 0.5, 0.75)
 PLAN = Canary(kind="canary", weights=WEIGHTS, mirror=1e-9)
 MODELS = ("split", "bad", "unsafe", "moves")
@@ -71,7 +66,7 @@ def answering(server, name):
     """Give how the traffic of *name* is split, once every worker says the same."""
     workers = httpx.get(f"{server.url}/version", timeout=30).json()["workers"]
     shown = [worker["models"].get(name) for worker in workers]
-    return shown[0] if shown == shown[:1] * WORKERS else None
+    return shown[0] if shown == shown[:1] * server.workers else None
 
 
 def until(condition, seconds=30):
@@ -107,7 +102,7 @@ def logged(model, count):
 
 
 @pytest.fixture(scope="module")
-def rolling(registry, start, tmp_path_factory):
+def rolling(registry, start, tmp_path_factory, size):
     """Run a server of models with challengers: a sound one, a brittle one, one that must not be loaded."""
     sources = [registry.client.get_model_version("demo", str(number)) for number in (1, 2)]
     for name in MODELS:
@@ -120,7 +115,9 @@ def rolling(registry, start, tmp_path_factory):
     chosen = [word for name in MODELS for word in ("--model", name)]
     home = tmp_path_factory.mktemp("rolling")
     patient = {"REGROW_CHALLENGER_TIMEOUT": "60"}  # A busy machine is no reason to fall back here.
-    server = start(home, *chosen, "--workers", str(WORKERS), **patient)
+    workers = size(1, 2)
+    server = start(home, *chosen, "--workers", str(workers), **patient)
+    server.workers = workers
     for name in MODELS:
         until(lambda name=name: answering(server, name))
     with pytest.MonkeyPatch.context() as patch:
@@ -236,14 +233,14 @@ def test_a_state_about_another_champion_is_not_followed(registry, rolling):
 class Entities:
     """Clients that ask for entities of their own again and again, and keep who answered and between which moves."""
 
-    def __init__(self, url, clients):
+    def __init__(self, url, clients, pause):
         self.answers, self.failures = [], []
         self.settled = (0, 0)
         """The last move that was asked for, and the last that the server confirmed."""
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(url, i)) for i in range(clients)]
+        self._threads = [threading.Thread(target=self._ask, args=(url, i, pause)) for i in range(clients)]
 
-    def _ask(self, url, client):
+    def _ask(self, url, client, pause):
         with httpx.Client(timeout=60) as http:
             for turn in range(10**9):
                 if self._stop.is_set():
@@ -262,7 +259,7 @@ class Entities:
                 body = response.json()
                 identifier = body["prediction_ids"][0]
                 self.answers.append((entity, identifier, body["version"], first, self.settled[0]))
-                time.sleep(PAUSE)
+                time.sleep(pause)
 
     def __enter__(self):
         for thread in self._threads:
@@ -307,12 +304,13 @@ def confirmed(server, state):
     return shown is not None and (shown["champion"], shown["move"]) == (state.champion, state.move)
 
 
-@pytest.mark.timeout(300 + 10 * CHANGES)
-def test_under_changes_each_entity_meets_the_version_that_its_hash_says(rolling):
+def test_under_changes_each_entity_meets_the_version_that_its_hash_says(rolling, size):
     """While weights change and champions swap under load, nothing fails; each answer is that of a state of the time."""
     states = [registry_of.state("moves")]
-    with Entities(rolling.url, CLIENTS) as load:
-        for turn in range(1, CHANGES + 1):
+    changes = size(20, 1000)
+    # The pause leaves the many changes, which this process makes too, some of its time.
+    with Entities(rolling.url, size(8, 32), size(0, 0.25)) as load:
+        for turn in range(1, changes + 1):
             load.settled = turn, load.settled[1]
             states.append(move_on(turn))
             until(lambda: confirmed(rolling, states[-1]), 60)
@@ -324,7 +322,7 @@ def test_under_changes_each_entity_meets_the_version_that_its_hash_says(rolling)
         possible = {version_of(state, entity) for state in states[first : last + 1]}
         assert version in possible, (entity, states[first : last + 1])
         decided += len(possible) == 1
-    assert decided > 5 * CHANGES
+    assert decided > 5 * changes
     found = logged("moves", len(load.answers))
     for entity, identifier, version, _, _ in load.answers:
         served = found[identifier]
