@@ -19,7 +19,7 @@ def carry_out(project: Project, version: Version, verdict: Verdict, actor: str, 
     """Let *version* take over if *verdict* passed; else leave everything as it is."""
     if not verdict.passed:
         return verdict
-    plan, seen = project.deployment.rollout, registry.settle(project.name)
+    plan, seen = project.deployment.rollout, registry.reconcile(project.name).state
     if isinstance(plan, Replace) or seen.champion in {None, version.number}:
         return promote(project, version, verdict, actor, as_of)
     return start(project, plan, version, verdict, actor, as_of)

@@ -21,6 +21,6 @@ def nothing_open(project: Project, seen: State) -> Verdict:
 @step(retries=2, retry_delay_seconds=[5, 30])
 def find_rollout(project: Project) -> State:
     """Return what is true of the model of *project*: its champion and, if a rollout is open, the challenger."""
-    seen = registry.settle(project.name)
+    seen = registry.reconcile(project.name).state
     current().tag(move=seen.move, champion=seen.champion, challenger=seen.challenger)
     return seen

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from prefect.artifacts import create_markdown_artifact
 
+from regrow import registry
 from regrow.lineage import current, step
 from regrow.project import Project
-from regrow.rollback import roll_back_model
+from regrow.registry.confirmation import prove_rollback
 from regrow.settings import load_settings
 from regrow.verdict import Verdict, to_markdown
 
@@ -17,7 +18,8 @@ def roll_back(project: Project, reason: str, to: int | None, actor: str, as_of: 
     run = current()
     url = load_settings().server_url if project.deployment.server else None
     timeout = project.deployment.timeout.total_seconds()
-    verdict = roll_back_model(project.name, actor, reason, to, url, timeout, as_of)
+    move = registry.roll_back(project.name, actor, reason, to, as_of)
+    verdict = prove_rollback(project.name, move, url, timeout)
     run.verdict(verdict)
     create_markdown_artifact(
         to_markdown(f"{project.name}: rolled back", verdict), key=f"rollback-{project.name}"

@@ -2,7 +2,7 @@
 
 import textwrap
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,12 +26,11 @@ def rollback(name: Name, reason: Reason, to: To = None, as_of: AsOf = None, json
     moment, settings = read_moment(as_of), reach_servers(prefect=False)
     with quiet(f"rolling back {name}"):
         from regrow import registry
-        from regrow.registry.confirmation import answering_server
-        from regrow.rollback import roll_back_model
+        from regrow.registry.confirmation import answering_server, prove_rollback
 
         url = settings.server_url or answering_server(settings)
         actor = f"{user()}, rollback {uuid.uuid4().hex[:8]}"
-        verdict = roll_back_model(name, actor, reason, to, url, as_of=moment)
+        verdict = prove_rollback(name, registry.roll_back(name, actor, reason, to, moment), url)
         state = registry.state(name)
     show(CommandResult("rollback", name, verdict, state=state), json)
 
@@ -71,7 +70,7 @@ def ledger(name: Name) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def ledger_lines(moves: "list[Move]", width: int = 100) -> Iterator[str]:
+def ledger_lines(moves: "Sequence[Move]", width: int = 100) -> Iterator[str]:
     """Yield *moves*, oldest first, in lines of *width*: what each did, then who made it, when, and why."""
     yield f"{'move':<6}{'as of':<18}{'what':<11}{'version':<9}{'champion':<10}{'challenger':<18}rows"
     for move in moves:

@@ -1,7 +1,7 @@
 """The rollouts of the replayed year: traffic in slices with a look after each, and a challenger that must lose."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -81,7 +81,7 @@ def train_shuffled(scene: Scene, as_of: datetime) -> None:
     orchestrator.run_flow("train", load_project(file), as_of, "demo", override=WAIVER)
 
 
-def endings(moves: list[Move], start: datetime, end: datetime) -> tuple[Ending, ...]:
+def endings(moves: Sequence[Move], start: datetime, end: datetime) -> tuple[Ending, ...]:
     """Give the rollouts of the ledger *moves* that ended in (*start*, *end*], as the flows saw the time."""
     ends = {"finish": "promoted", "roll back": "rolled back"}
     return tuple(
@@ -96,7 +96,7 @@ def endings(moves: list[Move], start: datetime, end: datetime) -> tuple[Ending, 
     )
 
 
-def rows_until(moves: list[Move], last: Move) -> int:
+def rows_until(moves: Sequence[Move], last: Move) -> int:
     """Count the rows that were answered from the start of the rollout that *last* ended."""
     began = max(move.number for move in moves if move.kind == "start" and move.number < last.number)
     return sum(move.rows or 0 for move in moves if began < move.number <= last.number)

@@ -10,14 +10,17 @@ import mlflow.models
 from regrow.errors import Unreachable
 from regrow.project import Project
 from regrow.reach import why_silent
-from regrow.registry import Confirm, State, Version
+from regrow.registry.promotion import Confirm
+from regrow.registry.state import Move, State
+from regrow.registry.versions import Version, version
 from regrow.settings import Settings, load_settings
+from regrow.verdict import Finding, Verdict
 
 PATIENCE = 30.0
 
 
 def confirmation(project: Project) -> Confirm | None:
-    """Give the check that every worker of the configured server follows a state; None where none is configured."""
+    """Return the check that every worker of the configured server follows a state; None if none is configured."""
     url = load_settings().server_url
     if not project.deployment.server or url is None:
         return None
@@ -38,7 +41,7 @@ def answering_server(settings: Settings) -> str | None:
 def wait_until_followed(url: str, name: str, state: State, timeout: float = PATIENCE) -> None:
     """Wait until every worker of the model server at *url* follows *state* of *name*.
 
-    Raises `Unreachable` where one does not within *timeout* seconds.
+    Raises `Unreachable` if one does not within *timeout* seconds.
     """
     until, behind = time.monotonic() + timeout, "no answer"
     while time.monotonic() < until:
@@ -59,18 +62,20 @@ def wait_until_followed(url: str, name: str, state: State, timeout: float = PATI
     )
 
 
-def probe(url: str, version: Version) -> str:
-    """Let the server at *url* answer a row of *version*'s own holdout by its champion; say what it answered.
+def probe(url: str, champion: Version) -> str:
+    """Send the server at *url* a row of *champion*'s own holdout; return in words what its champion answered.
 
-    Raises `Unreachable` where it does not answer, or another version does. The row is not logged.
+    Raises `Unreachable` if it does not answer, or another version does. The row is not logged.
     """
-    signature = mlflow.models.get_model_info(f"models:/{version.model_id}").signature
+    signature = mlflow.models.get_model_info(f"models:/{champion.model_id}").signature
     columns = signature.inputs.input_names()
-    row = json.loads(version.facts.holdout.read(columns).head(1).to_json(orient="records", date_format="iso"))
+    row = json.loads(
+        champion.facts.holdout.read(columns).head(1).to_json(orient="records", date_format="iso")
+    )
     headers = {**load_settings().server_headers, "X-Regrow-Probe": "1"}
     try:
         answer = httpx.post(
-            f"{url}/models/{version.name}/invocations",
+            f"{url}/models/{champion.name}/invocations",
             json={"dataframe_records": row},
             headers=headers,
             timeout=30,
@@ -79,15 +84,55 @@ def probe(url: str, version: Version) -> str:
     except httpx.HTTPError as error:
         raise Unreachable(f"the model server at {url} did not answer a probe ({error})") from error
     answered = answer.headers.get("X-Regrow-Version")
-    if answered != str(version.number):
+    if answered != str(champion.number):
         raise Unreachable(
-            f"the model server at {url} answered a probe with version {answered}, not {version.number}"
+            f"the model server at {url} answered a probe with version {answered}, not {champion.number}"
         )
     return f"version {answered} answered {json.dumps(answer.json()['predictions'])[:200]}"
 
 
+def prove_rollback(name: str, move: Move, url: str | None, timeout: float = PATIENCE) -> Verdict:
+    """Prove that the server at *url* answers as *move*, a rollback, says; without one, say that nobody was asked.
+
+    Raises `Unreachable` if a server does not follow within *timeout* seconds: the move stands all the same.
+    """
+    done = f"{name}: {describe(move)}"
+    if url is None:
+        unasked = Finding(
+            rule="every worker follows", result="undecided", detail="no model server is configured"
+        )
+        return Verdict(
+            decision="roll back", result="pass", reason=f"{done}; no server was asked", findings=(unasked,)
+        )
+    champion = move.state.champion
+    try:
+        wait_until_followed(url, name, move.state, timeout)
+        answered = None if champion is None else probe(url, version(name, champion))
+    except Unreachable as error:
+        raise Unreachable(
+            f"{done} in the registry (move {move.number}), but it is not proven that the server follows: {error}; "
+            "a server that can reach MLflow follows within seconds of its start: see its /health"
+        ) from error
+    findings = (
+        Finding(rule="every worker follows", result="pass", detail=f"move {move.number} at {url}"),
+        Finding(
+            rule="a probe is answered",
+            result="pass" if answered else "undecided",
+            detail=answered or "no champion",
+        ),
+    )
+    return Verdict(decision="roll back", result="pass", reason=f"{done}; {answered}", findings=findings)
+
+
+def describe(move: Move) -> str:
+    """Return in words what *move*, a rollback, did to the champion."""
+    if move.before == move.state.champion:
+        return f"the rollout of version {move.version} has ended, version {move.before} answers everything"
+    return f"the champion is version {move.state.champion}, it was {move.before}"
+
+
 def _behind(answer: dict[str, Any], name: str, state: State) -> str | None:
-    """Say which worker does not follow *state* yet, and where it is; None where all do."""
+    """Return which worker does not follow *state* yet, and what it shows; None if all follow."""
     for worker in answer["workers"]:
         shown = worker["models"].get(name)
         if shown is None:

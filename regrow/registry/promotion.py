@@ -1,31 +1,31 @@
-"""Make a version the champion, see that it serves, and give the place back to the one before."""
+"""Make a version the champion, and give the place back to the one before."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from regrow.errors import RegistryError, Unreachable
 from regrow.registry.connection import connect, reaching, twice
-from regrow.registry.moves import look
-from regrow.registry.settling import ledger, make_move, served_well, settle, state
+from regrow.registry.ledger import Ledger, ledger
+from regrow.registry.reconciliation import add_move, make_move, reconcile
 from regrow.registry.state import Move, State
 from regrow.registry.versions import Version, champion, version
 from regrow.results import Candidate
 
 CONFIRMED = "regrow.confirmed"
 Confirm = Callable[[State], None]
-"""Prove that the servers follow a state; raise `Unreachable` where they do not."""
+"""Prove that the servers follow a state; raise `Unreachable` if they do not."""
 
 
 def rival(name: str, candidate: Candidate) -> Version | None:
-    """Give the champion that *candidate* has to beat; None where there is none yet.
+    """Return the champion that *candidate* has to beat; None if there is none yet.
 
-    Where *candidate* is the champion already (a flow that died after the move, or an unchanged run), it is the
+    If *candidate* is the champion already (a flow that died after the move, or an unchanged run), it is the
     version before it, so that the same comparison is made again.
     """
     holder = champion(name)
     if holder is None or holder.model_id != candidate.model_id:
         return holder
-    before = [move.before for move in ledger(name) if _enthroned(move, holder.number)]
+    before = [move.before for move in ledger(name).promotions_of(holder.number)]
     return version(name, before[-1]) if before and before[-1] is not None else None
 
 
@@ -37,92 +37,84 @@ def promote(
     confirm: Confirm | None = None,
     as_of: datetime | None = None,
 ) -> Move | None:
-    """Make version *number* the champion of *name*, and give the move that did; doing it twice changes nothing.
+    """Make version *number* the champion of *name*, and return the move that did; doing it twice changes nothing.
 
-    An open rollout of another version ends. *confirm* proves that the version serves; where it raises, the state
-    before it is put back and the error goes on. None where it was champion before there was a ledger.
+    An open rollout of another version ends. *confirm* proves that the version serves; if it raises, the state
+    before it is put back and the error goes on. None if it was champion before there was a ledger.
     """
-    seen = settle(name)
-    if seen.champion == number:
-        move = next((each for each in reversed(ledger(name)) if _enthroned(each, number)), None)
+    found = reconcile(name)
+    if found.state.champion == number:
+        move = next(reversed(found.promotions_of(number)), None)
     else:
-        after = State(champion=number)
-        move = make_move(name, seen, after, "promote", actor, reason, number, as_of=as_of)
-    if move is not None and move.state == state(name):
-        confirm_or_put_back(name, move, actor, confirm)
+        seen = found.state.move
+        found = add_move(found, State(champion=number), "promote", actor, reason, number, as_of)
+        move = found[seen]
+    if move is not None and move.state == found.state:
+        _confirm_or_put_back(found, move, actor, confirm)
     return move
 
 
 def roll_back(
-    name: str,
-    actor: str,
-    reason: str,
-    to: int | None = None,
-    confirm: Confirm | None = None,
-    as_of: datetime | None = None,
+    name: str, actor: str, reason: str, to: int | None = None, as_of: datetime | None = None
 ) -> Move:
     """End the open rollout of *name*, or make version *to* the champion; default: the last that served well.
 
-    A version that was rolled back itself is restored as a promotion. *confirm* proves that the servers follow; where
-    it raises, the error goes on and the move stands. The same *actor* with the same *reason* moves once, however often
-    it is tried.
+    A version that was rolled back itself is restored as a promotion. The same *actor* with the same *reason* moves
+    once, however often it is tried.
 
-    Raises `RegistryError` where there is nothing to roll back to.
+    Raises `RegistryError` if there is nothing to roll back to, or no reason is given.
     """
-    seen, moves = settle(name), ledger(name)
-    if moves and (moves[-1].actor, moves[-1].reason) == (actor, reason):
-        move = moves[-1]
-    elif to is None and seen.rollout is not None:
-        after = State(champion=seen.champion)
-        move = make_move(name, seen, after, "roll back", actor, reason, seen.challenger, as_of=as_of)
+    if not reason.strip():
+        raise RegistryError(f"{name}: a rollback needs a reason; it stands in the ledger")
+    found = reconcile(name)
+    seen = found.state
+    if found and (found[-1].actor, found[-1].reason) == (actor, reason):
+        return found[-1]
+    if to is None and seen.rollout is not None:
+        after, kind, about = State(champion=seen.champion), "roll back", seen.challenger
     else:
-        target = _present(name, served_well(moves)) if to is None else version(name, to).number
+        target = _last_good(found) if to is None else version(name, to).number
         if target == seen.champion:
             raise RegistryError(f"{name}: version {target} is the champion already; nothing to roll back")
-        blamed = seen.champion if target in served_well(moves) else None
-        kind = "promote" if blamed is None else "roll back"
-        move = make_move(
-            name, seen, State(champion=target), kind, actor, reason, blamed or target, as_of=as_of
-        )
-    if confirm:
-        confirm(move.state)
-    return move
+        restored = target not in found.served_well() or seen.champion is None
+        after, kind = State(champion=target), "promote" if restored else "roll back"
+        about = target if restored else seen.champion
+    return add_move(found, after, kind, actor, reason, about, as_of)[seen.move]
 
 
 def confirm_or_put_back(name: str, move: Move, actor: str, confirm: Confirm | None) -> None:
-    """Prove that *move*, the last one of *name*, serves; where it does not, put back the state before it.
+    """Prove that *move*, the last one of *name*, serves; if it does not, put back the state before it.
 
-    Raises `Unreachable` where it was put back. What was confirmed once is not asked again.
+    Raises `Unreachable` if it was put back. What was confirmed once is not asked again.
     """
+    _confirm_or_put_back(ledger(name), move, actor, confirm)
+
+
+def _confirm_or_put_back(found: Ledger, move: Move, actor: str, confirm: Confirm | None) -> None:
+    """Prove by *confirm* that *move*, the last one of *found*, serves."""
+    if int(found.tags.get(CONFIRMED, "0")) >= move.number:
+        return
+    try:
+        if confirm:
+            confirm(move.state)
+    except Unreachable as error:
+        before = found.state_before(move)
+        make_move(found.name, move.state, before, "put back", actor, str(error), move.version, move.as_of)
+        raise
     client = connect()
-    with reaching(f"confirmation of {name}"):
-        record = look(client, name)
-        if int(record.tags.get(CONFIRMED, "0")) >= move.number:
-            return
-        try:
-            if confirm:
-                confirm(move.state)
-        except Unreachable as error:
-            before = record.moves[move.number - 2].state if move.number > 1 else State(champion=move.before)
-            make_move(name, move.state, before, "put back", actor, str(error), move.version, as_of=move.as_of)
-            raise
-        twice(lambda: client.set_registered_model_tag(name, CONFIRMED, str(move.number)))
+    with reaching(f"confirmation of {found.name}"):
+        twice(lambda: client.set_registered_model_tag(found.name, CONFIRMED, str(move.number)))
 
 
-def _enthroned(move: Move, number: int) -> bool:
-    """Say whether *move* made version *number* the champion."""
-    return move.state.champion == number and move.before != number
-
-
-def _present(name: str, numbers: list[int]) -> int:
-    """Give the first of *numbers* that has not been deleted in MLflow."""
+def _last_good(found: Ledger) -> int:
+    """Return the last version that served well and has not been deleted in MLflow."""
     client = connect()
-    known = {
-        int(found.version) for found in client.search_model_versions(f"name = '{name}'", max_results=10_000)
-    }
-    for number in numbers:
+    with reaching(f"versions of {found.name}"):
+        versions = client.search_model_versions(f"name = '{found.name}'", max_results=10_000)
+    known = {int(each.version) for each in versions}
+    for number in found.served_well():
         if number in known:
             return number
     raise RegistryError(
-        f"{name}: no version served well before this one; name one with --to, or train a better one"
+        f"{found.name}: no version served well before this one; name one with --to, or train a better one"
     )

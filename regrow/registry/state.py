@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from regrow.project import RolloutPlan, Stage
 
-Kind = Literal[
+MoveKind = Literal[
     "promote", "start", "advance", "pause", "resume", "finish", "roll back", "put back", "by hand"
 ]  # fmt: skip
 
@@ -65,7 +65,7 @@ class Move(BaseModel):
     """The moment that the one who moved pretended was now."""
     actor: str
     reason: str
-    kind: Kind
+    kind: MoveKind
     version: int | None = None
     """The version that it is about: the one that rises, or the one that loses its place."""
     before: int | None = None

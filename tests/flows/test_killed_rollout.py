@@ -113,7 +113,7 @@ def test_killed_before_a_write(
         served = registry.champion(project.name)
         assert served is not None
         assert served.number in {1, 2}
-        settled = registry.settle(project.name)
+        settled = registry.reconcile(project.name).state
         if not (scenario == "by order" and settled.move == expected["state"][3]):
             assert run(flow, project, AS_OF, "none")[0] == 0
         else:

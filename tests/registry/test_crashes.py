@@ -76,13 +76,13 @@ def supersede(name: str) -> None:
 
 
 def advance(name: str) -> None:
-    seen = registry.settle(name)
+    seen = registry.reconcile(name).state
     if seen.rollout and seen.rollout.stage == 0:
         registry.advance(name, seen, "flow", "holds", AS_OF)
 
 
 def finish(name: str) -> None:
-    seen = registry.settle(name)
+    seen = registry.reconcile(name).state
     if seen.rollout:
         registry.finish(name, seen, "flow", "proven", promoted=True)
 
@@ -102,7 +102,7 @@ def put_back(name: str) -> None:
 
 
 def notice_the_hand(name: str) -> None:
-    registry.settle(name)
+    registry.reconcile(name)
 
 
 def move_by_hand(name: str) -> None:
@@ -155,7 +155,7 @@ def test_a_crash_at_any_write_is_made_good(
                 break
             except Killed:
                 pass
-        registry.settle(name)
+        registry.reconcile(name)
         found = picture(name)
         assert found["tags"].get("regrow.settled", "0") == str(len(found["ledger"]))
         if len(found["ledger"]) in {len(old["ledger"]), len(new["ledger"])}:
@@ -200,7 +200,7 @@ def assert_one_history(name: str, moves: int) -> None:
     ledger = registry.ledger(name)
     assert [move.number for move in ledger] == list(range(1, moves + 1))
     assert {move.kind for move in ledger} == {"promote", "start", "pause"}
-    assert registry.settle(name) == ledger[-1].state
+    assert registry.reconcile(name).state == ledger[-1].state
     tags = registry.connect().get_registered_model(name).tags
     assert State.model_validate_json(tags["regrow.state"]) == ledger[-1].state
     assert tags["regrow.settled"] == str(moves)
@@ -210,7 +210,7 @@ def test_of_two_threads_one_wins(model: str, size: Size) -> None:
     """Of four threads that saw one state, exactly one moves it, round after round; the others are told."""
     rounds = size(10, 200)
     for _ in range(rounds):
-        seen, barrier, said = registry.settle(model), threading.Barrier(4), list[str]()
+        seen, barrier, said = registry.reconcile(model).state, threading.Barrier(4), list[str]()
 
         def race(
             actor: str, seen: State = seen, barrier: threading.Barrier = barrier, said: list[str] = said
@@ -251,7 +251,7 @@ def test_of_two_first_writers_one_wins(services: object, with_versions: Versions
             thread.join()
         ledger = registry.ledger(name)
         assert len(ledger) == said.count("won") >= 1
-        assert registry.settle(name) == ledger[-1].state
+        assert registry.reconcile(name).state == ledger[-1].state
 
 
 RACER = """
@@ -285,7 +285,7 @@ def test_of_two_processes_one_wins(model: str, tmp_path: Path, size: Size) -> No
     try:
         assert [line(racer) for racer in racers] == ["ready", "ready"]
         for _ in range(rounds):
-            seen = registry.settle(model)
+            seen = registry.reconcile(model).state
             for racer in racers:
                 assert racer.stdin is not None
                 racer.stdin.write(seen.model_dump_json() + "\n")

@@ -134,9 +134,8 @@ def test_one_actor_rolls_back_once(model: str) -> None:
     """A flow run that is tried again goes on where it was, and does not roll back a second time."""
     registry.promote(model, 2, "ada", "better")
     registry.promote(model, 3, "ada", "better")
-    with pytest.raises(Unreachable):
-        registry.roll_back(model, "flow 7", "worse", confirm=fail)
-    again = registry.roll_back(model, "flow 7", "worse", confirm=lambda _: None)
+    registry.roll_back(model, "flow 7", "worse")
+    again = registry.roll_back(model, "flow 7", "worse")
     assert (again.kind, aliases(model)[0], len(moves(model))) == ("roll back", 2, 4)
 
 
@@ -189,14 +188,14 @@ def test_an_alias_moved_by_hand_is_recorded(model: str) -> None:
     """What somebody did in MLflow's page is taken for the truth, ends the rollout, and stands in the ledger once."""
     registry.start_rollout(model, 2, CANARY, "flow", "passed", AS_OF)
     registry.connect().set_registered_model_alias(model, CHAMPION, "4")
-    assert registry.settle(model) == State(champion=4, move=3)
+    assert registry.reconcile(model).state == State(champion=4, move=3)
     assert (moves(model)[-1], status(model)) == (
         ("by hand", 1, 4),
         ["promoted", "superseded", None, "promoted by hand"],
     )
-    assert registry.settle(model) == registry.state(model)
+    assert registry.reconcile(model).state == registry.state(model)
     registry.connect().delete_model_version(model, "4")
-    assert registry.settle(model).champion is None
+    assert registry.reconcile(model).state.champion is None
     registry.roll_back(model, "ada", "bring it back")
     assert aliases(model)[0] == 1
 
@@ -204,7 +203,7 @@ def test_an_alias_moved_by_hand_is_recorded(model: str) -> None:
 def test_an_alias_moved_by_hand_stops_a_writer(model: str) -> None:
     """Who looked before the hand moved is told to look again."""
     registry.start_rollout(model, 2, CANARY, "flow", "passed", AS_OF)
-    seen = registry.settle(model)
+    seen = registry.reconcile(model).state
     registry.connect().set_registered_model_alias(model, CHAMPION, "4")
     with pytest.raises(MovedOn, match="by hand"):
         registry.advance(model, seen, "flow", "holds", AS_OF)
@@ -219,7 +218,7 @@ def test_an_alias_that_a_late_writer_moved_is_mended(model: str, age: int) -> No
     since = datetime.now(UTC) - timedelta(seconds=age)
     client.set_tag(run_id, "settling.late", since.isoformat())
     client.set_registered_model_alias(model, CHAMPION, "1")
-    assert registry.settle(model).champion == (1 if age else 2)
+    assert registry.reconcile(model).state.champion == (1 if age else 2)
     assert ("settling.late" in client.get_run(run_id).data.tags) == (not age)
 
 
@@ -229,7 +228,7 @@ def test_what_follows_from_the_moves_is_mended(model: str) -> None:
     client, before = registry.connect(), registry.state(model)
     client.delete_registered_model_alias(model, CHALLENGER)
     client.set_registered_model_tag(model, "regrow.state", "{}")
-    assert registry.settle(model) == before
+    assert registry.reconcile(model).state == before
     assert aliases(model) == (1, 2, None)
     assert State.model_validate_json(client.get_registered_model(model).tags["regrow.state"]) == before
 
@@ -239,7 +238,7 @@ def test_a_registry_from_before_the_moves_goes_on(name: str, registered: Registe
     registered(name)
     registered(name)
     registry.connect().set_registered_model_alias(name, CHAMPION, "1")
-    assert registry.settle(name) == State(champion=1)
+    assert registry.reconcile(name).state == State(champion=1)
     assert registry.promote(name, 1, "ada", "again") is None
     registry.promote(name, 2, "ada", "better")
     assert aliases(name) == (2, None, 1)
@@ -250,7 +249,7 @@ def test_a_registry_from_before_the_moves_goes_on(name: str, registered: Registe
 def test_who_looked_too_early_is_refused(model: str) -> None:
     """A writer that saw an older state is told who moved first, and nothing changes."""
     registry.start_rollout(model, 2, CANARY, "flow", "passed", AS_OF)
-    seen = registry.settle(model)
+    seen = registry.reconcile(model).state
     registry.pause(model, "ada", "holiday")
     before = registry.ledger(model)
     with pytest.raises(MovedOn, match=r"another writer moved first \(pause by ada: holiday\)"):

@@ -36,8 +36,8 @@ def test_an_unfinished_upload_is_refused(name: str, candidate: Make) -> None:
 def test_nothing_is_absent_not_unreachable(name: str) -> None:
     """An unknown model has no champion and an empty ledger; an unknown version is an error that says so."""
     assert registry.champion(name) is None
-    assert registry.ledger(name) == []
-    assert registry.state(name) == registry.settle(name) == registry.State()
+    assert list(registry.ledger(name)) == []
+    assert registry.state(name) == registry.reconcile(name).state == registry.State()
     with pytest.raises(RegistryError, match="no version 7"):
         registry.version(name, 7)
 
@@ -75,6 +75,6 @@ def test_a_registry_that_fails_is_never_no_champion(name: str, monkeypatch: pyte
 
     monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", fail)
     monkeypatch.setattr(MlflowClient, "get_registered_model", fail)
-    for ask in (registry.champion, registry.state, registry.settle, registry.ledger):
+    for ask in (registry.champion, registry.state, registry.reconcile, registry.ledger):
         with pytest.raises(Unreachable, match="the database is gone"):
             ask(name)
