@@ -96,7 +96,7 @@ def baseline(target: pd.Series, classes: Sequence[Label], rows: int) -> Floats:
 def measure(
     metrics: Sequence[Metric], target: pd.Series, prediction: Floats, classes: Sequence[Label]
 ) -> dict[str, float]:
-    """Give every metric of one model; a classifier needs a row of every class."""
+    """Return every metric of one model; a classifier needs a row of every class."""
     if classes:
         require_classes(encode(target, classes), classes, "evaluation")
     return {metric: score(metric, target, prediction, classes) for metric in metrics}

@@ -19,9 +19,9 @@ Rows = NDArray[np.intp]
 def split_rows(
     frame: pd.DataFrame, splitting: Split, target: str, timestamp: str | None, seed: int
 ) -> tuple[Rows, Rows]:
-    """Give the positions of the training and of the holdout rows: disjoint, together all, the same for one *seed*.
+    """Return the positions of the training and of the holdout rows: disjoint, together all, the same for one *seed*.
 
-    A time split never puts rows of one moment on both sides. Raises `DataError` where a part would be empty.
+    A time split never puts rows of one moment on both sides. Raises `DataError` if a part would be empty.
     """
     positions = np.arange(len(frame))
     try:
@@ -47,7 +47,7 @@ def split_rows(
 
 
 def check_target(frame: pd.DataFrame, target: str) -> None:
-    """Raise `DataError` where *target* is unknown in a row, or the same in all."""
+    """Raise `DataError` if *target* is unknown in a row, or the same in all."""
     missing = int(frame[target].isna().sum())
     if missing:
         raise DataError(

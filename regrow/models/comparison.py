@@ -97,7 +97,7 @@ def exclude(frame: pd.DataFrame, seen: pd.DataFrame, columns: Sequence[str]) -> 
 
 
 def _same_type(one: pd.Series, other: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Give two columns one type, so that equal values are equal: numbers, else text."""
+    """Return two columns in one type, so that equal values are equal: numbers, else text."""
     if one.dtype == other.dtype:
         return one, other
     if all(is_numeric_dtype(each) for each in (one, other)):

@@ -20,9 +20,9 @@ _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
 def connect() -> MlflowClient:
-    """Give a client of the tracking server that the settings name.
+    """Return a client of the tracking server that the settings name.
 
-    Raises `Unreachable` within five seconds where the server does not answer.
+    Raises `Unreachable` within five seconds if the server does not answer.
     """
     uri = load_settings().tracking_uri
     if uri.startswith("http") and time.monotonic() - _answered.get(uri, -math.inf) > FRESH:
@@ -46,7 +46,7 @@ def reaching(what: str) -> Iterator[None]:
 
 
 def is_absent(error: MlflowException) -> bool:
-    """Say whether *error* means that what was asked for is not there."""
+    """Return whether *error* means that what was asked for does not exist."""
     return error.error_code in _ABSENT
 
 

@@ -97,7 +97,7 @@ class Ledger(Sequence[Move]):
         return [number for number in dict.fromkeys(reversed(order)) if number not in gone]
 
     def expected_aliases(self) -> dict[str, int | None]:
-        """Return where each alias of the model should point by the moves."""
+        """Return the version of each alias of the model by the moves; None if it should not exist."""
         previous = next(iter(self.served_well()), None)
         return {CHAMPION: self.state.champion, CHALLENGER: self.state.challenger, PREVIOUS: previous}
 

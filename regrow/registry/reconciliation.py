@@ -106,7 +106,7 @@ def _moved_by_hand(client: MlflowClient, ledger: Ledger) -> bool:
 
 
 def _disagrees(ledger: Ledger) -> bool:
-    """Return whether the champion's alias is not where the last move put it, though all was written."""
+    """Return whether the champion's alias is not what the last move says, though all was written."""
     return (
         bool(ledger.moves)
         and ledger.reconciled == ledger.state.move

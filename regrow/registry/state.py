@@ -13,7 +13,7 @@ MoveKind = Literal[
 
 
 class Rollout(BaseModel):
-    """A challenger that proves itself on live traffic: where it stands in its plan, and since when."""
+    """A challenger that proves itself on live traffic: its plan, the stage that it is in, and since when."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,11 +23,11 @@ class Rollout(BaseModel):
     stage: int
     """Index into the plan's stages."""
     since: datetime
-    """The moment, as the flows pretend it, at which the stage began."""
+    """When the stage began, by the `as_of` of the run that began it."""
     began: datetime
-    """The moment, as the flows pretend it, at which the rollout began."""
+    """When the rollout began, by the `as_of` of the run that started it."""
     paused: bool = False
-    """Whether it stays where it is until somebody resumes it; a broken limit still rolls it back."""
+    """Whether it stays in its stage until somebody resumes it; a broken limit still rolls it back."""
 
     @property
     def current(self) -> Stage:
@@ -59,18 +59,18 @@ class Move(BaseModel):
 
     number: int
     id: str
-    """Tells two writers apart who would write the same."""
+    """Random, so that two writers never write the same text."""
     at: datetime
     as_of: datetime
-    """The moment that the one who moved pretended was now."""
+    """The moment that the run which moved took for now."""
     actor: str
     reason: str
     kind: MoveKind
     version: int | None = None
-    """The version that it is about: the one that rises, or the one that loses its place."""
+    """The version that it is about: the one that takes a place, or the one that loses it."""
     before: int | None = None
     """The champion before."""
     state: State
     """What is true from here on."""
     rows: int | None = None
-    """Rows answered since the move before; None where nobody counted."""
+    """Rows answered since the move before; None if they could not be counted."""

@@ -52,15 +52,15 @@ class Version(BaseModel):
 
 
 def champion(name: str) -> Version | None:
-    """Give the version that serves as *name*'s champion; None where there is none yet.
+    """Return the version that is the champion of *name*; None if there is none yet.
 
-    Raises `Unreachable` where the registry cannot say.
+    Raises `Unreachable` if the registry does not answer.
     """
     return by_alias(name, CHAMPION)
 
 
 def by_alias(name: str, alias: str) -> Version | None:
-    """Give the version of *name* that bears *alias*; None where none does."""
+    """Return the version of *name* that bears *alias*; None if none does."""
     client = connect()
     with reaching(f"alias {alias} of {name}"):
         try:
@@ -72,7 +72,7 @@ def by_alias(name: str, alias: str) -> Version | None:
 
 
 def version(name: str, number: int) -> Version:
-    """Give version *number* of *name*; raises `RegistryError` where there is none."""
+    """Return version *number* of *name*; raises `RegistryError` if there is none."""
     client = connect()
     with reaching(f"version {number} of {name}"):
         try:
@@ -86,7 +86,7 @@ def version(name: str, number: int) -> Version:
 def register(name: str, candidate: Candidate, description: str, tags: dict[str, str]) -> Version:
     """Register *candidate* as a version of *name*, once: a candidate that has a version keeps it.
 
-    Raises `RegistryError` where the candidate's upload never finished.
+    Raises `RegistryError` if the candidate's upload never finished.
     """
     client = connect()
     with reaching(f"registration of {name}"):

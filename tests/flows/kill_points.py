@@ -86,7 +86,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "register: version made, not returned": die_after(MlflowClient, "create_model_version"),
     "deploy: about to move": die_before(MlflowClient, "log_param"),
     "deploy: moved, alias not written": die_before(MlflowClient, "set_registered_model_alias"),
-    "deploy: alias written, not settled": die_after(MlflowClient, "set_registered_model_alias"),
+    "deploy: alias written, not reconciled": die_after(MlflowClient, "set_registered_model_alias"),
     "deploy: done, not tagged": die_after(registry, "promote"),
 }
 

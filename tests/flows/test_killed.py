@@ -20,7 +20,7 @@ POINTS = (
     "register: version made, not returned",
     "deploy: about to move",
     "deploy: moved, alias not written",
-    "deploy: alias written, not settled",
+    "deploy: alias written, not reconciled",
     "deploy: done, not tagged",
 )
 

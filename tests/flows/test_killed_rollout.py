@@ -32,7 +32,7 @@ FLOW = {"by order": "rollback"}
 
 @pytest.fixture
 def prepare(services: object, project: Callable[..., Project], traffic: Traffic) -> Prepare:
-    """Give models that stand before their scenario, all with the two versions of one training."""
+    """Return models that stand before their scenario, all with the two versions of one training."""
     random = pd.Series(range(400)).sample(frac=1, random_state=1).to_numpy()
     frame = pd.DataFrame(
         {
@@ -113,8 +113,8 @@ def test_killed_before_a_write(
         served = registry.champion(project.name)
         assert served is not None
         assert served.number in {1, 2}
-        settled = registry.reconcile(project.name).state
-        if not (scenario == "by order" and settled.move == expected["state"][3]):
+        reconciled = registry.reconcile(project.name).state
+        if not (scenario == "by order" and reconciled.move == expected["state"][3]):
             assert run(flow, project, AS_OF, "none")[0] == 0
         else:
             assert_swept(run, project)

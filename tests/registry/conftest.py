@@ -50,7 +50,7 @@ def registered() -> Callable[[str], Version]:
 
 @pytest.fixture
 def with_versions() -> Callable[[str, int], str]:
-    """Give a model some versions, all of one candidate: nothing here looks into them."""
+    """Register some versions of a model, all of one candidate: nothing here looks into them."""
 
     def make(name: str, count: int) -> str:
         client, made = registry.connect(), log_candidate("shared")

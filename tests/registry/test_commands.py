@@ -17,7 +17,7 @@ AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 
 @pytest.fixture
 def model(name: str, with_versions: Versions, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Give a model with an open rollout, and no model server anywhere near."""
+    """Return a model with an open rollout, and no model server anywhere near."""
     monkeypatch.setenv("REGROW_SERVER_PORT", "9")
     with_versions(name, 2)
     registry.promote(name, 1, "ada", "first")

@@ -188,7 +188,7 @@ def moved(name: str, seen: State, actor: str) -> str:
 
 @pytest.fixture
 def model(name: str, with_versions: Versions) -> str:
-    """Give a model with an open rollout."""
+    """Return a model with an open rollout."""
     with_versions(name, 2)
     promote_first(name)
     start(name)
@@ -228,7 +228,7 @@ def test_of_two_threads_one_wins(model: str, size: Size) -> None:
 
 
 def test_of_two_first_writers_one_wins(services: object, with_versions: Versions, size: Size) -> None:
-    """Writers that meet where there is no ledger yet agree on one, and on its first move."""
+    """Writers that meet before there is a ledger agree on one, and on its first move."""
     for _ in range(size(10, 100)):
         name = f"first-{os.urandom(4).hex()}"
         with_versions(name, 2)

@@ -19,7 +19,7 @@ SHADOW = Shadow(kind="shadow")
 
 
 def aliases(name: str) -> tuple[int | None, int | None, int | None]:
-    """Give champion, challenger and previous champion."""
+    """Return champion, challenger and previous champion."""
     found = [registry.by_alias(name, alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)]
     return tuple(each.number if each else None for each in found)  # pyright: ignore[reportReturnType]
 
@@ -35,7 +35,7 @@ def status(name: str) -> list[str | None]:
 
 @pytest.fixture
 def model(name: str, with_versions: Versions) -> str:
-    """Give a model with four versions, of which the first is the champion."""
+    """Return a model with four versions, of which the first is the champion."""
     with_versions(name, 4)
     registry.promote(name, 1, "ada", "first")
     return name
@@ -50,7 +50,7 @@ def test_promoting_twice_changes_nothing(model: str) -> None:
 
 
 def test_a_rollout_goes_through_its_stages(model: str) -> None:
-    """Start, advance, pause, resume, finish: state, aliases and statuses say where it stands."""
+    """Start, advance, pause, resume, finish: state, aliases and statuses show each step."""
     registry.start_rollout(model, 2, CANARY, "flow", "passed", AS_OF)
     seen = registry.state(model)
     assert seen.rollout is not None
@@ -131,7 +131,7 @@ def test_a_rollback_never_returns_to_what_disappointed(model: str) -> None:
 
 
 def test_one_actor_rolls_back_once(model: str) -> None:
-    """A flow run that is tried again goes on where it was, and does not roll back a second time."""
+    """A flow run that is tried again finds its own move, and does not roll back a second time."""
     registry.promote(model, 2, "ada", "better")
     registry.promote(model, 3, "ada", "better")
     registry.roll_back(model, "flow 7", "worse")
@@ -174,7 +174,7 @@ def test_a_promotion_is_confirmed_once(model: str) -> None:
 
 
 def test_a_finish_that_does_not_serve_leaves_the_rollout_open(model: str) -> None:
-    """Put back, the rollout stands where it stood, to be finished by a later look."""
+    """It is open again in the same stage, to be finished by a later look."""
     registry.start_rollout(model, 2, SHADOW, "flow", "passed", AS_OF)
     seen = registry.state(model)
     move = registry.finish(model, seen, "flow", "proven", promoted=True)
