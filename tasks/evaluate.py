@@ -11,7 +11,7 @@ from sklearn.inspection import permutation_importance
 from regrow.data.snapshots import write_snapshot
 from regrow.errors import DataError
 from regrow.lineage import current, step
-from regrow.models.comparison import align_classes, unseen_rows, why_not_comparable, why_seen_is_unknown
+from regrow.models.comparison import WAIVE, align_classes, unseen_rows, why_not_comparable
 from regrow.models.metrics import RANKING, Codes, Floats, Label, encode, require_classes, score, sign
 from regrow.models.predictions import to_column
 from regrow.models.stored import LoadedModel, load_model
@@ -35,20 +35,22 @@ def evaluate(
     """
     run = current()
     run.log_input(candidate.facts.holdout, "holdout")
-    frame, facts = candidate.facts.holdout.read(), candidate.facts
-    rival, obstacle = None, ""
-    if champion:
-        rival = load_model(champion.uri)
-        obstacle = why_not_comparable(rival, facts, frame) or why_seen_is_unknown(project.data, rival.facts)
-    if rival and not obstacle:
-        frame = unseen_rows(project, frame, rival.facts.training)
+    facts, frame = candidate.facts, candidate.facts.holdout.read()
+    champion_model = load_model(champion.uri) if champion else None
+    obstacle = why_not_comparable(project.data, champion_model, facts, frame) if champion_model else ""
+    if champion_model and not obstacle:
+        frame = unseen_rows(project, frame, champion_model.facts.training)
     model = load_model(candidate.uri)
     predictions = {
         "candidate": model.predict(frame),
         "baseline": predict_baseline(project, candidate, len(frame)),
     }
-    if rival and not obstacle:
-        predictions["champion"] = align_classes(rival.predict(frame), rival.facts.classes, facts.classes)
+    if champion_model and not obstacle:
+        try:
+            answered = champion_model.predict(frame)
+            predictions["champion"] = align_classes(answered, champion_model.facts.classes, facts.classes)
+        except DataError as error:  # Its columns are there, in types that it does not take any more.
+            obstacle = f"{error}, or {WAIVE}"
     target = frame[project.data.target]
     measured = {
         name: measure(project.evaluation.all_metrics, target, prediction, facts.classes)

@@ -16,7 +16,7 @@ from regrow.results import ModelFacts, Snapshot
 WAIVE = "let the candidate pass without the comparison: `regrow train --override REASON`"
 
 
-def why_not_comparable(champion: LoadedModel, candidate: ModelFacts, frame: pd.DataFrame) -> str:
+def why_not_comparable(data: Data, champion: LoadedModel, candidate: ModelFacts, frame: pd.DataFrame) -> str:
     """Return why *champion* cannot be measured on the rows of *frame* beside *candidate*, and what to do; else nothing.
 
     A class that only the candidate knows is no obstacle: the champion gives it no probability.
@@ -37,15 +37,12 @@ def why_not_comparable(champion: LoadedModel, candidate: ModelFacts, frame: pd.D
             f"it takes the {columns}, which the rows do not have; keep the old columns beside the new ones until the "
             f"champion is replaced, or {WAIVE}"
         )
-    return ""
-
-
-def why_seen_is_unknown(data: Data, champion: ModelFacts) -> str:
-    """Return why nobody knows which of the groups *champion* was trained on, if a split by groups needs it."""
     split = data.splitting
-    if not isinstance(split, GroupSplit) or split.column in champion.training.columns:
-        return ""
-    return f"its training rows have no `{split.column}`, so nobody knows which groups it has seen; {WAIVE}"
+    if isinstance(split, GroupSplit) and split.column not in facts.training.columns:
+        return (
+            f"its training rows have no `{split.column}`, so nobody knows which groups it has seen; {WAIVE}"
+        )
+    return ""
 
 
 def align_classes(prediction: Floats, classes: Sequence[Label], wanted: Sequence[Label]) -> Floats:

@@ -1,6 +1,7 @@
 """Whether two models can be compared, and on which rows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,11 +15,12 @@ from regrow.data.snapshots import write_snapshot
 from regrow.errors import DataError
 from regrow.models.comparison import align_classes, exclude, unseen_rows, why_not_comparable
 from regrow.models.stored import LoadedModel
-from regrow.project import Project
+from regrow.project import Data, GroupSplit, Project
 from regrow.results import ModelFacts, Snapshot
 
 DATA = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "id": "id"}
 ROWS = Snapshot(uri="file:///nowhere", digest="0" * 64, rows=1, columns={})
+ROWS_AT_RANDOM = Data.model_validate(DATA)
 FACTS = ModelFacts(
     project="p", kind="binary", classes=(0, 1), id=None, timestamp=None, training=ROWS, holdout=ROWS
 )
@@ -97,9 +99,21 @@ def test_a_champion_that_cannot_be_compared_says_why(
     columns: dict[str, str], classes: tuple[Any, ...], kind: str, said: str
 ) -> None:
     """A column that is gone, a class that the candidate lost, another kind of model; a new class is no obstacle."""
-    found = why_not_comparable(champion(columns, classes, kind), FACTS, pd.DataFrame({"size": [1.0]}))
+    found = why_not_comparable(
+        ROWS_AT_RANDOM, champion(columns, classes, kind), FACTS, pd.DataFrame({"size": [1.0]})
+    )
     assert found.startswith(said)
     assert bool(found) == bool(said)
+
+
+def test_a_champion_whose_groups_are_unknown_says_so() -> None:
+    """A split by groups needs the groups that the champion was trained on."""
+    by_customer = ROWS_AT_RANDOM.model_copy(update={"split": GroupSplit(kind="group", column="customer")})
+    rows, model = pd.DataFrame({"size": [1.0]}), champion({"size": "double"}, (0, 1))
+    assert "its training rows have no `customer`" in why_not_comparable(by_customer, model, FACTS, rows)
+    told = model.facts.training.model_copy(update={"columns": {"customer": "int64"}})
+    model = replace(model, facts=model.facts.model_copy(update={"training": told}))
+    assert why_not_comparable(by_customer, model, FACTS, rows) == ""
 
 
 def test_a_champion_gives_a_class_that_it_does_not_know_no_probability() -> None:
