@@ -3,15 +3,24 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, Schema
 
+from regrow.data.snapshots import write_snapshot
 from regrow.errors import Unreachable
-from regrow.registry import State
-from regrow.registry.confirmation import wait_until_followed
+from regrow.registry import Move, State, Version
+from regrow.registry.confirmation import prove_rollback, wait_until_followed
+from regrow.results import ModelFacts
 
+AT = datetime(2024, 3, 1, tzinfo=UTC)
 SHOWN = {"champion": 3, "challenger": None, "weight": 0.0, "move": 17}
 
 
@@ -21,6 +30,9 @@ class Workers:
     def __init__(self) -> None:
         self.answers: list[list[dict[str, Any] | None]] = []
         self.asked = 0
+        self.answering = "3"
+        """The version that answers a request."""
+        self.probes: list[tuple[str, str | None, Any]] = []
         self.url = ""
 
     def answer(self) -> dict[str, Any]:
@@ -39,6 +51,16 @@ def workers() -> Iterator[Workers]:
             body = json.dumps(told.answer()).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            told.probes.append((self.path, self.headers.get("X-Regrow-Probe"), asked))
+            body = json.dumps({"predictions": [0.25]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("X-Regrow-Version", told.answering)
             self.end_headers()
             self.wfile.write(body)
 
@@ -87,3 +109,51 @@ def test_a_server_that_is_gone_is_said() -> None:
     """Where nobody answers the error says so."""
     with pytest.raises(Unreachable, match="had no answer"):
         wait_until_followed("http://127.0.0.1:9", "flights", State(champion=3, move=17), timeout=0.3)
+
+
+MOVE = Move(
+    number=17, id="a", at=AT, as_of=AT, actor="ada", reason="worse", kind="roll back", version=4, before=4,
+    state=State(champion=3, move=17),
+)  # fmt: skip
+
+
+@pytest.fixture
+def champion(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let version 3 be a stored model that takes `size`, with a holdout of two rows."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+    rows = write_snapshot(pd.DataFrame({"id": ["a", "b"], "size": [1.5, 2.5], "late": [0, 1]}))
+    facts = ModelFacts(
+        project="flights", kind="binary", classes=(0, 1), id="id", timestamp=None, training=rows, holdout=rows
+    )
+    signature = ModelSignature(Schema([ColSpec("double", "size")]))
+    stored = Version(name="flights", number=3, model_id="m-3", run_id="r", tags={})
+    monkeypatch.setattr("regrow.registry.confirmation.version", lambda *_: stored)
+    monkeypatch.setattr("regrow.registry.versions.read_facts", lambda _: facts)
+    monkeypatch.setattr("mlflow.models.get_model_info", lambda _: SimpleNamespace(signature=signature))
+
+
+def test_a_rollback_is_proven_by_a_request(workers: Workers, champion: None) -> None:
+    """Every worker follows, and the champion answers a row of its own holdout, which the server does not log."""
+    workers.answers = [[SHOWN, SHOWN]]
+    verdict = prove_rollback("flights", MOVE, workers.url)
+    assert workers.probes == [("/models/flights/invocations", "1", {"dataframe_records": [{"size": 1.5}]})]
+    assert verdict.reason == "flights: the champion is version 3, it was 4; version 3 answered [0.25]"
+    assert [(finding.rule, finding.result) for finding in verdict.findings] == [
+        ("every worker follows", "pass"),
+        ("a probe is answered", "pass"),
+    ]
+
+
+def test_a_rollback_that_another_version_answers_is_not_proven(workers: Workers, champion: None) -> None:
+    """The error says that the move stands, and which version answered."""
+    workers.answers = [[SHOWN]]
+    workers.answering = "4"
+    with pytest.raises(Unreachable, match=r"it was 4 in the registry \(move 17\), but .* version 4, not 3"):
+        prove_rollback("flights", MOVE, workers.url)
+
+
+def test_a_rollback_without_a_server_leaves_its_proof_undecided() -> None:
+    """The move is made; that a server follows it was not asked, and is not called a pass."""
+    verdict = prove_rollback("flights", MOVE, None)
+    assert (verdict.result, verdict.findings[0].result) == ("pass", "undecided")
+    assert verdict.reason.endswith("no server was asked")
