@@ -105,7 +105,7 @@ class Settings(BaseSettings):
 
     @property
     def server_headers(self) -> dict[str, str]:
-        """What a request to the model server carries: the key, where there is one."""
+        """What a request to the model server carries: the key, if there is one."""
         return {"X-API-Key": self.server_key.get_secret_value()} if self.server_key else {}
 
     @property

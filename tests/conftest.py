@@ -19,7 +19,7 @@ from regrow.settings import Settings
 
 STARTS_SERVERS = {"services", "start", "stack"}
 """The fixtures whose tests are marked `servers`."""
-FILES_THAT_START_PROCESSES = {"test_services.py", "test_stack.py", "test_outage.py", "test_start_run.py"}
+FILES_THAT_START_PROCESSES = {"test_stack.py", "test_outage.py", "test_start_run.py", "test_wheel.py"}
 FULL_SIZE_TIMEOUT = 3600
 
 # Without a server Prefect would start one of its own, which outlives the test and holds up the end.

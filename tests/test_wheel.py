@@ -86,7 +86,7 @@ def empty(tmp_path: Path) -> Path:
 def test_the_wheel_holds_what_regrow_runs(installed: Installed) -> None:
     """Flows, tasks, deployments and the example are in it; tests, benchmarks and loose folders are not."""
     names = set(ZipFile(installed.wheel).namelist())
-    wanted = {"flows/train.py", "tasks/fit.py", "deployments/serve.py"}
+    wanted = {"flows/train.py", "tasks/fit.py", "deployments/serve.py", "regrow/demo/page.html.j2"}
     assert (
         wanted | {f"regrow/demo/configs/{name}" for name in ("flights.yaml", "flights.py", "schema.json")}
         <= names

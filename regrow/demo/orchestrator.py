@@ -32,7 +32,7 @@ POLL = 0.2
 def run_flow(flow: str, project: Project, as_of: datetime, trigger: str, **more: str) -> FlowRun:
     """Run the deployment of *flow* for *project*, with *more* parameters, and wait for its end.
 
-    Raises `Unreachable` where it does not complete.
+    Raises `Unreachable` if it does not complete.
     """
     parameters = {"config": str(project.path), "as_of": as_of.isoformat(), "trigger": trigger, **more}
     run: Any = run_deployment(
@@ -44,7 +44,7 @@ def run_flow(flow: str, project: Project, as_of: datetime, trigger: str, **more:
 def await_retraining(project: Project, since: datetime) -> FlowRun:
     """Wait for the retraining that the alarm's automation starts, and for its end.
 
-    Raises `Unreachable` where none appears within a minute of *since*, or it does not complete.
+    Raises `Unreachable` if none appears within a minute of *since*, or it does not complete.
     """
     until, run = time.monotonic() + ALARM_TIMEOUT, None
     while run is None or not (run.state and run.state.is_final()):
@@ -56,12 +56,12 @@ def await_retraining(project: Project, since: datetime) -> FlowRun:
 
 
 def parent_run(project: Project, run: FlowRun) -> Run:
-    """Give the MLflow run of Prefect's flow run *run*."""
+    """Return the MLflow run of Prefect's flow run *run*."""
     return _find(project, f"tags.`regrow.key` = '{run.id}'")[0]
 
 
 def nested_run(project: Project, run: FlowRun, step: str) -> Run | None:
-    """Give the MLflow run of *step* within *run*; None where it was not run."""
+    """Return the MLflow run of *step* within *run*, or None if it was not run."""
     found = _find(project, f"tags.`regrow.key` = '{run.id}/{step}'")
     return found[0] if found else None
 
@@ -72,7 +72,7 @@ def read_verdict(run: Run) -> Verdict:
 
 
 def report_path(home: Path, run: Run) -> str:
-    """Give the place of Evidently's report on *run*, relative to *home*."""
+    """Return the path of Evidently's report on *run*, relative to *home*."""
     artifacts = Path(str(run.info.artifact_uri).removeprefix("file://"))
     return str((artifacts / "report.html").relative_to(home))
 
@@ -84,7 +84,7 @@ def _find(project: Project, condition: str) -> list[Run]:
 
 
 def _latest(project: Project, since: datetime) -> FlowRun | None:
-    """Give the newest run of the retraining that was created after *since*."""
+    """Return the newest run of the retraining that was created after *since*."""
     with get_client(sync_client=True) as client:
         found = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),

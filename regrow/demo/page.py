@@ -1,11 +1,13 @@
 """Show the year: a table in the terminal, a picture, and one page that holds all of it."""
 
-import html
 from pathlib import Path
+from typing import NamedTuple
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from regrow.demo.story import Month, Story
 
@@ -14,28 +16,14 @@ GREEN, GREY, RED, BLUE = "#1a7f4b", "#8a8f98", "#c0392b", "#2457a6"
 HEADINGS = (
     "month", "rows", "drifted", "AUC", "never retrained", "alarm", "retraining", "live traffic",
 )  # fmt: skip
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+)
 SIGNS = {"promoted": "▲", "rolled back": "↩", "refused": "✕"}
-STYLE = """
-:root { color-scheme: light; }
-body { font: 15px/1.55 system-ui, sans-serif; color: #1d2228 }
-body { margin: 2.5rem auto; max-width: 1080px; padding: 0 1.2rem }
-h1 { font-size: 1.7rem; margin: 0 } .lead { color: #555; margin: .2rem 0 1.6rem }
-.figures { display: flex; gap: 1rem; flex-wrap: wrap; margin: 1.2rem 0 }
-.figures div { border: 1px solid #e2e5e9; border-radius: 10px; padding: .7rem 1rem }
-.figures b { display: block; font-size: 1.5rem } .figures span { color: #667; font-size: .85rem }
-img { width: 100%; border: 1px solid #e2e5e9; border-radius: 10px }
-table { border-collapse: collapse; width: 100%; margin-top: 1.6rem; font-size: .9rem }
-th { text-align: left; color: #667; font-weight: 600; border-bottom: 2px solid #d5d9de; padding: .4rem .5rem }
-td { border-bottom: 1px solid #eceff2; padding: .5rem; vertical-align: top }
-td.n { text-align: right; white-space: nowrap }
-.promoted, .out { color: #1a7f4b; font-weight: 600 }
-.refused, .declined, .back, .person { color: #c0392b; font-weight: 600 }
-small { color: #667; display: block } a { color: #2457a6; margin-right: .6rem; white-space: nowrap }
-"""
 
 
 def lines(month: Month) -> list[str]:
-    """Tell *month* in lines of the terminal: its rollouts, then the rest."""
+    """Return *month* in lines of the terminal: its rollouts, then the rest."""
     text = (
         f"[bold]{month.start:%B}[/bold]  {month.rows:,} rows, the last by v{month.version}, "
         f"{month.drifted} of {month.columns} columns drifted, AUC {month.served:.3f} "
@@ -49,46 +37,61 @@ def lines(month: Month) -> list[str]:
 
 
 def verdict(month: Month) -> str:
-    """Say what became of *month*'s alarm."""
+    """Return what became of *month*'s alarm."""
     if not month.decision:
         return "none"
     return f"v{month.challenger} {month.decision}" if month.challenger else month.decision
 
 
-def cells(month: Month) -> tuple[str, ...]:
-    """Give the table's cells of *month*."""
-    return (
-        f"{month.start:%b}",
-        f"{month.rows:,}",
-        f"{month.drifted}/{month.columns} ({month.share:.0%})",
-        f"{month.served:.3f} (v{month.version})",
-        f"{month.frozen:.3f}",
-        month.failed or "none",
-        f"{verdict(month)}: {month.gist}" if month.decision else "none",
-        "; ".join(f"v{end.version} {end.outcome} after {end.rows:,} rows" for end in month.endings),
+class Cells(NamedTuple):
+    """What both tables show of a month, in the order of `HEADINGS`."""
+
+    month: str
+    rows: str
+    drifted: str
+    served: str
+    frozen: str
+    alarm: str
+    fate: str
+    endings: str
+
+
+def cells(month: Month) -> Cells:
+    """Return the table's cells of *month*."""
+    return Cells(
+        month=f"{month.start:%b}",
+        rows=f"{month.rows:,}",
+        drifted=f"{month.drifted}/{month.columns} ({month.share:.0%})",
+        served=f"{month.served:.3f} (v{month.version})",
+        frozen=f"{month.frozen:.3f}",
+        alarm=month.failed or "none",
+        fate=verdict(month),
+        endings="; ".join(f"v{end.version} {end.outcome} after {end.rows:,} rows" for end in month.endings),
     )
 
 
 def table(story: Story) -> Table:
-    """Give the year as a table for the terminal."""
+    """Return the year as a table for the terminal."""
     shown = Table(
         title="A year in the life of `flights`", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     for heading in HEADINGS:
         shown.add_column(heading.replace(" ", "\n"))
     for month in story.months:
-        shown.add_row(*cells(month))
+        told = cells(month)
+        fate = f"{told.fate}: {month.gist}" if month.decision else told.fate
+        shown.add_row(*map(Text, told._replace(fate=fate)))
     return shown
 
 
 def means(story: Story) -> tuple[float, float]:
-    """Give the mean of the monthly AUC, served and never retrained."""
+    """Return the mean of the monthly AUC, served and never retrained."""
     count = len(story.months)
     return sum(m.served for m in story.months) / count, sum(m.frozen for m in story.months) / count
 
 
 def summary(story: Story) -> str:
-    """Sum the year up."""
+    """Return the year in two sentences."""
     served, frozen = means(story)
     count = counts(story)
     return (
@@ -108,7 +111,7 @@ def counts(story: Story) -> dict[str, int]:
 
 
 def write(home: Path, story: Story) -> Path:
-    """Write the picture and the page into *home*; give the page's place."""
+    """Write the picture and the page into *home*; return the path of the page."""
     draw(story).savefig(home / PICTURE, dpi=140, bbox_inches="tight")
     page = home / PAGE
     page.write_text(render(story), encoding="utf-8")
@@ -148,14 +151,14 @@ def draw(story: Story) -> Figure:
 
 
 def marks(month: Month) -> list[tuple[str, int | None, bool]]:
-    """Give *month*'s signs in the picture, each with its version and whether it is good news."""
+    """Return *month*'s signs in the picture, each with its version and whether it is good news."""
     fates = [(ending.outcome, ending.version) for ending in month.endings]
     fates += [("refused", month.challenger)] if month.decision == "refused" else []
     return [(SIGNS[fate], version, fate == "promoted") for fate, version in fates]
 
 
 def render(story: Story) -> str:
-    """Write the page."""
+    """Return the page; every value of the story is escaped in it."""
     served, frozen = means(story)
     count = counts(story)
     figures = (
@@ -168,38 +171,11 @@ def render(story: Story) -> str:
             "challengers promoted / rolled back / refused",
         ),
     )
-    boxes = "".join(f"<div><b>{value}</b><span>{html.escape(name)}</span></div>" for value, name in figures)
-    rows = "".join(_row(month) for month in story.months)
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in (*HEADINGS, "look"))
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>A year in the life of flights</title>"
-        f"<style>{STYLE}</style><h1>A year in the life of <code>flights</code></h1>"
-        "<p class=lead>Will a flight from New York arrive more than 15 minutes late? "
-        "Trained on January to March 2013, then served, watched and retrained through December. "
-        "Links to MLflow need <code>regrow up</code>.</p>"
-        f"<div class=figures>{boxes}</div><img src={PICTURE} alt='AUC by month'>"
-        f"<p>{html.escape(summary(story))}</p>"
-        f"<table><tr>{head}</tr>{rows}</table>"
-        f"<p><small>Version 1: {html.escape(story.first_version_reason)}</small></p></html>"
+    return TEMPLATES.get_template("page.html.j2").render(
+        figures=figures,
+        picture=PICTURE,
+        summary=summary(story),
+        headings=(*HEADINGS, "look"),
+        rows=[(month, cells(month)) for month in story.months],
+        first_version_reason=story.first_version_reason,
     )
-
-
-def _row(month: Month) -> str:
-    """Write the page's table row of *month*."""
-    texts = [html.escape(text) for text in cells(month)]
-    texts[5] = f"{texts[5]}<small>{html.escape(month.alarm)}</small>"
-    if month.decision:
-        outcome = f"<span class={month.decision.split()[-1]}>{html.escape(verdict(month))}</span>"
-        texts[6] = f"{outcome}<small>{html.escape(month.reason)}</small>"
-    texts[7] = "".join(
-        f"<span class={end.outcome.split()[-1]}>v{end.version} {end.outcome}</span>"
-        f"<small>after {end.rows:,} rows: {html.escape(end.reason)}</small>"
-        for end in month.endings
-    )
-    links = "".join(
-        f"<a href='{html.escape(link)}'>{html.escape(name)}</a>" for name, link in month.links.items() if link
-    )
-    body = "".join(
-        f"<td{' class=n' if 0 < place < 5 else ''}>{text}</td>" for place, text in enumerate(texts)
-    )
-    return f"<tr>{body}<td>{links}</td></tr>"

@@ -26,13 +26,13 @@ from regrow.verdict import Verdict
 
 YEAR, FIRST_MONTH = 2013, 4
 WIDTH = 130
-"""Columns of the table where the output is no terminal."""
+"""Columns of the table if the output is no terminal."""
 
 
 def replay() -> None:
     """Run the demonstration from where the last one stopped, and leave a table, a picture and a page.
 
-    Raises `StateError` where the state folder holds other work, `Unreachable` where a part fails.
+    Raises `StateError` if the state folder holds other work, `Unreachable` if a service fails.
     """
     console, settings = Console(width=None if sys.stdout.isatty() else WIDTH), load_settings()
     home = settings.home.absolute()
@@ -55,7 +55,7 @@ def replay() -> None:
 
 
 def months() -> list[tuple[datetime, datetime]]:
-    """Give the first moment of each replayed month, and of the month after it."""
+    """Return the first moment of each replayed month, and of the month after it."""
     starts = [datetime(YEAR, month, 1, tzinfo=UTC) for month in range(FIRST_MONTH, 13)]
     return list(zip(starts, [*starts[1:], datetime(YEAR + 1, 1, 1, tzinfo=UTC)], strict=True))
 
@@ -74,7 +74,7 @@ def train_first(console: Console, project: Project, home: Path, story: Story) ->
 def live_through(
     console: Console, scene: Scene, story: Story, year: pd.DataFrame, start: datetime, end: datetime
 ) -> Story:
-    """Serve, watch and, where the alarm asks for it, retrain the model in one month, whose rows are in *year*."""
+    """Serve and watch the model in one month, whose rows are in *year*, and retrain it if the alarm asks for it."""
     project = scene.project
     with console.status(f"{start:%B}") as status:
         for doing in rollouts.live(scene, year, start, end):
@@ -152,14 +152,14 @@ def read_fate(project: Project, retrained: FlowRun) -> dict[str, Any]:
 
 
 def outcome(verdict: Verdict) -> str:
-    """Name what a retraining's *verdict* came to."""
+    """Return what a retraining's *verdict* came to, in a word or two."""
     if verdict.passed:
         return "rolling out"
     return {"retrain": "declined", "promote": "refused"}.get(verdict.decision, "put back")
 
 
 def gist(verdict: Verdict) -> str:
-    """Give the finding that decided: the first that did not pass, else the gain on the champion and its lower bound."""
+    """Return the finding that decided: the first that did not pass, else the gain on the champion, with its bound."""
     against = [*verdict.failures, *(finding for finding in verdict.findings if finding.undecided)]
     compared = [finding for finding in verdict.findings if finding.interval]
     told = [*against, *compared, *verdict.findings]

@@ -33,7 +33,7 @@ class Scene:
 
 
 def live(scene: Scene, year: pd.DataFrame, start: datetime, end: datetime) -> Iterator[str]:
-    """Send the rows of [*start*, *end*), a slice at a time where a rollout is open; yield what is being done.
+    """Send the rows of [*start*, *end*), a slice at a time while a rollout is open; yield what is being done.
 
     In July a challenger with shuffled labels comes on top, as soon as no rollout is open.
     """
@@ -53,14 +53,14 @@ def live(scene: Scene, year: pd.DataFrame, start: datetime, end: datetime) -> It
 
 
 def next_stop(at: datetime, look: datetime | None, end: datetime) -> datetime:
-    """Give the moment until which traffic is sent: the next *look*, the day of the shuffled labels, or *end*."""
+    """Return the moment until which traffic is sent: the next *look*, the day of the shuffled labels, or *end*."""
     day = at.replace(day=SHUFFLED_DAY)
     stops = [end, *([look] if look else []), *([day] if at.month == SHUFFLED_MONTH and at < day else [])]
     return min(stops)
 
 
 def is_due(project: Project, at: datetime) -> bool:
-    """Say whether the challenger with shuffled labels comes now."""
+    """Return whether the challenger with shuffled labels comes now."""
     if at.month != SHUFFLED_MONTH or at.day < SHUFFLED_DAY or registry.state(project.name).rollout:
         return False
     return not any(WAIVER in move.reason for move in registry.ledger(project.name))
@@ -82,7 +82,7 @@ def train_shuffled(scene: Scene, as_of: datetime) -> None:
 
 
 def endings(moves: Sequence[Move], start: datetime, end: datetime) -> tuple[Ending, ...]:
-    """Give the rollouts of the ledger *moves* that ended in (*start*, *end*], as the flows saw the time."""
+    """Return the rollouts among *moves* that ended in (*start*, *end*], as the flows saw the time."""
     ends = {"finish": "promoted", "roll back": "rolled back"}
     return tuple(
         Ending(

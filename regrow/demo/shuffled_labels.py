@@ -15,11 +15,11 @@ HERE = Path(__file__)
 
 
 def load(start: datetime, end: datetime) -> pd.DataFrame:
-    """Give the flights from *start* to *end* with their labels shuffled, the same way each time."""
+    """Return the flights from *start* to *end* with their labels shuffled, the same way each time."""
     frame = import_hook(HERE, "flights:load")(start, end)
     return frame.assign(late=np.random.default_rng(0).permutation(frame["late"].to_numpy()))
 
 
 def fingerprint() -> str:
-    """Change when the flights do."""
+    """Return a text that changes when the flights do."""
     return f"shuffled {import_hook(HERE, 'flights:fingerprint')()}"

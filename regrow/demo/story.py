@@ -1,4 +1,4 @@
-"""What the demonstration saw, kept as it goes, so that a killed one goes on where it was."""
+"""What the demonstration saw, kept while it runs, so that a killed one goes on from there."""
 
 import json
 import shutil
@@ -73,9 +73,9 @@ FILE = "demo.json"
 
 
 def open_story(home: Path) -> Story:
-    """Go on with the demonstration under *home*, or start anew where the last one came to its end.
+    """Go on with the demonstration under *home*, or start anew if the last one came to its end.
 
-    Raises `StateError` where *home* holds work that no demonstration made, or `regrow up` is using it.
+    Raises `StateError` if *home* holds work that no demonstration made, or `regrow up` is using it.
     """
     file = home / FILE
     if file.exists():

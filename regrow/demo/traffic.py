@@ -22,7 +22,7 @@ FOLD_TIMEOUT, SHADOW_PATIENCE = 120.0, 5.0
 def send(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) -> None:
     """Post *frame* to the model server in large requests from four clients, each with its id and time.
 
-    Raises `Unreachable` where the server refuses a request.
+    Raises `Unreachable` if the server refuses a request.
     """
     columns = [*model.features, *project.data.key_columns]
     parts = [frame.iloc[start : start + ROWS_PER_REQUEST] for start in range(0, len(frame), ROWS_PER_REQUEST)]
@@ -41,7 +41,7 @@ def send_once(
 ) -> None:
     """Post the rows of [*start*, *end*) that were not posted yet, and wait until they are logged; *shadowed*: twice.
 
-    Raises `Unreachable` where the server refuses a request, or the log stays behind.
+    Raises `Unreachable` if the server refuses a request, or the log stays behind.
     """
     frame = rows_between(project, year, start, end)
     new = not_yet_sent(project, frame, start, end)
@@ -53,7 +53,7 @@ def send_once(
 
 
 def rows_between(project: Project, year: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
-    """Give the rows of *year* with an event time in [*start*, *end*)."""
+    """Return the rows of *year* with an event time in [*start*, *end*)."""
     times = year[str(project.data.timestamp)]
     return year[(times >= start) & (times < end)].reset_index(drop=True)
 
@@ -79,13 +79,13 @@ def wait_until_logged(project: Project, start: datetime, end: datetime, rows: in
 
 
 def not_yet_sent(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
-    """Give the rows of *frame* that the prediction log does not hold."""
+    """Return the rows of *frame* that the prediction log does not hold."""
     sent = read_predictions(project.name, start, end).rows["entity_id"]
     return frame[~frame[str(project.data.id)].astype(str).isin(sent)]
 
 
 def served_scores(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
-    """Give `target`, the score that was `served`, for each row of *frame* whose target came to be known."""
+    """Return the rows of *frame* whose target came to be known, with the score that was `served`."""
     logged = read_predictions(project.name, start, end).rows.drop_duplicates("entity_id", keep="last")
     positive = pd.DataFrame({"id": logged["entity_id"], "served": [row[-1] for row in logged["prediction"]]})
     known = frame[frame[project.data.target].notna()]
@@ -93,7 +93,7 @@ def served_scores(project: Project, frame: pd.DataFrame, start: datetime, end: d
 
 
 def auc(target: pd.Series, score: "np.ndarray | pd.Series") -> float:
-    """Give the area under the ROC curve."""
+    """Return the area under the ROC curve."""
     return float(roc_auc_score(target.astype(bool), score))
 
 

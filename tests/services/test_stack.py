@@ -5,6 +5,8 @@ import signal
 import socket
 import sys
 import time
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import httpx
@@ -140,3 +142,12 @@ def test_a_given_database_is_used_and_left_running(services: Services, tmp_path:
     with psycopg.connect(services.database.url.set(drivername="postgresql").render_as_string()) as connection:
         names = {row[0] for row in connection.execute("SELECT datname FROM pg_database").fetchall()}
     assert {"prefect", "mlflow"} <= names
+
+
+@pytest.mark.parametrize(
+    "worker", ["prefect.events.worker:EventsWorker", "prefect.logging.handlers:APILogWorker"]
+)
+def test_prefect_still_sends_what_is_left_when_asked(worker: str) -> None:
+    """Both of Prefect's senders, which are not its documented interface, can be drained before its server stops."""
+    module, name = worker.split(":")
+    signature(getattr(import_module(module), name).drain_all).bind(timeout=1.0, at_exit=False)
