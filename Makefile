@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-long lint lock schema
+.PHONY: help install demo up down wheel test test-long lint lock schema
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -28,6 +28,9 @@ up: install  ## Start the servers; Ctrl-C stops them
 
 down: install  ## Stop what `make up` started
 	$(BIN)/regrow down
+
+wheel: install  ## Build the wheel into dist/: it runs from any folder
+	$(BIN)/python -m hatchling build -t wheel
 
 lint: install  ## Check style, types and imports
 	$(BIN)/ruff check .

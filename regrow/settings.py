@@ -100,7 +100,7 @@ class Settings(BaseSettings):
 
     @property
     def _reachable(self) -> str:
-        """Where this machine reaches what binds to *host*."""
+        """The address by which this machine reaches what binds to *host*."""
         return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
 
     @property

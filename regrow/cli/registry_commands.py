@@ -42,7 +42,7 @@ def pause(name: Name, reason: Reason) -> None:
         from regrow import registry
 
         made = registry.pause(name, user(), reason)
-    print("paused" if made else "was paused already")  # noqa: T201
+    typer.echo("paused" if made else "was paused already")
 
 
 def resume(name: Name, reason: Reason) -> None:
@@ -52,7 +52,7 @@ def resume(name: Name, reason: Reason) -> None:
         from regrow import registry
 
         made = registry.resume(name, user(), reason)
-    print("goes on" if made else "was not paused")  # noqa: T201
+    typer.echo("goes on" if made else "was not paused")
 
 
 def ledger(name: Name) -> None:
