@@ -1,0 +1,53 @@
+"""What lets the body of a step run without Prefect and MLflow: a record that only remembers what was written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import pytest
+
+from regrow.data.snapshots import Snapshot
+from regrow.verdict import Verdict
+
+
+@dataclass
+class Remembered:
+    """Stands for the MLflow run of a step."""
+
+    url: str | None = None
+    run_id: str = "run-1"
+    inputs: dict[str, Snapshot] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, object] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    pages: dict[str, str] = field(default_factory=dict)
+    """Markdown artifacts of Prefect, by key."""
+
+    def log_input(self, snapshot: Snapshot, context: str) -> None:
+        self.inputs[context] = snapshot
+
+    def log_metrics(self, metrics: dict[str, float]) -> None:
+        self.metrics |= metrics
+
+    def tag(self, **tags: object) -> None:
+        self.tags |= tags
+
+    def verdict(self, verdict: Verdict) -> None:
+        self.verdicts.append(verdict)
+
+    def show(self, markdown: str, key: str, description: str = "") -> None:
+        self.pages[key] = markdown
+
+
+@pytest.fixture
+def remember(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType], Remembered]:
+    """Let the steps of a module write to a record that the test reads."""
+
+    def make(module: ModuleType) -> Remembered:
+        record = Remembered()
+        monkeypatch.setattr(module, "current", lambda: record)
+        if hasattr(module, "create_markdown_artifact"):
+            monkeypatch.setattr(module, "create_markdown_artifact", record.show)
+        return record
+
+    return make

@@ -1,0 +1,35 @@
+"""The step behind a rollback by hand: what it asks for, and what it leaves to read."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from regrow.project import Project
+from regrow.verdict import Verdict
+from tasks import roll_back as module
+from tasks.roll_back import roll_back
+
+NOW = datetime(2024, 3, 1, tzinfo=UTC)
+DONE = Verdict(decision="roll back", result="pass", reason="the champion is version 1, it was 2")
+
+
+@pytest.mark.parametrize(("server", "url"), [(True, "http://server"), (False, None)])
+def test_the_server_is_asked_only_if_the_file_has_one(
+    project: Callable[..., Project],
+    remember: Callable[[ModuleType], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    server: bool,
+    url: str | None,
+) -> None:
+    """A model without a server is not waited for; reason, target, actor and moment are handed on as given."""
+    asked: list[tuple[object, ...]] = []
+    record, made = remember(module), project(deployment={"server": server, "timeout": "7s"})
+    monkeypatch.setattr(module, "load_settings", lambda: SimpleNamespace(server_url="http://server"))
+    monkeypatch.setattr(module, "roll_back_model", lambda *args: asked.append(args) or DONE)
+    assert roll_back.function(made, "complaints", 1, "ada", NOW) == DONE
+    assert asked == [(made.name, "ada", "complaints", 1, url, 7.0, NOW)]
+    assert record.verdicts == [DONE]
+    assert DONE.reason in record.pages[f"rollback-{made.name}"]
