@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from regrow.data.sources import read_source
 from regrow.decisions.retraining import judge_retraining
-from regrow.lineage import KEY, RunRecord, current, step
+from regrow.lineage import FLOW_RUN, RunRecord, current, effective_flow_runs, step
 from regrow.project import Project
 from regrow.registry import Version
 from regrow.verdict import Subject, Verdict, to_markdown
@@ -31,17 +31,22 @@ def count_new_labels(project: Project, champion: Version, as_of: datetime) -> in
 
 
 def past_retrainings(run: RunRecord) -> list[datetime]:
-    """Give the moments as of which other flow runs decided to train again."""
-    own = run.client.get_run(run.run_id).data.tags[KEY]
-    decided = "tags.`regrow.verdict.decision` = 'retrain' and tags.`regrow.verdict` = 'pass'"
-    found = run.client.search_runs([run.experiment_id], decided, max_results=10_000)
-    step_name = own.rpartition("/")[2]
-    others = [one.data.tags for one in found if one.data.tags[KEY] != own]
-    return [
-        datetime.fromisoformat(tags["regrow.as_of"])
-        for tags in others
-        if tags[KEY].rpartition("/")[2] == step_name and "regrow.as_of" in tags
+    """List the moments as of which other flow runs trained again, of those that ended well or are at work.
+
+    One that failed or was killed made nothing: its repetition takes its place.
+    """
+    own = run.client.get_run(run.run_id).data.tags
+    decided = (
+        "tags.`regrow.verdict.decision` = 'retrain' and tags.`regrow.verdict` = 'pass' "
+        f"and tags.`regrow.step` = '{own['regrow.step']}'"
+    )
+    decisions = [
+        found.data.tags
+        for found in run.client.search_runs([run.experiment_id], decided, max_results=10_000)
+        if "regrow.as_of" in found.data.tags
     ]
+    counted = effective_flow_runs(run.client, run.experiment_id) - {own[FLOW_RUN]}
+    return [datetime.fromisoformat(tags["regrow.as_of"]) for tags in decisions if tags[FLOW_RUN] in counted]
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 from prefect.artifacts import create_link_artifact
 from prefect.context import FlowRunContext
+from prefect.exceptions import Pause
 
 from regrow import provenance
 from regrow.data.times import as_utc
 from regrow.errors import RegrowError
 from regrow.lineage.record import RunRecord
-from regrow.lineage.runs import find_experiment, open_run, parent_known
+from regrow.lineage.runs import FLOW, FLOW_RUN, SUSPENDED, find_experiment, name_actor, open_run, parent_known
 from regrow.lineage.sweeping import sweep
 from regrow.project import Project
 from regrow.registry import connect
@@ -27,6 +28,11 @@ class FlowRecord(RunRecord):
     as_of: datetime
     trigger: str
 
+    @property
+    def actor(self) -> str:
+        """How the ledger names this flow run."""
+        return name_actor(self.flow_run_id, self.trigger)
+
 
 @contextlib.contextmanager
 def flow_run(
@@ -34,13 +40,13 @@ def flow_run(
 ) -> Iterator[FlowRecord]:
     """Open the parent MLflow run of the flow run that is running, and close it with the flow's outcome.
 
-    Runs that died without closing are closed first. Raises `Unreachable` where MLflow does not answer.
+    Runs that died without closing are closed first. Raises `Unreachable` if MLflow does not answer.
     """
     client = connect()
     context = FlowRunContext.get()
     if context is None or context.flow_run is None or context.flow is None:
         raise RegrowError(
-            "lineage.flow_run is opened within a Prefect flow; decorate the function with @flow"
+            "lineage.flow_run works only within a Prefect flow; decorate the function with @flow"
         )
     flow_run_id, flow_name = str(context.flow_run.id), context.flow.name
     moment = as_utc(as_of or context.flow_run.expected_start_time or datetime.now(UTC))
@@ -57,6 +63,9 @@ def flow_run(
     try:
         with parent_known(flow_run_id, run_id):
             yield record
+    except Pause:
+        client.update_run(record.run_id, status=SUSPENDED)
+        raise
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         record.tag(error=f"{type(error).__name__}: {error}")
@@ -68,16 +77,16 @@ def flow_run(
 def _flow_tags(
     project: Project, flow_run_id: str, flow: str, trigger: str, as_of: datetime
 ) -> dict[str, str]:
-    """Say where a flow run stands in Prefect and what it was made from."""
+    """Return the tags that say where a flow run stands in Prefect and what it was made from."""
     return {
-        "regrow.flow": flow,
+        FLOW: flow,
         "regrow.trigger": trigger,
         "regrow.as_of": as_of.isoformat(),
         "regrow.project": project.digest,
         "regrow.lock": provenance.lock_digest(),
         "regrow.code": provenance.code_digest(),
         "regrow.seed": str(project.training.seed),
-        "prefect.flow_run_id": flow_run_id,
+        FLOW_RUN: flow_run_id,
         "prefect.url": f"{load_settings().prefect_ui_url}/runs/flow-run/{flow_run_id}",
         **{f"regrow.{name}": value for name, value in provenance.git_state(project.path.parent).items()},
     }

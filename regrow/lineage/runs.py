@@ -1,5 +1,6 @@
 """Find an MLflow run by its key before it is created."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,7 +21,7 @@ _parents: dict[str, str] = {}
 
 
 def find_experiment(client: MlflowClient, name: str) -> str:
-    """Give the id of the experiment *name*, creating it with an absolute place for its artifacts."""
+    """Return the id of the experiment *name*; a new one gets an absolute place for its artifacts."""
     known = (load_settings().tracking_uri, name)
     if known not in _experiments:
         _experiments[known] = _find_or_create_experiment(client, name)
@@ -43,7 +44,7 @@ def _find_or_create_experiment(client: MlflowClient, name: str) -> str:
 
 
 def open_run(client: MlflowClient, experiment_id: str, key: str, name: str, tags: dict[str, str]) -> str:
-    """Find the run of *key* and set it running again, or create it; give its id."""
+    """Find the run of *key* and set it running again, or create it; return its id."""
     alive = {KEY: key, PROCESS: provenance.process_identity(), **tags}
     found = find_run(client, experiment_id, key)
     if found is None:
@@ -53,9 +54,20 @@ def open_run(client: MlflowClient, experiment_id: str, key: str, name: str, tags
     return found.info.run_id
 
 
+def name_actor(flow_run_id: str, trigger: str) -> str:
+    """Return how the ledger names a flow run that moves a model."""
+    return f"flow {flow_run_id} ({trigger})"
+
+
+def flow_run_of(actor: str) -> str | None:
+    """Return the id of the flow run that *actor* names; None if it names a person."""
+    found = re.fullmatch(r"flow (\S+) \(.*\)", actor, flags=re.DOTALL)
+    return found[1] if found else None
+
+
 @contextmanager
 def parent_known(flow_run_id: str, run_id: str) -> Iterator[None]:
-    """Remember *run_id* as the parent run of *flow_run_id* while it lasts: each step would ask for it."""
+    """Remember *run_id* as the parent run of *flow_run_id* until the block ends: each step would search for it."""
     _parents[flow_run_id] = run_id
     try:
         yield
@@ -64,7 +76,7 @@ def parent_known(flow_run_id: str, run_id: str) -> Iterator[None]:
 
 
 def find_parent(client: MlflowClient, experiment_id: str, flow_run_id: str) -> str | None:
-    """Find the parent run of *flow_run_id*, which another process may have opened."""
+    """Return the id of the parent run of *flow_run_id*, which another process may have opened."""
     if flow_run_id in _parents:
         return _parents[flow_run_id]
     found = find_run(client, experiment_id, flow_run_id)
@@ -72,7 +84,7 @@ def find_parent(client: MlflowClient, experiment_id: str, flow_run_id: str) -> s
 
 
 def find_run(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
-    """Find the oldest run of *key*."""
+    """Return the oldest run of *key*; None if there is none."""
     found = client.search_runs(
         [experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1, order_by=["attributes.start_time ASC"]
     )
@@ -80,6 +92,6 @@ def find_run(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
 
 
 def run_url(experiment_id: str, run_id: str) -> str | None:
-    """Give the page of the MLflow run *run_id*; None where MLflow is used without a server."""
+    """Return the page of the MLflow run *run_id*; None if MLflow is used without a server."""
     uri = load_settings().tracking_uri
     return f"{uri}/#/experiments/{experiment_id}/runs/{run_id}" if uri.startswith("http") else None

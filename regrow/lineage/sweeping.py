@@ -3,14 +3,14 @@
 import uuid
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelStatus
+from mlflow.entities import LoggedModelStatus, Run
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from regrow import provenance
 from regrow.data.files import remove_partials
-from regrow.lineage.runs import KEY, PROCESS
+from regrow.lineage.runs import FLOW, FLOW_RUN, KEY, PROCESS, SUSPENDED
 from regrow.settings import load_settings
 
 
@@ -28,6 +28,29 @@ def sweep(client: MlflowClient, experiment_id: str) -> None:
         if "/" not in tags.get(KEY, "/"):
             _mark_crashed(tags[KEY], tags[PROCESS])
         client.set_terminated(run.info.run_id, "KILLED")
+
+
+def effective_flow_runs(client: MlflowClient, experiment_id: str) -> set[str]:
+    """Return the ids of the flow runs of *experiment_id* that ended well, are suspended, or are at work."""
+    runs = client.search_runs([experiment_id], f"tags.`{FLOW}` LIKE '%'", max_results=10_000)
+    return {
+        run.data.tags[FLOW_RUN]
+        for run in runs
+        if run.info.status in {"FINISHED", SUSPENDED} or (run.info.status == "RUNNING" and _is_at_work(run))
+    }
+
+
+def _is_at_work(run: Run) -> bool:
+    """Return whether *run*, which MLflow calls running, is: its process lives, and Prefect knows of no end."""
+    tags = run.data.tags
+    if PROCESS not in tags or provenance.has_died(tags[PROCESS]):
+        return False
+    with get_client(sync_client=True) as client:
+        try:
+            state = client.read_flow_run(uuid.UUID(tags[FLOW_RUN])).state
+        except ObjectNotFound:
+            return False
+    return state is None or not state.is_final()
 
 
 def _fail_unfinished_models(client: MlflowClient, experiment_id: str, run_id: str) -> None:

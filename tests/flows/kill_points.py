@@ -21,6 +21,7 @@ import skops.io  # noqa: F401
 from mlflow import MlflowClient
 
 import regrow.data.snapshots
+from flows.retrain import retrain
 from flows.rollback import rollback
 from flows.rollout import rollout
 from flows.train import train
@@ -28,6 +29,7 @@ from regrow import provenance, registry
 
 FLOWS: dict[str, Callable[..., Any]] = {
     "train": train,
+    "retrain": lambda config, as_of: retrain(config, as_of, "alarm", "it drifted"),
     "rollout": rollout,
     "rollback": lambda config, as_of: rollback(config, "by order", as_of=as_of),
 }

@@ -2,19 +2,36 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
 from mlflow.entities.model_registry import ModelVersion
+from prefect.exceptions import Pause
+from prefect.states import Suspended
 
+import flows.train
 from flows.retrain import retrain
 from flows.train import train
 from regrow import registry
 from regrow.errors import BatchRejected, RegistryError
 from regrow.project import Project
 
+Runner = Callable[..., tuple[int, int]]
+KILLED = -9
 TRAINED = datetime(2024, 2, 1, tzinfo=UTC)
 ASKED = datetime(2024, 3, 2, tzinfo=UTC)
+
+
+def test_runs_now_and_by_schedule(
+    services: object, project: Callable[..., Project], recent: pd.DataFrame, start: Callable[..., Any]
+) -> None:
+    """Without `as_of` the policy counts the labels up to this moment, whoever starts the flow."""
+    made = project(recent, retraining={"least_labels": 100})
+    train(made.path, datetime.now(UTC) - timedelta(days=20))
+    verdict = start(retrain, config=made.path)
+    assert verdict.decision in {"promote", "deploy"}, verdict.reason
+    assert registry.connect().search_model_versions(f"name = '{made.name}' and version_number > 1")
 
 
 def test_a_second_alarm_within_the_cooldown_is_declined(
@@ -82,6 +99,74 @@ def test_a_batch_that_is_rejected_trains_nothing(services: object, project: Call
 def versions(project: Project) -> list[ModelVersion]:
     found = registry.connect().search_model_versions(f"name = '{project.name}'")
     return sorted(found, key=lambda version: int(version.version))
+
+
+def statuses(project: Project) -> list[str]:
+    """List what MLflow says of the model's retrainings, oldest first."""
+    client = registry.connect()
+    experiment = client.get_experiment_by_name(project.name)
+    assert experiment is not None
+    found = client.search_runs(
+        [experiment.experiment_id], "tags.`regrow.flow` = 'retrain'", order_by=["attributes.start_time ASC"]
+    )
+    return [run.info.status for run in found]
+
+
+def test_a_retraining_that_failed_is_repeated(
+    services: object, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed made nothing: the next alarm is not declined by its cooldown, and it spends no budget."""
+    made = project(retraining={"least_labels": 100, "cooldown": "7d", "budget": {"runs": 1, "period": "30d"}})
+    train(made.path, TRAINED)
+    with monkeypatch.context() as broken:
+        broken.setattr(flows.train, "fit", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            retrain(made.path, ASKED, "alarm", "it drifted")
+    repeated = retrain(made.path, ASKED, "alarm", "it drifted")
+    assert repeated.decision != "retrain", repeated.reason
+    assert statuses(made) == ["FAILED", "FINISHED"]
+    declined = retrain(made.path, ASKED + timedelta(days=10), "alarm", "it drifted")
+    assert "1 of 1 retrainings in the last" in declined.reason
+
+
+def test_a_retraining_that_was_killed_is_repeated(run: Runner, project: Callable[..., Project]) -> None:
+    """A process that died in the middle counts as nothing, before it is swept and after."""
+    made = project(retraining={"least_labels": 100, "cooldown": "7d"})
+    assert run("train", made, TRAINED.isoformat(), "none")[0] == 0
+    for _ in range(2):
+        assert run("retrain", made, ASKED.isoformat(), "fit: uploaded, not finished")[0] == KILLED
+    assert run("retrain", made, ASKED.isoformat(), "none")[0] == 0
+    assert statuses(made) == ["KILLED", "KILLED", "FINISHED"]
+    assert len(registry.connect().search_model_versions(f"name = '{made.name}'")) == 2
+
+
+def test_a_retraining_that_is_at_work_or_suspended_counts(
+    services: object, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one trains, or waits for a person to resume it, another one is declined."""
+    made = project(retraining={"least_labels": 100, "cooldown": "7d"})
+    train(made.path, TRAINED)
+    original, reasons = flows.train.fit, []
+
+    def meanwhile(*args: Any) -> Any:
+        if not reasons:
+            reasons.append("")
+            reasons.append(retrain(made.path, ASKED, "alarm", "it drifted").reason)
+        return original(*args)
+
+    monkeypatch.setattr(flows.train, "fit", meanwhile)
+    assert retrain(made.path, ASKED, "alarm", "it drifted").decision != "retrain"
+    assert "cooldown" in reasons[1]
+
+    def suspended(*_: Any) -> Any:
+        raise Pause(state=Suspended())
+
+    monkeypatch.setattr(flows.train, "fit", suspended)
+    later = ASKED + timedelta(days=20)
+    with pytest.raises(Pause):
+        retrain(made.path, later, "alarm", "it drifted")
+    assert statuses(made)[-1] == "SCHEDULED"
+    assert "cooldown" in retrain(made.path, later, "alarm", "it drifted").reason
 
 
 def test_without_a_champion_there_is_nothing_to_retrain(services: object, project: Callable[..., Project]):
