@@ -34,7 +34,7 @@ def monitor(
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:
         start = run.as_of - (window or project.monitoring.window)
-        champion = find_champion(project)
+        champion = find_champion(project, run.as_of)
         served = read_window(project, start, run.as_of)
         collect_labels(project, start, run.as_of)
         quality = measure_quality(project, champion, served)

@@ -37,7 +37,7 @@ def retrain(
     """
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:
-        champion = find_champion(project)
+        champion = find_champion(project, run.as_of)
         decision = decide_retraining(
             project, champion, trigger, run.as_of, reason=reason, causes=causes, force=force
         )

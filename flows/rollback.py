@@ -27,6 +27,6 @@ def rollback(
     """
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:
-        verdict = roll_back(project, reason, to, f"flow {run.flow_run_id} ({trigger})", run.as_of)
+        verdict = roll_back(project, reason, to, run.actor, run.as_of)
         run.verdict(verdict)
         return verdict

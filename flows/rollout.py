@@ -37,7 +37,7 @@ def look(project: Project, run: FlowRecord, seen: State, rollout: Rollout) -> Ve
     """Wire the steps of one look at *rollout*."""
     collect_labels(project, rollout.began, run.as_of)
     verdict = examine_rollout(project, seen, run.as_of)
-    outcome = move_rollout(project, seen, verdict, f"flow {run.flow_run_id} ({run.trigger})", run.as_of)
+    outcome = move_rollout(project, seen, verdict, run.actor, run.as_of)
     run.set_tags(
         {
             "regrow.rollout": rollout.id,

@@ -9,6 +9,7 @@ from regrow.data.times import as_utc
 from regrow.lineage import flow_run
 from regrow.project import load_project
 from regrow.results import Scored
+from tasks.find_champion import find_champion
 from tasks.score_rows import score_rows
 
 
@@ -27,12 +28,13 @@ def score(
         config: The project file: the model's YAML file.
         start: First event time of the period; default: the beginning.
         end: Event time that ends the period, itself left out; default: the moment of the run.
-        alias: Registry alias of the version that predicts.
+        alias: Registry alias of the version that predicts; `champion`: the one of `as_of`.
         as_of: The moment that the run pretends is now (UTC); default: now.
         trigger: What started the run; kept with it.
 
     """
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:
+        version = find_champion(project, run.as_of, alias)
         first, last = as_utc(start) if start else None, as_utc(end or run.as_of)
-        return score_rows(project, alias, first, last, run.as_of)
+        return score_rows(project, version, first, last, run.as_of)

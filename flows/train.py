@@ -5,13 +5,12 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow import registry
-from regrow.data import sources
 from regrow.lineage import FlowRecord, flow_run
 from regrow.project import Project, load_project
 from regrow.verdict import Verdict
 from tasks.deploy import deploy
 from tasks.evaluate import evaluate
+from tasks.find_rival import find_rival
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.judge import judge
@@ -40,17 +39,14 @@ def train(
 
 def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdict:
     """Wire the steps of a training within the flow run of *run*."""
-    snapshot = ingest(project, run.as_of, sources.fingerprint(project))
+    snapshot = ingest(project, run.as_of)
     validation = validate(project, snapshot)
     parts = split(project, validation.accepted)
     candidate = fit(project, parts)
-    champion = registry.rival(project.name, candidate)
-    evaluation = evaluate(
-        project, candidate, champion.candidate if champion else None, champion.number if champion else None
-    )
+    rival = find_rival(project, candidate, run.as_of)
+    evaluation = evaluate(project, candidate, rival.candidate, rival.number)
     version = register(project, evaluation, run.trigger, run.as_of.isoformat(), run.flow_run_id)
     verdict = judge(project, evaluation, override)
-    actor = f"flow {run.flow_run_id} ({run.trigger})"
-    outcome = deploy(project, version, verdict, actor, run.as_of, override)
+    outcome = deploy(project, version, verdict, run.actor, run.as_of, override)
     run.verdict(outcome)
     return outcome

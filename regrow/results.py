@@ -77,6 +77,15 @@ class SliceMetrics(Result):
     metrics: dict[str, float]
 
 
+class Rival(BaseModel):
+    """The version that a candidate has to beat; nobody while there is no champion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int | None = None
+    candidate: Candidate | None = None
+
+
 class Evaluation(Result):
     """Candidate, baseline and champion on the same unseen rows."""
 

@@ -19,10 +19,23 @@ def carry_out(project: Project, version: Version, verdict: Verdict, actor: str, 
     """Let *version* take over if *verdict* passed; else leave everything as it is."""
     if not verdict.passed:
         return verdict
-    plan, seen = project.deployment.rollout, registry.reconcile(project.name).state
+    plan, found = project.deployment.rollout, registry.reconcile(project.name)
+    seen = found.state
+    if seen.champion not in {None, version.number, found.champion_at(as_of)}:
+        return _overtaken(verdict, version, seen.champion, as_of)
     if isinstance(plan, Replace) or seen.champion in {None, version.number}:
         return promote(project, version, verdict, actor, as_of)
     return start(project, plan, version, verdict, actor, as_of)
+
+
+def _overtaken(verdict: Verdict, version: Version, champion: int | None, as_of: datetime) -> Verdict:
+    """Refuse *version*, which was compared with the champion of *as_of*: another *champion* serves since."""
+    reason = (
+        f"version {champion} serves since, and version {version.number} was compared with the champion as of "
+        f"{as_of:%Y-%m-%d %H:%M} UTC; train as of now"
+    )
+    finding = Finding(rule="the champion is still that of as_of", result="fail", detail=reason)
+    return verdict.refused(reason, finding, decision="deploy")
 
 
 def promote(project: Project, version: Version, verdict: Verdict, actor: str, as_of: datetime) -> Verdict:

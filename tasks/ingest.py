@@ -5,7 +5,7 @@ from datetime import datetime
 import pandas as pd
 
 from regrow.data.snapshots import Snapshot, write_snapshot
-from regrow.data.sources import read_source
+from regrow.data.sources import fingerprint, read_source
 from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.project import Project
@@ -31,9 +31,9 @@ def read_known(project: Project, as_of: datetime) -> pd.DataFrame:
     return frame
 
 
-@step(retries=2, retry_delay_seconds=[5, 30], cached=lambda fingerprint, **_: fingerprint is not None)
-def ingest(project: Project, as_of: datetime, fingerprint: str | None) -> Snapshot:
-    """Snapshot the rows known at *as_of*; *fingerprint* says when the source has changed, None that it may have."""
+@step(retries=2, retry_delay_seconds=[5, 30], cached=lambda project, **_: fingerprint(project))
+def ingest(project: Project, as_of: datetime) -> Snapshot:
+    """Keep the rows known at *as_of* as a snapshot; a source that says that it has not changed is not read again."""
     snapshot = write_snapshot(read_known(project, as_of), project.data.timestamp)
     run = current()
     run.log_input(snapshot, "ingested")

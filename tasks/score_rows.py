@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from regrow import registry
 from regrow.data.delta import TIME
 from regrow.data.predictions import append_new_predictions, feature_type
 from regrow.data.sources import read_source
-from regrow.errors import DataError, RegistryError
+from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project
@@ -62,17 +61,12 @@ def shape_predictions(
 
 @step(retries=2, retry_delay_seconds=[5, 30])
 def score_rows(
-    project: Project, alias: str, start: datetime | None, end: datetime | None, as_of: datetime
+    project: Project, version: Version, start: datetime | None, end: datetime | None, as_of: datetime
 ) -> Scored:
-    """Score the rows with an event time in [*start*, *end*) with the version that bears *alias*.
+    """Score the rows with an event time in [*start*, *end*) with *version*.
 
-    Raises `RegistryError` where no version bears it, `DataError` where there is no row.
+    Raises `DataError` if there is no row.
     """
-    version = registry.by_alias(project.name, alias)
-    if version is None:
-        raise RegistryError(
-            f"{project.name}: no version bears the alias `{alias}`; train it, or name another alias"
-        )
     frame = read_source(project, start, end)
     if frame.empty:
         raise DataError(f"{project.path}: no row between {start} and {end}; nothing to score")

@@ -15,6 +15,7 @@ from prefect.futures import PrefectFuture
 from pydantic import BaseModel
 
 from regrow import provenance
+from regrow.errors import RegrowError
 from regrow.lineage.outages import may_pass
 from regrow.lineage.record import RunRecord
 from regrow.lineage.runs import FLOW_RUN, find_experiment, find_parent, open_run
@@ -38,12 +39,12 @@ class Recorded(Generic[R]):
 
 
 def current() -> RunRecord:
-    """Give the MLflow run of the step whose body is running."""
+    """Return the MLflow run of the step whose body is running."""
     return _current.get()
 
 
 class StepFuture(Generic[R]):
-    """The result of a step that was submitted, when it is there."""
+    """The result of a step that was handed to a task runner, once it is there."""
 
     def __init__(self, step: "Step[Any, R]", project: Project, future: PrefectFuture[Recorded[R]]) -> None:
         self._step, self._project, self.future = step, project, future
@@ -57,7 +58,7 @@ class Step(Generic[P, R]):
     """A function that is a Prefect task and a nested MLflow run; its first argument is the project."""
 
     def __init__(
-        self, function: Callable[P, R], cached: bool | Callable[..., bool], policy: dict[str, Any]
+        self, function: Callable[P, R], cached: bool | Callable[..., str | None], policy: dict[str, Any]
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
@@ -80,19 +81,23 @@ class Step(Generic[P, R]):
         return StepFuture(self, _project_of(args, kwargs), self.task.submit(*args, **kwargs))
 
     def receive(self, project: Project, recorded: Recorded[R]) -> R:
-        """Unwrap *recorded*; a result that another flow run made is recorded on this one as cached."""
+        """Return the value of *recorded*; one that another flow run made is recorded on this one as cached."""
         flow_run_id = str(cast(Any, FlowRunContext.get()).flow_run.id)
         if recorded.flow_run_id != flow_run_id:
             _record_cached(project, flow_run_id, self.name, recorded.run_id)
         return recorded.value
 
     def _cache_key(self, context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
-        """Hash what determines the result; None (never cached) where the step says so."""
-        if callable(self.cached) and not self.cached(**parameters):
+        """Hash what determines the result; None (never cached) if the step cannot tell what does."""
+        try:
+            more = self.cached(**parameters) if callable(self.cached) else ""
+        except RegrowError:  # The step itself fails with the same error, and says so.
+            more = None
+        if more is None:
             return None
         settings = load_settings()
         place = f"{settings.tracking_uri}|{settings.home.absolute()}"
-        parts = [self.name, place, provenance.code_digest(), provenance.lock_digest()]
+        parts = [self.name, place, provenance.code_digest(), provenance.lock_digest(), more]
         parts += [f"{name}={_canonical(value)}" for name, value in sorted(parameters.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -101,14 +106,14 @@ def step(
     *,
     retries: int = 0,
     retry_delay_seconds: float | list[float] = 0,
-    cached: bool | Callable[..., bool] = False,
+    cached: bool | Callable[..., str | None] = False,
     timeout_seconds: float | None = None,
 ) -> Callable[[Callable[P, R]], Step[P, R]]:
     """Make a function a `Step`.
 
     With *cached* the same inputs, code and lock give the stored result; a callable gets the step's arguments and
-    says whether that is sound. Only an outage is retried (`regrow.lineage.outages`): the same input gives any other
-    error again.
+    returns what else determines the result, such as the state of a source, or None if nobody can tell. Only an
+    outage is retried (`regrow.lineage.outages`): the same input gives any other error again.
     """
 
     def decorate(function: Callable[P, R]) -> Step[P, R]:
@@ -171,13 +176,13 @@ def _open_step(project: Project, flow_run_id: str, name: str, tags: dict[str, st
 
 
 def _task_tags(task_run_id: str) -> dict[str, str]:
-    """Say where a step stands in Prefect."""
+    """Return the tags that say where a step stands in Prefect."""
     url = f"{load_settings().prefect_ui_url}/runs/task-run/{task_run_id}"
     return {"prefect.task_run_id": task_run_id, "prefect.url": url}
 
 
 def _record_cached(project: Project, flow_run_id: str, name: str, run_id: str) -> None:
-    """Record on the flow run's lineage that step *name* was not run again: *run_id* did its work."""
+    """Record on the flow run that step *name* was not run again: *run_id* did its work."""
     note = f"Cached: the work was done by run {run_id}."
     record = _open_step(project, flow_run_id, name, {CACHED: run_id, "mlflow.note.content": note})
     record.client.set_terminated(record.run_id, "FINISHED")
@@ -189,7 +194,7 @@ def _failed_by_outage(task: object, task_run: object, state: Any) -> bool:
 
 
 def _project_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Project:
-    """Give the project among a step's arguments: the first, or the one named so."""
+    """Return the project among a step's arguments: the first one, or the one named `project`."""
     return args[0] if args else kwargs["project"]
 
 

@@ -6,7 +6,7 @@ writer that died did not get to write.
 
 from regrow.registry.connection import connect, reaching
 from regrow.registry.ledger import Ledger, ledger, state
-from regrow.registry.promotion import Confirm, confirm_or_put_back, promote, rival, roll_back
+from regrow.registry.promotion import Confirm, champion_at, confirm_or_put_back, promote, rival, roll_back
 from regrow.registry.reconciliation import make_move, reconcile
 from regrow.registry.rollout_moves import (
     advance,
@@ -33,7 +33,7 @@ from regrow.registry.versions import (
 
 __all__ = [
     "CHALLENGER", "CHAMPION", "PREVIOUS", "Confirm", "Ledger", "Move", "Rollout", "State", "Version", "advance",
-    "by_alias", "champion", "confirm_or_put_back", "connect", "end_rollout", "find_registered", "finish", "ledger",
-    "make_move", "open_rollout", "pause", "promote", "reaching", "read_facts", "reconcile", "register", "resume",
-    "rival", "roll_back", "start_rollout", "state", "version",
+    "by_alias", "champion", "champion_at", "confirm_or_put_back", "connect", "end_rollout", "find_registered", "finish",
+    "ledger", "make_move", "open_rollout", "pause", "promote", "reaching", "read_facts", "reconcile", "register",
+    "resume", "rival", "roll_back", "start_rollout", "state", "version",
 ]  # fmt: skip

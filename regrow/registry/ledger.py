@@ -75,6 +75,18 @@ class Ledger(Sequence[Move]):
         """Return what was true before *move*."""
         return self.moves[move.number - 2].state if move.number > 1 else State(champion=move.before)
 
+    def champion_at(self, as_of: datetime) -> int | None:
+        """Return the version that was champion at *as_of*; None if none was.
+
+        A move counts from its own `as_of` on, and one that was written later stands above those before it: so a replay
+        of last year, whose moves lie in the past, finds who served then. Before the first move it is the version that
+        this move replaced.
+        """
+        made = next((move for move in reversed(self.moves) if move.as_of <= as_of), None)
+        if made is not None:
+            return made.state.champion
+        return self.moves[0].before if self.moves else self.state.champion
+
     def promotions_of(self, number: int) -> list[Move]:
         """Return the moves that made version *number* the champion."""
         return [move for move in self.moves if move.state.champion == number and move.before != number]

@@ -16,13 +16,25 @@ Confirm = Callable[[State], None]
 """Prove that the servers follow a state; raise `Unreachable` if they do not."""
 
 
-def rival(name: str, candidate: Candidate) -> Version | None:
-    """Return the champion that *candidate* has to beat; None if there is none yet.
+def champion_at(name: str, as_of: datetime) -> Version | None:
+    """Return the version that was champion of *name* at *as_of*; None if none was.
 
-    If *candidate* is the champion already (a flow that died after the move, or an unchanged run), it is the
+    The ledger knows; the present champion, and that of a model without a ledger, is the one that bears the alias.
+    """
+    found = ledger(name)
+    if not found or found[-1].as_of <= as_of:
+        return champion(name)
+    number = found.champion_at(as_of)
+    return None if number is None else version(name, number)
+
+
+def rival(name: str, candidate: Candidate, as_of: datetime | None = None) -> Version | None:
+    """Return the champion of *as_of* (default: now) that *candidate* has to beat; None if there was none yet.
+
+    If *candidate* is that champion already (a flow that died after the move, or an unchanged run), it is the
     version before it, so that the same comparison is made again.
     """
-    holder = champion(name)
+    holder = champion(name) if as_of is None else champion_at(name, as_of)
     if holder is None or holder.model_id != candidate.model_id:
         return holder
     before = [move.before for move in ledger(name).promotions_of(holder.number)]

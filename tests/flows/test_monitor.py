@@ -42,14 +42,14 @@ def crown(config: Path, as_of: datetime = TRAINED) -> None:
     """Make a champion without the gates' leave: monitoring does not ask how it came to be."""
     project = load_project(config)
     with flow_run(project, "manual", as_of) as run:
-        parts = split(project, ingest(project, run.as_of, None))
+        parts = split(project, ingest(project, run.as_of))
         candidate = fit(project, parts)
         holdout = candidate.facts.holdout.read()
         prediction = load_model(candidate.uri).predict(holdout)
         metrics = {"roc_auc": score("roc_auc", holdout["late"], prediction, candidate.facts.classes)}
         tags = {"regrow.metrics": json.dumps(metrics)}
         version = registry.register(project.name, candidate, "", tags)
-        registry.promote(project.name, version.number, "test", "the first")
+        registry.promote(project.name, version.number, "test", "the first", as_of=run.as_of)
 
 
 def serve(project: Project, frame: pd.DataFrame) -> None:
