@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric, RunTag
 from mlflow.entities import Param as RunParam
-from mlflow.exceptions import MlflowException
 
 from regrow.data.snapshots import Snapshot
 from regrow.lineage.runs import KEY, open_run, run_url
+from regrow.registry.connection import twice
 from regrow.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class RunRecord:
 
     @property
     def url(self) -> str | None:
-        """The run's page; None where MLflow is used without a server."""
+        """The run's page; None if MLflow is used without a server."""
         return run_url(self.experiment_id, self.run_id)
 
     def log_input(self, snapshot: Snapshot, context: str) -> None:
@@ -48,14 +47,14 @@ class RunRecord:
             ),
         )
         link = DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
-        _once_more(lambda: self.client.log_inputs(self.run_id, datasets=[link]))
+        twice(lambda: self.client.log_inputs(self.run_id, datasets=[link]))
 
     def log_model_input(self, model_id: str) -> None:
         """Record that the run read the logged model *model_id*."""
-        _once_more(lambda: self.client.log_inputs(self.run_id, models=[LoggedModelInput(model_id)]))
+        twice(lambda: self.client.log_inputs(self.run_id, models=[LoggedModelInput(model_id)]))
 
     def log_metrics(self, metrics: dict[str, float], model_id: str | None = None) -> None:
-        """Log *metrics* on the run and, where *model_id* is given, on that model."""
+        """Log *metrics* on the run and, if *model_id* is given, on that model."""
         now = int(datetime.now(UTC).timestamp() * 1000)
         values = [Metric(name, value, now, 0, model_id=model_id) for name, value in metrics.items()]
         self.client.log_batch(self.run_id, metrics=values)
@@ -66,7 +65,7 @@ class RunRecord:
         self.client.log_batch(self.run_id, params=values)
 
     def tag(self, **tags: object) -> None:
-        """Tag the run; names are given the prefix `regrow.`."""
+        """Tag the run; `regrow.` is put before each name."""
         self.set_tags({f"regrow.{name}": str(value) for name, value in tags.items()})
 
     def set_tags(self, tags: dict[str, str]) -> None:
@@ -101,7 +100,7 @@ class RunRecord:
         self.log_text(verdict.model_dump_json(indent=2), "verdict.json")
 
     def child(self, name: str, params: dict[str, object], metrics: dict[str, float]) -> None:
-        """Record a finished nested run *name*, such as a trial of a search; a retry finds it again."""
+        """Record a nested run *name* that has ended, such as a trial of a search; a retry finds it again."""
         key = f"{self.client.get_run(self.run_id).data.tags[KEY]}/{name}"
         run_id = open_run(self.client, self.experiment_id, key, name, {"mlflow.parentRunId": self.run_id})
         record = RunRecord(self.client, run_id, self.experiment_id)
@@ -111,15 +110,7 @@ class RunRecord:
 
 
 def time_range(snapshot: Snapshot) -> dict[str, str]:
-    """Give the time range of *snapshot* as ISO texts."""
+    """Return the time range of *snapshot* as ISO texts; nothing if it has none."""
     if snapshot.start is None or snapshot.end is None:
         return {}
     return {"start": snapshot.start.isoformat(), "end": snapshot.end.isoformat()}
-
-
-def _once_more(write: Callable[[], None]) -> None:
-    """Repeat *write* once: two runs that link one dataset at the same moment collide in MLflow's store."""
-    try:
-        write()
-    except MlflowException:
-        write()

@@ -9,16 +9,17 @@ from regrow import registry
 from regrow.data.predictions import find_prediction
 from regrow.data.snapshots import Snapshot
 from regrow.errors import RegistryError
-from regrow.lineage import run_url, time_range
-from regrow.registry import Version
+from regrow.lineage.record import time_range
+from regrow.lineage.runs import FLOW, find_run, flow_run_of, run_url
+from regrow.registry import Move, Version
 
 Line = tuple[str, str]
 
 
 def trace(target: str) -> list[Line]:
-    """Give the chain behind *target*, a prediction_id or a model URI (`models:/flights/3`, `models:/flights@champion`).
+    """Return what stands behind *target*: a prediction_id, or a model URI (`models:/NAME/3`, `models:/NAME@champion`).
 
-    Each line is a link's name and what stands there. Raises `RegistryError` where *target* is not known.
+    Each line is a link's name and what stands there. Raises `RegistryError` if *target* is not known.
     """
     if target.startswith("models:/"):
         return list(_trace_version(_find_version(target)))
@@ -47,6 +48,7 @@ def _find_version(uri: str) -> Version:
 
 
 def _trace_prediction(found: dict[str, object]) -> Iterator[Line]:
+    """Describe the logged prediction *found*."""
     yield "prediction", f"{found['prediction_id']} = {found['prediction']}"
     yield (
         "  entity",
@@ -68,20 +70,45 @@ def _trace_version(version: Version) -> Iterator[Line]:
     yield "git commit", _commit(tags)
     yield "lock", f"SHA-256 {tags.get('regrow.lock', '?')}"
     yield "verdict", tags.get("regrow.verdict.reason") or tags.get("regrow.verdict", "none yet")
-    yield from _move_lines(version)
+    yield from _move_lines(version, client, fitted.info.experiment_id)
 
 
-def _move_lines(version: Version) -> Iterator[Line]:
-    """Tell every move that concerned *version*, and who made it."""
+def _move_lines(version: Version, client: MlflowClient, experiment_id: str) -> Iterator[Line]:
+    """Yield every move that concerned *version*: who or what decided on it, and the flow run that carried it out."""
     for move in registry.ledger(version.name):
         rose = move.state.champion == version.number != move.before
-        if move.version == version.number or rose:
-            moved = f"from version {move.before}" if move.before else "the first champion"
-            what = f"{moved} ({move.kind})" if rose else move.kind
-            yield (
-                "approved by" if rose else "moved by",
-                f"{move.actor} at {move.at:%Y-%m-%d %H:%M:%S} UTC, {what}: {move.reason}",
+        if move.version != version.number and not rose:
+            continue
+        flow_run_id = flow_run_of(move.actor)
+        run = find_run(client, experiment_id, flow_run_id) if flow_run_id else None
+        moved = f"from version {move.before}" if move.before else "the first champion"
+        what = f"{moved} ({move.kind})" if rose else move.kind
+        yield (
+            "approved by" if rose else "moved by",
+            f"{_decided_by(move, version, run)} at {move.at:%Y-%m-%d %H:%M:%S} UTC, {what}: {move.reason}",
+        )
+        if flow_run_id:
+            yield "  in flow run", f"{flow_run_id}: {_flow_line(run) if run else 'MLflow has it no more'}"
+
+
+def _decided_by(move: Move, version: Version, run: Run | None) -> str:
+    """Return who or what decided on *move*, which *run* carried out: a rule of the project file, or a person."""
+    if move.kind == "put back":
+        return "the model server, which did not follow"
+    if flow_run_of(move.actor) is None:
+        return move.actor
+    match run.data.tags.get(FLOW) if run else None:
+        case "rollout":
+            return "the rules of the rollout"
+        case "train" | "retrain":
+            override = version.tags.get("regrow.override")
+            return (
+                f"a person, who waived the gates ({override})"
+                if override
+                else "the gates of the project file"
             )
+        case _:
+            return "whoever started the flow run"
 
 
 def _parent_lines(client: MlflowClient, fitted: Run) -> Iterator[Line]:
@@ -90,13 +117,15 @@ def _parent_lines(client: MlflowClient, fitted: Run) -> Iterator[Line]:
     if parent_id is None:
         return
     parent = client.get_run(parent_id)
-    tags = parent.data.tags
-    yield (
-        "flow run",
-        f"{tags.get('regrow.flow')} as of {tags.get('regrow.as_of')} ({tags.get('regrow.trigger')})",
-    )
+    yield "flow run", _flow_line(parent)
     yield "  MLflow", _run_line(parent)
-    yield "  Prefect", tags.get("prefect.url", "?")
+    yield "  Prefect", parent.data.tags.get("prefect.url", "?")
+
+
+def _flow_line(run: Run) -> str:
+    """Describe the flow run whose parent run is *run*."""
+    tags = run.data.tags
+    return f"{tags.get(FLOW)} as of {tags.get('regrow.as_of')} ({tags.get('regrow.trigger')})"
 
 
 def _snapshot_lines(name: str, snapshot: Snapshot) -> Iterator[Line]:
@@ -115,4 +144,5 @@ def _commit(tags: dict[str, str]) -> str:
     commit = tags.get("regrow.git.commit")
     if commit is None:
         return "none: the project file was not in a git repository"
-    return f"{commit}{' with uncommitted changes' if tags.get('regrow.git.dirty') == 'true' else ''}"
+    changes = {"true": " with uncommitted changes", "unknown": ", perhaps with uncommitted changes"}
+    return f"{commit}{changes.get(tags.get('regrow.git.dirty', ''), '')}"

@@ -51,7 +51,10 @@ def is_absent(error: MlflowException) -> bool:
 
 
 def twice(write: Callable[[], object]) -> None:
-    """Repeat *write* once: two processes that set one alias or tag for the first time collide in MLflow's store."""
+    """Call *write*, and again if it fails: two processes that write one thing for the first time collide in MLflow.
+
+    That is an alias, a tag, or the link from a run to a dataset.
+    """
     try:
         write()
     except MlflowException as error:

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from flows.rollback import rollback
 from flows.score import score
 from flows.train import train
 from regrow import provenance, registry
 from regrow.data.predictions import read_predictions
 from regrow.errors import RegistryError
 from regrow.lineage.trace import trace
-from regrow.project import Project
+from regrow.project import Project, load_project
 
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -38,8 +39,8 @@ def test_a_prediction_leads_to_its_origin(services: object, project: Callable[..
     assert said["project file"] == f"SHA-256 {made.digest}"
     assert said["lock"] == f"SHA-256 {provenance.lock_digest()}"
     assert said["git commit"] == "none: the project file was not in a git repository"
-    assert said["approved by"].startswith("flow ")
-    assert "(schedule) at " in said["approved by"]
+    assert said["approved by"].startswith("the gates of the project file at ")
+    assert said["  in flow run"].endswith("train as of 2024-03-01T00:00:00+00:00 (schedule)")
     assert trace(f"models:/{made.name}/1") == trace(f"models:/{made.name}@champion") == lines[2:]
 
 
@@ -56,3 +57,34 @@ def test_what_is_not_known_is_said(services: object, target: str, message: str) 
     """A prediction, version or alias that does not exist is an error that says what to give."""
     with pytest.raises(RegistryError, match=message):
         trace(target)
+
+
+def approvals(project: Project, number: int) -> list[str]:
+    """List who approved or moved version *number*, and the flow that did it."""
+    lines = trace(f"models:/{project.name}/{number}")
+    return [
+        text.partition(" at ")[0] if name != "  in flow run" else text.partition(": ")[2].partition(" ")[0]
+        for name, text in lines
+        if name in {"approved by", "moved by", "  in flow run"}
+    ]
+
+
+def test_who_approved_is_told_apart(services: object, project: Callable[..., Project]) -> None:
+    """The gates, a person who waived them, a person who ordered a rollback: each is named, not the flow that obeyed."""
+    gates = [{"kind": "threshold", "metric": "roc_auc", "at_least": 0.0}]
+    made = project(evaluation={"primary": "roc_auc", "gates": gates})
+    train(made.path, datetime(2024, 2, 1, tzinfo=UTC))
+    strict = [{"kind": "threshold", "metric": "roc_auc", "at_least": 0.9999}]
+    made.path.write_text(made.path.read_text().replace("0.0\n", "0.9999\n"))
+    assert load_project(made.path).evaluation.gates[0].model_dump()["at_least"] == strict[0]["at_least"]
+    train(made.path, AS_OF, override="a drill (asked by ada)")
+    rollback(made.path, "complaints")
+    registry.roll_back(made.name, "ada at work", "it was the weather", 2)
+    assert approvals(made, 1) == [
+        "the gates of the project file",
+        "train",
+        "whoever started the flow run",
+        "rollback",
+    ]
+    waived = "a person, who waived the gates (a drill (asked by ada))"
+    assert approvals(made, 2) == [waived, "train", "whoever started the flow run", "rollback", "ada"]
