@@ -22,12 +22,12 @@ from tasks.report_monitoring import report_monitoring
 def monitor(
     config: Path, as_of: datetime | None = None, window: timedelta | None = None, trigger: str = "manual"
 ) -> Verdict:
-    """Judge the predictions served in the last *window* before *as_of* and raise an alarm where one is due.
+    """Judge the predictions served in the last *window* before *as_of* and raise an alarm if one is due.
 
     Args:
         config: The model's project file.
-        as_of: The moment that the run pretends is now; default: now.
-        window: How far back to look; default: `monitoring.window` of the project file.
+        as_of: The moment that the run pretends is now (UTC); empty: now. The champion of that moment is judged.
+        window: How far back to look; empty: `monitoring.window` of the project file.
         trigger: What started the run: `manual` or `schedule`.
 
     """

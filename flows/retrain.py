@@ -1,4 +1,4 @@
-"""Train a model again where its policy wants it, or record why not."""
+"""Train a model again if its policy wants it, or record why not."""
 
 from datetime import datetime
 from pathlib import Path
@@ -27,12 +27,12 @@ def retrain(
 
     Args:
         config: The model's project file.
-        as_of: The moment that the run pretends is now; default: now.
+        as_of: The moment that the run pretends is now (UTC); empty: now. The champion is the one of that moment.
         trigger: What started the run: `manual`, `schedule` or `alarm`.
         reason: Why, in words: the alarm's reason.
         causes: What the alarm is about. Broken data (`quality`) is declined: a person mends the feed.
-        force: Train even where the policy declines; its findings are kept all the same.
-        override: Waives the gates of the successor and says why and for whom.
+        force: Train even if the policy declines; its findings are kept all the same.
+        override: Why, and for whom, the gates of the successor are waived; empty: they are not.
 
     """
     project = load_project(config)

@@ -15,7 +15,7 @@ from tasks.roll_back import roll_back
 def rollback(
     config: Path, reason: str, to: int | None = None, as_of: datetime | None = None, trigger: str = "manual"
 ) -> Verdict:
-    """End the open rollout; where none is open, make an earlier version the champion, and prove that it answers.
+    """End the open rollout, or else make an earlier version the champion, and prove that it answers.
 
     Args:
         config: The project file: the model's YAML file.

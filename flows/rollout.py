@@ -34,7 +34,7 @@ def rollout(config: Path, as_of: datetime | None = None, trigger: str = "manual"
 
 
 def look(project: Project, run: FlowRecord, seen: State, rollout: Rollout) -> Verdict:
-    """Wire the steps of one look at *rollout*."""
+    """Run the steps of one look at *rollout*."""
     collect_labels(project, rollout.began, run.as_of)
     verdict = examine_rollout(project, seen, run.as_of)
     outcome = move_rollout(project, seen, verdict, run.actor, run.as_of)

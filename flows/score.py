@@ -26,10 +26,10 @@ def score(
 
     Args:
         config: The project file: the model's YAML file.
-        start: First event time of the period; default: the beginning.
-        end: Event time that ends the period, itself left out; default: the moment of the run.
+        start: First event time of the period (UTC); empty: the beginning.
+        end: Event time that ends the period (UTC), itself left out; empty: the moment of the run.
         alias: Registry alias of the version that predicts; `champion`: the one of `as_of`.
-        as_of: The moment that the run pretends is now (UTC); default: now.
+        as_of: The moment that the run pretends is now (UTC); empty: now.
         trigger: What started the run; kept with it.
 
     """

@@ -1,4 +1,4 @@
-"""Train a challenger, and let it take over when it passes every gate: at once, or by a rollout."""
+"""Train a challenger, and let it take over if it passes every gate: at once, or by a rollout."""
 
 from datetime import datetime
 from pathlib import Path
@@ -27,9 +27,9 @@ def train(
 
     Args:
         config: The project file: the model's YAML file.
-        as_of: The moment that the run pretends is now (UTC); empty: now. Rows known later are not seen.
+        as_of: The moment that the run pretends is now (UTC); empty: now. Rows and champions of later are not seen.
         trigger: Why the run was started; kept with the version.
-        override: Waives the gates and says why and for whom; every gate is measured and kept all the same.
+        override: Why, and for whom, the gates are waived; empty: they are not. Each is measured and kept all the same.
 
     """
     project = load_project(config)
@@ -38,7 +38,7 @@ def train(
 
 
 def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdict:
-    """Wire the steps of a training within the flow run of *run*."""
+    """Run the steps of a training within the flow run of *run*."""
     snapshot = ingest(project, run.as_of)
     validation = validate(project, snapshot)
     parts = split(project, validation.accepted)

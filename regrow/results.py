@@ -77,10 +77,8 @@ class SliceMetrics(Result):
     metrics: dict[str, float]
 
 
-class Rival(BaseModel):
+class Rival(Result):
     """The version that a candidate has to beat; nobody while there is no champion."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: int | None = None
     candidate: Candidate | None = None

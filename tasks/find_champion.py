@@ -25,7 +25,7 @@ def why_none(project: Project, as_of: datetime, alias: str) -> str:
     )
 
 
-def find_version(project: Project, as_of: datetime, alias: str) -> Version:
+def version_at(project: Project, as_of: datetime, alias: str) -> Version:
     """Return the version that bears *alias*: the champion is that of *as_of*.
 
     Raises `RegistryError` if there is none.
@@ -40,6 +40,6 @@ def find_version(project: Project, as_of: datetime, alias: str) -> Version:
 @step(retries=2, retry_delay_seconds=[5, 30])
 def find_champion(project: Project, as_of: datetime, alias: str = CHAMPION) -> Version:
     """Return the champion of *project* at *as_of*, or the version that bears another *alias*."""
-    version = find_version(project, as_of, alias)
+    version = version_at(project, as_of, alias)
     current().log_params({"champion": str(version.number)})
     return version

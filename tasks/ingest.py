@@ -14,7 +14,7 @@ from regrow.project import Project
 def read_known(project: Project, as_of: datetime) -> pd.DataFrame:
     """Read the rows of the training window whose target was known at *as_of*.
 
-    Without a timestamp that is every row. Raises `DataError` where no row is left.
+    Without a timestamp that is every row. Raises `DataError` if no row is left.
     """
     data, window = project.data, project.training.window
     if data.timestamp is None:

@@ -41,7 +41,7 @@ def write_card(project: Project, evaluation: Evaluation) -> str:
 def version_tags(
     project: Project, evaluation: Evaluation, trigger: str, as_of: str, flow_run_id: str
 ) -> dict[str, str]:
-    """Say where a version came from, as tags of the version."""
+    """Return what a version was made from, as tags of the version."""
     facts = evaluation.candidate.facts
     tags = {
         "training": facts.training.digest,
@@ -60,7 +60,7 @@ def version_tags(
 
 
 def describe_fast_path(candidate: Candidate) -> str:
-    """Say whether few rows may be predicted past the pipeline: only where the whole holdout gives the same bits."""
+    """Return what the fast path may claim of *candidate*: it must give the pipeline's own bits on the whole holdout."""
     model = load_model(candidate.uri)
     return describe(model, candidate.facts.holdout.read(model.features))
 

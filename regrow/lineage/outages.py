@@ -1,4 +1,4 @@
-"""Tell an error that may pass by itself from one that the same input gives again: only the first is worth a retry."""
+"""Which errors may pass by themselves, and are worth a retry; the same input gives all others again."""
 
 import errno
 import socket

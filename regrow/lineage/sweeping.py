@@ -1,4 +1,4 @@
-"""Clear up after processes that died."""
+"""Close what processes that died left open, and find the flow runs that count."""
 
 import uuid
 
@@ -62,7 +62,7 @@ def _fail_unfinished_models(client: MlflowClient, experiment_id: str, run_id: st
 
 
 def _mark_crashed(flow_run_id: str, identity: str) -> None:
-    """Tell Prefect that the flow run's process is gone, unless it knows of an end already."""
+    """Mark the flow run as crashed in Prefect, because its process is gone, unless it has ended there already."""
     with get_client(sync_client=True) as client:
         try:
             run = client.read_flow_run(uuid.UUID(flow_run_id))

@@ -120,9 +120,9 @@ def traffic() -> Traffic:
 def run(
     services: object, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., tuple[int, int]]]:
-    """Give a function that runs a flow in a process of its own, which dies at the point that is named.
+    """Return a function that runs a flow in a process of its own, which dies at the point that is named.
 
-    It gives the process's exit status and the number of its MLflow writes.
+    It returns the process's exit status and the number of its MLflow writes.
     """
     script = Path(__file__).with_name("kill_points.py")
     log = tmp_path_factory.mktemp("killed") / "log"

@@ -74,7 +74,7 @@ def serve(project: Project, frame: pd.DataFrame) -> None:
 
 
 def labelled_rows(drifted: bool) -> pd.DataFrame:
-    """Draw two months of rows; where *drifted*, size moves in the second and its effect turns round."""
+    """Draw two months of rows; if *drifted*, size moves in the second and its effect turns round."""
     random = np.random.default_rng(0)
     size, at = random.normal(size=1200), pd.date_range("2024-01-01", "2024-03-01", periods=1200, tz="UTC")
     later = np.asarray(at >= TRAINED) & drifted

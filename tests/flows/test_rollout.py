@@ -40,7 +40,7 @@ def drawn(count: int = 2400) -> pd.DataFrame:
 
 
 def live(part: int, parts: int = 4) -> pd.DataFrame:
-    """Give one of the *parts* in which the rows after the second training arrive."""
+    """Return one of the *parts* in which the rows after the second training arrive."""
     frame = drawn()
     later = frame[frame["at"] >= SECOND]
     return later.iloc[part * len(later) // parts : (part + 1) * len(later) // parts]

@@ -89,10 +89,12 @@ def test_a_day_is_a_moment(services: object, project: Callable[..., Project]) ->
     model = project()
     with get_client(sync_client=True) as client:
         made = client.create_flow_run(train, parameters={"config": str(model.path), "as_of": "2024-02-10"})
-    assert run_flow(train, flow_run=made).passed
+    verdict: Any = run_flow(train, flow_run=made)
+    assert verdict.passed
     champion = registry.champion(model.name)
     assert champion is not None
     assert champion.tags["regrow.as_of"] == "2024-02-10T00:00:00+00:00"
+    assert champion.facts.holdout.end is not None
     assert champion.facts.holdout.end < datetime(2024, 2, 10, tzinfo=UTC)
 
 

@@ -134,4 +134,5 @@ def test_two_writers_of_one_link_both_succeed(
 
     monkeypatch.setattr(client, "log_inputs", colliding)
     record.log_input(write_snapshot(recent, "at"), "window")
-    assert len(client.get_run(record.run_id).inputs.dataset_inputs) == 1
+    linked: Any = client.get_run(record.run_id).inputs
+    assert len(linked.dataset_inputs) == 1

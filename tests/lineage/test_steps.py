@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from prefect import flow
 from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
-from prefect_dask import DaskTaskRunner
+from prefect_dask.task_runners import DaskTaskRunner
 
 from regrow import registry
 from regrow.lineage import current, flow_run, step
@@ -29,7 +29,7 @@ def flaky_task(project: Project, folder: Path, number: int) -> int:
 
 @step()
 def steady(project: Project, number: int) -> int:
-    """Give the number back."""
+    """Return the number."""
     return number
 
 
