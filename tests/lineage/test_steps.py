@@ -11,6 +11,7 @@ from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 from prefect_dask.task_runners import DaskTaskRunner
 
 from regrow import registry
+from regrow.errors import DataError
 from regrow.lineage import current, flow_run, step
 from regrow.project import Project
 from regrow.settings import load_settings
@@ -23,7 +24,7 @@ def flaky_task(project: Project, folder: Path, number: int) -> int:
     marker = folder / f"task-{number}"
     if not marker.exists():
         marker.touch()
-        raise OSError("first attempt")
+        raise ConnectionResetError("first attempt")
     return number * 2
 
 
@@ -39,6 +40,22 @@ def remembered(project: Project, folder: Path, number: int) -> int:
     with (folder / "bodies").open("a") as stream:
         stream.write("x")
     return number
+
+
+def state_of(project: Project, folder: Path) -> str | None:
+    """Return the state of a source: what stands in a file; None if that is nothing."""
+    file = folder / "state"
+    if not file.exists():
+        raise DataError(f"{file} is gone")
+    return file.read_text() or None
+
+
+@step(cached=state_of)
+def watching(project: Project, folder: Path) -> int:
+    """Count the times that its body runs."""
+    with (folder / "bodies").open("a") as stream:
+        stream.write("x")
+    return len((folder / "bodies").read_text())
 
 
 def runs_of(project: Project) -> list[Any]:
@@ -102,6 +119,25 @@ def test_cached_step_points_to_its_work(services: Any, project: Any, tmp_path: P
     assert [run.data.tags["regrow.cached_from"] for run in pointing] == [
         run.info.run_id for run in nested if run not in pointing
     ]
+
+
+def test_a_changed_source_is_read_again(services: Any, project: Any, tmp_path: Path) -> None:
+    """The stored result serves while the source says the same; if it says another thing, or nothing, the body runs."""
+    model, state = project(), tmp_path / "state"
+
+    @flow
+    def watched() -> int:
+        with flow_run(model):
+            return watching(model, tmp_path)
+
+    state.write_text("one")
+    assert (watched(), watched()) == (1, 1)
+    state.write_text("two")
+    assert (watched(), watched()) == (2, 2)
+    state.write_text("")
+    assert (watched(), watched()) == (3, 4)
+    state.unlink()
+    assert watched() == 5
 
 
 @pytest.mark.parametrize("kept", [0, 40, 0.5], ids=["emptied", "cut in its head", "cut in half"])
