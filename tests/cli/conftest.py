@@ -1,5 +1,6 @@
 """Run a command within the test's process."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,11 @@ def run() -> Callable[..., Any]:
     """Run a command; keywords are environment variables."""
 
     def invoke(*arguments: object, **environment: str) -> Any:
-        return CliRunner().invoke(app, [str(each) for each in arguments], env=environment)
+        before = dict(os.environ)
+        try:
+            return CliRunner().invoke(app, [str(each) for each in arguments], env=environment)
+        finally:  # A command points its process at the servers.
+            os.environ.clear()
+            os.environ.update(before)
 
     return invoke

@@ -1,11 +1,11 @@
 """The commands of the flows, as a user runs them: what they print, for people and for programs."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,14 +15,8 @@ from regrow.services import Services
 from regrow.settings import load_settings
 
 REGROW = str(Path(sys.executable).with_name("regrow"))
+Run = Callable[..., Any]
 PERIOD = ("--start", "2024-01-01", "--end", "2024-02-01")
-
-
-def regrow(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own, against the servers of the test."""
-    return subprocess.run(
-        [REGROW, *map(str, arguments)], env=dict(os.environ), capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +27,12 @@ def log(services: Services) -> Path:
 def test_a_training_is_told_in_a_short_table(
     services: Services, project: Callable[..., Project], log: Path
 ) -> None:
-    """Decision, reason, figures, who answers now and the links, without a word of a library; those are in the log."""
+    """Decision, reason, figures, who answers now and the links, without a word of a library; those are in the log.
+
+    It runs in a process of its own, where libraries have said nothing yet.
+    """
     made = project()
-    done = regrow("train", made.path)
+    done = subprocess.run([REGROW, "train", str(made.path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == f"{made.name}: passed its gates"
@@ -48,7 +45,7 @@ def test_a_training_is_told_in_a_short_table(
 
 
 def test_programs_read_one_json_object(
-    services: Services, project: Callable[..., Project], log: Path
+    run: Run, services: Services, project: Callable[..., Project], log: Path
 ) -> None:
     """With --json standard output is one object, for every flow, and so is that of a refused version: exit code 0."""
     made = project(
@@ -57,48 +54,48 @@ def test_programs_read_one_json_object(
             "gates": [{"kind": "threshold", "metric": "roc_auc", "at_least": 0.999999}],
         }
     )
-    refused = regrow("train", made.path, "--json")
-    assert (refused.returncode, refused.stderr) == (0, "")
+    refused = run("train", made.path, "--json")
+    assert (refused.exit_code, refused.stderr) == (0, "")
     told = json.loads(refused.stdout)
     assert (told["command"], told["model"], told["verdict"]["result"]) == ("train", made.name, "fail")
     assert told["verdict"]["findings"][0]["limit"] == 0.999999
     assert told["state"]["champion"] is None
     assert set(told["links"]) == {"Prefect run"}  # These tests use MLflow without its server.
 
-    waived = json.loads(regrow("train", made.path, "--json", "--override", "a test").stdout)
+    waived = json.loads(run("train", made.path, "--json", "--override", "a test").stdout)
     assert waived["state"]["champion"] == 1
-    scored = json.loads(regrow("score", made.path, *PERIOD, "--json").stdout)
+    scored = json.loads(run("score", made.path, *PERIOD, "--json").stdout)
     assert scored["scored"]["rows"] == scored["scored"]["new"] > 0
     for command in ("monitor", "retrain", "rollout"):
-        told = json.loads(regrow(command, made.path, "--json").stdout)
+        told = json.loads(run(command, made.path, "--as-of", "2024-02-01", "--json").stdout)
         assert (told["command"], told["model"]) == (command, made.name)
         assert told["verdict"]["reason"]
 
 
 def test_an_error_in_a_flow_is_one_line_and_a_log(
-    services: Services, project: Callable[..., Project], log: Path
+    run: Run, services: Services, project: Callable[..., Project], log: Path
 ) -> None:
     """What Regrow raises within a flow reaches the user as its message alone, with exit code 1."""
     made = project()
-    done = regrow("monitor", made.path, "--json")
-    assert (done.returncode, done.stdout) == (1, "")
+    done = run("monitor", made.path, "--json")
+    assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ")
     assert "champion" in done.stderr
     assert "Traceback" not in done.stderr
     assert made.name in log.read_text()
 
 
-def test_a_rollback_is_dated_by_as_of(services: Services, project: Callable[..., Project]) -> None:
+def test_a_rollback_is_dated_by_as_of(run: Run, services: Services, project: Callable[..., Project]) -> None:
     """`rollback --as-of` writes that moment into the ledger, and tells what it did as a flow does."""
     made = project(
         evaluation={"primary": "roc_auc", "gates": []},
         deployment={"server": False, "rollout": {"kind": "replace"}},
     )
-    for moment in ("2024-03-01", "2024-03-02"):
-        assert regrow("train", made.path, "--as-of", moment, "--override", moment).returncode == 0
+    for moment in ("2024-02-15", "2024-03-02"):
+        assert run("train", made.path, "--as-of", moment, "--override", moment).exit_code == 0
     champion = registry.state(made.name).champion
-    done = regrow("rollback", made.name, "--reason", "a test", "--as-of", "2024-03-05", "--to", "1", "--json")
-    assert done.returncode == 0, done.stderr
+    done = run("rollback", made.name, "--reason", "a test", "--as-of", "2024-03-05", "--to", "1", "--json")
+    assert done.exit_code == 0, done.stderr
     told = json.loads(done.stdout)
     assert (champion, told["state"]["champion"]) == (2, 1)
     assert f"{registry.ledger(made.name)[-1].as_of:%Y-%m-%d}" == "2024-03-05"
