@@ -109,6 +109,10 @@ class Window(Result):
     features: Snapshot
     """The raw columns that the predictions were made from; they may have any name."""
 
+    def shared_features(self, reference: Snapshot) -> list[str]:
+        """Return the raw columns of *reference* that were logged with the predictions."""
+        return [name for name in reference.columns if name in self.features.columns]
+
 
 class Measurement(Result):
     """What one monitoring step found, with the figures behind it and the page where they stand."""

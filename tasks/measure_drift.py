@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regrow.data.reference import sample_snapshot, shared_features
+from regrow.data.reference import sample_snapshot
 from regrow.decisions.distances import measure_distances
 from regrow.decisions.drift import drift_share, drifted_columns, judge_data_drift, judge_prediction_drift
 from regrow.lineage import current, step
@@ -85,7 +85,7 @@ def measure_drift(project: Project, champion: Version, window: Window) -> Measur
     """Compare *window* with the champion's reference rows, and its predictions with those on its holdout."""
     run, rule, facts = current(), project.monitoring, champion.facts
     snapshot = facts.reference(rule.reference)
-    columns = shared_features(snapshot, window)
+    columns = window.shared_features(snapshot)
     served = window.predictions.read(["version", "prediction"])
     own = served.loc[served["version"] == champion.number, "prediction"]
     name = name_prediction(columns)

@@ -1,6 +1,6 @@
 """Measure missing and unseen values of the served rows."""
 
-from regrow.data.reference import sample_snapshot, shared_features
+from regrow.data.reference import sample_snapshot
 from regrow.decisions.quality import judge_quality
 from regrow.lineage import current, step
 from regrow.project import Project
@@ -13,7 +13,7 @@ def measure_quality(project: Project, champion: Version, window: Window) -> Meas
     """Judge the data quality of *window* against the champion's reference rows."""
     run, rule = current(), project.monitoring
     snapshot = champion.facts.reference(rule.reference)
-    columns = shared_features(snapshot, window)
+    columns = window.shared_features(snapshot)
     reference = sample_snapshot(snapshot, columns, rule.drift.max_rows)
     findings = judge_quality(reference, window.features.read(columns), rule.quality)
     figures = {

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 
 from regrow.data.files import write_whole
 from regrow.data.snapshots import Snapshot, checked_path, write_snapshot
-from regrow.results import Window
 from regrow.settings import load_settings
 
 
@@ -49,8 +48,3 @@ def _write_note(note: Path, sample: Snapshot) -> None:
     """Write where *sample* lies, so that a reader sees the whole *note* or none."""
     note.parent.mkdir(exist_ok=True)
     write_whole(note, sample.model_dump_json().encode())
-
-
-def shared_features(reference: Snapshot, window: Window) -> list[str]:
-    """Return the raw columns of *reference* that were logged with the predictions of *window*."""
-    return [name for name in reference.columns if name in window.features.columns]

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regrow.data.reference import sample_snapshot, shared_features
+from regrow.data.reference import sample_snapshot
 from regrow.data.snapshots import write_snapshot
 from regrow.errors import SnapshotError
-from regrow.results import Window
 
 
 @pytest.fixture(autouse=True)
@@ -46,13 +45,3 @@ def test_a_small_snapshot_is_read_whole():
     """Rows within the limit are all read, in their order."""
     snapshot = write_snapshot(pd.DataFrame({"n": [3, 1, 2]}))
     assert sample_snapshot(snapshot, ["n"], 3)["n"].tolist() == [3, 1, 2]
-
-
-def test_only_raw_columns_on_both_sides_are_shared():
-    """The target was never served and the log's own columns are no features: neither is compared."""
-    reference = write_snapshot(pd.DataFrame({"size": [1.0], "version": [1.0], "_x": [1.0], "late": [1]}))
-    logged, features = (
-        write_snapshot(pd.DataFrame({"version": [1], "late": [1]})),
-        write_snapshot(pd.DataFrame({"_x": [1.0], "size": [1.0]})),
-    )
-    assert shared_features(reference, Window(predictions=logged, features=features)) == ["size", "_x"]

@@ -10,7 +10,6 @@ import pytest
 
 from regrow.data.delta import TIME
 from regrow.data.predictions import append_predictions
-from regrow.data.reference import shared_features
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.decisions.distances import measure_distances
 from regrow.decisions.quality import judge_quality
@@ -63,7 +62,7 @@ def test_a_column_may_have_any_name() -> None:
     log(frame)
     window = freeze_window("m", START, START + timedelta(days=1), 1000)
     reference = write_snapshot(frame.assign(late=0.0))
-    columns = shared_features(reference, window)
+    columns = window.shared_features(reference)
     assert columns == list(OURS)
     features = window.features.read(columns)
     assert len(judge_quality(reference.read(columns), features, QualityRule())) == len(OURS)

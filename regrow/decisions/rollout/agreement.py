@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import ks_2samp
 
-from regrow.decisions.influence import LEAST_WEIGHT, Gain, paired_gain
 from regrow.decisions.rollout.evidence import Floats, Pairs, answered
+from regrow.decisions.rollout.influence import LEAST_WEIGHT, Gain, paired_gain
 from regrow.decisions.rollout.sequential import distribution_radius, lower_rate, standard_errors, upper_rate
 from regrow.decisions.rollout.wording import judge_bound, proven, undecided
 from regrow.models.metrics import Label

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from regrow.decisions.influence import LEAST_WEIGHT, unpaired_gain
 from regrow.decisions.rollout.agreement import bounds
 from regrow.decisions.rollout.evidence import Answers, Evidence
+from regrow.decisions.rollout.influence import LEAST_WEIGHT, unpaired_gain
 from regrow.decisions.rollout.limits import judge_limits
 from regrow.decisions.rollout.wording import told, undecided
 from regrow.models.metrics import Label

@@ -11,10 +11,10 @@ from scipy.special import expit, ndtri
 from scipy.stats import beta, binom, norm
 
 from regrow.decisions.bootstrap import resample_gain
-from regrow.decisions.influence import Gain, paired_gain
 from regrow.decisions.rollout import agreement, operations, sequential
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
 from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs
+from regrow.decisions.rollout.influence import Gain, paired_gain
 from regrow.project import Ab, Canary, Metric, RolloutLimits, Shadow
 from regrow.verdict import Finding, Verdict
 
