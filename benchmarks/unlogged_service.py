@@ -1,7 +1,7 @@
 """The model server with a journal that forgets: what logging costs, by comparison."""
 
-from regrow.serving import server
-from regrow.serving.journal import Journal
+from regrow.serving import processes
+from regrow.serving.log.journal import Journal
 
 
 def forget(self: Journal, columns: dict[str, str], lines: list[bytes]) -> None:
@@ -10,4 +10,4 @@ def forget(self: Journal, columns: dict[str, str], lines: list[bytes]) -> None:
 
 if __name__ == "__main__":
     Journal.append = forget
-    server.main()
+    processes.main()

@@ -14,6 +14,9 @@ RegrowError
 ├── NoFastPath            a pipeline holds what the fast path does not know; it answers itself
 ├── InvalidRequest        a request, or one of its rows, does not fit the model
 └── ServingError          the model server cannot start or answer
+    ├── ModelFailed       a model failed on rows that fit its signature
+    ├── Overloaded        too many requests wait
+    └── Unavailable       no champion, a version that is late, or no room for the journal
 """
 
 
@@ -77,3 +80,23 @@ class InvalidRequest(RegrowError):
 
 class ServingError(RegrowError):
     """The model server cannot start or answer."""
+
+
+class ModelFailed(ServingError):
+    """A model failed on rows that fit its signature."""
+
+    code = "model_failed"
+
+
+class Overloaded(ServingError):
+    """Too many requests wait; the same one may be sent again later."""
+
+    code = "overloaded"
+
+
+class Unavailable(ServingError):
+    """The server cannot answer now: no champion, a version that is late, no room for the journal."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

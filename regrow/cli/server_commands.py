@@ -62,7 +62,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the champions over HTTP, without the other servers."""
-    from regrow.serving.server import serve as serve_models
+    from regrow.serving.processes import serve as serve_models
 
     settings = reach_servers(prefect=False)
     names = tuple(models or ())
@@ -73,7 +73,7 @@ def key(
     roles: Annotated[list[str], typer.Option("--role", help="predict, labels or admin; repeat it")],
 ) -> None:
     """Make a key for the model server: shown once, stored as a hash."""
-    from regrow.serving.access import new_key, read_roles
+    from regrow.serving.http.keys import new_key, read_roles
 
     made, entry = new_key(read_roles(roles))
     for text in (

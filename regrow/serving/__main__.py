@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from regrow.serving.server import main
+from regrow.serving.processes import main
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""The workers of one server, each with a small file that says what it does and dies with it."""
+"""The workers of one server: each has a small file, gone with its process, that tells the others what it serves."""
 
 import logging
 import os
@@ -13,12 +13,13 @@ from typing import Any
 
 import orjson
 
-from regrow.serving.holding import abandoned, adopt, hold
+from regrow.data.files import make_locked_folder, take_over, was_never_locked, write_whole
+from regrow.errors import StateError
 
 LOG = logging.getLogger("regrow.serving")
 INTERVAL = 0.25
 SILENT_SECONDS = 15.0
-"""A worker that has said nothing for so long is not well; a model that loads may hold it up for seconds."""
+"""A worker that has published nothing for so long is not well; a model that loads may hold it up for seconds."""
 
 
 class Roster:
@@ -29,27 +30,25 @@ class Roster:
         self._folder = folder
         self.pid = os.getpid()
         self._name = f"{self.pid}.{uuid.uuid4().hex[:8]}"
-        self._lock = hold(folder, self._name)
+        self._lock = make_locked_folder(folder, self._name)
 
     def publish(self, entry: dict[str, Any]) -> None:
-        """Let the other workers read *entry*."""
-        path = self._folder / self._name / "entry.json"
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(orjson.dumps(entry | {"at": time.time()}))
-        fresh.replace(path)
+        """Let the other workers read *entry*; raises `StateError` if the disk does not take it."""
+        content = orjson.dumps(entry | {"at": time.time()})
+        write_whole(self._folder / self._name / "entry.json", content, flush=False)
 
     def others(self) -> list[dict[str, Any]]:
-        """Read what the other workers said last; the folders of dead ones are removed."""
+        """Read what the other workers published last; the folders of dead ones are removed."""
         entries = []
         for path in sorted(self._folder.glob("*/")):
             if path.name == self._name or path.name.startswith("."):
                 continue
-            if (lock := adopt(path)) is not None:
+            if (lock := take_over(path)) is not None:
                 shutil.rmtree(path, ignore_errors=True)
                 os.close(lock)
                 mark_dead(int(path.name.partition(".")[0]))
             else:
-                # A worker that has just come has said nothing yet; one that leaves takes its entry with it.
+                # A worker that has just come has published nothing yet; one that leaves takes its entry with it.
                 with suppress(FileNotFoundError):
                     entries.append(orjson.loads((path / "entry.json").read_bytes()))
         return entries
@@ -61,26 +60,26 @@ class Roster:
 
 
 class Pulse(threading.Thread):
-    """The thread that publishes what a worker does, as often as others may wait for it."""
+    """The thread that publishes what a worker serves, several times a second."""
 
     def __init__(self, roster: Roster, entry: Callable[[], dict[str, Any]]) -> None:
         super().__init__(name="pulse", daemon=True)
         self._roster = roster
         self._entry = entry
         self._stop_asked = threading.Event()
-        self._well = True
+        self._iswell = True
 
     def run(self) -> None:
-        """Publish every interval until asked to stop; where the disk is full, say so once and go on."""
+        """Publish every interval until asked to stop; if the disk is full, log that once and go on."""
         while not self._stop_asked.wait(INTERVAL):
             try:
                 self._roster.publish(self._entry())
-            except OSError as error:
-                if self._well:
+            except StateError as error:
+                if self._iswell:
                     LOG.warning("the other workers cannot be told what this one serves: %s", error)
-                self._well = False
+                self._iswell = False
             else:
-                self._well = True
+                self._iswell = True
 
     def stop(self) -> None:
         """Stop, and leave the roster."""
@@ -90,21 +89,21 @@ class Pulse(threading.Thread):
 
 
 def is_silent(entry: dict[str, Any]) -> bool:
-    """Say whether the worker of *entry* lives but has stopped to speak."""
+    """Return whether the worker of *entry* lives but has published nothing for long."""
     return time.time() - entry["at"] > SILENT_SECONDS
 
 
 def open_server(home: Path) -> tuple[Path, int]:
-    """Make the folder of a new server's workers under *home* and its lock; remove those of dead servers."""
+    """Make the folder of a new server's workers under *home*; return it and its lock; remove those of dead servers."""
     folder = home / "workers"
     for path in folder.glob("*/"):
-        if abandoned(path):
+        if was_never_locked(path):
             shutil.rmtree(path, ignore_errors=True)
-        elif not path.name.startswith(".") and (lock := adopt(path)) is not None:
+        elif not path.name.startswith(".") and (lock := take_over(path)) is not None:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
     name = f"{os.getpid()}.{uuid.uuid4().hex[:8]}"
-    return folder / name, hold(folder, name)
+    return folder / name, make_locked_folder(folder, name)
 
 
 def mark_dead(pid: int) -> None:

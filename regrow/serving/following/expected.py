@@ -1,0 +1,104 @@
+"""What the registry says that this server should serve."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import RegisteredModel
+from mlflow.exceptions import MlflowException
+from pydantic import ValidationError
+
+from regrow.registry.state import State
+from regrow.serving.predict.versions import ServedVersion, TrafficSplit
+
+CHAMPION_ALIAS = "champion"
+STATE_TAG = "regrow.state"
+ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+"""MLflow's error codes for a registered model that does not exist."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the registry says of a model: its champion, and the state of its rollout."""
+
+    champion: int
+    state: State | None = None
+    problem: str | None = None
+    """Why the state cannot be read; then there is no rollout."""
+
+    @property
+    def settled(self) -> State | None:
+        """The state, if it is about the champion that the alias names."""
+        return self.state if self.state is not None and self.state.champion == self.champion else None
+
+    @property
+    def challenger(self) -> int | None:
+        """The version that is to share the traffic; None if no rollout is open."""
+        state = self.settled
+        return None if state is None or state.rollout is None else state.challenger
+
+    def split(self, champion: ServedVersion, challenger: ServedVersion | None) -> TrafficSplit:
+        """Return the split of the traffic; a *challenger* of None is on record and answers nothing."""
+        state = self.settled
+        if state is None or state.rollout is None or state.challenger is None:
+            return TrafficSplit(champion, None if state is None else state.move)
+        return TrafficSplit(
+            champion,
+            state.move,
+            rollout=state.rollout.id,
+            stage=state.rollout.stage,
+            weight=state.rollout.current.weight,
+            mirror=state.rollout.plan.mirror,
+            contender=state.challenger,
+            challenger=challenger,
+        )
+
+
+class RegistryReader:
+    """Reads aliases and state of the models *names*; of every registered model if there are none."""
+
+    def __init__(self, client: MlflowClient, names: tuple[str, ...]) -> None:
+        self.names = names
+        self._client = client
+
+    def read(self) -> dict[str, Expected]:
+        """Read every model that has a champion, in one call each; raises `MlflowException`."""
+        models = [self._model(name) for name in self.names] if self.names else self._all_models()
+        read = {model.name: read_expected(model) for model in models if model is not None}
+        return {name: expected for name, expected in read.items() if expected is not None}
+
+    def _all_models(self) -> Iterator[RegisteredModel]:
+        """Read every registered model, page by page."""
+        token: str | None = None
+        while True:
+            page = self._client.search_registered_models(max_results=100, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _model(self, name: str) -> RegisteredModel | None:
+        """Read the registered model *name*; return None if there is none yet."""
+        try:
+            return self._client.get_registered_model(name)
+        except MlflowException as error:
+            if error.error_code in ABSENT:
+                return None
+            raise
+
+
+def read_expected(model: RegisteredModel) -> Expected | None:
+    """Read aliases and state of *model*; return None if it has no champion."""
+    if CHAMPION_ALIAS not in model.aliases:
+        return None
+    champion = int(model.aliases[CHAMPION_ALIAS])
+    text = model.tags.get(STATE_TAG)
+    if text is None:
+        return Expected(champion)
+    try:
+        state = State.model_validate_json(text)
+    except ValidationError as error:
+        return Expected(champion, None, f"{STATE_TAG} cannot be read, so there is no rollout: {error}")
+    if state.rollout is not None and not 0 <= state.rollout.stage < len(state.rollout.plan.stages):
+        return Expected(champion, None, f"{STATE_TAG}: the plan has no stage {state.rollout.stage}")
+    return Expected(champion, state)

@@ -1,0 +1,1 @@
+"""What clients see: routes, their OpenAPI description, keys, and what every request passes."""

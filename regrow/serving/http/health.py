@@ -1,0 +1,215 @@
+"""What the server tells of itself: whether it answers, what is well, which versions serve, its metrics."""
+
+import os
+from typing import Annotated, Any, Literal
+
+import mlflow
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from pydantic import BaseModel, ConfigDict, Field
+
+from regrow.serving.following.follower import Follower
+from regrow.serving.http.keys import allow
+from regrow.serving.http.responses import REGROW, Described, described, json_response
+from regrow.serving.http.server import Server
+from regrow.serving.predict.versions import ServedVersion, TrafficSplit
+from regrow.serving.roster import is_silent
+
+
+class Ready(Described):
+    """Whether a champion is loaded."""
+
+    ready: bool
+
+
+class Split(Described):
+    """How the traffic of a model is split in one worker."""
+
+    champion: int
+    challenger: int | None
+    weight: Annotated[float, Field(ge=0, le=1)]
+    move: int | None
+
+
+class Worker(Described):
+    """What one worker serves."""
+
+    pid: int
+    models: dict[str, Split]
+
+
+class Version(Described):
+    """The versions of Regrow, MLflow and the models that answer."""
+
+    regrow: str
+    mlflow: str
+    models: dict[str, int]
+    workers: list[Worker]
+
+
+class Health(BaseModel):
+    """What is well and what is not, of the worker that answers and of the others; there is more in it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: Literal["ok", "degraded"]
+    workers: dict[str, Any]
+
+
+def health_routes(server: Server) -> APIRouter:
+    """Make the routes; those that say more than yes or no take any key."""
+    router = APIRouter()
+    locked: dict[str, Any] = {
+        "dependencies": [Depends(allow(server.keys, "predict", "labels", "admin"))],
+        "responses": described(401),
+    }
+
+    @router.get("/ping")
+    async def ping() -> Response:
+        """Answer: the process is alive."""
+        return json_response(200, {})
+
+    not_ready: dict[int | str, dict[str, Any]] = {
+        503: {"model": Ready, "description": "No champion is loaded yet"}
+    }
+
+    @router.get("/ready", response_model=Ready, responses=not_ready)
+    async def ready() -> Response:
+        """Return whether a champion is loaded: 200, or 503."""
+        isready = server.follower.ready()
+        return json_response(200 if isready else 503, {"ready": isready})
+
+    @router.get("/health", response_model=Health, **locked)
+    async def health() -> Response:
+        """Return what is well and what is not, of every worker; 200 as long as the process answers."""
+        return json_response(200, _of_all(server))
+
+    @router.get("/version", response_model=Version, **locked)
+    async def versions() -> Response:
+        """Return the versions of Regrow, MLflow and the models that answer, by worker."""
+        own = roster_entry(server)
+        workers = [own, *server.roster.others()]
+        answering = {name: split["champion"] for name, split in own["models"].items()}
+        content = {
+            "regrow": REGROW,
+            "mlflow": mlflow.__version__,
+            "models": answering,
+            "workers": [{"pid": each["pid"], "models": each["models"]} for each in workers],
+        }
+        return json_response(200, content)
+
+    @router.get("/metrics", response_class=PlainTextResponse, **locked)
+    def metrics() -> Response:
+        """Return the metrics of all workers in Prometheus' text format."""
+        server.observe()
+        return Response(generate_latest(_collected(server.metrics.registry)), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def roster_entry(server: Server) -> dict[str, Any]:
+    """Return what this worker serves and how it is, for the other workers; bring its gauges up to date."""
+    server.observe()
+    return {"pid": server.roster.pid, "models": _splits(server.follower), "health": _health(server)}
+
+
+def _collected(own: CollectorRegistry) -> CollectorRegistry:
+    """Return the metrics of all workers; a server of one process has only its *own*."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return own
+    collected = CollectorRegistry()
+    MultiProcessCollector(collected)
+    return collected
+
+
+def _splits(follower: Follower) -> dict[str, dict[str, Any]]:
+    """Return how the traffic of each model is split."""
+    return {
+        name: {
+            "champion": split.champion.version,
+            "challenger": split.challenger.version if split.challenger else None,
+            "weight": split.weight,
+            "move": split.move,
+        }
+        for name, model in tuple(follower.models.items())
+        if (split := model.split)
+    }
+
+
+def _models(follower: Follower) -> dict[str, dict[str, Any]]:
+    """Describe each model."""
+    return {
+        name: {
+            **_version(model.champion),
+            "challenger": _version(model.split.challenger)
+            if model.split and model.split.challenger
+            else None,
+            "rollout": _rollout(model.split),
+            "problem": model.problem,
+        }
+        for name, model in tuple(follower.models.items())
+    }
+
+
+def _version(served: ServedVersion | None) -> dict[str, Any]:
+    """Describe a version in memory."""
+    return {
+        "version": served.version if served else None,
+        "model_id": served.model.model_id if served else None,
+        "since": served.since if served else None,
+    }
+
+
+def _rollout(split: TrafficSplit | None) -> dict[str, Any] | None:
+    """Describe the open rollout; the contender is its challenger, whether that could be loaded or not."""
+    if split is None or split.rollout is None:
+        return None
+    return {
+        "id": split.rollout,
+        "stage": split.stage,
+        "contender": split.contender,
+        "weight": split.weight,
+        "mirror": split.mirror,
+    }
+
+
+def _of_all(server: Server) -> dict[str, Any]:
+    """Describe this worker, and the others beside it."""
+    own = _health(server)
+    others = [
+        {"pid": each["pid"], **each["health"], **({"status": "silent"} if is_silent(each) else {})}
+        for each in server.roster.others()
+    ]
+    missing = server.roster.expected - 1 - len(others)
+    well = own["status"] == "ok" and not missing and all(each["status"] == "ok" for each in others)
+    workers = {"expected": server.roster.expected, "answering": 1 + len(others), "others": others}
+    return {**own, "status": "ok" if well else "degraded", "workers": workers}
+
+
+def _health(server: Server) -> dict[str, Any]:
+    """Describe this worker's registry, models, journal and keys."""
+    follower, flusher, threads = server.follower, server.flusher, server.problems()
+    models = _models(follower)
+    problems = [follower.error, flusher.error, server.keys.problem, *threads]
+    problems += [model["problem"] for model in models.values()]
+    alive = follower.is_alive() and flusher.is_alive()
+    return {
+        "status": "ok" if alive and not any(problems) else "degraded",
+        "registry": {
+            "reachable": follower.error is None,
+            "polled": follower.polled,
+            "age": follower.age(),
+            "error": follower.error,
+        },
+        "models": models,
+        "threads": threads,
+        "journal": {
+            "bytes": flusher.waiting_bytes(),
+            "folded": flusher.rows,
+            "last": flusher.last,
+            "error": flusher.error,
+        },
+        "keys": {"problem": server.keys.problem},
+    }

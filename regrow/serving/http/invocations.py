@@ -1,0 +1,182 @@
+"""Predict: from the bytes of a request to the answer, in MLflow's scoring protocol."""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
+from starlette.background import BackgroundTask
+
+from regrow.data.predictions import CHALLENGER, CHAMPION
+from regrow.errors import InvalidRequest, ServingError, Unavailable
+from regrow.models.decoding import decode
+from regrow.serving.following.follower import Follower
+from regrow.serving.http.admission import read_body
+from regrow.serving.http.keys import allow, demand
+from regrow.serving.http.responses import Described, Refused, described, json_response, status_of
+from regrow.serving.http.server import Server
+from regrow.serving.log.lines import new_identifiers
+from regrow.serving.predict.jobs import Answer, CheckedRequest
+from regrow.serving.predict.traffic import Traffic
+from regrow.serving.predict.versions import ServedVersion
+
+BOTH = "both"
+VERSION, PROBE = "x-regrow-version", "x-regrow-probe"
+
+
+class Predictions(Described):
+    """The answer: a prediction, an id and a version for each row."""
+
+    predictions: list[float | list[float] | None]
+    prediction_ids: list[str]
+    version: int | None
+    """None if several versions answered."""
+    versions: list[int] = Field(default_factory=list)
+    """The version of each row, if several answered."""
+
+
+# The body and these headers are read by hand, as bytes: FastAPI's own reading would cost as much as the prediction.
+READ_BY_HAND: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "X-Regrow-Version",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "integer", "minimum": 1},
+            "description": "Let this version answer, outside of any rollout; it must be in memory",
+        },
+        {
+            "name": "X-Regrow-Probe",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "enum": ["1"]},
+            "description": "Let the champion answer, and log nothing; takes the role admin if there are keys",
+        },
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Rows"}},
+            "text/csv": {"schema": {"type": "string"}},
+        },
+    },
+}
+
+
+def invocation_routes(server: Server) -> APIRouter:
+    """Make the routes that predict."""
+    router = APIRouter(
+        dependencies=[Depends(allow(server.keys, "predict"))],
+        responses=described(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503),
+    )
+
+    @router.post("/models/{name}/invocations", response_model=Predictions, openapi_extra=READ_BY_HAND)
+    async def invoke_model(name: str, request: Request) -> Response:
+        """Predict rows, in MLflow's scoring protocol, by the versions that answer for the model *name*."""
+        return await _invoke(server, name, request)
+
+    @router.post("/invocations", response_model=Predictions, openapi_extra=READ_BY_HAND)
+    async def invoke(request: Request) -> Response:
+        """Predict rows by the one model that is served."""
+        name = server.follower.only_model()
+        if name is None:
+            raise _which_model(server.follower)
+        return await _invoke(server, name, request)
+
+    return router
+
+
+async def _invoke(server: Server, name: str, request: Request) -> Response:
+    """Check, predict, log and answer one request to the model *name*, and count it."""
+    start = time.perf_counter()
+    status, versions, role = "500", "", ""
+    known = name in server.follower.models
+    if known:
+        request.state.model = name
+    try:
+        response, role = await _answer(server, name, request, start)
+        status, versions = "200", response.headers[VERSION]
+        request.state.version, request.state.role = versions, role
+    except (InvalidRequest, ServingError) as error:
+        status = str(status_of(error))
+        raise
+    finally:
+        labels = name if known else "", versions, role
+        server.metrics.requests_of(*labels, status).inc()
+        server.metrics.latency_of(*labels).observe(time.perf_counter() - start)
+    return response
+
+
+async def _answer(server: Server, name: str, request: Request, start: float) -> tuple[Response, str]:
+    """Answer one request to the model *name*; return the response and the role of what answered."""
+    server.split(name)
+    wanted, isprobe = _wishes(request)
+    body = await read_body(request, server.limits.max_bytes)
+    split = server.split(name)
+    served = split.champion if wanted is None else server.version(name, wanted)
+    columns = decode(body, request.headers.get("content-type", ""), served.contract.features)
+    rows = served.contract.check(columns, server.limits.max_rows)
+    role = CHAMPION if served is split.champion else CHALLENGER
+    if rows.count == 0:
+        return _response(Answer([], [], [served.version]), None), role
+    checked = CheckedRequest(split, rows, start, new_identifiers(rows.count), logged=not isprobe)
+    request.state.rows, request.state.first = rows.count, checked.identifiers[0]
+    traffic = server.traffic(name)
+    if wanted is not None or isprobe:
+        return _response(await traffic.answer_by(checked, served), None), role
+    answer = await traffic.answer(checked)
+    return _response(answer, traffic), _role(answer, split.champion)
+
+
+def _wishes(request: Request) -> tuple[int | None, bool]:
+    """Read which version is asked for, and whether the request is a probe; raises `Refused`."""
+    wanted, probe = request.headers.get(VERSION), request.headers.get(PROBE)
+    if probe is not None and probe != "1":
+        raise Refused(400, "malformed_header", f"X-Regrow-Probe is 1 or left out; it was {probe[:20]!r}")
+    if probe is not None:
+        demand(request, "admin")
+    if wanted is None:
+        return None, probe is not None
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10):
+        message = f"X-Regrow-Version is the number of a version; it was {wanted[:20]!r}"
+        raise Refused(400, "malformed_header", message)
+    return int(wanted), probe is not None
+
+
+def _role(answer: Answer, champion: ServedVersion) -> str:
+    """Return the role of what answered."""
+    versions = set(answer.versions)
+    if len(versions) > 1:
+        return BOTH
+    return CHAMPION if champion.version in versions else CHALLENGER
+
+
+def _response(answer: Answer, traffic: Traffic | None) -> Response:
+    """Write the response; the shadows of *answer* are handed to *traffic* once it has been sent."""
+    versions = sorted(set(answer.versions))
+    content: dict[str, Any] = {
+        "predictions": answer.values,
+        "prediction_ids": answer.identifiers,
+        "version": versions[0] if len(versions) == 1 else None,
+    }
+    if len(versions) > 1:
+        content["versions"] = answer.versions
+    response = json_response(200, content, {"X-Regrow-Version": ",".join(map(str, versions))})
+    if answer.shadows and traffic is not None:
+        response.background = BackgroundTask(_offer, traffic, answer)
+    return response
+
+
+async def _offer(traffic: Traffic, answer: Answer) -> None:
+    """Hand the shadows of *answer* on."""
+    traffic.shadow.offer(answer.shadows)
+
+
+def _which_model(follower: Follower) -> Exception:
+    """Return why /invocations does not know which model is meant."""
+    names = sorted(follower.models)
+    if not names:
+        return Unavailable("no_champion", f"no model has a champion yet ({follower.error or 'register one'})")
+    return Refused(
+        404, "which_model", f"{len(names)} models are served: POST /models/NAME/invocations ({names})"
+    )

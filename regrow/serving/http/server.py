@@ -1,0 +1,76 @@
+"""The parts behind the routes: what follows the registry, what predicts, and what writes the log."""
+
+from dataclasses import dataclass, field
+
+from regrow.errors import Unavailable
+from regrow.serving.following.follower import Follower
+from regrow.serving.http.admission import Limits
+from regrow.serving.http.keys import Keys
+from regrow.serving.http.responses import Refused
+from regrow.serving.log.flush import FlushThread
+from regrow.serving.metrics import ServerMetrics
+from regrow.serving.predict.traffic import Traffic
+from regrow.serving.predict.versions import ServedVersion, TrafficSplit
+from regrow.serving.roster import Roster
+from regrow.settings import Settings
+
+
+@dataclass
+class Server:
+    """The parts of one worker that answer requests."""
+
+    settings: Settings
+    follower: Follower
+    flusher: FlushThread
+    metrics: ServerMetrics
+    limits: Limits
+    keys: Keys
+    roster: Roster
+    _traffic: dict[str, Traffic] = field(default_factory=dict)
+
+    def traffic(self, model: str) -> Traffic:
+        """Return the traffic of *model*, starting its threads at first use."""
+        if model not in self._traffic:
+            journal = self.flusher.journal(model)
+            timeout = self.settings.challenger_timeout
+            self._traffic[model] = Traffic(model, journal, self.metrics, timeout)
+        return self._traffic[model]
+
+    def split(self, model: str) -> TrafficSplit:
+        """Return what answers for *model* now; raises `Refused` or `Unavailable` if nothing does."""
+        served = self.follower.models.get(model)
+        if served is None:
+            known = ", ".join(sorted(self.follower.models)) or "none yet"
+            raise Refused(404, "unknown_model", f"model {model!r} is not served here; served: {known}")
+        if served.split is None:
+            reason = served.problem or self.follower.error or "its champion is being loaded"
+            raise Unavailable("no_champion", f"model {model!r} does not answer yet: {reason}")
+        return served.split
+
+    def version(self, model: str, number: int) -> ServedVersion:
+        """Return version *number* of *model*; raises `Refused` if it is not in memory."""
+        split, served = self.split(model), self.follower.models.get(model)
+        kept = tuple(served.versions.loaded.values()) if served else ()
+        loaded = {each.version: each for each in (*kept, split.champion, split.challenger) if each}
+        if number not in loaded:
+            known = ", ".join(map(str, sorted(loaded)))
+            message = f"version {number} of {model!r} is not in memory; loaded: {known}"
+            raise Refused(404, "unknown_version", message)
+        return loaded[number]
+
+    def problems(self) -> list[str]:
+        """List the threads that have ended or do not come back."""
+        return [problem for traffic in tuple(self._traffic.values()) for problem in traffic.problems()]
+
+    def observe(self) -> None:
+        """Set the gauges that nothing else sets."""
+        self.metrics.flushed.set(self.flusher.rows)
+        self.metrics.journal_bytes.set(self.flusher.waiting_bytes())
+        self.metrics.registry_age.set(self.follower.age())
+
+    async def stop(self) -> None:
+        """Answer what waits, then put every row into the prediction log."""
+        self.follower.stop()
+        for traffic in self._traffic.values():
+            await traffic.close()
+        self.flusher.finish()

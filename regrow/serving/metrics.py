@@ -1,0 +1,126 @@
+"""What the server counts, for Prometheus.
+
+With several workers each gauge says how the workers' values become one: the value set last if they should all be the
+same; the worst value of the living workers for the registry; the sum over the living for bytes that wait; the sum over
+all for flushed rows, because a dead worker's rows stay in the table.
+"""
+
+from functools import cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+ANSWERED = ["model", "version", "role"]
+"""A request that champion and challenger answer together has both versions (`3,4`) and the role `both`."""
+
+
+class ServerMetrics:
+    """The server's metrics, by model, version and role; the role is champion, challenger or shadow."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        keep = self.registry
+        self.requests = Counter(
+            "regrow_requests", "Requests by outcome", [*ANSWERED, "status"], registry=keep
+        )
+        self.latency = Histogram(
+            "regrow_request_seconds", "Time to answer", ANSWERED, buckets=SECONDS, registry=keep
+        )
+        self.rows = Counter("regrow_rows", "Rows predicted", ANSWERED, registry=keep)
+        self.prediction = Histogram(
+            "regrow_prediction_seconds", "Time to predict a batch", ANSWERED, buckets=SECONDS, registry=keep
+        )
+        self.batch_requests = Histogram(
+            "regrow_batch_requests",
+            "Requests predicted together",
+            ANSWERED,
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=keep,
+        )
+        self.errors = Counter("regrow_errors", "Rows that a version failed on", ANSWERED, registry=keep)
+        self.fallbacks = Counter(
+            "regrow_fallbacks",
+            "Rows that the champion answered because the challenger did not",
+            ["model", "version", "reason"],
+            registry=keep,
+        )
+        self.shadow_dropped = Counter(
+            "regrow_shadow_dropped",
+            "Rows not scored in shadow, for want of time",
+            ["model", "version"],
+            registry=keep,
+        )
+        self._add_journal()
+        self._add_registry()
+        # Finding a metric by its labels costs as much as predicting a row, so each is found once.
+        self.requests_of = cache(self.requests.labels)
+        self.latency_of = cache(self.latency.labels)
+        self.rows_of = cache(self.rows.labels)
+        self.prediction_of = cache(self.prediction.labels)
+        self.batch_requests_of = cache(self.batch_requests.labels)
+
+    def _add_journal(self) -> None:
+        """Add the metrics of the journal and its flush."""
+        self.flushed = Gauge(
+            "regrow_folded_rows",
+            "Rows moved from the journal to the prediction log",
+            multiprocess_mode="sum",
+            registry=self.registry,
+        )
+        self.journal_bytes = Gauge(
+            "regrow_journal_bytes",
+            "Bytes that wait in the journal",
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
+
+    def _add_registry(self) -> None:
+        """Add the metrics of the registry and of the versions that it names."""
+        keep = self.registry
+        self.version = Gauge(
+            "regrow_model_version",
+            "Version by role",
+            ["model", "role"],
+            multiprocess_mode="livemostrecent",
+            registry=keep,
+        )
+        self.weight = Gauge(
+            "regrow_challenger_weight",
+            "Share of entities the challenger answers",
+            ["model"],
+            multiprocess_mode="livemostrecent",
+            registry=keep,
+        )
+        self.mirror = Gauge(
+            "regrow_mirror_share",
+            "Share of entities that both score",
+            ["model"],
+            multiprocess_mode="livemostrecent",
+            registry=keep,
+        )
+        self.swaps = Counter("regrow_swaps", "Changes of the champion", ["model"], registry=keep)
+        self.load_seconds = Gauge(
+            "regrow_model_load_seconds",
+            "Time to load and warm",
+            ["model", "version"],
+            multiprocess_mode="livemostrecent",
+            registry=keep,
+        )
+        self.load_failures = Counter(
+            "regrow_model_load_failures",
+            "Versions that could not be loaded",
+            ["model", "version"],
+            registry=keep,
+        )
+        self.registry_up = Gauge(
+            "regrow_registry_up",
+            "1 if the last poll reached the registry",
+            multiprocess_mode="livemin",
+            registry=keep,
+        )
+        self.registry_age = Gauge(
+            "regrow_registry_age_seconds",
+            "Time since the registry answered last",
+            multiprocess_mode="livemax",
+            registry=keep,
+        )

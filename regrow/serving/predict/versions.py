@@ -1,0 +1,66 @@
+"""The versions that answer a model's traffic, and how the traffic is split between them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regrow.errors import ServingError
+from regrow.models.contract import Contract, Rows
+from regrow.models.fast_path.plan import Plan
+from regrow.models.stored import LoadedModel
+
+
+@dataclass(frozen=True, eq=False)
+class ServedVersion:
+    """A version in memory, ready to answer."""
+
+    version: int
+    model: LoadedModel
+    contract: Contract
+    since: float
+    width: tuple[int, ...]
+    """The shape of one row's prediction: `()` for a regression, `(classes,)` for a classifier."""
+    plan: Plan | None = None
+    """The fast path, if it was proven to be identical."""
+
+    def predict(self, requests: list[Rows]) -> NDArray[np.float64]:
+        """Predict the rows of *requests* together; raises `ServingError` if the model returns another shape."""
+        predictions = self._by_fast_path(requests)
+        if predictions is None:
+            predictions = self.model.predict(self.contract.frame(requests))
+        expected = (sum(rows.count for rows in requests), *self.width)
+        if predictions.shape != expected:
+            raise ServingError(
+                f"version {self.version} gave predictions of shape {predictions.shape} instead of {expected}"
+            )
+        return predictions
+
+    def _by_fast_path(self, requests: list[Rows]) -> NDArray[np.float64] | None:
+        """Predict few rows by the fast path; return None if the pipeline must answer."""
+        if self.plan is None:
+            return None
+        if len(requests) == 1:
+            return self.plan.predict(requests[0].features, requests[0].count)
+        names = self.contract.features
+        joined = {name: [value for rows in requests for value in rows.features[name]] for name in names}
+        return self.plan.predict(joined, sum(rows.count for rows in requests))
+
+
+@dataclass(frozen=True)
+class TrafficSplit:
+    """How a model's traffic is split now; it is replaced as a whole."""
+
+    champion: ServedVersion
+    move: int | None = None
+    """Number of the move in the ledger that led here; None if the registry knows of none."""
+    rollout: str | None = None
+    stage: int | None = None
+    weight: float = 0.0
+    """Share of the entities that the challenger answers."""
+    mirror: float = 0.0
+    """Share of the entities that both score."""
+    contender: int | None = None
+    """The challenger's version, whether it could be loaded or not."""
+    challenger: ServedVersion | None = None
+    """None outside of a rollout, and if the challenger cannot be loaded."""

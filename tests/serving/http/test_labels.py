@@ -1,0 +1,173 @@
+"""Labels over HTTP: what is taken, what is refused, and that none is lost or doubled."""
+
+import signal
+import threading
+import time
+import uuid
+
+import httpx
+import orjson
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regrow.data.labels import label_history, read_labels
+from regrow.errors import InvalidRequest
+from regrow.serving.http.labels import read_labels as check
+from regrow.serving.http.responses import status_of
+from regrow.serving.log.flush import TO_LABELS, FlushThread
+
+MOMENT = "2013-04-01T05:00:00+02:00"
+RECEIVED = 1_700_000_000_000_000
+
+
+def checked(*labels, most=100):
+    return check(orjson.dumps({"labels": labels}), "application/json", most, RECEIVED)
+
+
+def tell(server, *labels, name="demo", **options):
+    return httpx.post(f"{server.url}/models/{name}/labels", json={"labels": labels}, timeout=30, **options)
+
+
+def test_a_label_names_one_row_and_says_one_thing():
+    """Numbers, text and booleans are taken; a moment is UTC where it says nothing else, and now where not given."""
+    rows = checked(
+        {"prediction_id": "p", "label": 1.5, "labelled_at": MOMENT},
+        {"entity_id": 7, "label": "late", "labelled_at": "2013-04-01"},
+        {"entity_id": "7", "prediction_id": None, "label": False},
+    )
+    assert [row["label"] for row in rows] == [1.5, "late", False]
+    assert [row["entity_id"] for row in rows] == [None, "7", "7"]
+    stamps = [pd.Timestamp(row["labelled_at"], unit="us") for row in rows]
+    assert stamps[:2] == [pd.Timestamp("2013-04-01T03:00"), pd.Timestamp("2013-04-01")]
+    assert rows[2]["labelled_at"] == RECEIVED
+
+
+@pytest.mark.parametrize(
+    ("label", "code", "said"),
+    [
+        ({"prediction_id": "p"}, "null_value", "label must be"),
+        ({"prediction_id": "p", "label": None}, "null_value", "label must be"),
+        ({"prediction_id": "p", "label": [1]}, "wrong_type", "label must be"),
+        ({"prediction_id": "p", "label": ""}, "wrong_type", "label must be"),
+        ({"label": 1}, "which_row", "either"),
+        ({"prediction_id": "p", "entity_id": "e", "label": 1}, "which_row", "either"),
+        ({"prediction_id": 5, "label": 1}, "wrong_type", "prediction_id must be"),
+        ({"entity_id": True, "label": 1}, "wrong_type", "entity_id must be"),
+        ({"entity_id": 1.5, "label": 1}, "wrong_type", "entity_id must be"),
+        ({"entity_id": "x" * 1001, "label": 1}, "wrong_type", "entity_id must be"),
+        ({"entity_id": "e", "label": 1, "labelled_at": "yesterday"}, "wrong_type", "labelled_at must be"),
+        ({"entity_id": "e", "label": 1, "labelled_at": 5}, "wrong_type", "labelled_at must be"),
+        ({"entity_id": "e", "label": 1, "labelled_at": "0001-01-01"}, "wrong_type", "labelled_at must be"),
+        ({"entity_id": "e", "label": 1, "labeled_at": MOMENT}, "unknown_key", "'labeled_at' is unknown"),
+        ("p", "wrong_type", "must be an object"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_by_place(label, code, said):
+    """A label that does not fit refuses the request, naming its place among them and what is wrong."""
+    with pytest.raises(InvalidRequest) as error:
+        checked({"entity_id": "e", "label": 1}, label)
+    assert (status_of(error.value), error.value.code) == (422, code)
+    assert "labels[1]" in str(error.value)
+    assert said in str(error.value)
+
+
+def test_more_than_the_limit_or_another_form_is_refused():
+    """Too many labels are a 413, what is no list of labels a 400, another type a 415."""
+    label = {"entity_id": "e", "label": 1}
+    for status, arguments in (
+        (413, (orjson.dumps({"labels": [label] * 3}), "", 2, 0)),
+        (400, (orjson.dumps([label]), "", 2, 0)),
+        (400, (orjson.dumps({"labels": [label], "model": "m"}), "", 2, 0)),
+        (400, (b'{"labels": [{"entity_id": "e", "label": NaN}]}', "", 2, 0)),
+        (415, (b"", "text/csv", 2, 0)),
+    ):
+        with pytest.raises(InvalidRequest) as error:
+            check(*arguments)
+        assert status_of(error.value) == status
+
+
+TEXT = st.text("0159-:TZ+ aé\x00漢", max_size=30)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers(-(2**63), 2**63) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+FIELD = st.sampled_from(["prediction_id", "entity_id", "label", "labelled_at", "other"])
+VALUE = JSON | st.datetimes().map(str)
+
+
+@given(st.lists(st.dictionaries(FIELD, VALUE, max_size=4), max_size=4))
+def test_any_label_is_taken_or_refused(labels):
+    """Whatever stands in a label, it is refused, or becomes a row that the table can hold."""
+    try:
+        rows = checked(*labels)
+    except InvalidRequest:
+        return
+    for row in rows:
+        assert (row["prediction_id"] is None) != (row["entity_id"] is None)
+        assert pd.Timestamp("1900") <= pd.Timestamp(row["labelled_at"], unit="us") <= pd.Timestamp("2200")
+
+
+def test_the_same_label_twice_is_one(tmp_path, monkeypatch):
+    """A label told again is flushed as one; a changed one keeps both, and the later one counts."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+    flusher = FlushThread(tmp_path / "journal")
+    journal = flusher.journal("demo", TO_LABELS)
+    for label in (0, 0, True, "late"):
+        row = checked({"entity_id": "e", "label": label, "labelled_at": MOMENT})[0]
+        row["received_at"] += int(label == "late")
+        journal.append({}, [orjson.dumps(row)] * 2)
+        flusher.attempt()
+        assert flusher.error is None
+    assert label_history("demo")["label"].tolist() == [0, 1, "late"]
+    assert read_labels("demo")["label"].tolist() == ["late"]
+
+
+def test_labels_have_their_route_and_their_role(server):
+    """Labels of a served model are acknowledged with their number; of an unknown one they are a 404."""
+    response = tell(server, {"prediction_id": "p", "label": 1}, {"entity_id": 5, "label": "late"})
+    assert (response.status_code, response.json()) == (202, {"accepted": 2})
+    assert tell(server).json() == {"accepted": 0}
+    assert tell(server, {"entity_id": 5, "label": 1}, name="other").status_code == 404
+    assert tell(server, {"entity_id": 5}).json()["column"] == "label"
+    large = httpx.post(f"{server.url}/models/demo/labels", content=b" " * 10_000_000)
+    assert large.status_code == 413
+
+
+def test_no_acknowledged_label_is_lost_or_doubled(start, tmp_path, monkeypatch):
+    """After three kill -9 under load every acknowledged label is in the table exactly once."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+    acknowledged: list[str] = []
+    for _ in range(3):
+        server = start(tmp_path, "--model", "demo")
+        stop = threading.Event()
+        clients = [threading.Thread(target=_tell_on, args=(server, stop, acknowledged)) for _ in range(4)]
+        for client in clients:
+            client.start()
+        time.sleep(1.8)
+        server.stop(signal.SIGKILL)
+        stop.set()
+        for client in clients:
+            client.join()
+    assert start(tmp_path, "--model", "demo").stop() == 0
+    kept = label_history("demo")["entity_id"]
+    assert len(acknowledged) > 100
+    assert kept.is_unique
+    assert set(acknowledged) <= set(kept)
+    assert not list((tmp_path / "journal").glob("*/*"))
+
+
+def _tell_on(server, stop, acknowledged):
+    """Tell labels until the server is gone."""
+    with httpx.Client(timeout=30) as client:
+        while not stop.is_set():
+            names = [uuid.uuid4().hex for _ in range(3)]
+            labels = [{"entity_id": name, "label": 1, "labelled_at": MOMENT} for name in names]
+            try:
+                response = client.post(f"{server.url}/models/demo/labels", json={"labels": labels})
+            except httpx.TransportError:
+                return
+            assert response.status_code == 202, response.text
+            acknowledged += names
