@@ -207,7 +207,7 @@ def _flush_chunk(model: str, writer: str, chunk: list[Path]) -> int:
     """Append one *chunk*, a commit for each run of segments with the same columns; then delete it."""
     read = [(segment, *read_segment(segment)) for segment in chunk]
     count = 0
-    for _, run in groupby(read, key=lambda entry: sorted(entry[1].items())):
+    for _, run in groupby(read, key=lambda entry: list(entry[1].items())):
         entries = list(run)
         rows = [row for entry in entries for row in entry[2]]
         if rows:

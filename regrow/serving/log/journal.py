@@ -81,8 +81,8 @@ class Journal:
         self._size += written
 
     def _fits(self, columns: dict[str, str]) -> bool:
-        """Return whether the current segment has *columns*."""
-        return columns == self._columns
+        """Return whether the current segment has *columns*, in the same order: a line names none of its features."""
+        return columns is self._columns or list(columns.items()) == list(self._columns.items())
 
     def _undo(self) -> None:
         """Cut the current segment back to the last whole write."""

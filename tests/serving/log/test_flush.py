@@ -84,6 +84,17 @@ def test_what_the_version_before_left_in_the_journal_is_flushed(home):
     assert not list((home / "journal").glob("*/*"))
 
 
+def test_columns_in_another_order_keep_their_values(home):
+    """Two versions may take the same columns in different orders: each row is logged under its own."""
+    flusher = FlushThread(home / "journal")
+    journal = flusher.journal("demo")
+    journal.append({"distance": "double", "hour": "double"}, [line("a", 900.0, 17.0)])
+    journal.append({"hour": "double", "distance": "double"}, [line("b", 17.0, 900.0)])
+    flusher.attempt()
+    assert flusher.error is None
+    assert {row["features"]["hour"] for row in logged("demo").values()} == {17.0}
+
+
 def test_a_segment_that_was_committed_before_a_crash_is_not_appended_again(home, monkeypatch):
     """A process that dies between the commit and the deletion leaves segments; they are deleted, not repeated."""
     journal = FlushThread(home / "journal").journal("demo")
