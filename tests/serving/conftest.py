@@ -89,7 +89,7 @@ def fit(frame: pd.DataFrame, seed: int) -> Pipeline:
 def pointed_at(uri: str, folder: Path) -> Iterator[None]:
     """Let MLflow in this process use the store at *uri* from *folder*, and put back what it used before.
 
-    MLflow keeps both addresses in the environment too, where the servers that a test starts would find them.
+    MLflow keeps both addresses in the environment too, and the servers that a test starts would use them.
     """
     tracking, registry, here = mlflow.get_tracking_uri(), mlflow.get_registry_uri(), Path.cwd()
     with pytest.MonkeyPatch.context() as patch:
@@ -124,7 +124,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
             "hour": draw.integers(0, 24, 500),
         }
     )
-    with pointed_at(uri, folder):  # MLflow puts a new store's artifacts where it is opened.
+    with pointed_at(uri, folder):  # MLflow puts a new store's artifacts into the working directory.
         filled = Registry(uri, mlflow.MlflowClient(uri, uri), frame)
         for seed in (1, 2):
             filled.register(fit(frame, seed), "demo")
@@ -142,7 +142,7 @@ class Running:
     log: Path
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send signal *number* and give the exit code."""
+        """Send signal *number* and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(30)
@@ -192,7 +192,7 @@ class Starter:
 
 @pytest.fixture(scope="session")
 def start(registry: Registry) -> Iterator[Callable[..., Running]]:
-    """Give the starter of model servers."""
+    """Start model servers, and kill those that are left at the end."""
     starter = Starter(registry.uri)
     yield starter
     for server in starter.running:

@@ -60,7 +60,7 @@ def store(registry, tmp_path):
 
 
 def answers(url):
-    """Say whether *url* answers with a success."""
+    """Return whether *url* answers with a success."""
     try:
         return httpx.get(url, timeout=5).is_success
     except httpx.TransportError:
@@ -76,13 +76,13 @@ def until(condition, seconds=120):
 
 
 def health_of_all(server):
-    """Give the health of each worker."""
+    """Return the health of each worker."""
     own = httpx.get(f"{server.url}/health", timeout=30).json()
     return [own, *own["workers"]["others"]]
 
 
 def champions(server):
-    """Give the champion of each worker."""
+    """Return the champion of each worker."""
     workers = httpx.get(f"{server.url}/version", timeout=30).json()["workers"]
     return [worker["models"].get("demo", {}).get("champion") for worker in workers]
 
@@ -103,7 +103,7 @@ def ask_on(url, stop, seen, failures):
 
 
 def is_cut_off(worker):
-    """Say whether *worker* says that it does not reach the registry, and that not all is well."""
+    """Return whether *worker* reports that it does not reach the registry, and that not all is well."""
     return not worker["registry"]["reachable"] and worker["status"] == "degraded"
 
 

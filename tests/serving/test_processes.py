@@ -1,4 +1,4 @@
-"""Several workers on one port: what one says holds for all, and a dead one is made good."""
+"""Several workers on one port: what one says holds for all, and a dead one is replaced."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ ROW = {"carrier": "AA", "distance": 900.0, "hour": 17}
 
 
 def until(condition, seconds=60):
-    """Wait until *condition* gives something true, and give it."""
+    """Wait until *condition* returns something true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline
@@ -23,7 +23,7 @@ def until(condition, seconds=60):
 
 
 def ask(url, count):
-    """Send *count* requests, each on a connection of its own; gives the prediction ids."""
+    """Send *count* requests, each on a connection of its own; return the prediction ids."""
     found = []
     for _ in range(count):
         response = httpx.post(f"{url}/invocations", json={"dataframe_records": [ROW]}, timeout=30)
@@ -45,13 +45,13 @@ def ask_on(url, acknowledged):
 
 
 def workers(server):
-    """Give what each worker serves, by its process."""
+    """Return what each worker serves, by its process."""
     content = httpx.get(f"{server.url}/version", timeout=30).json()
     return {each["pid"]: each["models"] for each in content["workers"]}
 
 
 def all_serve(server, count=2):
-    """Give the workers once *count* of them serve the champion."""
+    """Return the workers once *count* of them serve the champion."""
     found = workers(server)
     return found if len(found) == count and all("demo" in each for each in found.values()) else None
 
@@ -108,7 +108,7 @@ def test_workers_end_with_their_supervisor(start, tmp_path):
 
 
 def test_a_taken_port_is_one_sentence(start, server, tmp_path):
-    """Where the port is in use the server ends at once and says so, with several workers too."""
+    """If the port is in use the server ends at once and says so, with several workers too."""
     port = server.url.rpartition(":")[2]
     for count in ("1", "2"):
         second = start(tmp_path, "--workers", count, "--port", port)

@@ -63,7 +63,7 @@ def show(registry, name, state):
 
 
 def answering(server, name):
-    """Give how the traffic of *name* is split, once every worker says the same."""
+    """Return how the traffic of *name* is split, once every worker says the same."""
     workers = httpx.get(f"{server.url}/version", timeout=30).json()["workers"]
     shown = [worker["models"].get(name) for worker in workers]
     return shown[0] if shown == shown[:1] * server.workers else None
@@ -299,7 +299,7 @@ def version_of(state, entity):
 
 
 def confirmed(server, state):
-    """Say whether every worker shows *state*."""
+    """Return whether every worker shows *state*."""
     shown = answering(server, "moves")
     return shown is not None and (shown["champion"], shown["move"]) == (state.champion, state.move)
 

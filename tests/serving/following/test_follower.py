@@ -172,7 +172,7 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_one_before(store, follower)
 
 
 def test_a_move_whose_alias_follows_in_a_moment_changes_nothing_before(store, follower, monkeypatch):
-    """Between a move's state and its alias the split stays; where the alias never follows, it decides alone."""
+    """Between a move's state and its alias the split stays; an alias that never follows decides alone."""
     store.show(3, 4)
     until(lambda: shown(follower) == (3, 4, 0.1))
     store.show(4, move=2, alias=3)

@@ -31,7 +31,7 @@ def tell(server, *labels, name="demo", **options):
 
 
 def test_a_label_names_one_row_and_says_one_thing():
-    """Numbers, text and booleans are taken; a moment is UTC where it says nothing else, and now where not given."""
+    """Numbers, text and booleans are taken; a moment without a zone is UTC, and none means now."""
     rows = checked(
         {"prediction_id": "p", "label": 1.5, "labelled_at": MOMENT},
         {"entity_id": 7, "label": "late", "labelled_at": "2013-04-01"},
@@ -111,7 +111,7 @@ def test_any_label_is_taken_or_refused(labels):
 
 
 def test_the_same_label_twice_is_one(tmp_path, monkeypatch):
-    """A label told again is flushed as one; a changed one keeps both, and the later one counts."""
+    """A label sent again is flushed as one; a changed one keeps both, and the later one counts."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
     flusher = FlushThread(tmp_path / "journal")
     journal = flusher.journal("demo", TO_LABELS)
@@ -160,7 +160,7 @@ def test_no_acknowledged_label_is_lost_or_doubled(start, tmp_path, monkeypatch):
 
 
 def _tell_on(server, stop, acknowledged):
-    """Tell labels until the server is gone."""
+    """Send labels until the server is gone."""
     with httpx.Client(timeout=30) as client:
         while not stop.is_set():
             names = [uuid.uuid4().hex for _ in range(3)]

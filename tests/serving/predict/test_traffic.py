@@ -127,7 +127,7 @@ async def until(condition):
 
 
 def test_each_row_is_answered_by_the_version_of_its_entity(tmp_path):
-    """The rows of one request go to both versions, each where its hash says; the log says the same."""
+    """The rows of one request go to both versions, each by the hash of its entity; the log agrees."""
 
     async def run():
         route = split(weight=0.5)
