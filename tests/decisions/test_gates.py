@@ -5,23 +5,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_facts import NOWHERE, make_facts
 
-from regrow.data.snapshots import Snapshot
 from regrow.decisions.bootstrap import resample_gain
 from regrow.decisions.gates import decide
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, SliceGate, ThresholdGate
-from regrow.results import Candidate, Evaluation, ModelFacts, SliceMetrics
+from regrow.results import Candidate, Evaluation, SliceMetrics
 
-NOTHING = Snapshot(uri="file:///none", digest="0", rows=0, columns={})
-FACTS = ModelFacts(
-    project="tiny",
-    kind="binary",
-    classes=(False, True),
-    id=None,
-    timestamp=None,
-    training=NOTHING,
-    holdout=NOTHING,
-)
+FACTS = make_facts(False, True, project="tiny")
 CANDIDATE = Candidate(model_id="m-1", run_id="r", recipe="x", facts=FACTS)
 
 
@@ -43,7 +34,7 @@ def evaluation(champion: dict[str, float] | None = None, slices: tuple[SliceMetr
         baseline={"roc_auc": 0.5},
         champion=champion,
         slices=slices,
-        predictions=NOTHING,
+        predictions=NOWHERE,
     )
 
 

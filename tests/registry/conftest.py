@@ -8,15 +8,12 @@ from uuid import uuid4
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
+from model_facts import make_facts
 
 from regrow import registry
-from regrow.data.snapshots import Snapshot
 from regrow.lineage import find_experiment
 from regrow.registry import Version
-from regrow.results import Candidate, ModelFacts
-
-ROWS = Snapshot(uri="file:///nowhere", digest="0" * 64, rows=1, columns={})
-FACTS = ModelFacts(project="test", kind="regression", id=None, timestamp=None, training=ROWS, holdout=ROWS)
+from regrow.results import Candidate
 
 
 @pytest.fixture
@@ -31,7 +28,7 @@ def log_candidate(name: str, status: LoggedModelStatus = LoggedModelStatus.READY
     run = client.create_run(experiment)
     model = client.create_logged_model(experiment, name="model", source_run_id=run.info.run_id)
     client.finalize_logged_model(model.model_id, status)
-    return Candidate(model_id=model.model_id, run_id=run.info.run_id, recipe="recipe", facts=FACTS)
+    return Candidate(model_id=model.model_id, run_id=run.info.run_id, recipe="recipe", facts=make_facts())
 
 
 def register_version(name: str) -> Version:

@@ -18,14 +18,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.models import Model, infer_signature
+from model_facts import make_facts
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from regrow.data.snapshots import Snapshot
 from regrow.models.stored import TRUSTED_TYPES
-from regrow.results import ModelFacts
 
 
 @dataclass
@@ -42,16 +41,7 @@ class Registry:
 
     def register(self, pipeline: Pipeline, name: str, trusted: list[str] | None = None) -> int:
         """Log *pipeline* as Regrow does and register it."""
-        snapshot = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})
-        facts = ModelFacts(
-            project=name,
-            kind="binary",
-            classes=(0, 1),
-            id="row",
-            timestamp="at",
-            training=snapshot,
-            holdout=snapshot,
-        )
+        facts = make_facts(0, 1, project=name, id="row", timestamp="at")
         mlflow.set_tracking_uri(self.uri)
         experiment = mlflow.set_experiment("demo").experiment_id
         run = self.client.create_run(experiment)

@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from mlflow.models import infer_signature
+from model_facts import make_facts
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from regrow.errors import DataError
 from regrow.models.stored import LoadedModel
 from regrow.project import EvaluationPlan, Metric, Project
-from regrow.results import Kind, ModelFacts, Snapshot
+from regrow.results import Kind
 from tasks.evaluate import (
     baseline,
     column_importances,
@@ -113,11 +114,7 @@ def test_the_column_that_matters_is_the_important_one(
     target = features["whole"] + features["half"] / 2
     target = (target > 0).astype(int) if kind == "binary" else target
     estimator = (LogisticRegression() if kind == "binary" else LinearRegression()).fit(features, target)
-    rows = Snapshot(uri="file:///nowhere", digest="0" * 64, rows=1, columns={})
-    facts = ModelFacts(
-        project="p", kind=kind, classes=(0, 1) if kind == "binary" else (), id=None, timestamp=None,
-        training=rows, holdout=rows,
-    )  # fmt: skip
+    facts = make_facts(*((0, 1) if kind == "binary" else ()))
     model = LoadedModel("m-1", Pipeline([("only", estimator)]), infer_signature(features), facts)
     found = column_importances(made, model, features.assign(late=target))
     assert list(found.index) == ["noise", "half", "whole"]

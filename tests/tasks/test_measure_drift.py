@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from model_facts import make_facts
 
 from regrow.data.delta import TIME
 from regrow.data.predictions import append_predictions
-from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.data.snapshots import write_snapshot
 from regrow.decisions.distances import measure_distances
 from regrow.decisions.quality import judge_quality
 from regrow.models.predictions import stack_predictions
 from regrow.project import Monitoring, QualityRule
-from regrow.results import ModelFacts
 from tasks.measure_drift import judge_distances, name_figures, name_prediction, with_predictions
 from tasks.read_window import freeze_window
 
@@ -31,8 +31,7 @@ OURS = (
 )
 """Names that a user may give a column, and that are ours elsewhere."""
 START = datetime(2026, 1, 1)
-EMPTY = Snapshot(uri="file:///none", digest="0" * 64, rows=0, columns={})
-FACTS = ModelFacts(project="m", kind="regression", id=None, timestamp=None, training=EMPTY, holdout=EMPTY)
+FACTS = make_facts(project="m")
 
 
 @pytest.fixture(autouse=True)

@@ -4,22 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from model_facts import NOWHERE, make_facts
 
 from regrow.data.snapshots import Snapshot
 from regrow.project import load_project
 from regrow.registry import Version
-from regrow.results import Candidate, Evaluation, ModelFacts
+from regrow.results import Candidate, Evaluation
 from tasks.measure_performance import encode_labels, holdout_figure, label_rows
 from tasks.register import version_tags
-
-EMPTY = Snapshot(uri="file:///none", digest="0" * 64, rows=0, columns={})
-
-
-def facts(*classes: str | int | bool) -> ModelFacts:
-    kind = "binary" if classes else "regression"
-    return ModelFacts(
-        project="m", kind=kind, classes=classes, id="id", timestamp=None, training=EMPTY, holdout=EMPTY
-    )
 
 
 def moment(day: int) -> pd.Timestamp:
@@ -54,7 +46,7 @@ def test_an_entity_counts_once_and_a_labelled_prediction_always():
 )
 def test_labels_become_the_models_classes(classes, stored):
     """What the label table made of a class (a number of a boolean) is turned back."""
-    assert list(encode_labels(pd.Series(stored), facts(*classes))) == list(classes)
+    assert list(encode_labels(pd.Series(stored), make_facts(*classes, id="id"))) == list(classes)
 
 
 LARGE = Snapshot(uri="file:///none", digest="0" * 64, rows=1_000, columns={})
@@ -67,7 +59,7 @@ def version(tags: dict[str, str]) -> Version:
 
 def test_a_figure_stands_on_the_rows_it_came_from():
     """A version judged on 300 unseen rows of a holdout of 1,000 is held against a figure of 300 rows."""
-    held = facts(False, True).model_copy(update={"holdout": LARGE})
+    held = make_facts(False, True, id="id", holdout=LARGE)
     evaluation = Evaluation(
         candidate=Candidate(model_id="m-1", run_id="r", recipe="x", facts=held),
         champion_version=1,
@@ -76,7 +68,7 @@ def test_a_figure_stands_on_the_rows_it_came_from():
         baseline={"roc_auc": 0.5},
         champion={"roc_auc": 0.6},
         slices=(),
-        predictions=EMPTY,
+        predictions=NOWHERE,
     )
     tags = version_tags(load_project(FLIGHTS), evaluation, "manual", "2024-01-01", "f")
     found = holdout_figure(version(tags), held, "roc_auc")
@@ -85,6 +77,6 @@ def test_a_figure_stands_on_the_rows_it_came_from():
 
 def test_a_version_of_0_1_falls_back_to_the_whole_holdout():
     """A version that does not say how many rows its figure is of is given the holdout's, as a guess that is told."""
-    held = facts(False, True).model_copy(update={"holdout": LARGE})
+    held = make_facts(False, True, id="id", holdout=LARGE)
     found = holdout_figure(version({"regrow.metrics": json.dumps({"roc_auc": 0.7})}), held, "roc_auc")
     assert (found.rows, found.rows_are_known) == (1_000, False)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.models import infer_signature
+from model_facts import make_facts
 
 from regrow.data.snapshots import write_snapshot
 from regrow.models.fast_path.proof import claim
@@ -26,15 +27,7 @@ def evaluation(**changes: Any) -> Evaluation:
     """Measure 90 of 100 holdout rows, of a model that was trained on 400."""
     training = Snapshot(uri="file:///t", digest="a" * 64, rows=400, columns={}, start=START, end=END)
     holdout = Snapshot(uri="file:///h", digest="b" * 64, rows=100, columns={})
-    facts = ModelFacts(
-        project="p",
-        kind="binary",
-        classes=(0, 1),
-        id=None,
-        timestamp=None,
-        training=training,
-        holdout=holdout,
-    )
+    facts = make_facts(0, 1, training=training, holdout=holdout)
     fields = {
         "candidate": Candidate(model_id="m-1", run_id="r", recipe="0", facts=facts),
         "champion_version": None,

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.models import infer_signature
+from model_facts import make_facts
 from threadpoolctl import threadpool_limits
 
-from regrow.data.snapshots import Snapshot
 from regrow.errors import NoFastPath
 from regrow.models.contract import Contract
 from regrow.models.decoding import Columns
@@ -14,10 +14,8 @@ from regrow.models.fast_path.plan import MOST_ROWS, compile_plan
 from regrow.models.fast_path.proof import claim, describe, prove, trusted
 from regrow.models.stored import LoadedModel
 from regrow.project import Training
-from regrow.results import ModelFacts
 from tasks.fit import fit_pipeline, kind_of
 
-SNAPSHOT = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})
 CLASSIFIERS = {
     "sklearn.ensemble.HistGradientBoostingClassifier": {"max_iter": 8},
     "sklearn.ensemble.GradientBoostingClassifier": {"n_estimators": 8},
@@ -68,11 +66,9 @@ def fitted(
     target = pd.Series(pd.qcut(score, classes, labels=False)) if classes else score
     with threadpool_limits(1):
         pipeline, _ = fit_pipeline(Training(estimator=estimator, parameters=parameters), features, target)
-    kind, names = kind_of(pipeline)
+    _, names = kind_of(pipeline)
     output = pipeline.predict_proba(features) if classes else pipeline.predict(features)
-    facts = ModelFacts(
-        project="p", kind=kind, classes=names, id=None, timestamp=None, training=SNAPSHOT, holdout=SNAPSHOT
-    )
+    facts = make_facts(*names)
     return LoadedModel("m-1", pipeline, infer_signature(features, output), facts)
 
 

@@ -10,14 +10,13 @@ import orjson
 import pandas as pd
 import pytest
 from mlflow.models import infer_signature
+from model_facts import make_facts
 
-from regrow.data.snapshots import Snapshot
 from regrow.decisions.rollout.assignment import is_challengers
 from regrow.errors import ModelFailed, Overloaded
 from regrow.models.contract import Contract
 from regrow.models.decoding import Columns
 from regrow.models.stored import LoadedModel
-from regrow.results import ModelFacts
 from regrow.serving.log.journal import Journal, read_segment, segments
 from regrow.serving.log.lines import new_identifiers
 from regrow.serving.metrics import ServerMetrics
@@ -55,16 +54,7 @@ class Scripted:
 
 
 def served(number, frame=FRAME):
-    snapshot = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})
-    facts = ModelFacts(
-        project="demo",
-        kind="binary",
-        classes=(0, 1),
-        id="row",
-        timestamp="at",
-        training=snapshot,
-        holdout=snapshot,
-    )
+    facts = make_facts(0, 1, id="row", timestamp="at")
     signature = infer_signature(frame, np.array([[0.5, 0.5]]))
     model = LoadedModel(f"m-{number}", Scripted(number), signature, facts)
     return ServedVersion(number, model, Contract(model), 0.0, (2,))
