@@ -12,19 +12,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from regrow.serving.following.follower import Follower
 from regrow.serving.http.keys import allow
-from regrow.serving.http.responses import REGROW, Described, described, json_response
+from regrow.serving.http.responses import PROBLEM, REFUSALS, REGROW, Described, described, json_response
 from regrow.serving.http.server import Server
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
 from regrow.serving.roster import is_silent
 
 
-class Ready(Described):
+class ReadyPage(Described):
     """Whether a champion is loaded."""
 
     ready: bool
 
 
-class Split(Described):
+class SplitOfModel(Described):
     """How the traffic of a model is split in one worker."""
 
     champion: int
@@ -33,23 +33,23 @@ class Split(Described):
     move: int | None
 
 
-class Worker(Described):
+class SplitsOfWorker(Described):
     """What one worker serves."""
 
     pid: int
-    models: dict[str, Split]
+    models: dict[str, SplitOfModel]
 
 
-class Version(Described):
+class VersionPage(Described):
     """The versions of Regrow, MLflow and the models that answer."""
 
     regrow: str
     mlflow: str
     models: dict[str, int]
-    workers: list[Worker]
+    workers: list[SplitsOfWorker]
 
 
-class Health(BaseModel):
+class HealthPage(BaseModel):
     """What is well and what is not, of the worker that answers and of the others; there is more in it."""
 
     model_config = ConfigDict(extra="allow")
@@ -61,10 +61,8 @@ class Health(BaseModel):
 def health_routes(server: Server) -> APIRouter:
     """Make the routes; those that say more than yes or no take any key."""
     router = APIRouter()
-    locked: dict[str, Any] = {
-        "dependencies": [Depends(allow(server.keys, "predict", "labels", "admin"))],
-        "responses": described(401),
-    }
+    key = [Depends(allow(server.keys, "predict", "labels", "admin"))]
+    locked: dict[str, Any] = {"dependencies": key, "responses": described(401)}
 
     @router.get("/ping")
     async def ping() -> Response:
@@ -72,21 +70,21 @@ def health_routes(server: Server) -> APIRouter:
         return json_response(200, {})
 
     not_ready: dict[int | str, dict[str, Any]] = {
-        503: {"model": Ready, "description": "No champion is loaded yet"}
+        503: {"model": ReadyPage, "description": "No champion is loaded yet"}
     }
 
-    @router.get("/ready", response_model=Ready, responses=not_ready)
+    @router.get("/ready", response_model=ReadyPage, responses=not_ready)
     async def ready() -> Response:
         """Return whether a champion is loaded: 200, or 503."""
         isready = server.follower.ready()
         return json_response(200 if isready else 503, {"ready": isready})
 
-    @router.get("/health", response_model=Health, **locked)
+    @router.get("/health", response_model=HealthPage, **locked)
     async def health() -> Response:
         """Return what is well and what is not, of every worker; 200 as long as the process answers."""
         return json_response(200, _of_all(server))
 
-    @router.get("/version", response_model=Version, **locked)
+    @router.get("/version", response_model=VersionPage, **locked)
     async def versions() -> Response:
         """Return the versions of Regrow, MLflow and the models that answer, by worker."""
         own = roster_entry(server)
@@ -100,7 +98,12 @@ def health_routes(server: Server) -> APIRouter:
         }
         return json_response(200, content)
 
-    @router.get("/metrics", response_class=PlainTextResponse, **locked)
+    # FastAPI would describe the refusal as text too: it takes a model for what the route's response class writes.
+    no_key: dict[int | str, dict[str, Any]] = {
+        401: {"description": REFUSALS[401], "content": {"application/json": {"schema": PROBLEM}}}
+    }
+
+    @router.get("/metrics", response_class=PlainTextResponse, dependencies=key, responses=no_key)
     def metrics() -> Response:
         """Return the metrics of all workers in Prometheus' text format."""
         server.observe()

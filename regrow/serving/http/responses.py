@@ -59,6 +59,9 @@ class Problem(Described):
     column: str | None
 
 
+PROBLEM = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+
+
 def json_response(status: int, content: Any, headers: dict[str, str] | None = None) -> Response:
     """Write *content* as JSON."""
     return Response(orjson.dumps(content), status, headers, "application/json")
