@@ -10,20 +10,17 @@ import pandas as pd
 import pytest
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
+from model_facts import make_facts
 
 from regrow.data.snapshots import write_snapshot
 from regrow.errors import DataError
 from regrow.models.comparison import align_classes, exclude, unseen_rows, why_not_comparable
 from regrow.models.stored import LoadedModel
 from regrow.project import Data, GroupSplit, Project
-from regrow.results import ModelFacts, Snapshot
 
 DATA = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "id": "id"}
-ROWS = Snapshot(uri="file:///nowhere", digest="0" * 64, rows=1, columns={})
 ROWS_AT_RANDOM = Data.model_validate(DATA)
-FACTS = ModelFacts(
-    project="p", kind="binary", classes=(0, 1), id=None, timestamp=None, training=ROWS, holdout=ROWS
-)
+FACTS = make_facts(0, 1)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from regrow.data.snapshots import write_snapshot
 from regrow.models.fast_path.proof import claim
 from regrow.models.stored import LoadedModel
 from regrow.project import Project, Training
-from regrow.results import Candidate, Evaluation, ModelFacts, Snapshot
+from regrow.results import Candidate, Evaluation, Snapshot
 from tasks import register
 from tasks.fit import fit_pipeline
 from tasks.register import write_card
@@ -80,9 +80,7 @@ def test_the_fast_path_is_proven_on_the_whole_holdout(
     holdout = write_snapshot(frame.assign(late=target))
     training = Training(estimator="sklearn.linear_model.LogisticRegression", parameters={})
     pipeline, _ = fit_pipeline(training, frame, target)
-    facts = ModelFacts(
-        project="p", kind="binary", classes=(0, 1), id=None, timestamp=None, training=holdout, holdout=holdout
-    )
+    facts = make_facts(0, 1, training=holdout, holdout=holdout)
     model = LoadedModel("m-1", pipeline, infer_signature(frame, pipeline.predict_proba(frame)), facts)
     monkeypatch.setattr(register, "load_model", lambda _: model)
     candidate = Candidate(model_id="m-1", run_id="r", recipe="0", facts=facts)
