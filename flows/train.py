@@ -10,7 +10,7 @@ from regrow.project import Project, load_project
 from regrow.verdict import Verdict
 from tasks.deploy import deploy
 from tasks.evaluate import evaluate
-from tasks.find_rival import find_rival
+from tasks.find_champion_to_beat import find_champion_to_beat
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.judge import judge
@@ -43,8 +43,8 @@ def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdic
     validation = validate(project, snapshot)
     parts = split(project, validation.accepted)
     candidate = fit(project, parts)
-    rival = find_rival(project, candidate, run.as_of)
-    evaluation = evaluate(project, candidate, rival.candidate, rival.number)
+    champion = find_champion_to_beat(project, candidate, run.as_of)
+    evaluation = evaluate(project, candidate, champion.candidate, champion.number)
     version = register(project, evaluation, run.trigger, run.as_of.isoformat(), run.flow_run_id)
     verdict = judge(project, evaluation, override)
     outcome = deploy(project, version, verdict, run.actor, run.as_of, override)

@@ -77,7 +77,7 @@ class SliceMetrics(Result):
     metrics: dict[str, float]
 
 
-class Rival(Result):
+class ChampionToBeat(Result):
     """The version that a candidate has to beat; nobody while there is no champion."""
 
     number: int | None = None

@@ -6,7 +6,14 @@ writer that died did not get to write.
 
 from regrow.registry.connection import connect, reaching
 from regrow.registry.ledger import Ledger, ledger, state
-from regrow.registry.promotion import Confirm, champion_at, confirm_or_put_back, promote, rival, roll_back
+from regrow.registry.promotion import (
+    Confirm,
+    champion_at,
+    champion_to_beat,
+    confirm_or_put_back,
+    promote,
+    roll_back,
+)
 from regrow.registry.reconciliation import make_move, reconcile
 from regrow.registry.rollout_moves import (
     advance,
@@ -32,8 +39,37 @@ from regrow.registry.versions import (
 )
 
 __all__ = [
-    "CHALLENGER", "CHAMPION", "PREVIOUS", "Confirm", "Ledger", "Move", "Rollout", "State", "Version", "advance",
-    "by_alias", "champion", "champion_at", "confirm_or_put_back", "connect", "end_rollout", "find_registered", "finish",
-    "ledger", "make_move", "open_rollout", "pause", "promote", "reaching", "read_facts", "reconcile", "register",
-    "resume", "rival", "roll_back", "start_rollout", "state", "version",
+    "CHALLENGER",
+    "CHAMPION",
+    "PREVIOUS",
+    "Confirm",
+    "Ledger",
+    "Move",
+    "Rollout",
+    "State",
+    "Version",
+    "advance",
+    "by_alias",
+    "champion",
+    "champion_at",
+    "champion_to_beat",
+    "confirm_or_put_back",
+    "connect",
+    "end_rollout",
+    "find_registered",
+    "finish",
+    "ledger",
+    "make_move",
+    "open_rollout",
+    "pause",
+    "promote",
+    "reaching",
+    "read_facts",
+    "reconcile",
+    "register",
+    "resume",
+    "roll_back",
+    "start_rollout",
+    "state",
+    "version",
 ]  # fmt: skip

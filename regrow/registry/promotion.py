@@ -28,7 +28,7 @@ def champion_at(name: str, as_of: datetime) -> Version | None:
     return None if number is None else version(name, number)
 
 
-def rival(name: str, candidate: Candidate, as_of: datetime | None = None) -> Version | None:
+def champion_to_beat(name: str, candidate: Candidate, as_of: datetime | None = None) -> Version | None:
     """Return the champion of *as_of* (default: now) that *candidate* has to beat; None if there was none yet.
 
     If *candidate* is that champion already (a flow that died after the move, or an unchanged run), it is the

@@ -30,15 +30,15 @@ def succeeded(services: object, project: Callable[..., Project]) -> Project:
 
 
 def champions_seen(project: Project) -> list[str]:
-    """List whom the runs of `find_champion` and `find_rival` found, oldest first."""
+    """List whom the runs of `find_champion` and `find_champion_to_beat` found, oldest first."""
     client = registry.connect()
     experiment = client.get_experiment_by_name(project.name)
     assert experiment is not None
     found = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
     return [
-        run.data.params.get("champion") or run.data.tags["regrow.rival"]
+        run.data.params.get("champion") or run.data.tags["regrow.champion_to_beat"]
         for run in found
-        if run.data.tags.get("regrow.step") in {"find_champion", "find_rival"}
+        if run.data.tags.get("regrow.step") in {"find_champion", "find_champion_to_beat"}
     ]
 
 

@@ -42,18 +42,18 @@ def test_nothing_is_absent_not_unreachable(name: str) -> None:
         registry.version(name, 7)
 
 
-def test_rival_is_who_the_candidate_must_beat(name: str, candidate: Make) -> None:
+def test_champion_to_beat_is_who_the_candidate_must_beat(name: str, candidate: Make) -> None:
     """It is the champion; for the champion itself, the version before it; for the first one, none."""
     first, second, third = candidate(name), candidate(name), candidate(name)
-    assert registry.rival(name, first) is None
+    assert registry.champion_to_beat(name, first) is None
     one = registry.register(name, first, "", {})
     registry.promote(name, one.number, "ada", "first")
-    assert registry.rival(name, first) is None
-    assert same(registry.rival(name, second), one)
+    assert registry.champion_to_beat(name, first) is None
+    assert same(registry.champion_to_beat(name, second), one)
     two = registry.register(name, second, "", {})
     registry.promote(name, two.number, "ada", "better")
-    assert same(registry.rival(name, second), one)
-    assert same(registry.rival(name, third), two)
+    assert same(registry.champion_to_beat(name, second), one)
+    assert same(registry.champion_to_beat(name, third), two)
 
 
 def same(found: Version | None, expected: Version) -> bool:

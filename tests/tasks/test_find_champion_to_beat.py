@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-import tasks.find_rival
+import tasks.find_champion_to_beat
 from regrow import registry
 from regrow.data.snapshots import Snapshot
 from regrow.registry import Version
-from regrow.results import Candidate, ModelFacts, Rival
+from regrow.results import Candidate, ChampionToBeat, ModelFacts
 
 MARCH = datetime(2024, 3, 1, tzinfo=UTC)
 ROWS = Snapshot(uri="file:///nowhere", digest="0" * 64, rows=1, columns={})
@@ -29,13 +29,15 @@ def test_it_is_the_champion_of_the_moment_or_nobody(
     )
     asked: list[object] = []
     monkeypatch.setattr(Version, "facts", property(lambda _: FACTS))
-    monkeypatch.setattr(registry, "rival", lambda *question: asked.extend(question) or version)
+    monkeypatch.setattr(registry, "champion_to_beat", lambda *question: asked.extend(question) or version)
     monkeypatch.setattr(
-        tasks.find_rival, "current", lambda: SimpleNamespace(tag=lambda **tags: tagged.update(tags))
+        tasks.find_champion_to_beat,
+        "current",
+        lambda: SimpleNamespace(tag=lambda **tags: tagged.update(tags)),
     )
     project: Any = SimpleNamespace(name="p")
-    found = tasks.find_rival.find_rival.function(project, CANDIDATE, MARCH)
+    found = tasks.find_champion_to_beat.find_champion_to_beat.function(project, CANDIDATE, MARCH)
     candidate = Candidate(model_id="m1", run_id="r1", recipe="1", facts=FACTS)
-    assert found == (Rival(number=1, candidate=candidate) if number else Rival())
+    assert found == (ChampionToBeat(number=1, candidate=candidate) if number else ChampionToBeat())
     assert asked == ["p", CANDIDATE, MARCH]
-    assert tagged == {"rival": number}
+    assert tagged == {"champion_to_beat": number}
