@@ -1,5 +1,6 @@
 """The commands on servers: up, down, serve, key, demo."""
 
+import os
 import signal
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -18,14 +19,17 @@ console = Console()
 def up() -> None:
     """Start the database, Prefect, MLflow, the model server and the runner; stop them all on Ctrl-C."""
     from regrow.services import running, wait_until_one_dies
-    from regrow.services.commands import registered
+    from regrow.services.commands import own_addresses, registered
     from regrow.services.projects import find_projects
     from regrow.settings import load_settings
 
     settings = load_settings()
     found = find_projects(settings.configs)
     for problem in found.problems:
-        _warn(problem)
+        _warn(f"left out: {problem}")
+    for variable, address in own_addresses(settings).items():
+        if os.environ.get(variable, address) != address:
+            _warn(f"{variable} names another server: `regrow up` starts its own at {address} and uses that")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with running(settings, report=_report) as services:
@@ -33,7 +37,7 @@ def up() -> None:
             deployed = registered(settings)
             console.print(found.describe(deployed), markup=False, highlight=False, soft_wrap=True)
             for name in (project.name for project in found.projects if project.name not in deployed):
-                _warn(f"{name}: see {settings.home.absolute() / 'logs' / 'runner.log'}")
+                _warn(f"left out: {name}: see {settings.home.absolute() / 'logs' / 'runner.log'}")
             console.print("Ctrl-C, or `regrow down`, stops them.", markup=False)
             wait_until_one_dies(services)
     except KeyboardInterrupt:
@@ -96,8 +100,8 @@ def _report(line: str) -> None:
 
 
 def _warn(problem: str) -> None:
-    """Print why a project is not deployed."""
-    console.print(f"left out: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+    """Print what a user would not expect."""
+    console.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

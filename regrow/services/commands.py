@@ -68,6 +68,11 @@ def registered(settings: Settings) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
 
 
+def own_addresses(settings: Settings) -> dict[str, str]:
+    """Return the variables by which Prefect and MLflow are found, with the addresses of those that we start."""
+    return {"PREFECT_API_URL": f"{settings.local_prefect}/api", "MLFLOW_TRACKING_URI": settings.local_mlflow}
+
+
 def client_environment(settings: Settings, services: set[Service], database: Database) -> dict[str, str]:
     """Return the variables that point a process at *services*; without MLflow's server, at its database."""
     home = settings.home.absolute()

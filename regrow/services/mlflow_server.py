@@ -1,6 +1,7 @@
 """MLflow's tracking server in one process: `python -m regrow.services.mlflow_server`.
 
-`mlflow server` imports MLflow, prepares the database, then starts a process that imports it all again.
+`mlflow server` imports MLflow, prepares the database, then starts a process that imports it all again: that doubles
+the start. What is used of MLflow here is not its documented interface; a test notices if it changes.
 """
 
 import argparse

@@ -54,6 +54,15 @@ def test_a_start_without_project_files_says_where_it_looked(up: Up, tmp_path: Pa
     assert "REGROW_CONFIGS" in told
 
 
+def test_a_server_that_is_not_used_is_named(up: Up, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A variable that names a server elsewhere has no effect on `regrow up`, which says so."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example.org")
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    told = up(tmp_path)
+    assert "MLFLOW_TRACKING_URI names another server: `regrow up` starts its own at http://127.0.0.1:" in told
+    assert "PREFECT_API_URL" not in told
+
+
 def test_a_broken_project_file_is_named_on_the_terminal(up: Up, project: Callable[..., Project]) -> None:
     """What is left out is named with its file and key; so is one that only the runner refuses, with its log."""
     made = project()
