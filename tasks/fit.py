@@ -70,12 +70,22 @@ def fit_pipeline(
     Gives the pipeline, and each trial's parameters with its mean score.
     """
     pipeline = build_pipeline(training, features)
-    with naming_origin(DataError, f"{training.estimator} cannot be fitted on these rows"):
+    rows = f"{training.estimator} cannot be fitted on these rows{_infinite(features)}"
+    with naming_origin(DataError, rows):
         if training.search is None:
             return _single_threaded(pipeline.fit(features, target)), []
         search = _search(pipeline, training.search, training.seed, ordered).fit(features, target)
     trials = zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True)
     return _single_threaded(search.best_estimator_), [(params, float(value)) for params, value in trials]
+
+
+def _infinite(features: pd.DataFrame) -> str:
+    """Return in brackets the first column of *features* that holds infinite numbers: scikit-learn names none."""
+    for column in [name for name in features if pd.api.types.is_float_dtype(features[name])]:
+        count = int(np.isinf(features[column].to_numpy("float64", na_value=np.nan)).sum())
+        if count:
+            return f" (column `{column}` holds infinite numbers in {count} rows)"
+    return ""
 
 
 def _single_threaded(pipeline: Pipeline) -> Pipeline:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_hashable
 from sklearn.model_selection import train_test_split
 
 from regrow.data.snapshots import Snapshot, write_snapshot
@@ -47,16 +48,28 @@ def split_rows(
 
 
 def check_target(frame: pd.DataFrame, target: str) -> None:
-    """Raise `DataError` if *target* is unknown in a row, or the same in all."""
-    missing = int(frame[target].isna().sum())
+    """Raise `DataError` if *target* is unknown or infinite in a row, holds lists, or is the same in all rows."""
+    values, rows = frame[target], len(frame)
+    missing = int(values.isna().sum())
     if missing:
         raise DataError(
-            f"column `{target}`: {missing} of {len(frame)} rows have no target; quarantine them by "
+            f"column `{target}`: {missing} of {rows} rows have no target; quarantine them by "
             "expect_column_values_to_not_be_null with `on_failure: quarantine`"
         )
-    if frame[target].nunique() < 2:
+    if pd.api.types.is_float_dtype(values):
+        infinite = np.isinf(values.to_numpy("float64"))
+        if infinite.any():
+            raise DataError(
+                f"column `{target}`: {infinite.sum()} of {rows} rows are infinite, the first is row "
+                f"{infinite.argmax()}; quarantine them by expect_column_values_to_be_between with "
+                "`on_failure: quarantine`, or correct the source"
+            )
+    if rows and not is_hashable(values.iloc[0]):
+        kind = type(values.iloc[0]).__name__
+        raise DataError(f"column `{target}`: holds {kind}, not single values; take one of it in the source")
+    if values.nunique() < 2:
         raise DataError(
-            f"column `{target}`: every one of {len(frame)} rows is {frame[target].tolist()[0]!r}; "
+            f"column `{target}`: every one of {rows} rows is {values.tolist()[0]!r}; "
             "a model needs at least two values: widen training.window"
         )
 

@@ -1,12 +1,12 @@
 """A project's rows and labels: those of a period, with their dates parsed and their columns checked."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from regrow.data.readers import fingerprint_of, read_rows
+from regrow.data.times import parse_times
 from regrow.errors import DataError
 from regrow.project import Project, Source
 
@@ -23,7 +23,7 @@ def read_source(project: Project, start: datetime | None = None, end: datetime |
     column = project.data.timestamp
     if column is None:
         return frame.reset_index(drop=True)
-    frame = frame.assign(**{column: parse_times(frame[column], column, project.path)})
+    frame = frame.assign(**{column: parse_times(frame[column], f"{project.path}: data.timestamp")})
     within = pd.Series(True, index=frame.index)
     if start is not None:
         within &= frame[column] >= start
@@ -54,8 +54,15 @@ def read_label_source(project: Project, source: Source, start: datetime, as_of: 
         raise DataError(
             f"{project.path}: data.labels: the data has no column `{wanted}`; it has {_columns(frame)}"
         )
+    where = f"{project.path}: data.labels"
+    unnamed = (frame["label"].notna() & frame[found].isna().all(axis=1)).to_numpy()
+    if unnamed.any():
+        raise DataError(
+            f"{where}: row {unnamed.argmax()} has no `{'` or `'.join(found)}` ({unnamed.sum()} such rows); "
+            "name the row that each label is of, or leave the label out"
+        )
     labels = frame[frame["label"].notna()]
-    labels = labels.assign(labelled_at=parse_times(labels["labelled_at"], "labelled_at", project.path))
+    labels = labels.assign(labelled_at=parse_times(labels["labelled_at"], where))
     # A column with gaps makes whole numbers floats; a request names row 7 by "7".
     labels = labels.assign(**{name: labels[name].map(_name, na_action="ignore") for name in found})
     within = labels["labelled_at"].between(pd.Timestamp(start), pd.Timestamp(as_of))
@@ -103,25 +110,3 @@ def feature_columns(project: Project, columns: list[str]) -> list[str]:
     if project.data.features is not None:
         return list(project.data.features)
     return [column for column in columns if column not in {project.data.target, *project.data.key_columns}]
-
-
-def parse_times(values: pd.Series, column: str, path: Path) -> pd.Series:
-    """Parse *values* as UTC moments, in microseconds.
-
-    Raises `DataError` naming the column, the first row and the value that do not parse.
-    """
-    times = pd.to_datetime(
-        values, utc=True, errors="coerce", format=None if _has_dates(values) else "ISO8601"
-    )
-    bad = times.isna()
-    if bad.any():
-        row = int(bad.to_numpy().argmax())
-        raise DataError(
-            f"{path}: column `{column}`, row {row}: {values.iloc[row]!r} is not a date ({int(bad.sum())} such rows); "
-            "write dates as 2013-04-01T12:00:00Z"
-        )
-    return times.dt.as_unit("us")
-
-
-def _has_dates(values: pd.Series) -> bool:
-    return pd.api.types.is_datetime64_any_dtype(values)

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from regrow.data.labels import read_labels
+from regrow.data.labels import join_labels, read_labels
 from regrow.data.sources import read_label_source
 from regrow.errors import DataError
 from regrow.project import Data, SklearnSource
@@ -17,6 +17,12 @@ DATA = Data(
     id="id",
     label_delay=timedelta(days=2),
 )
+DATA_WITH_LABELS = {
+    "source": {"kind": "csv", "path": "rows.csv"},
+    "target": "late",
+    "id": "id",
+    "labels": {"kind": "csv", "path": "labels.csv"},
+}
 ROWS = pd.DataFrame(
     {
         "id": [1, 2, 3],
@@ -72,3 +78,48 @@ def test_labels_may_have_their_own_source(tmp_path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "labels.csv").write_text("id,label\n7,1\n")
     with pytest.raises(DataError, match=r"data\.labels: .*`labelled_at`; it has id, label"):
         read_label_source(made, made.data.labels, AS_OF, AS_OF)
+
+
+def test_a_label_that_names_no_row_is_named(tmp_path, project):
+    """A label without id or prediction is an error with file, key and row of the source."""
+    (tmp_path / "labels.csv").write_text("id,label,labelled_at\n7,1,2024-01-08\n,1,2024-01-08\n")
+    made = project(data=DATA_WITH_LABELS)
+    with pytest.raises(DataError, match=r"yaml: data\.labels: row 1 has no `id`"):
+        read_label_source(made, made.data.labels, AS_OF - timedelta(days=5), AS_OF)
+
+
+def test_a_label_without_its_time_is_named(tmp_path, project):
+    """A label whose time does not parse is an error with file, key, row and value."""
+    (tmp_path / "labels.csv").write_text("id,label,labelled_at\n7,1,2024-01-08\n8,1,1704412800\n")
+    made = project(data=DATA_WITH_LABELS)
+    with pytest.raises(
+        DataError, match=r"yaml: data\.labels: column `labelled_at`, row 1: '1704412800' is not"
+    ):
+        read_label_source(made, made.data.labels, AS_OF - timedelta(days=5), AS_OF)
+
+
+@pytest.mark.parametrize(
+    "returned", ["pd.DataFrame()", "pd.DataFrame({'id': [], 'label': [], 'labelled_at': []})"]
+)
+def test_no_label_yet_is_no_error(returned, tmp_path, monkeypatch: pytest.MonkeyPatch, project):
+    """A source of labels that has none yet gives an empty frame, with or without columns, and nothing is added."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "home"))
+    (tmp_path / "late.py").write_text(f"import pandas as pd\ndef load(start, end):\n    return {returned}\n")
+    made = project(data=DATA_WITH_LABELS | {"labels": {"kind": "python", "load": "late:load"}})
+    labels = read_label_source(made, made.data.labels, AS_OF - timedelta(days=5), AS_OF)
+    assert (len(labels), add_told("m", labels), len(read_labels("m"))) == (0, 0, 0)
+
+
+def test_labels_come_in_several_pieces(tmp_path, monkeypatch: pytest.MonkeyPatch, project):
+    """Labels from a folder of Parquet files, text among them, are one frame and join as one."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "home"))
+    (tmp_path / "labels").mkdir()
+    for place, name in enumerate("ab"):
+        part = {"id": [f"{name}1", f"{name}2"], "label": ["yes", "no"], "labelled_at": [AS_OF, AS_OF]}
+        pd.DataFrame(part).to_parquet(tmp_path / "labels" / f"{place}.parquet")
+    made = project(data=DATA_WITH_LABELS | {"labels": {"kind": "parquet", "path": "labels"}})
+    labels = read_label_source(made, made.data.labels, AS_OF - timedelta(days=5), AS_OF)
+    assert [add_told("m", labels), add_told("m", labels)] == [4, 0]
+    ids = pd.concat([pd.Series(["a1", "zz"], dtype="str"), pd.Series(["b2"], dtype="str")])
+    rows = pd.DataFrame({"entity_id": ids, "prediction_id": ["p1", "p2", "p3"]})
+    assert join_labels(rows, read_labels("m"))["label"].tolist() == ["yes", "no"]

@@ -97,6 +97,14 @@ def test_an_estimator_that_raises_is_named(tmp_path: Path, monkeypatch: pytest.M
         fit_pipeline(Training(estimator="failing_estimator.Failing"), FEATURES, TARGET)
 
 
+def test_an_infinite_feature_is_named() -> None:
+    """An estimator that takes no infinite number says in which column there is one."""
+    features = FEATURES.assign(size=FEATURES["size"].where(FEATURES.index > 0, np.inf))
+    with pytest.raises(DataError, match=r"cannot be fitted .*column `size` holds infinite numbers in 1 rows"):
+        fit_pipeline(Training(estimator=LOGISTIC), features, TARGET)
+    fit_pipeline(Training(estimator=BOOSTING), features, TARGET)
+
+
 def test_a_date_is_no_feature() -> None:
     """A date among the features is an error that says what to do."""
     dated = FEATURES.assign(at=pd.Timestamp("2024-01-01", tz="UTC"))

@@ -158,3 +158,19 @@ def test_a_useless_target_is_an_error(target: list[int | None], message: str) ->
     """A target that is unknown in a row, or of one class only, says so."""
     with pytest.raises(DataError, match=message):
         check_target(pd.DataFrame({"late": target}), "late")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_an_infinite_target_is_named(value: float) -> None:
+    """A target that is infinite in a row is an error with the column, the row, their number, and what to do."""
+    frame = pd.DataFrame({"price": [1.0, value, 2.0, value]})
+    with pytest.raises(
+        DataError, match=r"column `price`: 2 of 4 rows are infinite, the first is row 1; .*quarantine"
+    ):
+        check_target(frame, "price")
+
+
+def test_a_target_of_lists_is_named() -> None:
+    """A target that is no single value is an error with the column."""
+    with pytest.raises(DataError, match=r"column `price`: holds list, not single values"):
+        check_target(pd.DataFrame({"price": [[1], [2]]}), "price")
