@@ -3,7 +3,7 @@
 import uuid
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelStatus, Run
+from mlflow.entities import LoggedModelStatus
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
@@ -31,23 +31,23 @@ def sweep(client: MlflowClient, experiment_id: str) -> None:
 
 
 def effective_flow_runs(client: MlflowClient, experiment_id: str) -> set[str]:
-    """Return the ids of the flow runs of *experiment_id* that ended well, are suspended, or are at work."""
+    """Return the ids of the flow runs of *experiment_id* that ended well, are at work, or wait to be resumed."""
     runs = client.search_runs([experiment_id], f"tags.`{FLOW}` LIKE '%'", max_results=10_000)
-    return {
-        run.data.tags[FLOW_RUN]
-        for run in runs
-        if run.info.status in {"FINISHED", SUSPENDED} or (run.info.status == "RUNNING" and _is_at_work(run))
-    }
+    return {run.data.tags[FLOW_RUN] for run in runs if _counts(run.info.status, run.data.tags)}
 
 
-def _is_at_work(run: Run) -> bool:
-    """Return whether *run*, which MLflow calls running, is: its process lives, and Prefect knows of no end."""
-    tags = run.data.tags
-    if PROCESS not in tags or provenance.has_died(tags[PROCESS]):
-        return False
+def _counts(status: str, tags: dict[str, str]) -> bool:
+    """Return whether a flow run that MLflow gives *status* made something, or may still do so."""
+    if status == "RUNNING":
+        return PROCESS in tags and not provenance.has_died(tags[PROCESS]) and _is_open(tags[FLOW_RUN])
+    return status == "FINISHED" or (status == SUSPENDED and _is_open(tags[FLOW_RUN]))
+
+
+def _is_open(flow_run_id: str) -> bool:
+    """Return whether Prefect knows the flow run, and of no end of it."""
     with get_client(sync_client=True) as client:
         try:
-            state = client.read_flow_run(uuid.UUID(tags[FLOW_RUN])).state
+            state = client.read_flow_run(uuid.UUID(flow_run_id)).state
         except ObjectNotFound:
             return False
     return state is None or not state.is_final()
