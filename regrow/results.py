@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from regrow.data.snapshots import Snapshot
-from regrow.verdict import Finding
+from regrow.verdict import Finding, Subject
 
 Kind = Literal["binary", "multiclass", "regression"]
 
@@ -117,6 +117,8 @@ class Window(Result):
 class Measurement(Result):
     """What one monitoring step found, with the figures behind it and the page where they stand."""
 
+    subject: Subject
+    """What the step watches."""
     findings: tuple[Finding, ...]
     figures: dict[str, float]
     """The step's MLflow metrics, by name."""

@@ -106,4 +106,4 @@ def measure_drift(project: Project, champion: Version, window: Window) -> Measur
         distances.save_html(report)
         run.log_artifact(report)
     page = f"{run.url}/artifacts/report.html" if run.url else None
-    return Measurement(findings=findings, figures=figures, url=run.url, report=page)
+    return Measurement(subject="drift", findings=findings, figures=figures, url=run.url, report=page)

@@ -53,7 +53,7 @@ def measure_performance(project: Project, champion: Version, window: Window, as_
     figures |= _figures(finding, primary)
     run.log_input(window.predictions, "predictions")
     run.log_metrics(figures)
-    return Measurement(findings=(finding,), figures=figures, url=run.url)
+    return Measurement(subject="performance", findings=(finding,), figures=figures, url=run.url)
 
 
 def _figures(finding: Finding, metric: str) -> dict[str, float]:

@@ -24,4 +24,4 @@ def measure_quality(project: Project, champion: Version, window: Window) -> Meas
     run.log_input(window.features, "window")
     run.log_input(snapshot, "reference")
     run.log_metrics(figures)
-    return Measurement(findings=findings, figures=figures, url=run.url)
+    return Measurement(subject="quality", findings=findings, figures=figures, url=run.url)

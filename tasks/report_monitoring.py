@@ -26,12 +26,11 @@ def _addressee(verdict: Verdict, on_alarm: bool) -> str:
 
 
 def collect_links(measurements: tuple[Measurement, ...]) -> dict[str, str]:
-    """Name the pages of *measurements* by the first word of their figures."""
+    """Return the pages of *measurements*, each named by its subject."""
     links: dict[str, str] = {}
     for one in measurements:
-        subject = min(one.figures).partition(".")[0]
-        links |= {f"report of {subject}": one.report} if one.report else {}
-        links |= {f"MLflow run of {subject}": one.url} if one.url else {}
+        links |= {f"report of {one.subject}": one.report} if one.report else {}
+        links |= {f"MLflow run of {one.subject}": one.url} if one.url else {}
     return links
 
 

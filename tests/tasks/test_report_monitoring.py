@@ -33,6 +33,6 @@ def test_the_page_says_who_is_to_act():
 
 def test_links_are_named_by_their_subject():
     """Each measurement that has a page is linked; one without is left out."""
-    drift = Measurement(findings=(), figures={"drift.share": 0.1}, url="u", report="r")
-    quality = Measurement(findings=(), figures={"quality.failed": 0.0}, url=None)
+    drift = Measurement(subject="drift", findings=(), figures={"drift.share": 0.1}, url="u", report="r")
+    quality = Measurement(subject="quality", findings=(), figures={"quality.failed": 0.0}, url=None)
     assert collect_links((drift, quality)) == {"report of drift": "r", "MLflow run of drift": "u"}

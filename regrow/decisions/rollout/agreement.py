@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import ks_2samp
 
+from regrow.decisions.rollout.bounds import judge_bound, proven, undecided
 from regrow.decisions.rollout.evidence import Floats, Pairs, answered
 from regrow.decisions.rollout.influence import LEAST_WEIGHT, Gain, paired_gain
 from regrow.decisions.rollout.sequential import distribution_radius, lower_rate, standard_errors, upper_rate
-from regrow.decisions.rollout.wording import judge_bound, proven, undecided
 from regrow.models.metrics import Label
 from regrow.project import Metric
 from regrow.verdict import Finding, pass_if
@@ -77,7 +77,7 @@ def judge_metric(
         return undecided(rule, rows, gain)
     if gain.weight < LEAST_WEIGHT:
         return undecided(rule, rows, f"{gain.weight:.0f} of {LEAST_WEIGHT} rows that tell the two apart")
-    low, high = bounds(gain, rows, alpha, best_rows)
+    low, high = gain_bounds(gain, rows, alpha, best_rows)
     worse = high < -limit
     return Finding(
         rule=rule,
@@ -92,7 +92,7 @@ def judge_metric(
     )
 
 
-def bounds(gain: Gain, rows: int, alpha: float, best_rows: int) -> tuple[float, float]:
+def gain_bounds(gain: Gain, rows: int, alpha: float, best_rows: int) -> tuple[float, float]:
     """Return the two bounds of *gain*, each of which holds at every look with probability 1 - *alpha*."""
     radius = gain.error * standard_errors(rows, alpha, best_rows)
     return gain.figure - radius, gain.figure + radius

@@ -10,13 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from regrow.decisions.rollout.agreement import bounds
+from regrow.decisions.rollout.agreement import gain_bounds
+from regrow.decisions.rollout.bounds import undecided
 from regrow.decisions.rollout.evidence import Answers, Evidence
 from regrow.decisions.rollout.influence import LEAST_WEIGHT, unpaired_gain
 from regrow.decisions.rollout.limits import judge_limits
-from regrow.decisions.rollout.wording import told, undecided
 from regrow.models.metrics import Label
-from regrow.project import Ab, Canary, Metric, Shadow, Stage
+from regrow.project import Ab, Canary, Metric, Shadow, Stage, format_duration
 from regrow.verdict import Finding, Outcome, Result, Verdict
 
 Comparison = Literal["hold", "better", "worse", "no difference"]
@@ -89,8 +89,8 @@ def conclude_ab(
 
 def _open(limits: tuple[Finding, ...]) -> str:
     """Name those of *limits* that are undecided."""
-    told = [f"{finding.rule} ({finding.detail})" for finding in limits if finding.undecided]
-    return f"; undecided: {'; '.join(told)}" if told else ""
+    named = [f"{finding.rule} ({finding.detail})" for finding in limits if finding.undecided]
+    return f"; undecided: {'; '.join(named)}" if named else ""
 
 
 def _requirements(
@@ -117,11 +117,11 @@ def _requirements(
     if not stage.least_time:
         return counted
     time = Finding(
-        rule=f"at least {told(stage.least_time)} in this stage",
+        rule=f"at least {write_time(stage.least_time)} in this stage",
         result="pass" if elapsed >= stage.least_time else "undecided",
         figure=elapsed.total_seconds(),
         limit=stage.least_time.total_seconds(),
-        detail=f"{told(elapsed)} of {told(stage.least_time)}",
+        detail=f"{write_time(elapsed)} of {write_time(stage.least_time)}",
     )
     return (*counted, time)
 
@@ -142,9 +142,9 @@ def _compare(
             missing = f"{rows} of {plan.least_rows} labelled rows of each"
         return "no difference" if spent else "hold", undecided(rule, rows, missing)
     best_rows = int(np.sqrt(plan.least_rows * plan.greatest_rows))
-    interval = bounds(gain, rows, (1 - plan.confidence) / 2, best_rows)
+    interval = gain_bounds(gain, rows, (1 - plan.confidence) / 2, best_rows)
     outcome, why = _conclude(plan, interval, rows)
-    told_interval = f"{metric} gains {gain.figure:+.4f} ({interval[0]:+.4f} to {interval[1]:+.4f})"
+    gained = f"{metric} gains {gain.figure:+.4f} ({interval[0]:+.4f} to {interval[1]:+.4f})"
     return outcome, Finding(
         rule=rule,
         result=RESULTS_OF[outcome],
@@ -153,7 +153,7 @@ def _compare(
         interval=interval,
         confidence=plan.confidence,
         rows=rows,
-        detail=f"{told_interval} on {rows} labelled rows of each: {why}",
+        detail=f"{gained} on {rows} labelled rows of each: {why}",
     )
 
 
@@ -176,3 +176,10 @@ def _verdict(outcome: Outcome, reason: str, findings: tuple[Finding, ...]) -> Ve
     return Verdict(
         decision="rollout", result=RESULTS_OF[outcome], reason=reason, findings=findings, outcome=outcome
     )
+
+
+def write_time(time: timedelta) -> str:
+    """Write *time* as a person would: whole minutes, or whole seconds below one."""
+    seconds = int(time.total_seconds())
+    whole = timedelta(seconds=seconds - seconds % 60 if seconds >= 60 else seconds)
+    return format_duration(whole) if whole else "0s"

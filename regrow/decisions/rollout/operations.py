@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from regrow.decisions.rollout.bounds import judge_bound, proven, undecided
 from regrow.decisions.rollout.evidence import Arm, Floats, Pairs, answered
 from regrow.decisions.rollout.sequential import (
     lower_excess,
@@ -10,7 +11,6 @@ from regrow.decisions.rollout.sequential import (
     upper_quantile,
     upper_rate,
 )
-from regrow.decisions.rollout.wording import judge_bound, proven, undecided
 from regrow.verdict import Finding
 
 
