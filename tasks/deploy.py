@@ -12,7 +12,7 @@ from regrow.registry import Move, Version
 from regrow.registry.confirmation import confirmation
 from regrow.verdict import Finding, Verdict, to_markdown
 
-ASIDE = "## Gates waived"
+WAIVED = "## Gates waived"
 
 
 def carry_out(project: Project, version: Version, verdict: Verdict, actor: str, as_of: datetime) -> Verdict:
@@ -85,8 +85,8 @@ def keep_override(version: Version, override: str, actor: str) -> None:
     client, number = registry.connect(), str(version.number)
     client.set_model_version_tag(version.name, number, "regrow.override", override)
     card = client.get_model_version(version.name, number).description or ""
-    if ASIDE not in card:
-        client.update_model_version(version.name, number, f"{card}\n\n{ASIDE}\n\n{override} ({actor})\n")
+    if WAIVED not in card:
+        client.update_model_version(version.name, number, f"{card}\n\n{WAIVED}\n\n{override} ({actor})\n")
 
 
 @step(retries=2, retry_delay_seconds=[2, 10])

@@ -28,7 +28,7 @@ def judge(project: Project, evaluation: Evaluation, override: str = "") -> Verdi
 
 
 def waive(verdict: Verdict, override: str) -> Verdict:
-    """Let the gates of *verdict* pass when *override* says why; what they measured stands in it all the same."""
+    """Return *verdict* as passed if *override* says why; what the gates measured is kept in it."""
     if not override:
         return verdict
     words: dict[Result, str] = {"fail": "failed", "undecided": "undecided"}

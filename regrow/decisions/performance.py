@@ -32,7 +32,7 @@ class Holdout:
 def judge_performance(
     target: ArrayLike, prediction: Floats, holdout: Holdout, rule: PerformanceRule
 ) -> Finding:
-    """Hold the champion on the labelled rows of the window against its *holdout*.
+    """Compare the champion's metric on the labelled rows of the window with what it reached on its *holdout*.
 
     It fails only when the whole interval at `rule.confidence` lies beyond the tolerated loss; with fewer than
     `rule.least_rows` labels, or when the metric is undefined on them, it is undecided.

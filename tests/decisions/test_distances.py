@@ -37,7 +37,7 @@ def test_row_order_changes_no_distance():
 
 
 def test_nothing_to_compare_still_gives_a_page(tmp_path):
-    """Where no column has values on both sides there is no distance, and a page that says so."""
+    """If no column has values on both sides there is no distance, and a page that says so."""
     nothing = measure_distances(REFERENCE[["empty"]], REFERENCE[["empty"]], "psi", {"empty": 0.2})
     nothing.save_html(tmp_path / "report.html")
     assert nothing.values == {}

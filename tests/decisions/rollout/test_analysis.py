@@ -171,7 +171,7 @@ def test_failures_in_canary_roll_back() -> None:
 
 
 def test_failures_in_shadow_roll_back() -> None:
-    """Where both scored the same 500 rows, those that only the challenger failed on decide."""
+    """When both scored the same 500 rows, those that only the challenger failed on decide."""
     pairs = scores(500, 0)
     pairs.challenger[:25] = np.nan
     verdict = look(evidence(500, challenger=arm(500, failures=25), pairs=pairs), SHADOW)
@@ -180,7 +180,7 @@ def test_failures_in_shadow_roll_back() -> None:
 
 
 def test_counts_alone_roll_back_in_shadow() -> None:
-    """The same 25 failures are found where the pairs lack the failed rows."""
+    """The same 25 failures are found if the pairs lack the failed rows."""
     verdict = look(evidence(500, challenger=arm(500, failures=25), pairs=scores(475, 0)), SHADOW)
     assert verdict.outcome == "roll back"
     assert "challenger failed 25 of 500 rows, champion 0 of 500" in verdict.reason
@@ -243,7 +243,7 @@ def test_too_few_labels_are_undecided() -> None:
 
 
 def test_an_undecided_limit_neither_rolls_back_nor_holds() -> None:
-    """Where no labels are asked for, a metric that nobody can judge yet does not stop the stage, and is named."""
+    """If no labels are asked for, a metric that nobody can judge yet does not stop the stage, and is named."""
     pairs = scores(2_000, 0)
     pairs.labelled[:] = False
     verdict = look(evidence(pairs=pairs))
@@ -260,7 +260,7 @@ def test_few_rows_break_no_limit_and_keep_none() -> None:
 
 
 def test_a_handful_of_rows_does_not_decide() -> None:
-    """Where the two differ on twenty rows only, the loss on them is not yet proof."""
+    """If the two differ on twenty rows only, the loss on them is not yet proof."""
     pairs = scores(2_000, 0)
     pairs.challenger[:] = pairs.champion
     pairs.challenger[:20] = np.where(pairs.target[:20, None], [0.999, 0.001], [0.001, 0.999])
@@ -399,7 +399,7 @@ def test_an_ab_comparison_ends_with_what_is_proven(loss: float, rows: int, outco
 
 
 def test_a_difference_too_small_to_matter_is_none() -> None:
-    """Where the whole interval lies within the smallest difference, the comparison ends before its rows do."""
+    """If the whole interval lies within the smallest difference, the comparison ends before its rows do."""
     plan = Ab(kind="ab", least_rows=1_000, greatest_rows=20_000, smallest_difference=0.05)
     verdict = conclude_ab(plan, *arms(15_000, 3, 0.0), evidence(15_000), "roc_auc", CLASSES)
     assert verdict.outcome == "no difference"

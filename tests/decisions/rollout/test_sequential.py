@@ -58,7 +58,7 @@ def test_a_bound_for_one_look_would_fail_that_test() -> None:
 
 
 def test_a_paired_excess_is_covered_at_every_look() -> None:
-    """The betting bound keeps alpha where two versions' failures are the same ones or each other's opposite."""
+    """The betting bound keeps alpha if two versions' failures are the same ones or each other's opposite."""
 
     def draw(random: np.random.Generator) -> np.ndarray:
         return random.choice([-1, 0, 1], p=[0.1, 0.78, 0.12], size=LOOKS[-1])
