@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from scipy.special import expit, ndtri
 from scipy.stats import beta, binom, norm
 
-from regrow.decisions.bootstrap import resample_gain
 from regrow.decisions.rollout import agreement, operations, sequential
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
 from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs
-from regrow.decisions.rollout.influence import Gain, paired_gain
 from regrow.project import Ab, Canary, Metric, RolloutLimits, Shadow
 from regrow.verdict import Finding, Verdict
 
@@ -293,54 +291,6 @@ def test_the_order_of_the_rows_does_not_matter(metric: Metric) -> None:
         assert one.figure == pytest.approx(other.figure, abs=1e-9)
         assert one.interval == pytest.approx(other.interval, abs=1e-9)
         assert (one.rule, one.result) == (other.rule, other.result)
-
-
-@pytest.mark.parametrize(
-    "metric", ["roc_auc", "log_loss", "brier", "accuracy", "average_precision", "balanced_accuracy", "f1"]
-)
-def test_the_error_agrees_with_the_bootstraps(metric: Metric) -> None:
-    """Delta method, placement values and jackknife each give the spread that resampling gives, within a quarter."""
-    pairs = scores(1_500, 3, loss=0.02)
-    check_error(metric, *pairs.matured(), CLASSES)
-
-
-@pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])
-def test_the_error_of_a_regression_agrees_with_the_bootstraps(metric: Metric) -> None:
-    """The same for numbers."""
-    random = np.random.default_rng(0)
-    target = random.normal(size=1_500)
-    champion, challenger = (target + scale * random.normal(size=1_500) for scale in (0.5, 0.6))
-    labelled = np.ones(1_500, dtype=np.bool_)
-    check_error(metric, Answers(champion, target, labelled), Answers(challenger, target, labelled), ())
-
-
-def check_error(metric: Metric, champion: Answers, challenger: Answers, classes: tuple[bool, ...]) -> None:
-    found = paired_gain(metric, champion, challenger, classes)
-    assert isinstance(found, Gain)
-    drawn = resample_gain(
-        metric,
-        champion.target,
-        challenger.prediction,
-        champion.prediction,
-        classes,
-        confidence=0.8413,
-        resamples=200,
-    )
-    assert found.figure == pytest.approx(drawn.figure)
-    assert found.error == pytest.approx((drawn.upper - drawn.lower) / 2, rel=0.25)
-
-
-def test_repeated_rows_of_one_entity_are_one_observation() -> None:
-    """Each row five times over, told as one entity's, leaves the standard error where it was; untold, it shrinks."""
-    pairs = scores(1_000, 0)
-    five = reorder(replace(pairs, entities=np.arange(1_000)), np.repeat(np.arange(1_000), 5))
-    errors = []
-    for seen in (pairs, five, replace(five, entities=None)):
-        gain = paired_gain("roc_auc", *seen.matured(), CLASSES)
-        assert isinstance(gain, Gain)
-        errors.append(gain.error)
-    assert errors[1] == pytest.approx(errors[0], rel=0.01)
-    assert errors[2] == pytest.approx(errors[0] / np.sqrt(5), rel=0.01)
 
 
 def test_named_classes_and_many_of_them() -> None:
