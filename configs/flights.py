@@ -44,7 +44,7 @@ PLANE_COLUMNS = ["tailnum", "year", "engines", "seats", "manufacturer"]
 
 
 def load(start: datetime, end: datetime) -> pd.DataFrame:
-    """Give the flights scheduled to depart from *start* on and before *end*, in the order of departure."""
+    """Return the flights scheduled to depart from *start* on and before *end*, in the order of departure."""
     flights = _year()
     departures = flights["scheduled_departure"]
     return flights.iloc[departures.searchsorted(start) : departures.searchsorted(end)].reset_index(drop=True)

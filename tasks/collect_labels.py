@@ -6,7 +6,7 @@ from datetime import datetime
 import pandas as pd
 
 from regrow.data.labels import KEY, append_labels, select_changes
-from regrow.data.sources import read_label_source, read_source
+from regrow.data.sources import as_names, read_label_source, read_source
 from regrow.lineage import current, step
 from regrow.project import Data, Project
 
@@ -14,15 +14,15 @@ from regrow.project import Data, Project
 def matured_labels(rows: pd.DataFrame, data: Data, as_of: datetime) -> pd.DataFrame:
     """Take `entity_id`, `label`, `labelled_at` from *rows* whose target was known at *as_of*.
 
-    Without a timestamp every target is taken to be known at *as_of*.
+    Without a timestamp every target is taken to be known at *as_of*. A row without an id has nothing to join by.
     """
-    known = rows[rows[data.target].notna()]
+    known = rows[rows[data.target].notna() & rows[data.id].notna()]
     if data.timestamp:
         labelled_at = pd.to_datetime(known[data.timestamp], utc=True) + data.label_delay
     else:
         labelled_at = pd.Series(pd.Timestamp(as_of), index=known.index)
     labels = pd.DataFrame(
-        {"entity_id": known[data.id].astype(str), "label": known[data.target], "labelled_at": labelled_at}
+        {"entity_id": as_names(known[data.id]), "label": known[data.target], "labelled_at": labelled_at}
     )
     labels = labels[labels["labelled_at"] <= pd.Timestamp(as_of)]
     return labels.drop_duplicates("entity_id", keep="last").reset_index(drop=True)

@@ -29,7 +29,7 @@ class Outcome:
     expectation: Expectation
     passed: bool
     rows: tuple[int, ...]
-    """Places of the rows that break it; empty where it judges the table as a whole."""
+    """Places of the rows that break it; empty if it judges the table as a whole."""
     observed: str
 
     @property

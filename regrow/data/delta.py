@@ -24,12 +24,12 @@ _ONE_WRITER = threading.Lock()
 
 
 def open_table(path: Path) -> DeltaTable | None:
-    """Open the table at *path*; None where there is none."""
+    """Open the table at *path*; return None if there is none."""
     return DeltaTable(str(path)) if DeltaTable.is_deltatable(str(path)) else None
 
 
 def committed(path: Path, transaction: str) -> int:
-    """Give the last number that *transaction* committed to the table at *path*; 0 where there is none."""
+    """Return the last number that *transaction* committed to the table at *path*; 0 if it has committed none."""
     table = open_table(path)
     return 0 if table is None else table.transaction_version(transaction) or 0
 
@@ -38,7 +38,7 @@ def append(path: Path, table: pa.Table, transaction: str, number: int, partition
     """Append *table* to the table at *path* unless *transaction* has come to *number* already.
 
     A new table is partitioned by the column *partition*; one from before that column is written without it.
-    Raises `StateError` where the table cannot be written.
+    Raises `StateError` if the table cannot be written.
     """
     if "features" in table.schema.names and table.schema.field("features").type.num_fields == 0:
         table = table.drop_columns(["features"])
@@ -59,7 +59,7 @@ def append(path: Path, table: pa.Table, transaction: str, number: int, partition
 
 
 def compact(path: Path) -> None:
-    """Fold the small files of the table at *path* into large ones; remove what no reader still reads."""
+    """Merge the small files of the table at *path* into large ones; remove what no reader still reads."""
     table = open_table(path)
     if table is None:
         return
@@ -88,14 +88,14 @@ def _reconcile(table: pa.Table, logged: DeltaTable | None) -> pa.Table:
 
 
 def _arrange(table: pa.Table, logged: DeltaTable | None, partition: str | None) -> pa.Table:
-    """Leave the column *partition* out of *table* where the log is not partitioned by it."""
+    """Leave the column *partition* out of *table* if the log is not partitioned by it."""
     if partition is None or logged is None or partition in logged.metadata().partition_columns:
         return table
     return table.drop_columns([partition])
 
 
 def _write(path: Path, table: pa.Table, properties: CommitProperties, partition: str | None) -> None:
-    """Commit *table* to the table at *path*, creating it where there is none."""
+    """Commit *table* to the table at *path*, creating it if there is none."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         with _ONE_WRITER:

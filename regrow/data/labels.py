@@ -36,16 +36,16 @@ IDENTITY = [*KEY, "label", "label_text", "labelled_at"]
 
 
 def labels_path(model: str) -> Path:
-    """Give the folder of *model*'s labels."""
+    """Return the folder of *model*'s labels."""
     return load_settings().tables / "labels" / model
 
 
 def append_labels(model: str, frame: pd.DataFrame, transaction: str, number: int = 1) -> int:
-    """Append those of *frame* that *model*'s labels do not hold; give their number, 0 where done before.
+    """Append those of *frame* that *model*'s labels do not hold; return their number, 0 if it was done before.
 
-    *frame* has `label`, `labelled_at`, `prediction_id` or `entity_id` (where a row has both, the prediction's counts)
+    *frame* has `label`, `labelled_at`, `prediction_id` or `entity_id` (if a row has both, the prediction's counts)
     and, unless it is now, `received_at`. *number* must grow with each append of one *transaction*.
-    Raises `DataError` where a column or a value is missing, `StateError` where the table cannot be written.
+    Raises `DataError` if a column or a value is missing, `StateError` if the table cannot be written.
     """
     given = _shape(model, frame)
     new = _without_known(given, _read(model, given["labelled_at"].min(), given["labelled_at"].max()))
@@ -89,7 +89,7 @@ def label_history(model: str, prediction_id: str | None = None, entity_id: str |
 
 
 def join_labels(rows: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Give the rows of *rows* that have a label, with `label` and `labelled_at`: their own, or else their entity's.
+    """Return the rows of *rows* that have a label, with `label` and `labelled_at`: their own, or else their entity's.
 
     A shadow has the label of the row in `shadow_of`. *labels* is what `read_labels` gives.
     """
@@ -104,14 +104,14 @@ def join_labels(rows: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def _places(keys: pd.Series, wanted: pd.Series) -> np.ndarray:
-    """Say where each of *wanted* stands among *keys*; -1 where it does not."""
+    """Return the place of each of *wanted* among *keys*; -1 if it is not there."""
     known = np.flatnonzero(keys.notna())
     places = pd.Index(keys.iloc[known]).get_indexer(pd.Index(wanted.astype(keys.dtype)))
     return np.where(places >= 0, known.take(places, mode="clip") if len(known) else -1, -1)
 
 
 def _shape(model: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Give *frame* the columns and types of `LABELS`."""
+    """Return *frame* with the columns and types of `LABELS`."""
     _check(model, frame)
     numbers = pd.to_numeric(frame["label"], errors="coerce").astype("float64")
     text = frame["label"].astype("object").map(str).where(numbers.isna(), None)
@@ -130,7 +130,7 @@ def _shape(model: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check(model: str, frame: pd.DataFrame) -> None:
-    """Refuse *frame* where a column is missing, or a row says nothing or of nothing."""
+    """Raise `DataError` if *frame* lacks a column, or a row lacks its label, its time or what it is of."""
     missing = [name for name in ("label", "labelled_at") if name not in frame]
     keys = [name for name in KEY if name in frame]
     if missing or not keys:

@@ -45,6 +45,6 @@ def _draw(snapshot: Snapshot, columns: list[str], max_rows: int) -> pd.DataFrame
 
 
 def _write_note(note: Path, sample: Snapshot) -> None:
-    """Write where *sample* lies, so that a reader sees the whole *note* or none."""
+    """Write the place of *sample* to *note*, so that a reader sees the whole note or none."""
     note.parent.mkdir(exist_ok=True)
     write_whole(note, sample.model_dump_json().encode())

@@ -10,8 +10,6 @@ EVIDENCE = (
     "prediction_id", "entity_id", "event_time", "served_at", "version", "role", "stage", "fallback", "seconds",
     "shadow_of", "prediction",
 )  # fmt: skip
-
-
 PAIRED = ["prediction_id", "entity_id", "event_time", "stage"]
 
 
@@ -29,9 +27,9 @@ def read_rollout(model: str, rollout: str) -> pd.DataFrame:
 
 
 def pair_predictions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Pair what champion and challenger said of the same row of *rows*, whichever of them the client got.
+    """Pair what champion and challenger predicted of the same row of *rows*, whichever of them the client got.
 
-    Gives the answer's `prediction_id`, `entity_id`, `event_time`, `stage`, and the predictions `champion` and
+    The columns are the answer's `prediction_id`, `entity_id`, `event_time`, `stage`, and the predictions `champion` and
     `challenger`; a version that failed on the row has None there. A shadow whose answer is not among *rows* makes
     no pair.
     """

@@ -22,7 +22,7 @@ HASHES = 2.0**64
 
 
 def tiers(identifiers: pa.ChunkedArray) -> pa.Array:
-    """Give each row's tier: 0 for 15 of 16 rows, 1 for 15 of 256, 2 for the rest."""
+    """Return each row's tier: 0 for 15 of 16 rows, 1 for 15 of 256, 2 for the rest."""
     hashes = _hash(identifiers)
     return pa.array(sum((hashes < HASHES / FRACTION**tier).astype("int32") for tier in range(1, HIGHEST + 1)))
 
@@ -49,7 +49,7 @@ def draw(dataset: ds.Dataset, max_rows: int) -> pa.Table:
 
 
 def _smallest_part(dataset: ds.Dataset, max_rows: int) -> tuple[ds.Dataset, int, float]:
-    """Give the highest tiers of *dataset* that hold *max_rows* rows, how many they hold, and their highest hash."""
+    """Return the highest tiers of *dataset* that hold *max_rows* rows, how many they hold, and their highest hash."""
     for tier in range(HIGHEST, 0, -1) if TIER in dataset.schema.names else ():
         part = dataset.filter(pc.field(TIER) >= tier)
         rows = part.count_rows()

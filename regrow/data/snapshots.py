@@ -15,7 +15,7 @@ from regrow.settings import load_settings
 
 
 class Snapshot(BaseModel):
-    """An immutable version of a dataset: where it lies, what it holds, and the digest that proves it."""
+    """An immutable version of a dataset: its place, what it holds, and the digest that proves it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,12 +27,12 @@ class Snapshot(BaseModel):
     """Column names in order, each with its Arrow type."""
     start: datetime | None = None
     end: datetime | None = None
-    """Time range of the rows, both ends included; None where the dataset has no timestamp."""
+    """Time range of the rows, both ends included; None if the dataset has no timestamp."""
 
     def read(self, columns: list[str] | None = None) -> pd.DataFrame:
         """Read the rows (or only *columns* of them).
 
-        Raises `SnapshotError` where the file is gone or is not the file that was written.
+        Raises `SnapshotError` if the file is gone or is not the file that was written.
         """
         return read_table(self, columns).to_pandas()
 
@@ -43,7 +43,7 @@ def read_table(snapshot: Snapshot, columns: list[str] | None = None) -> pa.Table
 
 
 def checked_path(snapshot: Snapshot) -> Path:
-    """Give the file of *snapshot*, after checking its digest."""
+    """Return the file of *snapshot*, after checking its digest."""
     path = Path(snapshot.uri.removeprefix("file://"))
     try:
         digest = _digest(path)
@@ -63,7 +63,7 @@ def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapsho
 
     The file is written under a temporary name, flushed to disk and renamed, so a name that exists is a whole file.
     *timestamp* names the column that gives the time range.
-    Raises `StateError` where the state folder is full or read-only.
+    Raises `StateError` if the state folder is full or read-only.
     """
     table = pa.Table.from_pandas(frame, preserve_index=False)
     folder = load_settings().snapshots

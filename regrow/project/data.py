@@ -140,7 +140,7 @@ class Data(Strict):
         Share, Field(description="Greatest share of rows set aside before a batch fails")
     ] = 0.1
     split: Annotated[
-        Split | None, Field(description="Default: by time where there is a timestamp, else at random")
+        Split | None, Field(description="Default: by time if there is a timestamp, else at random")
     ] = None
 
     @model_validator(mode="after")

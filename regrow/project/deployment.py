@@ -75,7 +75,7 @@ class Shadow(Strict):
 
 
 class Canary(Strict):
-    """The challenger answers a growing share of the entities, after a time in shadow where asked for."""
+    """The challenger answers a growing share of the entities, after a time in shadow if the file asks for one."""
 
     kind: Literal["canary"]
     weights: Annotated[
@@ -99,7 +99,7 @@ class Canary(Strict):
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The shadow stage where there is one, then a stage for each weight."""
+        """The shadow stage if there is one, then a stage for each weight."""
         steps = tuple(
             Stage(weight=weight, least_rows=self.least_rows, least_time=self.least_time)
             for weight in self.weights

@@ -1,4 +1,4 @@
-"""The file itself: its top level, how it is read, and what is said of a broken one."""
+"""The file itself: its top level, how it is read, and the errors of a broken one."""
 
 import hashlib
 import json
@@ -48,7 +48,7 @@ class Project(ProjectFile):
 def load_project(path: Path | str) -> Project:
     """Read the project file at *path*.
 
-    Raises `ProjectError` naming file, key and remedy where the file is missing, is not YAML, or breaks a rule.
+    Raises `ProjectError` naming file, key and remedy if the file is missing, is not YAML, or breaks a rule.
     """
     path = Path(path).absolute()
     try:
@@ -79,7 +79,7 @@ def _as_text(value: object) -> str:
 
 
 def _explain(path: Path, problem: Any) -> str:
-    """Say one validation *problem* with its file, key and remedy."""
+    """Return one validation *problem* in a line, with its file, key and remedy."""
     key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":

@@ -39,6 +39,13 @@ def test_only_matured_labels_are_taken():
     assert labels["labelled_at"].tolist() == [pd.Timestamp(AS_OF)]
 
 
+def test_ids_keep_their_names_beside_a_gap():
+    """A missing id makes whole numbers floats; row 7 is `7` all the same, and a row without an id gives no label."""
+    at = pd.to_datetime(["2024-01-01"] * 3, utc=True)
+    rows = pd.DataFrame({"id": [7, None, 8], "at": at, "late": [1.0, 1.0, 0.0]})
+    assert matured_labels(rows, DATA, AS_OF)["entity_id"].tolist() == ["7", "8"]
+
+
 def test_a_second_collection_adds_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch):
     """Labels that the table holds are not added again; new ones are."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
