@@ -35,22 +35,9 @@ def evaluate(
     """
     run = current()
     run.log_input(candidate.facts.holdout, "holdout")
-    facts, frame = candidate.facts, candidate.facts.holdout.read()
+    facts, model = candidate.facts, load_model(candidate.uri)
     champion_model = load_model(champion.uri) if champion else None
-    obstacle = why_not_comparable(project.data, champion_model, facts, frame) if champion_model else ""
-    if champion_model and not obstacle:
-        frame = unseen_rows(project, frame, champion_model.facts.training)
-    model = load_model(candidate.uri)
-    predictions = {
-        "candidate": model.predict(frame),
-        "baseline": predict_baseline(project, candidate, len(frame)),
-    }
-    if champion_model and not obstacle:
-        try:
-            answered = champion_model.predict(frame)
-            predictions["champion"] = align_classes(answered, champion_model.facts.classes, facts.classes)
-        except DataError as error:  # Its columns are there, in types that it does not take any more.
-            obstacle = f"{error}, or {WAIVE}"
+    frame, predictions, obstacle = predict_unseen(project, candidate, model, champion_model)
     target = frame[project.data.target]
     measured = {
         name: measure(project.evaluation.all_metrics, target, prediction, facts.classes)
@@ -76,6 +63,30 @@ def evaluate(
     run.log_metrics(flatten(measured) | {"rows": len(frame)})
     run.log_text(evaluation.model_dump_json(indent=2, include={"metrics", "slices", "rows"}), "slices.json")
     return evaluation
+
+
+def predict_unseen(
+    project: Project, candidate: Candidate, model: LoadedModel, champion: LoadedModel | None
+) -> tuple[pd.DataFrame, dict[str, Floats], str]:
+    """Predict the holdout rows of *candidate* that *champion* has not seen, by each model and the baseline.
+
+    Returns the rows, the predictions by name, and why the champion's are not among them, if they are not.
+    """
+    facts, frame, obstacle = candidate.facts, candidate.facts.holdout.read(), ""
+    if champion:
+        obstacle = why_not_comparable(project.data, champion, facts, frame)
+        frame = frame if obstacle else unseen_rows(project, frame, champion.facts.training)
+    predictions = {
+        "candidate": model.predict(frame),
+        "baseline": predict_baseline(project, candidate, len(frame)),
+    }
+    if champion and not obstacle:
+        try:
+            answered = champion.predict(frame)
+            predictions["champion"] = align_classes(answered, champion.facts.classes, facts.classes)
+        except DataError as error:  # Its columns are there, in types that it does not take any more.
+            obstacle = f"{error}, or {WAIVE}"
+    return frame, predictions, obstacle
 
 
 def predict_baseline(project: Project, candidate: Candidate, rows: int) -> Floats:

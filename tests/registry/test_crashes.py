@@ -255,7 +255,9 @@ def test_of_two_first_writers_one_wins(services: object, with_versions: Versions
 
 
 RACER = """
-import json, sys
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parent))  # The servers' environment says PYTHONSAFEPATH, which leaves it out.
 from regrow import registry
 from tests_moved import moved
 name, actor = sys.argv[1:]
