@@ -1,6 +1,9 @@
 """Candidate, baseline and champion on the same unseen rows."""
 
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -11,10 +14,12 @@ from model_facts import make_facts
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from regrow.data.snapshots import write_snapshot
 from regrow.errors import DataError
+from regrow.models.metrics import Floats
 from regrow.models.stored import LoadedModel
 from regrow.project import EvaluationPlan, Metric, Project
-from regrow.results import Kind
+from regrow.results import Candidate, Kind
 from tasks.evaluate import (
     baseline,
     column_importances,
@@ -23,6 +28,7 @@ from tasks.evaluate import (
     flatten,
     measure,
     measure_slices,
+    predict_unseen,
     tabulate,
 )
 
@@ -67,6 +73,31 @@ def test_predictions_stand_beside_the_target():
     table = tabulate(TARGET, {"candidate": MODEL}, "binary")
     assert list(table) == ["target", "candidate"]
     assert table["candidate"].tolist() == [0.1, 0.8, 0.9, 0.3]
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_champion_that_does_not_take_the_rows_types_is_left_out(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fits: bool
+) -> None:
+    """The candidate is measured all the same, on the rows that the champion has not seen, and the reason is kept."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "state"))
+    rows = pd.DataFrame({"id": ["a", "b", "c"], "size": ["1", "2", "3"], "late": [0, 1, 0]})
+    facts = make_facts(0, 1, id="id", training=write_snapshot(rows[:2]), holdout=write_snapshot(rows[1:]))
+
+    def predict(frame: pd.DataFrame) -> Floats:
+        if not fits:
+            raise DataError("column 'size', row 0: '2' is not a number")
+        return np.full((len(frame), 2), 0.5)
+
+    candidate = Candidate(model_id="m-2", run_id="r", recipe="0", facts=facts)
+    model = cast(LoadedModel, SimpleNamespace(predict=lambda frame: np.full((len(frame), 2), 0.5)))
+    champion = cast(LoadedModel, SimpleNamespace(facts=facts, features=["size"], predict=predict))
+    frame, predictions, obstacle = predict_unseen(project(), candidate, model, champion)
+    assert frame["id"].tolist() == ["c"]
+    assert set(predictions) == {"candidate", "baseline"} | ({"champion"} if fits else set())
+    expected = "" if fits else "column 'size', row 0: '2' is not a number, or let the candidate pass"
+    assert obstacle.startswith(expected)
+    assert bool(obstacle) == bool(expected)
 
 
 def shown(figure: Figure) -> tuple[set[str], int]:
