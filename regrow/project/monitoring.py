@@ -17,7 +17,7 @@ class QualityRule(Strict):
     unseen: Annotated[
         Share, Field(description="Greatest share of a text column's values not in the reference")
     ] = 0.1
-    least_rows: Annotated[int, Field(ge=1, description="Served rows below which nothing is concluded")] = 50
+    least_rows: Annotated[int, Field(ge=1, description="Served rows below which the rule is undecided")] = 50
 
 
 class DriftRule(Strict):
@@ -33,7 +33,7 @@ class DriftRule(Strict):
         float, Field(gt=0, le=1, description="Share of drifted columns from which the rule fails")
     ] = 0.3
     max_rows: Annotated[int, Field(ge=100, description="Rows that are sampled on each side at most")] = 50_000
-    least_rows: Annotated[int, Field(ge=1, description="Served rows below which nothing is concluded")] = 200
+    least_rows: Annotated[int, Field(ge=1, description="Served rows below which the rule is undecided")] = 200
 
 
 class PerformanceRule(Strict):
@@ -41,7 +41,7 @@ class PerformanceRule(Strict):
 
     tolerance: Annotated[float, Field(ge=0, description="Greatest loss of the primary metric")] = 0.03
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    least_rows: Annotated[int, Field(ge=1, description="Labelled rows below which nothing is concluded")] = (
+    least_rows: Annotated[int, Field(ge=1, description="Labelled rows below which the rule is undecided")] = (
         500
     )
 

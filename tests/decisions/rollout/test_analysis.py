@@ -39,7 +39,7 @@ def arm(rows: int, failures: int = 0, median: float = 0.01, seed: int = 0) -> Ar
 
 
 def evidence(rows: int = 1_000, **changed: Arm | Pairs) -> Evidence:
-    """Give two alike versions on *rows*, but for what is *changed*."""
+    """Return two alike versions on *rows*, but for what is *changed*."""
     alike = Evidence(arm(rows), arm(rows, seed=1), scores(rows, 0))
     return replace(alike, **changed)
 

@@ -31,7 +31,7 @@ alphas = st.floats(1e-4, 0.4)
 def share_of_errors(
     draw: Callable[[np.random.Generator], np.ndarray], errs: Callable[[np.ndarray], bool]
 ) -> float:
-    """Give the share of runs in which *errs* is true at any look."""
+    """Return the share of runs in which *errs* is true at any look."""
     wrong = 0
     for run in range(RUNS):
         values = draw(np.random.default_rng(run))
