@@ -48,12 +48,9 @@ def make_application():
 def send():
     """Send requests, each a path and options, to an application at the same time."""
 
-    def send_all(app, *requests):
-        async def send_them():
-            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                return await asyncio.gather(*(client.post(path, **options) for path, options in requests))
-
-        return asyncio.run(send_them())
+    async def send_all(app, *requests):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await asyncio.gather(*(client.post(path, **options) for path, options in requests))
 
     return send_all

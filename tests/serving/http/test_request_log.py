@@ -13,12 +13,14 @@ def at_registry():
     """Do without the registry that the other tests need."""
 
 
-def test_a_request_is_one_line_without_its_values(make_application, send, caplog):
+async def test_a_request_is_one_line_without_its_values(make_application, send, caplog):
     """The line has time, path, status, seconds, model and rows; no body, no query, no key; the id goes back."""
     app = make_application(log=True)
     secrets = {"headers": {"X-API-Key": "key-1", "X-Request-ID": "abc"}, "content": b"body-1"}
     with caplog.at_level(logging.INFO, REQUESTS):
-        responses = send(app, ("/read?query-1", secrets), ("/fail", {"headers": {"X-Request-ID": 'a"b'}}))
+        responses = await send(
+            app, ("/read?query-1", secrets), ("/fail", {"headers": {"X-Request-ID": 'a"b'}})
+        )
     lines = [json.loads(JsonLines().format(r)) for r in caplog.records if r.name == REQUESTS]
     one = next(line for line in lines if line["path"] == "/read")
     assert {"time", "level", "seconds", "method"} <= set(one)

@@ -14,9 +14,9 @@ def at_registry():
 @pytest.mark.parametrize(
     ("path", "status", "code"), [("/fail", 500, "server_failed"), ("/none", 404, "not_found")]
 )
-def test_every_error_has_one_form(make_application, send, path, status, code):
+async def test_every_error_has_one_form(make_application, send, path, status, code):
     """A path that does not exist and a defect of the server are told like any refusal."""
-    response = send(make_application(), (path, {}))[0]
+    response = (await send(make_application(), (path, {})))[0]
     assert (response.status_code, response.json()["error"]) == (status, code)
     assert set(response.json()) == {"error", "message", "column"}
 
@@ -39,9 +39,9 @@ def test_every_error_has_one_form(make_application, send, path, status, code):
         (ServingError("a wrong shape"), 500, "server_failed"),
     ],
 )
-def test_each_error_has_its_status(make_application, send, error, status, code):
+async def test_each_error_has_its_status(make_application, send, error, status, code):
     """What is raised below HTTP gets its status here, with the headers that tell a client what to do."""
-    response = send(make_application(errors={"it": error}), ("/errors/it", {}))[0]
+    response = (await send(make_application(errors={"it": error}), ("/errors/it", {})))[0]
     assert (response.status_code, response.json()["error"]) == (status, code)
     assert response.json()["column"] == getattr(error, "column", None)
     assert ("Retry-After" in response.headers) == (status in {429, 503})
