@@ -21,6 +21,7 @@ WIDTH = 120
 DECIDED: "dict[tuple[Decision, Result], str]" = {
     ("promote", "pass"): "passed its gates",
     ("promote", "fail"): "refused by its gates",
+    ("promote", "undecided"): "not promoted: not every gate could be judged",
     ("deploy", "pass"): "takes over",
     ("deploy", "fail"): "put back",
     ("monitor", "pass"): "no alarm",

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from regrow.errors import Unreachable
 from regrow.project import Project
-from regrow.registry import Move, State, Version
+from regrow.registry import Ledger, Move, State, Version
 from regrow.verdict import Result, Verdict
 from tasks import deploy as module
 from tasks.deploy import carry_out
@@ -19,34 +18,45 @@ CANARY = {"server": False, "rollout": {"kind": "canary"}}
 SILENT = Unreachable("no server answers")
 
 
+def moved(kind: str, state: State, reason: str = "", day: int = 1) -> Move:
+    """Make the move that led to *state*, on a *day* of February; version 2 is what it is about."""
+    moment = datetime(2024, 2, day, tzinfo=UTC)
+    about = {"actor": "ada", "at": moment, "as_of": moment, "version": 2, "kind": kind, "reason": reason}
+    return Move.model_validate({"number": state.move, "id": str(state.move), "state": state} | about)
+
+
+FIRST = moved("promote", State(champion=1, move=1))
+STARTED = moved("start", State(champion=1, challenger=2, move=2))
+ROLLED_BACK = moved("roll back", State(champion=1, move=3), "roc_auc fell")
+
+
 class Registry:
-    """One model's registry in memory: who is champion, what moves were made, and what the servers answer."""
+    """A registry that remembers the moves that were asked for, and whose servers may be silent."""
 
-    def __init__(self, champion: int | None = 1, moves: tuple[Move, ...] = ()) -> None:
-        self.now = State(champion=champion, move=len(moves))
-        self.moves, self.calls = list(moves), []
-        self.silent, self.puts_back = False, True
+    def __init__(self, *moves: Move, silent: bool = False, puts_back: bool = True) -> None:
+        self.found, self.asked = Ledger("m", moves=moves), []
+        self.silent, self.puts_back = silent, puts_back
 
-    def settle(self, _: str) -> State:
-        return self.now
+    def reconcile(self, _: str) -> Ledger:
+        return self.found
+
+    def ledger(self, _: str) -> Ledger:
+        return self.found
 
     def state(self, _: str) -> State:
-        return self.now
-
-    def ledger(self, _: str) -> list[Move]:
-        return self.moves
+        return self.found.state
 
     def promote(self, _: str, number: int, *rest: object) -> None:
-        self.calls.append("promote")
-        before = self.now
-        self.now = State(champion=number, move=before.move + 1)
+        self.asked.append("promote")
         if self.silent:
-            self.now = before if self.puts_back else self.now
+            if not self.puts_back:
+                self.found = Ledger(
+                    "m", moves=(*self.found, moved("promote", State(champion=number, move=2)))
+                )
             raise SILENT
 
-    def start_rollout(self, _: str, number: int, *rest: object) -> None:
-        self.calls.append("start")
-        self.now = State(champion=self.now.champion, challenger=number, move=self.now.move + 1)
+    def start_rollout(self, *_: object) -> None:
+        self.asked.append("start")
 
     def confirm(self, _: State) -> None:
         if self.silent:
@@ -55,8 +65,8 @@ class Registry:
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
-    def make(**facts: Any) -> Registry:
-        registry = Registry(**facts)
+    def make(*moves: Move, **how: bool) -> Registry:
+        registry = Registry(*moves, **how)
         monkeypatch.setattr(module, "registry", registry)
         monkeypatch.setattr(module, "confirmation", lambda _: registry.confirm)
         return registry
@@ -72,47 +82,42 @@ def deployed(project: Project, result: Result = "pass") -> Verdict:
     return carry_out(project, VERSION, verdict(result), "ada", NOW)
 
 
-def moved(kind: str, number: int, reason: str = "") -> Move:
-    about = {"actor": "ada", "at": NOW, "as_of": NOW, "version": 2, "state": State(champion=1, move=number)}
-    return Move.model_validate({"number": number, "id": str(number), "kind": kind, "reason": reason} | about)
-
-
 @pytest.mark.parametrize("result", ["fail", "undecided"])
 def test_only_a_pass_takes_over(
     project: Callable[..., Project], at: Callable[..., Registry], result: Result
 ) -> None:
     """A verdict that failed or is undecided moves nothing, not even the first version, and is handed on as it is."""
-    registry = at(champion=None)
+    registry = at()
     assert deployed(project(), result) == verdict(result)
-    assert registry.calls == []
+    assert registry.asked == []
 
 
 def test_the_first_version_serves_at_once(
     project: Callable[..., Project], at: Callable[..., Registry]
 ) -> None:
     """Without a champion there is nobody to compare with on live traffic, whatever rollout the file asks for."""
-    registry = at(champion=None)
+    registry = at()
     assert deployed(project(deployment=CANARY)).passed
-    assert registry.calls == ["promote"]
+    assert registry.asked == ["promote"]
 
 
 def test_a_successor_starts_the_rollout_of_the_file(
     project: Callable[..., Project], at: Callable[..., Registry]
 ) -> None:
     """Beside a champion a version goes through the rollout that the file asks for; without one it replaces it."""
-    registry = at()
+    registry = at(FIRST)
     assert deployed(project(deployment=CANARY)).passed
-    assert registry.calls == ["start"]
-    registry = at()
+    assert registry.asked == ["start"]
+    registry = at(FIRST)
     assert deployed(project()).passed
-    assert registry.calls == ["promote"]
+    assert registry.asked == ["promote"]
 
 
 def test_what_no_server_confirms_is_put_back(
     project: Callable[..., Project], at: Callable[..., Registry]
 ) -> None:
     """A promotion that the servers do not follow fails, says why, and keeps what the gates measured."""
-    at().silent = True
+    at(FIRST, silent=True)
     outcome = deployed(project())
     assert (outcome.decision, outcome.result) == ("deploy", "fail")
     assert outcome.reason == "put back: no server answers"
@@ -123,8 +128,7 @@ def test_what_could_not_be_put_back_is_an_error(
     project: Callable[..., Project], at: Callable[..., Registry]
 ) -> None:
     """If the version stayed champion though no server follows, the step fails, so that it is tried again."""
-    registry = at()
-    registry.silent, registry.puts_back = True, False
+    at(FIRST, silent=True, puts_back=False)
     with pytest.raises(Unreachable):
         deployed(project())
 
@@ -133,18 +137,28 @@ def test_a_rollout_starts_without_its_server(
     project: Callable[..., Project], at: Callable[..., Registry]
 ) -> None:
     """A challenger that the servers do not know yet answers nobody, so its rollout stands; the verdict tells."""
-    at().silent = True
+    at(FIRST, silent=True)
     outcome = deployed(project(deployment=CANARY))
     assert (outcome.result, outcome.counts["fail"]) == ("pass", 1)
 
 
 def test_a_version_has_one_rollout(project: Callable[..., Project], at: Callable[..., Registry]) -> None:
     """Deployed again, a version whose rollout is open changes nothing; one whose rollout ended is refused."""
-    registry = at(moves=(moved("start", 1),))
-    registry.now = State(champion=1, challenger=2, move=1)
+    registry = at(FIRST, STARTED)
     assert deployed(project(deployment=CANARY)) == verdict()
-    ended = at(moves=(moved("start", 1), moved("roll back", 2, "roc_auc fell")))
+    ended = at(FIRST, STARTED, ROLLED_BACK)
     outcome = deployed(project(deployment=CANARY))
     assert (outcome.decision, outcome.result) == ("deploy", "fail")
     assert "version 2 had its rollout (roll back: roc_auc fell); train another one" in outcome.reason
-    assert registry.calls == ended.calls == []
+    assert registry.asked == ended.asked == []
+
+
+def test_a_champion_that_nobody_compared_with_stays(
+    project: Callable[..., Project], at: Callable[..., Registry]
+) -> None:
+    """A late run of January is judged against January's champion: it does not replace who has served since."""
+    registry = at(FIRST, moved("promote", State(champion=3, move=2), day=15))
+    outcome = carry_out(project(), VERSION, verdict(), "ada", datetime(2024, 2, 7, tzinfo=UTC))
+    assert (outcome.decision, outcome.result) == ("deploy", "fail")
+    assert "version 3 serves since" in outcome.reason
+    assert registry.asked == []

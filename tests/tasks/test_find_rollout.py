@@ -1,15 +1,18 @@
 """What is said if no rollout is open."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from regrow.project import Project
-from regrow.registry import State
+from regrow.registry import Ledger, Move, State
 from tasks import find_rollout as module
 from tasks.find_rollout import find_rollout, nothing_open
+
+NOW = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("champion", "told"), [(None, "no champion"), (3, "version 3 answers everything")])
@@ -25,9 +28,11 @@ def test_nothing_open_says_who_answers(
 def test_what_a_dead_writer_began_is_finished_first(
     project: Callable[..., Project], remember: Callable[[ModuleType], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The state that is found is the settled one, and stands on the run."""
+    """The state that is found is that of the reconciled ledger, and stands on the run."""
     record, made = remember(module), project()
-    settled = State(champion=1, challenger=2, move=7)
-    monkeypatch.setattr(module.registry, "settle", lambda name: settled if name == made.name else State())
-    assert find_rollout.function(made) == settled
+    state = State(champion=1, challenger=2, move=7)
+    about = {"number": 7, "id": "7", "at": NOW, "as_of": NOW, "actor": "ada", "reason": "r", "kind": "start"}
+    found = Ledger(made.name, moves=(Move.model_validate({**about, "state": state}),))
+    monkeypatch.setattr(module.registry, "reconcile", {made.name: found}.__getitem__)
+    assert find_rollout.function(made) == state
     assert record.tags == {"move": 7, "champion": 1, "challenger": 2}

@@ -25,11 +25,14 @@ def test_the_server_is_asked_only_if_the_file_has_one(
     url: str | None,
 ) -> None:
     """A model without a server is not waited for; reason, target, actor and moment are handed on as given."""
-    asked: list[tuple[object, ...]] = []
+    moves: list[tuple[object, ...]] = []
+    proofs: list[tuple[object, ...]] = []
     record, made = remember(module), project(deployment={"server": server, "timeout": "7s"})
     monkeypatch.setattr(module, "load_settings", lambda: SimpleNamespace(server_url="http://server"))
-    monkeypatch.setattr(module, "roll_back_model", lambda *args: asked.append(args) or DONE)
+    monkeypatch.setattr(module.registry, "roll_back", lambda *args: moves.append(args) or "the move")
+    monkeypatch.setattr(module, "prove_rollback", lambda *args: proofs.append(args) or DONE)
     assert roll_back.function(made, "complaints", 1, "ada", NOW) == DONE
-    assert asked == [(made.name, "ada", "complaints", 1, url, 7.0, NOW)]
+    assert moves == [(made.name, "ada", "complaints", 1, NOW)]
+    assert proofs == [(made.name, "the move", url, 7.0)]
     assert record.verdicts == [DONE]
     assert DONE.reason in record.pages[f"rollback-{made.name}"]
