@@ -18,11 +18,15 @@ def why_silent(
     With *any_status* every answer will do. A proxy is not asked for this machine's own servers.
     """
     try:
-        by_proxy = urlsplit(url).hostname not in LOOPBACK
-        answer = httpx.get(url, headers=headers, timeout=timeout, trust_env=by_proxy)
+        answer = httpx.get(url, headers=headers, timeout=timeout, trust_env=may_use_proxy(url))
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         return str(error) or type(error).__name__
     return None if any_status or answer.is_success else f"status {answer.status_code}"
+
+
+def may_use_proxy(url: str) -> bool:
+    """Return whether *url* may be asked by way of the environment's proxy: not if it is on this machine."""
+    return urlsplit(url).hostname not in LOOPBACK
 
 
 def check_reachable(settings: Settings, prefect: bool = True) -> None:

@@ -9,14 +9,15 @@ import mlflow.models
 
 from regrow.errors import Unreachable
 from regrow.project import Project
-from regrow.reach import why_silent
+from regrow.reach import may_use_proxy, why_silent
 from regrow.registry.promotion import Confirm
 from regrow.registry.state import Move, State
 from regrow.registry.versions import Version, version
 from regrow.settings import Settings, load_settings
 from regrow.verdict import Finding, Verdict
 
-PATIENCE = 30.0
+FOLLOW_TIMEOUT = 30.0
+"""Seconds within which every worker should follow a move, unless the project file says otherwise."""
 
 
 def confirmation(project: Project) -> Confirm | None:
@@ -38,7 +39,7 @@ def answering_server(settings: Settings) -> str | None:
     )
 
 
-def wait_until_followed(url: str, name: str, state: State, timeout: float = PATIENCE) -> None:
+def wait_until_followed(url: str, name: str, state: State, timeout: float = FOLLOW_TIMEOUT) -> None:
     """Wait until every worker of the model server at *url* follows *state* of *name*.
 
     Raises `Unreachable` if one does not within *timeout* seconds.
@@ -46,7 +47,12 @@ def wait_until_followed(url: str, name: str, state: State, timeout: float = PATI
     until, behind = time.monotonic() + timeout, "no answer"
     while time.monotonic() < until:
         try:
-            answer = httpx.get(f"{url}/version", headers=load_settings().server_headers, timeout=5)
+            answer = httpx.get(
+                f"{url}/version",
+                headers=load_settings().server_headers,
+                timeout=5,
+                trust_env=may_use_proxy(url),
+            )
             answer.raise_for_status()
             found = _behind(answer.json(), name, state)
             if found is None:
@@ -79,6 +85,7 @@ def probe(url: str, champion: Version) -> str:
             json={"dataframe_records": row},
             headers=headers,
             timeout=30,
+            trust_env=may_use_proxy(url),
         )
         answer.raise_for_status()
     except httpx.HTTPError as error:
@@ -91,7 +98,7 @@ def probe(url: str, champion: Version) -> str:
     return f"version {answered} answered {json.dumps(answer.json()['predictions'])[:200]}"
 
 
-def prove_rollback(name: str, move: Move, url: str | None, timeout: float = PATIENCE) -> Verdict:
+def prove_rollback(name: str, move: Move, url: str | None, timeout: float = FOLLOW_TIMEOUT) -> Verdict:
     """Prove that the server at *url* answers as *move*, a rollback, says; without one, say that nobody was asked.
 
     Raises `Unreachable` if a server does not follow within *timeout* seconds: the move stands all the same.

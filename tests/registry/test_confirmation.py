@@ -144,6 +144,18 @@ def test_a_rollback_is_proven_by_a_request(workers: Workers, champion: None) -> 
     ]
 
 
+def test_a_proxy_is_not_asked_for_this_machine(
+    workers: Workers, champion: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback on a machine whose way out is a proxy is proven all the same."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    workers.answers = [[SHOWN]]
+    assert prove_rollback("flights", MOVE, workers.url, timeout=2).passed
+    assert len(workers.probes) == 1
+
+
 def test_a_rollback_that_another_version_answers_is_not_proven(workers: Workers, champion: None) -> None:
     """The error says that the move stands, and which version answered."""
     workers.answers = [[SHOWN]]
