@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,11 @@ from regrow import provenance
 from regrow.data.sources import feature_columns
 from regrow.errors import DataError, UnsafeModel
 from regrow.lineage import RunRecord, current, step
+from regrow.models.contract import Contract, write_signature
+from regrow.models.frames import infer_columns
 from regrow.models.stored import TRUSTED_TYPES, untrusted_types
-from regrow.project import HalvingSearch, Project, Search, Training
+from regrow.models.values import Column
+from regrow.project import CsvSource, HalvingSearch, Project, Search, Training
 from regrow.project.estimators import build_estimator, check_search
 from regrow.project.imports import naming_origin
 from regrow.results import Candidate, Kind, ModelFacts, Parts
@@ -103,6 +107,11 @@ def kind_of(pipeline: Pipeline) -> tuple[Kind, tuple[Any, ...]]:
     return ("binary" if len(classes) == 2 else "multiclass"), classes
 
 
+def columns_with_gaps(frame: pd.DataFrame) -> set[str]:
+    """Return the columns of *frame* in which a value is missing."""
+    return {str(name) for name in frame if frame[name].isna().any()}
+
+
 def recipe_of(project: Project, parts: Parts) -> str:
     """Hash all that determines the fit."""
     ingredients = [
@@ -144,14 +153,16 @@ def _log_model(
     run: RunRecord,
     project: Project,
     pipeline: Pipeline,
+    columns: Sequence[Column],
     features: pd.DataFrame,
     facts: ModelFacts,
     recipe: str,
 ) -> str:
-    """Log *pipeline* with its signature, pinned requirements and facts; give the model's id."""
+    """Log *pipeline* with the signature of its *columns*, pinned requirements and facts; give the model's id."""
     _check_types(pipeline)
     sample = features.head(50)
     output = pipeline.predict(sample) if facts.kind == "regression" else pipeline.predict_proba(sample)
+    outputs = infer_signature(model_output=output).outputs
     begun = _begin_model(run, facts, recipe)
     logged = Model.log(
         artifact_path=None,
@@ -161,7 +172,7 @@ def _log_model(
         sk_model=pipeline,
         serialization_format="skops",
         skops_trusted_types=sorted(TRUSTED_TYPES),
-        signature=infer_signature(sample, output),
+        signature=write_signature(columns, outputs),
         pyfunc_predict_fn="predict" if facts.kind == "regression" else "predict_proba",
         pip_requirements=list(provenance.pinned_requirements(project.training.estimator)),
         metadata={"regrow": facts.model_dump(mode="json")},
@@ -218,7 +229,10 @@ def fit(project: Project, parts: Parts) -> Candidate:
             facts=read_facts(found.model_id),
         )
     frame = parts.training.read()
-    features = frame[feature_columns(project, list(frame.columns))]
+    names = feature_columns(project, list(frame.columns))
+    gaps = columns_with_gaps(parts.holdout.read(names))
+    columns = infer_columns(frame[names], gaps=gaps, untyped=isinstance(data.source, CsvSource))
+    features = Contract(columns).read(frame)
     pipeline, trials = fit_pipeline(
         project.training, features, frame[data.target], data.timestamp is not None
     )
@@ -229,6 +243,6 @@ def fit(project: Project, parts: Parts) -> Candidate:
         project=project.name, kind=kind, classes=classes, id=data.id, timestamp=data.timestamp,
         training=parts.training, holdout=parts.holdout,
     )  # fmt: skip
-    model_id = _log_model(run, project, pipeline, features, facts, recipe)
+    model_id = _log_model(run, project, pipeline, columns, features, facts, recipe)
     run.log_metrics({"rows": parts.training.rows}, model_id=model_id)
     return Candidate(model_id=model_id, run_id=run.run_id, recipe=recipe, facts=facts)

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.data.sources import feature_columns
 from regrow.errors import BatchRejected, DataError
 from regrow.lineage import current, step
 from regrow.project import Expectation, Project
+from regrow.project.data import named_alike
 from regrow.project.expectations import build_expectation, columns_of
 from regrow.project.imports import naming_origin
 from regrow.results import Validation
@@ -75,7 +77,7 @@ def validate(project: Project, snapshot: Snapshot) -> Validation:
 
 
 def require_columns(project: Project, columns: Sequence[str]) -> None:
-    """Raise `DataError` if a column that the project file names is not among *columns*."""
+    """Raise `DataError` if the project file names a column that is not among *columns*, or two features are alike."""
     named = {
         "target": [project.data.target],
         "keys": project.data.key_columns,
@@ -88,6 +90,11 @@ def require_columns(project: Project, columns: Sequence[str]) -> None:
                 f"{project.path}: data.{key}: {', '.join(missing)} not in the data (it holds "
                 f"{', '.join(columns)}); correct the name, or the source"
             )
+    if alike := named_alike(feature_columns(project, list(columns))):
+        raise DataError(
+            f"{project.path}: data.features: the columns `{alike[0]}` and `{alike[1]}` differ in capitals alone, and "
+            "the prediction log takes them for one; rename one in the source, or leave it out of data.features"
+        )
 
 
 def check(frame: pd.DataFrame, expectations: Sequence[Expectation], key: str = "data.expectations") -> Report:

@@ -71,15 +71,19 @@ def compact(path: Path) -> None:
 
 
 def _reconcile(table: pa.Table, logged: DeltaTable | None) -> pa.Table:
-    """Rename the features of *table* that have another type in the log than they have here."""
+    """Rename the features of *table* that have another type, or other capitals, in the log than they have here."""
     position = table.schema.get_field_index("features")
     schema = None if logged is None else pa.schema(logged.schema().to_arrow())
     if position < 0 or schema is None or "features" not in schema.names:
         return table
     known = {field.name: field.type for field in schema.field("features").type}
+    spelt = {name.lower(): name for name in known}
     struct = table.column("features").combine_chunks()
     names = [
-        field.name if known.get(field.name, field.type) == field.type else f"{field.name}__{field.type}"
+        field.name
+        if spelt.get(field.name.lower(), field.name) == field.name
+        and known.get(field.name, field.type) == field.type
+        else f"{field.name}__{field.type}"
         for field in struct.type
     ]
     return table.set_column(

@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -35,16 +35,19 @@ COLOUR = re.compile(r"\x1b\[\d*m")
 FRAME_OF_STACK = re.compile(r"\s*\d+: <unknown>")
 
 
-def read_rows(project: Project, source: Source, key: str, start: datetime, end: datetime) -> pd.DataFrame:
+def read_rows(
+    project: Project, source: Source, key: str, start: datetime, end: datetime, text: Collection[str] = ()
+) -> pd.DataFrame:
     """Read every row that *source*, which stands under *key* in the project file, has for [*start*, *end*).
 
-    Only a query and a callable can look at the two moments; a file gives all its rows. Raises `DataError`,
+    Only a query and a callable can look at the two moments; a file gives all its rows. A CSV file does not say which
+    columns are *text*: unless it is told, digits alone are read as numbers. Raises `DataError`,
     `ProjectError` or `Unreachable`, each naming file and key.
     """
     where = f"{project.path}: {key}"
     match source:
         case CsvSource():
-            frame = _read_csv(project, source, where)
+            frame = _read_csv(project, source, where, text)
         case ParquetSource():
             frame = _read_parquet(_find(project, source.path, where), where)
         case DeltaSource():
@@ -141,7 +144,7 @@ def _find(project: Project, path: str, where: str) -> Path:
     return found
 
 
-def _read_csv(project: Project, source: CsvSource, where: str) -> pd.DataFrame:
+def _read_csv(project: Project, source: CsvSource, where: str, text: Collection[str]) -> pd.DataFrame:
     """Read a CSV file; a row with more fields than the header would shift its values by one column."""
     path = _find(project, source.path, where)
     simple = len(source.separator) == 1
@@ -155,7 +158,14 @@ def _read_csv(project: Project, source: CsvSource, where: str) -> pd.DataFrame:
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
             return pd.read_csv(
-                path, sep=source.separator, index_col=False, engine="c" if simple else "python"
+                path,
+                sep=source.separator,
+                index_col=False,
+                engine="c" if simple else "python",
+                dtype=dict.fromkeys(text, "str"),
+                float_precision="round_trip"
+                if simple
+                else None,  # as Python and the model server read a number
             )
         except pd.errors.ParserWarning as error:
             raise DataError(

@@ -1,5 +1,6 @@
 """A project's rows and labels: those of a period, with their dates parsed and their columns checked."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,12 +14,15 @@ from regrow.project import Project, Source
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def read_source(project: Project, start: datetime | None = None, end: datetime | None = None) -> pd.DataFrame:
+def read_source(
+    project: Project, start: datetime | None = None, end: datetime | None = None, text: Collection[str] = ()
+) -> pd.DataFrame:
     """Read the rows with an event time in [*start*, *end*), oldest first, all columns.
 
+    A CSV file does not say which columns are *text*: unless it is told, digits alone are read as numbers.
     Raises `DataError` if a file or a column is missing, something cannot be read, or a date does not parse.
     """
-    frame = read_rows(project, project.data.source, "data.source", start or FIRST, end or LAST)
+    frame = read_rows(project, project.data.source, "data.source", start or FIRST, end or LAST, text)
     check_columns(project, frame)
     column = project.data.timestamp
     if column is None:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from regrow.errors import InvalidRequest
+from regrow.models.values import Text
 
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 
@@ -58,11 +59,17 @@ def _json(body: bytes) -> Any:
         if b"NaN" not in body and b"Infinity" not in body:
             raise malformed(f"the body is not valid JSON: {error}", "invalid_json") from error
     try:
-        document = json.loads(body, parse_int=lambda text: int(text) if len(text) < 19 else float(text))
+        document = json.loads(body, parse_int=_whole)
         orjson.dumps(document)  # Half a surrogate pair can be read by this parser, and written by none.
     except (ValueError, TypeError, RecursionError) as error:
         raise malformed(f"the body is not valid JSON: {error}", "invalid_json") from error
     return document
+
+
+def _whole(text: str) -> int | float:
+    """Read a whole number as orjson does: one that 64 bits do not hold is a float."""
+    number = int(text) if len(text) <= len(str(-(2**63))) else None
+    return number if number is not None and -(2**63) <= number < 2**64 else float(text)
 
 
 def _split(content: Any) -> Columns:
@@ -144,15 +151,9 @@ def _csv(body: bytes) -> Columns:
     return _table(header, [[_field(text) for text in row] for row in data], "csv")
 
 
-def _field(text: str) -> "Text | None":
+def _field(text: str) -> Text | None:
     """Mark *text* as written without a type."""
     return Text(text) if text else None
-
-
-class Text(str):
-    """A value that came without a type; its column decides what it is."""
-
-    __slots__ = ()
 
 
 def malformed(message: str, code: str = "malformed_request") -> InvalidRequest:

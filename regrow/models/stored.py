@@ -1,17 +1,18 @@
 """Read stored models through a checked list of types."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
-from mlflow.types import DataType
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from regrow.errors import RegistryError, UnsafeModel
+from regrow.errors import DataError, RegistryError, UnsafeModel
+from regrow.models.contract import Contract, read_signature
 from regrow.results import ModelFacts
 
 TRUSTED_TYPES = frozenset(
@@ -43,22 +44,48 @@ class LoadedModel:
     signature: ModelSignature
     facts: ModelFacts
 
+    @cached_property
+    def contract(self) -> Contract:
+        """What the model takes."""
+        return Contract(read_signature(self.signature), self.facts.id, self.facts.timestamp)
+
     @property
     def features(self) -> list[str]:
         """The raw columns that the model takes, in order."""
-        return [str(name) for name in self.signature.inputs.input_names()]
-
-    @property
-    def kinds(self) -> list[str]:
-        """The type of each of `features` by the signature, such as `double` or `string`."""
-        return [str(kind.name) for kind in self.signature.inputs.input_types() if isinstance(kind, DataType)]
+        return self.contract.features
 
     def predict(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        """Predict the rows of *frame*: `(rows,)` for a regression, `(rows, classes)` probabilities for a classifier."""
-        features = frame[self.features]
+        """Predict the raw rows of *frame*: `(rows,)` for a regression, else `(rows, classes)` probabilities.
+
+        Raises `DataError` if a row does not fit the model.
+        """
+        return self.predict_read(self.contract.read(frame))
+
+    def predict_read(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        """Predict *features*, which the contract has read; raises `DataError` if the pipeline refuses them."""
+        try:
+            return self.predict_checked(features)
+        except ValueError as error:
+            raise DataError(
+                f"{self.model_id} cannot predict these rows: {_explain(features, error)}"
+            ) from error
+
+    def predict_checked(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        """Predict *features*, which the contract has read; whatever the pipeline raises is passed on."""
         if self.facts.kind == "regression":
             return np.asarray(self.pipeline.predict(features), dtype=np.float64)
         return np.asarray(self.pipeline.predict_proba(features), dtype=np.float64)
+
+
+def _explain(features: pd.DataFrame, error: ValueError) -> str:
+    """Return which infinite value made a model raise *error*, or else *error*."""
+    numbers = features.select_dtypes("number")
+    infinite = np.isinf(numbers.to_numpy(dtype=np.float64))
+    if not infinite.any():
+        return str(error)
+    row, place = (int(found) for found in np.argwhere(infinite)[0])
+    column = numbers.columns[place]
+    return f"column {column!r}, row {row}: {numbers.iloc[row, place]} is no finite number; correct it in the source"
 
 
 def load_model(model_uri: str) -> LoadedModel:

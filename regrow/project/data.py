@@ -1,5 +1,6 @@
 """Where rows come from, what they mean, and what is expected of them."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -112,6 +113,16 @@ class TimeSplit(Strict):
 Split = Annotated[RandomSplit | StratifiedSplit | GroupSplit | TimeSplit, Field(discriminator="kind")]
 
 
+def named_alike(columns: Iterable[str]) -> tuple[str, str] | None:
+    """Return two of *columns* whose names differ in upper and lower case alone; Delta Lake takes them for one."""
+    seen: dict[str, str] = {}
+    for column in columns:
+        if column.lower() in seen:
+            return seen[column.lower()], column
+        seen[column.lower()] = column
+    return None
+
+
 class Data(Strict):
     """Where rows come from, what they mean, and what is expected of them."""
 
@@ -149,6 +160,11 @@ class Data(Strict):
             raise ValueError("split.kind `time` needs data.timestamp: name the column with the event's time")
         if self.timestamp is None and self.label_delay:
             raise ValueError("label_delay needs data.timestamp: name the column with the event's time")
+        if alike := named_alike(self.features or ()):
+            raise ValueError(
+                f"features holds `{alike[0]}` and `{alike[1]}`: no prediction log tells such names apart; "
+                "rename one in the source"
+            )
         if self.features is not None and self.target in self.features:
             raise ValueError(
                 f"features holds the target `{self.target}`: a model must not see what it predicts"

@@ -45,3 +45,13 @@ def test_features_may_come_and_change_their_type(rows: Rows) -> None:
     assert frame.loc["p0", "size"] == 1.0
     assert frame.loc["p1", "size__string"] == "large"
     assert frame.loc["p1", "weight"] == 2.0
+
+
+def test_features_may_change_their_capitals(rows: Rows) -> None:
+    """A column of a new version that the log knows in other capitals stands beside the old one; no row is lost."""
+    append_predictions("demo", rows(1), "writer", 1)
+    append_predictions("demo", rows(1, 1, Size=2.0), "writer", 2)
+    append_predictions("demo", rows(1, 2, Size=3.0), "writer", 3)
+    logged = read_predictions("demo")
+    assert sorted(logged.features["Size__double"].dropna()) == [2.0, 3.0]
+    assert logged.features["size"].dropna().tolist() == [1.0]

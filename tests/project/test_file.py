@@ -96,3 +96,10 @@ def test_a_rollout_that_cannot_be_is_named(tmp_path: Path, plan: dict, said: str
 def test_a_duration_reads_back(text: str):
     """What is written of a duration is what was read, however long it is."""
     assert parse_duration(format_duration(parse_duration(text))) == parse_duration(text)
+
+
+def test_features_that_differ_in_capitals_alone_are_refused(tmp_path: Path):
+    """Names that no prediction log tells apart are an error of the project file."""
+    data = CONTENT["data"] | {"features": ["Size", "other", "size"]}
+    with pytest.raises(ProjectError, match="features holds `Size` and `size`"):
+        load_project(write(tmp_path, data=data))

@@ -154,3 +154,14 @@ def test_a_column_named_reason_is_kept():
 def test_a_broken_expectation_that_names_no_row_rejects_the_batch():
     """If nothing can be set aside, a broken expectation is never passed over."""
     assert judge_batch([Outcome(WIND, False, (), "observed text")], FRAME, 1.0).failed
+
+
+def test_features_that_differ_in_capitals_alone_are_refused():
+    """Two columns that no prediction log tells apart are an error before a model is trained on them."""
+    project = load_project(Path("configs/diabetes.yaml"))
+    columns = ["age", "Size", "size", project.data.target]
+    with pytest.raises(
+        DataError, match=r"data\.features: the columns `Size` and `size` differ in capitals alone"
+    ):
+        require_columns(project, columns)
+    require_columns(project, columns[:2] + columns[3:])

@@ -18,7 +18,7 @@ from sklearn.ensemble import (
 from sklearn.utils import get_tags
 
 from regrow.errors import NoFastPath
-from regrow.models.contract import Contract, Rows
+from regrow.models.contract import Rows
 from regrow.models.fast_path.columns import Block, Values, compile_columns
 from regrow.models.fast_path.trees import Forest, Matrix, add_up, merge_boosted, merge_forest
 from regrow.models.stored import LoadedModel
@@ -57,7 +57,7 @@ def compile_plan(model: LoadedModel) -> Plan:
     columns, estimator = steps
     if not type(estimator).__module__.startswith("sklearn."):
         raise NoFastPath(f"the estimator {type(estimator).__name__} is not scikit-learn's")
-    blocks = compile_columns(columns, dict(zip(model.features, model.kinds, strict=True)))
+    blocks = compile_columns(columns, model.contract.types)
     by_column = columns.transform(_neutral(model)).flags.f_contiguous
     return Plan(blocks, _scorer(estimator, model.facts.kind == "regression", by_column))
 
@@ -65,10 +65,8 @@ def compile_plan(model: LoadedModel) -> Plan:
 def _neutral(model: LoadedModel) -> pd.DataFrame:
     """Make two rows without meaning."""
     values = {"string": "", "boolean": False}
-    features = {
-        name: [values.get(kind, 0)] * 2 for name, kind in zip(model.features, model.kinds, strict=True)
-    }
-    return Contract(model).frame([Rows(features, 2, [None, None], [None, None])])
+    features = {name: [values.get(kind, 0)] * 2 for name, kind in model.contract.types.items()}
+    return model.contract.frame([Rows(features, 2, [None, None], [None, None])])
 
 
 def _scorer(estimator: Any, regression: bool, by_column: bool) -> Score:

@@ -81,9 +81,9 @@ def prove(model: LoadedModel, frame: pd.DataFrame, *, alter: bool = True) -> Pro
 
 def _prove(model: LoadedModel, frame: pd.DataFrame, alter: bool) -> Proof:
     """Compare all rows, then the altered ones."""
-    plan, contract = compile_plan(model), Contract(model)
-    some = frame[model.features].iloc[:: 1 + len(frame) // MOST_PROVEN]
-    values = {name: _plain(some[name]) for name in model.features}
+    plan, contract = compile_plan(model), model.contract
+    some = frame.iloc[:: 1 + len(frame) // MOST_PROVEN]
+    values = contract.plain(some).values
     rows = sum(_compare(model, plan, contract, batch) for batch in _batches(values, len(some)))
     if rows == 0:
         raise NoFastPath("no row of the holdout passes the signature's check")
@@ -92,11 +92,6 @@ def _prove(model: LoadedModel, frame: pd.DataFrame, alter: bool) -> Proof:
     for start in range(0, len(altered), SINGLE_ROWS):
         _compare(model, plan, contract, _joined(altered[start : start + SINGLE_ROWS]))
     return Proof(plan, rows, len(altered))
-
-
-def _plain(column: pd.Series) -> list[Any]:
-    """Give the values of *column* as JSON would bring them."""
-    return [None if missing else value for missing, value in zip(column.isna(), column.tolist(), strict=True)]
 
 
 def _batches(values: dict[str, list[Any]], rows: int) -> Iterator[dict[str, list[Any]]]:
@@ -130,7 +125,7 @@ def _compare(model: LoadedModel, plan: Plan, contract: Contract, values: dict[st
     rows: Rows | None = None
     try:
         rows = contract.check(Columns(values, count), count)
-        expected = model.predict(contract.frame([rows]))
+        expected = model.predict_checked(contract.frame([rows]))
     except (InvalidRequest, ValueError, TypeError, OverflowError) as error:
         if count > 1:
             return sum(_compare(model, plan, contract, half) for half in _halves(values, count))

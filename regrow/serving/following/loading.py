@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from numpy.typing import NDArray
 
-from regrow.errors import RegistryError, RegrowError
+from regrow.errors import DataError, RegistryError, RegrowError
 from regrow.models.contract import Contract
 from regrow.models.fast_path.proof import TAG, trusted
 from regrow.models.stored import LoadedModel, load_model
@@ -110,7 +110,7 @@ class VersionsInMemory:
 def load_version(name: str, version: int) -> ServedVersion:
     """Load *version* of *name*, warm; raises `RegistryError` if it cannot serve."""
     model = load_model(f"models:/{name}/{version}")
-    contract = Contract(model)
+    contract = model.contract
     rows = _rows_of_holdout(model, contract)
     width = () if model.facts.kind == "regression" else (len(model.facts.classes),)
     if rows is None:
@@ -144,8 +144,18 @@ def _rows_of_holdout(model: LoadedModel, contract: Contract) -> pd.DataFrame | N
     if path.is_file() and set(contract.features) <= set(model.facts.holdout.columns):
         batches = pq.ParquetFile(path).iter_batches(WARM_ROWS, columns=contract.features)
         for batch in batches:
-            return batch.to_pandas()
+            rows = batch.to_pandas()
+            return rows if _fits(contract, rows) else None
     return None
+
+
+def _fits(contract: Contract, rows: pd.DataFrame) -> bool:
+    """Return whether *contract* takes *rows*: a model of version 0.1 may refuse rows of its own holdout."""
+    try:
+        contract.read(rows)
+    except DataError:
+        return False
+    return True
 
 
 def _neutral_rows(contract: Contract) -> pd.DataFrame:
@@ -158,5 +168,5 @@ def _try(model: LoadedModel, rows: pd.DataFrame) -> NDArray[np.float64] | None:
     """Predict made-up *rows*; return None if *model* refuses them, which says nothing against it."""
     try:
         return model.predict(rows)
-    except ValueError:
+    except DataError:
         return None

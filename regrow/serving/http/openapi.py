@@ -9,7 +9,8 @@ from typing import Any
 from fastapi import Depends, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
-from regrow.models.contract import Column, Contract
+from regrow.models.contract import Contract
+from regrow.models.values import Column
 from regrow.serving.http.keys import allow
 from regrow.serving.http.labels import Labels
 from regrow.serving.http.responses import json_response

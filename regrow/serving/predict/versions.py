@@ -28,7 +28,7 @@ class ServedVersion:
         """Predict the rows of *requests* together; raises `ServingError` if the model returns another shape."""
         predictions = self._by_fast_path(requests)
         if predictions is None:
-            predictions = self.model.predict(self.contract.frame(requests))
+            predictions = self.model.predict_checked(self.contract.frame(requests))
         expected = (sum(rows.count for rows in requests), *self.width)
         if predictions.shape != expected:
             raise ServingError(

@@ -8,7 +8,6 @@ from model_facts import make_facts
 from threadpoolctl import threadpool_limits
 
 from regrow.errors import NoFastPath
-from regrow.models.contract import Contract
 from regrow.models.decoding import Columns
 from regrow.models.fast_path.plan import MOST_ROWS, compile_plan
 from regrow.models.fast_path.proof import claim, describe, prove, trusted
@@ -147,7 +146,7 @@ def test_an_unknown_step_is_no_fast_path() -> None:
 def test_a_null_alone_is_answered_as_among_others() -> None:
     """A row's answer does not depend on the rows that it is predicted with."""
     model = fitted("sklearn.linear_model.LogisticRegression", {}, 2)
-    contract = Contract(model)
+    contract = model.contract
     values = {
         "carrier": [None, "AA"],
         "distance": [9.0, 1.0],
@@ -157,5 +156,5 @@ def test_a_null_alone_is_answered_as_among_others() -> None:
     }
     alone = contract.check(Columns({name: [*given[:1]] for name, given in values.items()}, 1), 1)
     both = contract.check(Columns(values, 2), 2)
-    answers = [model.predict(contract.frame([rows]))[0] for rows in (alone, both)]
+    answers = [model.predict_checked(contract.frame([rows]))[0] for rows in (alone, both)]
     assert answers[0] == pytest.approx(answers[1], rel=1e-12)

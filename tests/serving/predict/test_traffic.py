@@ -14,7 +14,6 @@ from model_facts import make_facts
 
 from regrow.decisions.rollout.assignment import is_challengers
 from regrow.errors import ModelFailed, Overloaded
-from regrow.models.contract import Contract
 from regrow.models.decoding import Columns
 from regrow.models.stored import LoadedModel
 from regrow.serving.log.journal import Journal, read_segment, segments
@@ -57,7 +56,7 @@ def served(number, frame=FRAME):
     facts = make_facts(0, 1, id="row", timestamp="at")
     signature = infer_signature(frame, np.array([[0.5, 0.5]]))
     model = LoadedModel(f"m-{number}", Scripted(number), signature, facts)
-    return ServedVersion(number, model, Contract(model), 0.0, (2,))
+    return ServedVersion(number, model, model.contract, 0.0, (2,))
 
 
 def split(weight=0.5, mirror=0.0, challenger=None):
