@@ -24,7 +24,7 @@ def stack(
     tmp_path: Path, project: Callable[..., Project], settings_for: Callable[[Path], Settings]
 ) -> Iterator["Stack"]:
     """Run `regrow up` on a state folder of its own, with one small project."""
-    made = project()
+    made = project(retraining={"least_labels": 100}, evaluation={"primary": "roc_auc", "gates": []})
     settings = settings_for(tmp_path / "home").model_copy(update={"configs": made.path.parent})
     stack = Stack(settings)
     try:
@@ -72,16 +72,23 @@ class Stack:
         answer.raise_for_status()
         return answer.json() if answer.content else []
 
-    def down(self) -> subprocess.CompletedProcess[str]:
-        """Run `regrow down`."""
+    def regrow(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command against the started servers."""
         return subprocess.run(
-            [REGROW, "down"], env=self.environment, capture_output=True, text=True, check=False
+            [REGROW, *words], env=self.environment, capture_output=True, text=True, check=False
         )
+
+    def champion(self, name: str) -> int:
+        """Return the version that MLflow calls the champion."""
+        asked = {"name": name, "alias": "champion"}
+        url = f"{self.settings.local_mlflow}/api/2.0/mlflow/registered-models/alias"
+        answer = httpx.get(url, params=asked, timeout=30).raise_for_status()
+        return int(answer.json()["model_version"]["version"])
 
     def end(self) -> None:
         """Leave nothing behind, whatever the test found."""
         if self.process.poll() is None:
-            self.down()
+            self.regrow("down")
             self.process.kill()
         self.process.wait()
 
@@ -103,22 +110,26 @@ def wait(until: Callable[[], object], patience: float) -> None:
 
 
 def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> None:
-    """All five services answer, an alarm's event starts a retraining process, and `regrow down` leaves no process."""
-    name = next(stack.settings.configs.glob("*.yaml")).stem
+    """All five services answer, an alarm's event trains a successor that takes over, `down` leaves nothing."""
+    file = next(stack.settings.configs.glob("*.yaml"))
+    name = file.stem
     for url in (f"{stack.settings.local_mlflow}/health", f"{stack.settings.local_server}/ping"):
         assert httpx.get(url, timeout=10).is_success
     told = {environment(each).get("REGROW_SERVER_URL") for each in stack.children()}
     assert stack.settings.local_server in told
 
-    stack.prefect("events", [alarm(name)])
+    trained = stack.regrow("train", str(file), "--as-of", "2024-02-01")
+    assert trained.returncode == 0, trained.stderr
+    assert stack.champion(name) == 1
+    stack.prefect("events", [alarm(name, "2024-03-02T00:00:00+00:00")])
     ended: list[dict] = []
-    wait(lambda: ended.extend(ended_runs(stack, f"retrain-{name}")) or ended, 60)
-    assert ended[0]["state"]["type"] == "FAILED"
-    assert "has no champion" in ended[0]["state"]["message"]
+    wait(lambda: ended.extend(ended_runs(stack, f"retrain-{name}")) or ended, 120)
+    assert ended[0]["state"]["type"] == "COMPLETED", ended[0]["state"]
+    assert stack.champion(name) == 2
     assert "flow runs start as new processes" not in (stack.settings.home / "logs" / "runner.log").read_text()
 
     started = time.monotonic()
-    stopped = stack.down()
+    stopped = stack.regrow("down")
     assert (stopped.returncode, stack.process.wait(10)) == (0, 0), stopped.stderr + stack.log.read_text()
     assert time.monotonic() - started < 20
     assert stack.children() == []
@@ -131,13 +142,13 @@ def ended_runs(stack: Stack, name: str) -> list[dict]:
     return [run for run in runs if run["state"]["type"] in {"COMPLETED", "FAILED", "CRASHED"}]
 
 
-def alarm(name: str) -> dict:
-    """Make the event that `monitor` emits."""
+def alarm(name: str, as_of: str) -> dict:
+    """Make the event that `monitor` emits as of *as_of*."""
     now = datetime.now(UTC).isoformat()
     return {
         "id": str(uuid4()),
         "occurred": now,
         "event": "regrow.model.alarm",
         "resource": {"prefect.resource.id": f"regrow.model.{name}", "regrow.alarm.for": "retraining"},
-        "payload": {"as_of": now, "reason": "a test"},
+        "payload": {"as_of": as_of, "reason": "a test"},
     }
