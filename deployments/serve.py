@@ -16,6 +16,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from deployments import preloaded
 from deployments.automations import install
+from regrow.data.files import write_whole
 from regrow.errors import ProjectError, Unreachable
 from regrow.project import Project
 from regrow.project.schedules import check_cron, schedules_of
@@ -122,7 +123,7 @@ def main() -> None:
     logger.info("automations: %s", ", ".join(install(projects)))
     if starter:
         starter.wait()
-    ready_file(settings).write_text("\n".join(project.name for project in projects))
+    write_whole(ready_file(settings), "\n".join(project.name for project in projects).encode(), flush=False)
     asyncio.run(runner.start())
 
 

@@ -32,7 +32,7 @@ def url() -> Iterator[str]:
 
 
 def test_only_success_is_an_answer(url: str) -> None:
-    """A server that answers with an error says so; where any answer will do, it is one."""
+    """An error is not an answer, unless any answer will do."""
     assert why_silent(f"{url}/200") is None
     assert why_silent(f"{url}/503") == "status 503"
     assert why_silent(f"{url}/503", any_status=True) is None

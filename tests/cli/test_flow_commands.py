@@ -29,7 +29,7 @@ def test_a_training_is_told_in_a_short_table(
 ) -> None:
     """Decision, reason, figures, who answers now and the links, without a word of a library; those are in the log.
 
-    It runs in a process of its own, where libraries have said nothing yet.
+    It runs in a process of its own, in which no library has said anything yet.
     """
     made = project()
     done = subprocess.run([REGROW, "train", str(made.path)], capture_output=True, text=True, check=False)

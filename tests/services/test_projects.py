@@ -16,7 +16,7 @@ def test_a_folder_without_projects_is_named_with_what_to_do(tmp_path: Path) -> N
 
 
 def test_a_relative_folder_is_named_in_full() -> None:
-    """`configs` alone would not say where was looked."""
+    """The folder stands in full in the line: `configs` alone would not tell which one it is."""
     assert str(Path.cwd() / "nowhere") in find_projects(Path("nowhere")).describe([])
 
 
