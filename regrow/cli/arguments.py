@@ -1,12 +1,13 @@
 """The arguments that several commands take, and what is checked before any of them works."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regrow.data import times
 from regrow.errors import RegrowError
 
 if TYPE_CHECKING:
@@ -47,12 +48,11 @@ def read_moment(text: str | None, option: str = "--as-of") -> datetime | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        return times.read_moment(text)
     except ValueError as error:
         raise RegrowError(
             f"{option} {text}: not a date; write 2024-04-01 or 2024-04-01T06:00:00+00:00"
         ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def reach_servers(prefect: bool = True) -> "Settings":

@@ -1,1 +1,1 @@
-"""Append-only Delta Lake tables: every prediction that was served, and the labels that came later."""
+"""Rows on disk and in tables: sources, snapshots, the log of predictions, the labels, and what is sampled of them."""

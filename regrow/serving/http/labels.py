@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from regrow.data.times import as_utc
+from regrow.data.times import read_moment, to_microseconds
 from regrow.errors import InvalidRequest, StateError, Unavailable
 from regrow.serving.http.admission import read_body
 from regrow.serving.http.keys import allow
@@ -29,7 +29,6 @@ from regrow.serving.log.flush import TO_LABELS
 LONGEST = 1000
 """The longest identifier or label, in characters."""
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALLOWED = {
     "prediction_id": f"text, at most {LONGEST} characters",
     "entity_id": f"text or a whole number, at most {LONGEST} characters",
@@ -44,13 +43,12 @@ def _microseconds(value: Any) -> int | None:
     if value is None:
         return None
     try:
-        moment = as_utc(datetime.fromisoformat(value))
+        moment = read_moment(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise PydanticCustomError("moment", "no moment") from error
     if not FIRST <= moment <= LAST:
         raise PydanticCustomError("moment", "not a moment of these centuries")
-    past = moment - EPOCH
-    return (past.days * 86400 + past.seconds) * 1_000_000 + past.microseconds
+    return to_microseconds(moment)
 
 
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST)]
