@@ -4,8 +4,7 @@ An append carries a *transaction*, the name of its writer, and a *number* that g
 appends; both stand in Delta's own commit. Replaying an append therefore changes nothing.
 """
 
-import errno
-import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -14,18 +13,34 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from regrow.data.files import state_errors
 from regrow.errors import Busy, StateError
 
 TIME = pa.timestamp("us", tz="UTC")
 PROPERTIES = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "50"}
 VACUUM_HOURS = 1
 ATTEMPTS = 8
+BROKEN = "restore the folder from a backup, or move it away to begin a new table"
+COLOUR = re.compile(r"\x1b\[\d*m")
+FRAME_OF_STACK = re.compile(r"\s*\d+: <unknown>")
 _ONE_WRITER = threading.Lock()
 
 
 def open_table(path: Path) -> DeltaTable | None:
-    """Open the table at *path*; return None if there is none."""
-    return DeltaTable(str(path)) if DeltaTable.is_deltatable(str(path)) else None
+    """Open the table at *path*; return None if there is none. Raises `StateError` if it is damaged."""
+    if not DeltaTable.is_deltatable(str(path)):
+        return None
+    try:
+        return DeltaTable(str(path))
+    except (DeltaError, OSError) as error:
+        raise StateError(f"{path}: the table cannot be opened ({plain_words(error)}); {BROKEN}") from error
+
+
+def plain_words(error: BaseException) -> str:
+    """Return what *error* says in one line, without the colours and the stack that Rust's libraries add."""
+    lines = COLOUR.sub("", str(error)).replace("↳", "").splitlines()
+    told = [line.strip() for line in lines if line.strip() and not FRAME_OF_STACK.match(line)]
+    return "; ".join(told[:3])[:500] or type(error).__name__
 
 
 def committed(path: Path, transaction: str) -> int:
@@ -67,7 +82,8 @@ def compact(path: Path) -> None:
         table.optimize.compact()
         table.vacuum(VACUUM_HOURS, dry_run=False, enforce_retention_duration=False)
     except (DeltaError, OSError) as error:
-        raise StateError(f"{path}: the table cannot be compacted ({error}); it stays as it is") from error
+        said = plain_words(error)
+        raise StateError(f"{path}: the table cannot be compacted ({said}); it stays as it is") from error
 
 
 def _reconcile(table: pa.Table, logged: DeltaTable | None) -> pa.Table:
@@ -100,9 +116,10 @@ def _arrange(table: pa.Table, logged: DeltaTable | None, partition: str | None) 
 
 def _write(path: Path, table: pa.Table, properties: CommitProperties, partition: str | None) -> None:
     """Commit *table* to the table at *path*, creating it if there is none."""
-    try:
+    what = f"{table.num_rows} rows cannot be appended"
+    with state_errors(path, what), _ONE_WRITER:
         path.mkdir(parents=True, exist_ok=True)
-        with _ONE_WRITER:
+        try:
             write_deltalake(
                 str(path),
                 table,
@@ -112,9 +129,7 @@ def _write(path: Path, table: pa.Table, properties: CommitProperties, partition:
                 commit_properties=properties,
                 partition_by=partition if partition in table.schema.names else None,
             )
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        remedy = "make room or give another folder by REGROW_HOME"
-        if error.errno not in {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, None}:
-            remedy = "see that the folder can be written"
-        raise StateError(f"{path}: {table.num_rows} rows cannot be appended ({reason}); {remedy}") from error
+        except CommitFailedError:
+            raise
+        except DeltaError as error:
+            raise StateError(f"{path}: {what} ({plain_words(error)}); {BROKEN}") from error

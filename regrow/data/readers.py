@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from regrow.data.delta import plain_words
 from regrow.errors import DataError, ProjectError, Unreachable
 from regrow.project import (
     CsvSource,
@@ -30,9 +31,6 @@ from regrow.project import (
     SqlSource,
 )
 from regrow.project.imports import describe_error, naming_origin
-
-COLOUR = re.compile(r"\x1b\[\d*m")
-FRAME_OF_STACK = re.compile(r"\s*\d+: <unknown>")
 
 
 def read_rows(
@@ -126,14 +124,7 @@ def _readable(where: str) -> Iterator[None]:
         yield
     # ParserError, EmptyDataError, UnicodeDecodeError and most errors of Arrow are ValueErrors.
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataError(f"{where}: cannot be read: {_short(error)}") from error
-
-
-def _short(error: BaseException) -> str:
-    """Return what *error* says in one line, without the colours and the stack that Rust's libraries add."""
-    lines = COLOUR.sub("", str(error)).replace("↳", "").splitlines()
-    told = [line.strip() for line in lines if line.strip() and not FRAME_OF_STACK.match(line)]
-    return "; ".join(told[:3])[:500] or type(error).__name__
+        raise DataError(f"{where}: cannot be read: {plain_words(error)}") from error
 
 
 def _find(project: Project, path: str, where: str) -> Path:
@@ -195,7 +186,9 @@ def _open_delta(project: Project, source: DeltaSource, where: str) -> Any:
         raise DataError(f"{where}.path: no Delta table at {place}") from error
     except (DeltaError, OSError) as error:
         kind = Unreachable if remote and isinstance(error, OSError) else DataError
-        raise kind(f"{where}.path: {place}: the Delta table cannot be opened: {_short(error)}") from error
+        raise kind(
+            f"{where}.path: {place}: the Delta table cannot be opened: {plain_words(error)}"
+        ) from error
 
 
 def _read_delta(project: Project, source: DeltaSource, where: str) -> pd.DataFrame:
@@ -206,7 +199,7 @@ def _read_delta(project: Project, source: DeltaSource, where: str) -> pd.DataFra
         try:
             return table.to_pandas()
         except DeltaError as error:
-            raise DataError(f"{where}.path: {source.path}: cannot be read: {_short(error)}") from error
+            raise DataError(f"{where}.path: {source.path}: cannot be read: {plain_words(error)}") from error
 
 
 def _read_sql(source: SqlSource, where: str, start: datetime, end: datetime) -> pd.DataFrame:
@@ -222,7 +215,7 @@ def _read_sql(source: SqlSource, where: str, start: datetime, end: datetime) -> 
     try:
         connection = sa.create_engine(url).connect()
     except DBAPIError as error:
-        detail = _short(error.orig or error).replace(url, "***")
+        detail = plain_words(error.orig or error).replace(url, "***")
         raise Unreachable(
             f"{where}.url_env: ${source.url_env}: the database does not answer: {detail}"
         ) from error
@@ -231,7 +224,7 @@ def _read_sql(source: SqlSource, where: str, start: datetime, end: datetime) -> 
             f"{where}.url_env: ${source.url_env}: {error}; install the database's driver"
         ) from error
     except (SQLAlchemyError, ValueError) as error:
-        detail = _short(error).replace(url, "***")
+        detail = plain_words(error).replace(url, "***")
         raise ProjectError(
             f"{where}.url_env: ${source.url_env}: {detail}; write DIALECT+DRIVER://USER:PASSWORD@HOST/DATABASE"
         ) from error
@@ -247,7 +240,7 @@ def _query_error(error: Exception, where: str) -> DataError | Unreachable:
     from sqlalchemy.exc import DBAPIError, ResourceClosedError, SQLAlchemyError, StatementError
 
     cause = error if isinstance(error, SQLAlchemyError) else (error.__cause__ or error)
-    detail = _short(getattr(cause, "orig", None) or cause)
+    detail = plain_words(getattr(cause, "orig", None) or cause)
     if isinstance(cause, DBAPIError) and cause.connection_invalidated:
         return Unreachable(f"{where}: the database has closed the connection: {detail}")
     if isinstance(cause, ResourceClosedError):

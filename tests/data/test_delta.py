@@ -8,10 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regrow.data.delta import append, open_table
 from regrow.data.predictions import append_predictions, read_predictions
 from regrow.errors import StateError
 
 Rows = Callable[..., pa.Table]
+TABLE = pa.table({"a": [1, 2]})
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -55,3 +57,22 @@ def test_features_may_change_their_capitals(rows: Rows) -> None:
     logged = read_predictions("demo")
     assert sorted(logged.features["Size__double"].dropna()) == [2.0, 3.0]
     assert logged.features["size"].dropna().tolist() == [1.0]
+
+
+def test_a_damaged_table_is_named(tmp_path: Path) -> None:
+    """A table whose own log is damaged is an error with its path and a way out, for readers and writers alike."""
+    append(tmp_path / "t", TABLE, "w", 1)
+    next((tmp_path / "t" / "_delta_log").glob("*.json")).write_text("nonsense")
+    for use in (lambda: open_table(tmp_path / "t"), lambda: append(tmp_path / "t", TABLE, "w", 2)):
+        with pytest.raises(
+            StateError, match=r"/t: the table cannot be opened \(.*Json error.*\); restore"
+        ) as raised:
+            use()
+        assert "<unknown>" not in str(raised.value)
+
+
+def test_rows_of_another_type_are_named(tmp_path: Path) -> None:
+    """Rows that the table's columns cannot take are an error with the path and the number of rows."""
+    append(tmp_path / "t", pa.table({"a": [1, 2]}), "w", 1)
+    with pytest.raises(StateError, match=r"/t: 1 rows cannot be appended \("):
+        append(tmp_path / "t", pa.table({"a": [[1.5]]}), "w", 2)

@@ -1,0 +1,26 @@
+"""The schedules of a project file."""
+
+import pytest
+
+from regrow.errors import ProjectError
+from regrow.project.schedules import check_cron, schedules_of
+
+
+def test_schedules_are_listed_by_their_key(project) -> None:
+    """Only what the file sets is a schedule, under the key where it stands."""
+    made = project(monitoring={"schedule": "0 6 * * 1"}, retraining={"schedule": "0 7 1 * *"})
+    assert schedules_of(made) == {"monitoring.schedule": "0 6 * * 1", "retraining.schedule": "0 7 1 * *"}
+    assert schedules_of(project()) == {}
+
+
+@pytest.mark.parametrize("cron", ["every day", "61 * * * *", "* * *"])
+def test_what_is_not_cron_is_named(project, cron: str) -> None:
+    """A schedule that Prefect would refuse is an error with file, key and an example."""
+    made = project()
+    with pytest.raises(ProjectError) as raised:
+        check_cron(made, "monitoring.schedule", cron)
+    assert (
+        str(raised.value)
+        == f"{made.path}: monitoring.schedule: `{cron}` is not cron; `0 6 * * 1` is Monday 06:00"
+    )
+    check_cron(made, "monitoring.schedule", "0 6 * * 1")
