@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
+from regrow.data.times import to_microseconds
 from regrow.errors import InvalidRequest
 
 NUMBERS = {"double": np.float64, "float": np.float32, "long": np.int64, "integer": np.int32}
@@ -40,7 +41,6 @@ WORDS = {
     "string": "text",
     "datetime": MOMENT,
 }
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Array = np.ndarray[Any, Any] | ExtensionArray
 
 
@@ -122,13 +122,10 @@ def _moment(name: str, row: int, value: str | float) -> int | None:
     if isinstance(value, float) and math.isnan(value):
         return None
     try:
-        moment = datetime.fromisoformat(str(value))
+        return to_microseconds(datetime.fromisoformat(str(value)))
     except ValueError as error:
         message = f"column {name!r}, row {row}: {str(value)[:80]!r} is not {MOMENT}"
         raise InvalidRequest("wrong_type", message, name, row) from error
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    past = moment - EPOCH
-    return (past.days * 86400 + past.seconds) * 1_000_000 + past.microseconds
 
 
 def _whole(column: Column, values: list[Any], kinds: set[type]) -> list[Any]:
