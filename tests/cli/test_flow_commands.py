@@ -16,7 +16,8 @@ from regrow.settings import load_settings
 
 REGROW = str(Path(sys.executable).with_name("regrow"))
 Run = Callable[..., Any]
-PERIOD = ("--start", "2024-01-01", "--end", "2024-02-01")
+TRAINED, WATCHED = "2024-02-01", "2024-03-01"
+PERIOD = ("--start", TRAINED, "--end", WATCHED)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_programs_read_one_json_object(
             "gates": [{"kind": "threshold", "metric": "roc_auc", "at_least": 0.999999}],
         }
     )
-    refused = run("train", made.path, "--json")
+    refused = run("train", made.path, "--as-of", TRAINED, "--json")
     assert (refused.exit_code, refused.stderr) == (0, "")
     told = json.loads(refused.stdout)
     assert (told["command"], told["model"], told["verdict"]["result"]) == ("train", made.name, "fail")
@@ -62,12 +63,14 @@ def test_programs_read_one_json_object(
     assert told["state"]["champion"] is None
     assert set(told["links"]) == {"Prefect run"}  # These tests use MLflow without its server.
 
-    waived = json.loads(run("train", made.path, "--json", "--override", "a test").stdout)
+    waived = json.loads(run("train", made.path, "--as-of", TRAINED, "--json", "--override", "a test").stdout)
     assert waived["state"]["champion"] == 1
     scored = json.loads(run("score", made.path, *PERIOD, "--json").stdout)
     assert scored["scored"]["rows"] == scored["scored"]["new"] > 0
     for command in ("monitor", "retrain", "rollout"):
-        told = json.loads(run(command, made.path, "--as-of", "2024-02-01", "--json").stdout)
+        done = run(command, made.path, "--as-of", WATCHED, "--json")
+        assert (done.exit_code, done.stderr) == (0, "")
+        told = json.loads(done.stdout)
         assert (told["command"], told["model"]) == (command, made.name)
         assert told["verdict"]["reason"]
 
