@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from regrow.data.snapshots import Snapshot
 from regrow.verdict import Finding, Subject
 
-Kind = Literal["binary", "multiclass", "regression"]
+ProblemType = Literal["binary", "multiclass", "regression"]
+"""What a model predicts: one of two classes, one of several, or a number."""
 
 
 class Result(BaseModel):
@@ -39,7 +40,7 @@ class ModelFacts(Result):
     """What a stored model says of itself beside its signature: `metadata["regrow"]` of the MLflow model."""
 
     project: str
-    kind: Kind
+    kind: ProblemType
     classes: tuple[str | int | float | bool, ...] = ()
     id: str | None
     """Request column that names a row: logged with the prediction, not seen by the model."""

@@ -16,7 +16,7 @@ from regrow.models.metrics import RANKING, Codes, Floats, Label, encode, require
 from regrow.models.predictions import to_column
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import EvaluationPlan, Metric, Project, SliceGate
-from regrow.results import Candidate, Evaluation, Kind, SliceMetrics
+from regrow.results import Candidate, Evaluation, ProblemType, SliceMetrics
 
 SAMPLE = 2000
 """Rows on which the importance of the columns is measured, and that a scatter plot shows."""
@@ -141,14 +141,14 @@ def _defined(metrics: Sequence[Metric], target: pd.Series, classes: Sequence[Lab
     return [metric for metric in metrics if metric not in RANKING or whole]
 
 
-def tabulate(target: pd.Series, predictions: dict[str, Floats], kind: Kind) -> pd.DataFrame:
+def tabulate(target: pd.Series, predictions: dict[str, Floats], kind: ProblemType) -> pd.DataFrame:
     """Lay the target and each model's predictions side by side."""
     columns = {name: to_column(prediction, kind) for name, prediction in predictions.items()}
     return pd.DataFrame({"target": target.to_numpy(), **columns})
 
 
 def draw(
-    kind: Kind, target: pd.Series, predictions: dict[str, Floats], classes: Sequence[Label]
+    kind: ProblemType, target: pd.Series, predictions: dict[str, Floats], classes: Sequence[Label]
 ) -> dict[str, Figure]:
     """Draw candidate and champion: the curves of a binary classifier, the errors of a regression."""
     shown = {name: prediction for name, prediction in predictions.items() if name != "baseline"}

@@ -17,7 +17,7 @@ from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs
 from regrow.errors import RegistryError
 from regrow.lineage import current, step
 from regrow.models.metrics import Label
-from regrow.models.predictions import encode_labels, stack_predictions
+from regrow.models.predictions import restore_labels, stack_predictions
 from regrow.project import Ab, Project
 from regrow.registry import Rollout, State
 from regrow.results import ModelFacts
@@ -100,7 +100,7 @@ def find_targets(
     """Return the label of each of *rows* as *facts* spell it, and whether it has one."""
     found = join_labels(rows, labels)
     labelled = rows.index.isin(found.index)
-    encoded = encode_labels(found["label"], facts)
+    encoded = restore_labels(found["label"], facts)
     filler = np.nan if facts.kind == "regression" else facts.classes[0]
     target = np.full(len(rows), filler, dtype=encoded.dtype)
     target[labelled] = encoded

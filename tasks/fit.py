@@ -34,7 +34,7 @@ from regrow.models.values import Column
 from regrow.project import CsvSource, HalvingSearch, Project, Search, Training
 from regrow.project.estimators import build_estimator, check_search
 from regrow.project.imports import naming_origin
-from regrow.results import Candidate, Kind, ModelFacts, Parts
+from regrow.results import Candidate, ModelFacts, Parts, ProblemType
 
 RECIPE = "regrow.recipe"
 
@@ -71,7 +71,7 @@ def fit_pipeline(
     """Fit the pipeline; the same rows and seed give the same model.
 
     With a search, the best of its trials; *ordered* rows are then validated on what follows them in time.
-    Gives the pipeline, and each trial's parameters with its mean score.
+    Return the pipeline, and each trial's parameters with its mean score.
     """
     pipeline = build_pipeline(training, features)
     rows = f"{training.estimator} cannot be fitted on these rows{_infinite(features)}"
@@ -99,8 +99,8 @@ def _single_threaded(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def kind_of(pipeline: Pipeline) -> tuple[Kind, tuple[Any, ...]]:
-    """Tell what the fitted *pipeline* predicts, and its classes in order."""
+def kind_of(pipeline: Pipeline) -> tuple[ProblemType, tuple[Any, ...]]:
+    """Return what the fitted *pipeline* predicts, and its classes in order."""
     if is_regressor(pipeline):
         return "regression", ()
     classes = tuple(value.item() if hasattr(value, "item") else value for value in pipeline.classes_)

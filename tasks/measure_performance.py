@@ -8,7 +8,7 @@ import pandas as pd
 from regrow.data.labels import join_labels, read_labels
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.lineage import current, step
-from regrow.models.predictions import encode_labels, stack_predictions
+from regrow.models.predictions import restore_labels, stack_predictions
 from regrow.project import Metric, Project
 from regrow.registry import Version
 from regrow.results import Measurement, ModelFacts, Window
@@ -44,7 +44,7 @@ def measure_performance(project: Project, champion: Version, window: Window, as_
     run, facts = current(), champion.facts
     columns = ["prediction_id", "entity_id", "served_at", "version", "prediction"]
     rows = label_rows(window.predictions.read(columns), read_labels(project.name, as_of), champion.number)
-    target, prediction = encode_labels(rows["label"], facts), stack_predictions(rows["prediction"], facts)
+    target, prediction = restore_labels(rows["label"], facts), stack_predictions(rows["prediction"], facts)
     primary = project.evaluation.primary
     holdout = holdout_figure(champion, facts, primary)
     finding = judge_performance(target, prediction, holdout, project.monitoring.performance)

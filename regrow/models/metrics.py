@@ -20,10 +20,10 @@ RANKING: frozenset[Metric] = frozenset({"roc_auc", "average_precision"})
 
 
 def score(metric: Metric, target: ArrayLike, prediction: Floats, classes: Sequence[Label] = ()) -> float:
-    """Give *metric* of *prediction* against *target*.
+    """Return *metric* of *prediction* against *target*.
 
     *prediction* is `(rows,)` for a regression, else `(rows, classes)` probabilities, ordered as *classes*.
-    Raises `ProjectError` where the metric does not fit the model, `DataError` where it is undefined.
+    Raises `ProjectError` if the metric does not fit the model, `DataError` if it is undefined.
     """
     check_metric(metric, "classification" if len(classes) else "regression")
     if not len(prediction):
@@ -37,19 +37,19 @@ def score(metric: Metric, target: ArrayLike, prediction: Floats, classes: Sequen
 
 
 def higher_is_better(metric: Metric) -> bool:
-    """Tell whether a greater *metric* is a better model."""
+    """Return whether a greater *metric* is a better model."""
     return metric not in LOWER_IS_BETTER
 
 
 def sign(metric: Metric) -> int:
-    """Give 1 where a greater *metric* is better, -1 where a smaller one is."""
+    """Return 1 if a greater *metric* is better, -1 if a smaller one is."""
     return 1 if higher_is_better(metric) else -1
 
 
 def encode(target: ArrayLike, classes: Sequence[Label]) -> Codes:
     """Replace each label of *target* by its place in *classes*.
 
-    Raises `DataError` where a label is not among them.
+    Raises `DataError` if a label is not among them.
     """
     given, known = np.asarray(target), np.asarray(classes)
     if given.dtype.kind in "biuf" and known.dtype.kind in "biuf" and len(known):
@@ -70,7 +70,7 @@ def encode(target: ArrayLike, classes: Sequence[Label]) -> Codes:
 
 
 def require_classes(codes: Codes, classes: Sequence[Label], what: str) -> None:
-    """Raise `DataError` where a class of *classes* has no row in *codes*."""
+    """Raise `DataError` if a class of *classes* has no row in *codes*."""
     missing = sorted(set(range(len(classes))) - set(np.unique(codes).tolist()))
     if not missing:
         return
@@ -97,7 +97,7 @@ def _average_precision(codes: Codes, probability: Floats) -> float:
 
 
 def _brier(codes: Codes, probability: Floats) -> float:
-    """Give the mean squared error of the probabilities; two classes: of the positive one (Brier 1950)."""
+    """Return the mean squared error of the probabilities; of two classes, that of the positive one (Brier 1950)."""
     if probability.shape[1] == 2:
         return float(np.mean((probability[:, 1] - codes) ** 2))
     return float(np.mean(np.sum((probability - np.eye(probability.shape[1])[codes]) ** 2, axis=1)))

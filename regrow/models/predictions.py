@@ -1,21 +1,21 @@
-"""The shapes of predictions and labels: as a model gives them, as one column, as the log keeps them."""
+"""The shapes of predictions and labels: as a model returns them, as one column, as the log keeps them."""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from regrow.models.metrics import Floats
-from regrow.results import Kind, ModelFacts
+from regrow.results import ModelFacts, ProblemType
 
 
-def to_column(prediction: Floats, kind: Kind) -> Floats | list[list[float]]:
+def to_column(prediction: Floats, kind: ProblemType) -> Floats | list[list[float]]:
     """Shape *prediction* as one column: the value, P(positive), or the list of probabilities."""
     if kind == "binary":
         return prediction[:, 1]
     return prediction.tolist() if kind == "multiclass" else prediction
 
 
-def from_column(column: pd.Series, kind: Kind) -> Floats:
+def from_column(column: pd.Series, kind: ProblemType) -> Floats:
     """Undo `to_column`."""
     if kind == "multiclass":
         return np.vstack(column.to_list()).astype(np.float64)
@@ -35,8 +35,8 @@ def stack_predictions(column: pd.Series, facts: ModelFacts) -> NDArray[np.float6
     return stacked[:, 0] if facts.kind == "regression" else stacked
 
 
-def encode_labels(labels: pd.Series, facts: ModelFacts) -> NDArray[np.generic]:
-    """Give *labels* as the model's own classes, or as numbers for a regression.
+def restore_labels(labels: pd.Series, facts: ModelFacts) -> NDArray[np.generic]:
+    """Return *labels*, as the label table keeps them, as the model's own classes, or as numbers for a regression.
 
     The label table keeps booleans as numbers. A label that is no class of the model stays as it is.
     """

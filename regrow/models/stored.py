@@ -91,7 +91,7 @@ def _explain(features: pd.DataFrame, error: ValueError) -> str:
 def load_model(model_uri: str) -> LoadedModel:
     """Load the model at *model_uri* (`models:/m-…`, `models:/flights@champion`, a folder).
 
-    Raises `UnsafeModel` where it holds a type that is not on the list, `RegistryError` where its files are not
+    Raises `UnsafeModel` if it holds a type that is not on the list, `RegistryError` if its files are not
     those of a Regrow model.
     """
     import mlflow.artifacts

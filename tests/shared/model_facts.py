@@ -1,7 +1,7 @@
 """What a stored model says of itself, for models that tests make up."""
 
 from regrow.data.snapshots import Snapshot
-from regrow.results import Kind, ModelFacts
+from regrow.results import ModelFacts, ProblemType
 
 NOWHERE = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})
 """A snapshot without rows, whose file is not there."""
@@ -9,7 +9,7 @@ NOWHERE = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns=
 
 def make_facts(*classes: str | int | float | bool, **changes: object) -> ModelFacts:
     """Return the facts of a classifier of *classes*, or of a regression if there are none, with *changes*."""
-    kind: Kind = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
+    kind: ProblemType = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
     facts = {
         "project": "demo",
         "kind": kind,

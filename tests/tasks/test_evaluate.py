@@ -19,7 +19,7 @@ from regrow.errors import DataError
 from regrow.models.metrics import Floats
 from regrow.models.stored import LoadedModel
 from regrow.project import EvaluationPlan, Metric, Project
-from regrow.results import Candidate, Kind
+from regrow.results import Candidate, ProblemType
 from tasks.evaluate import (
     baseline,
     column_importances,
@@ -136,7 +136,7 @@ def test_a_regression_gets_its_errors() -> None:
     ("kind", "metric"), [("binary", "roc_auc"), ("binary", "log_loss"), ("regression", "mae")]
 )
 def test_the_column_that_matters_is_the_important_one(
-    project: Callable[..., Project], kind: Kind, metric: Metric
+    project: Callable[..., Project], kind: ProblemType, metric: Metric
 ) -> None:
     """Shuffling it makes the metric worse, whichever way the metric runs; a column of noise costs next to nothing."""
     made = project(evaluation={"primary": metric})

@@ -10,7 +10,7 @@ from regrow.data.snapshots import Snapshot
 from regrow.project import load_project
 from regrow.registry import Version
 from regrow.results import Candidate, Evaluation
-from tasks.measure_performance import encode_labels, holdout_figure, label_rows
+from tasks.measure_performance import holdout_figure, label_rows, restore_labels
 from tasks.register import version_tags
 
 
@@ -46,7 +46,7 @@ def test_an_entity_counts_once_and_a_labelled_prediction_always():
 )
 def test_labels_become_the_models_classes(classes, stored):
     """What the label table made of a class (a number of a boolean) is turned back."""
-    assert list(encode_labels(pd.Series(stored), make_facts(*classes, id="id"))) == list(classes)
+    assert list(restore_labels(pd.Series(stored), make_facts(*classes, id="id"))) == list(classes)
 
 
 LARGE = Snapshot(uri="file:///none", digest="0" * 64, rows=1_000, columns={})

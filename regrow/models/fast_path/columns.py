@@ -20,7 +20,7 @@ from regrow.errors import NoFastPath
 
 Values = Mapping[str, list[Any]]
 Table = Mapping[Any, int]
-"""Where the encoding of each known category stands; any other has the last place."""
+"""The place of each known category's encoding; any other category has the last place."""
 
 
 class Block(ABC):
@@ -146,7 +146,7 @@ def _questions(categories: NDArray[Any]) -> list[str | None]:
 
 
 def _widths(encoder: Any) -> list[int]:
-    """Say how many columns *encoder* makes of each of its own."""
+    """Return how many columns *encoder* makes of each of its own."""
     if type(encoder) is OrdinalEncoder:
         return [1] * len(encoder.categories_)
     rare = getattr(encoder, "infrequent_categories_", [None] * len(encoder.categories_))

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from regrow.errors import InvalidRequest, NoFastPath
 from regrow.models.contract import Contract, Rows
 from regrow.models.decoding import Columns
-from regrow.models.fast_path.plan import MOST_ROWS, Plan, compile_plan
+from regrow.models.fast_path.compiling import MOST_ROWS, FastPath, compile_pipeline
 from regrow.models.fast_path.trees import MOST_ROWS as FEW
 from regrow.models.stored import LoadedModel
 
@@ -37,9 +37,9 @@ ALTERED: dict[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class Proof:
-    """A plan that was compared with its pipeline: on *rows* rows as they are, and on *altered* ones."""
+    """A fast_path that was compared with its pipeline: on *rows* rows as they are, and on *altered* ones."""
 
-    plan: Plan
+    fast_path: FastPath
     rows: int
     altered: int
 
@@ -58,12 +58,12 @@ def claim() -> str:
     return f"identical under scikit-learn {sklearn.__version__}"
 
 
-def trusted(model: LoadedModel, tag: str | None, frame: pd.DataFrame) -> Plan | None:
-    """Give the fast path of *model* where its version's *tag* claims it and *frame* bears it out here and now."""
+def trusted(model: LoadedModel, tag: str | None, frame: pd.DataFrame) -> FastPath | None:
+    """Return the fast path of *model* if its version's *tag* claims it and it is identical on *frame* here and now."""
     if tag is None or not tag.startswith(claim()):
         return None
     try:
-        return prove(model, frame, alter=False).plan
+        return prove(model, frame, alter=False).fast_path
     except NoFastPath as error:
         LOG.warning("%s: its tag %s does not hold here, the pipeline answers: %s", model.model_id, TAG, error)
         return None
@@ -81,17 +81,17 @@ def prove(model: LoadedModel, frame: pd.DataFrame, *, alter: bool = True) -> Pro
 
 def _prove(model: LoadedModel, frame: pd.DataFrame, alter: bool) -> Proof:
     """Compare all rows, then the altered ones."""
-    plan, contract = compile_plan(model), model.contract
+    fast_path, contract = compile_pipeline(model), model.contract
     some = frame.iloc[:: 1 + len(frame) // MOST_PROVEN]
     values = contract.plain(some).values
-    rows = sum(_compare(model, plan, contract, batch) for batch in _batches(values, len(some)))
+    rows = sum(_compare(model, fast_path, contract, batch) for batch in _batches(values, len(some)))
     if rows == 0:
         raise NoFastPath("no row of the holdout passes the signature's check")
     single = {name: column[0] for name, column in values.items()}
     altered = list(_altered(contract, single)) if alter else []
     for start in range(0, len(altered), SINGLE_ROWS):
-        _compare(model, plan, contract, _joined(altered[start : start + SINGLE_ROWS]))
-    return Proof(plan, rows, len(altered))
+        _compare(model, fast_path, contract, _joined(altered[start : start + SINGLE_ROWS]))
+    return Proof(fast_path, rows, len(altered))
 
 
 def _batches(values: dict[str, list[Any]], rows: int) -> Iterator[dict[str, list[Any]]]:
@@ -119,8 +119,10 @@ def _joined(rows: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:
     return {name: [row[name][0] for row in rows] for name in rows[0]}
 
 
-def _compare(model: LoadedModel, plan: Plan, contract: Contract, values: dict[str, list[Any]]) -> int:
-    """Compare on one batch, cut in halves where it is refused; gives how many rows were answered."""
+def _compare(
+    model: LoadedModel, fast_path: FastPath, contract: Contract, values: dict[str, list[Any]]
+) -> int:
+    """Compare on one batch, in halves if it is refused, and return how many rows were answered."""
     count = len(next(iter(values.values())))
     rows: Rows | None = None
     try:
@@ -128,11 +130,11 @@ def _compare(model: LoadedModel, plan: Plan, contract: Contract, values: dict[st
         expected = model.predict_checked(contract.frame([rows]))
     except (InvalidRequest, ValueError, TypeError, OverflowError) as error:
         if count > 1:
-            return sum(_compare(model, plan, contract, half) for half in _halves(values, count))
-        if rows is not None and plan.predict(rows.features, 1) is not None:
+            return sum(_compare(model, fast_path, contract, half) for half in _halves(values, count))
+        if rows is not None and fast_path.predict(rows.features, 1) is not None:
             raise NoFastPath(f"it answers where the pipeline refuses: {values}") from error
         return 0
-    found = plan.predict(rows.features, count)
+    found = fast_path.predict(rows.features, count)
     if found is not None and not _same(found, expected):
         raise NoFastPath(_difference(rows, found, expected))
     return count
@@ -145,12 +147,12 @@ def _halves(values: dict[str, list[Any]], count: int) -> Iterator[dict[str, list
 
 
 def _same(found: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
-    """Say whether *found* is *expected*, shape and bits."""
+    """Return whether *found* is *expected*, shape and bits."""
     return found.shape == expected.shape and np.array_equal(found, expected, equal_nan=True)
 
 
 def _difference(rows: Rows, found: NDArray[np.float64], expected: NDArray[np.float64]) -> str:
-    """Say by how much *found* differs from *expected*."""
+    """Describe by how much *found* differs from *expected*."""
     if found.shape != expected.shape:
-        return f"it gives {found.shape} where the pipeline gives {expected.shape}"
+        return f"its answers have the shape {found.shape}, the pipeline's {expected.shape}"
     return f"its answers to {rows.count} rows differ by up to {np.nanmax(np.abs(found - expected)):.3g}"

@@ -27,12 +27,12 @@ class Forest:
     leaves: Callable[[NDArray[Any]], Matrix]
 
     def fits(self, matrix: Matrix) -> bool:
-        """Say whether *matrix* is small enough to gain."""
+        """Return whether *matrix* is so small that one call is faster."""
         rows, width = matrix.shape
         return rows <= MOST_ROWS and rows * self.count * (width + 1) <= MOST_CELLS
 
     def values(self, matrix: Matrix) -> Matrix:
-        """Give what each tree says of each row: `(rows, trees, values)`."""
+        """Return the values of the leaf of each row in each tree: `(rows, trees, values)`."""
         rows, width = matrix.shape
         repeated = np.empty((rows, self.count, width + 1), dtype=self.dtype)
         repeated[:, :, :width] = matrix[:, None, :]
@@ -49,7 +49,8 @@ def add_up(start: Matrix, values: Matrix) -> Matrix:
 
 
 def merge_boosted(estimator: Any) -> Forest | None:
-    """Merge the trees of the histogram gradient boosting *estimator*; None where it splits on categories."""
+    """Merge the trees of the histogram gradient boosting *estimator*; None if it splits on categories."""
+    # Private: histogram gradient boosting publishes its trees nowhere else.
     trees = [tree.nodes for step in estimator._predictors for tree in step]
     if sum(map(len, trees)) > MOST_NODES or any(nodes["is_categorical"].any() for nodes in trees):
         return None
@@ -68,10 +69,11 @@ def merge_boosted(estimator: Any) -> Forest | None:
 
 
 def merge_forest(estimator: Any) -> Forest | None:
-    """Merge the trees of the random forest or the extra-trees *estimator*; None where it is too large."""
+    """Merge the trees of the random forest or the extra-trees *estimator*; None if it is too large."""
     trees = [tree.tree_ for tree in estimator.estimators_]
     if sum(tree.node_count for tree in trees) > MOST_NODES or trees[0].n_outputs > 1:
         return None
+    # The pickled state is the one way to read and to set all nodes of a tree, thresholds and missing values included.
     states = [tree.__getstate__() for tree in trees]
     starts, above = _roots([tree.node_count for tree in trees])
     router = _blank(len(above), states[0]["nodes"])
@@ -100,7 +102,7 @@ def _blank(count: int, nodes: NDArray[Any]) -> Any:
 def _roots(sizes: list[int]) -> tuple[list[int], NDArray[np.void]]:
     """Place trees of *sizes* nodes behind a binary tree over their numbers.
 
-    Gives where each begins, and the nodes of that tree: `threshold`, `left` and `right` child.
+    Return where each begins, and the nodes of that tree: `threshold`, `left` and `right` child.
     """
     first = len(sizes) - 1
     starts = [first + int(start) for start in np.cumsum([0, *sizes[:-1]])]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from regrow.errors import ServingError
 from regrow.models.contract import Contract, Rows
-from regrow.models.fast_path.plan import Plan
+from regrow.models.fast_path.compiling import FastPath
 from regrow.models.stored import LoadedModel
 
 
@@ -21,7 +21,7 @@ class ServedVersion:
     since: float
     width: tuple[int, ...]
     """The shape of one row's prediction: `()` for a regression, `(classes,)` for a classifier."""
-    plan: Plan | None = None
+    fast_path: FastPath | None = None
     """The fast path, if it was proven to be identical."""
 
     def predict(self, requests: list[Rows]) -> NDArray[np.float64]:
@@ -38,13 +38,13 @@ class ServedVersion:
 
     def _by_fast_path(self, requests: list[Rows]) -> NDArray[np.float64] | None:
         """Predict few rows by the fast path; return None if the pipeline must answer."""
-        if self.plan is None:
+        if self.fast_path is None:
             return None
         if len(requests) == 1:
-            return self.plan.predict(requests[0].features, requests[0].count)
+            return self.fast_path.predict(requests[0].features, requests[0].count)
         names = self.contract.features
         joined = {name: [value for rows in requests for value in rows.features[name]] for name in names}
-        return self.plan.predict(joined, sum(rows.count for rows in requests))
+        return self.fast_path.predict(joined, sum(rows.count for rows in requests))
 
 
 @dataclass(frozen=True)

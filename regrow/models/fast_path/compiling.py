@@ -28,18 +28,18 @@ MOST_ROWS = 512
 BOOSTED = {HistGradientBoostingClassifier, HistGradientBoostingRegressor}
 FORESTS = {RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor}
 Score = Callable[[Matrix], NDArray[np.float64] | None]
-"""Predictions of a matrix; None where only the pipeline can say what is to be said of it."""
+"""Predictions of a matrix; None if the pipeline must answer, because it may refuse the matrix."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What answers few rows in the pipeline's place."""
+class FastPath:
+    """A fitted pipeline compiled for few rows: it answers them in the pipeline's place."""
 
     blocks: tuple[Block, ...]
     score: Score
 
     def predict(self, values: Values, rows: int) -> NDArray[np.float64] | None:
-        """Predict *rows* rows, given by column and checked by the contract; None where the pipeline must answer."""
+        """Predict *rows* rows, given by column and checked by the contract; None if the pipeline must answer."""
         if not 0 < rows <= MOST_ROWS:
             return None
         try:
@@ -49,7 +49,7 @@ class Plan:
         return self.score(built[0] if len(built) == 1 else np.concatenate(built, axis=1))
 
 
-def compile_plan(model: LoadedModel) -> Plan:
+def compile_pipeline(model: LoadedModel) -> FastPath:
     """Compile *model*; raises `NoFastPath` saying what stands in the way."""
     steps = [step for _, step in model.pipeline.steps]
     if len(steps) != 2:
@@ -59,7 +59,7 @@ def compile_plan(model: LoadedModel) -> Plan:
         raise NoFastPath(f"the estimator {type(estimator).__name__} is not scikit-learn's")
     blocks = compile_columns(columns, model.contract.types)
     by_column = columns.transform(_neutral(model)).flags.f_contiguous
-    return Plan(blocks, _scorer(estimator, model.facts.kind == "regression", by_column))
+    return FastPath(blocks, _scorer(estimator, model.facts.kind == "regression", by_column))
 
 
 def _neutral(model: LoadedModel) -> pd.DataFrame:
@@ -72,6 +72,7 @@ def _neutral(model: LoadedModel) -> pd.DataFrame:
 def _scorer(estimator: Any, regression: bool, by_column: bool) -> Score:
     """Find the shortest way through *estimator*."""
     itself = _itself(estimator, regression, by_column)
+    # Private: it encodes categories before the trees see them, and no public attribute says that there are none.
     if type(estimator) in BOOSTED and estimator._preprocessor is None:
         return _boosted(estimator, merge_boosted(estimator), regression, itself)
     if type(estimator) in FORESTS:
@@ -82,7 +83,7 @@ def _scorer(estimator: Any, regression: bool, by_column: bool) -> Score:
 def _itself(estimator: Any, regression: bool, by_column: bool) -> Score:
     """Ask *estimator* itself, past the preprocessing.
 
-    Where the preprocessing lays its matrix out *by_column*, so must we: a matrix product adds in another order.
+    If the preprocessing lays its matrix out *by_column*, so must we: a matrix product adds in another order.
     """
     ask = estimator.predict if regression else estimator.predict_proba
     lay_out = np.asfortranarray if by_column else np.ascontiguousarray
@@ -100,6 +101,7 @@ def _boosted(estimator: Any, forest: Forest | None, regression: bool, itself: Sc
     """Add up the leaves of histogram gradient boosting and turn the sum into predictions by its own loss."""
     if forest is None:
         return itself
+    # Private: what the sum of the leaves begins with, and the loss whose link turns the sum into predictions.
     start, width = estimator._baseline_prediction.reshape(1, -1), estimator.n_trees_per_iteration_
     loss = estimator._loss
 
@@ -130,7 +132,7 @@ def _forest(forest: Forest | None, regression: bool, itself: Score) -> Score:
 
 
 def _sound(matrix: Matrix, takes_missing: bool) -> bool:
-    """Say whether *matrix* holds nothing that scikit-learn's own checks could refuse, in 64 bits or in 32."""
+    """Return whether *matrix* holds nothing that scikit-learn's own checks could refuse, in 64 bits or in 32."""
     with np.errstate(over="ignore"):
         short = matrix.astype(np.float32)
     return not np.isinf(short).any() if takes_missing else bool(np.isfinite(short).all())

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from regrow.errors import NoFastPath
 from regrow.models.decoding import Columns
-from regrow.models.fast_path.plan import MOST_ROWS, compile_plan
+from regrow.models.fast_path.compiling import MOST_ROWS, compile_pipeline
 from regrow.models.fast_path.proof import claim, describe, prove, trusted
 from regrow.models.stored import LoadedModel
 from regrow.project import Training
@@ -98,7 +98,7 @@ def test_columns_of_one_kind_are_answered_alike(estimator: str, columns: tuple[s
 @pytest.mark.parametrize("estimator", [*CLASSIFIERS])
 def test_ordinary_rows_are_answered_by_the_plan(estimator: str) -> None:
     """The fast path does not hide behind the pipeline: whole rows are its own to answer."""
-    plan = compile_plan(fitted(estimator, CLASSIFIERS[estimator], 2))
+    plan = compile_pipeline(fitted(estimator, CLASSIFIERS[estimator], 2))
     row = {"carrier": ["AA"], "distance": [900.0], "dest": ["D3"], "hour": [7], "wind": [0.0]}
     found = plan.predict(row, 1)
     assert found is not None
@@ -107,17 +107,17 @@ def test_ordinary_rows_are_answered_by_the_plan(estimator: str) -> None:
 
 def test_more_rows_than_gain_are_left_to_the_pipeline() -> None:
     """A large batch costs the pipeline little per row, so the plan leaves it alone."""
-    plan = compile_plan(fitted("sklearn.linear_model.LogisticRegression", {}, 2))
+    plan = compile_pipeline(fitted("sklearn.linear_model.LogisticRegression", {}, 2))
     assert plan.predict({}, MOST_ROWS + 1) is None
 
 
 def test_a_plan_that_differs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A leaf that differs in its last bit is no identical answer, and the reason says by how much."""
     model = fitted("sklearn.ensemble.HistGradientBoostingClassifier", {"max_iter": 5}, 2)
-    plan = compile_plan(model)
+    plan = compile_pipeline(model)
     leaves = vars(model.pipeline[-1])["_predictors"][3][0].nodes
     leaves["value"] = np.nextafter(leaves["value"], np.inf)
-    monkeypatch.setattr("regrow.models.fast_path.proof.compile_plan", lambda _: plan)
+    monkeypatch.setattr("regrow.models.fast_path.proof.compile_pipeline", lambda _: plan)
     with pytest.raises(NoFastPath, match="differ by up to"):
         prove(model, frame())
 
@@ -130,8 +130,8 @@ def test_a_claim_is_believed_only_while_it_holds(
     assert trusted(model, f"{claim()} on 500 rows", rows) is not None
     assert trusted(model, None, rows) is None
     assert trusted(model, "identical under scikit-learn 0.1 on 500 rows", rows) is None
-    other = compile_plan(fitted("sklearn.ensemble.RandomForestClassifier", {"n_estimators": 6}, 2))
-    monkeypatch.setattr("regrow.models.fast_path.proof.compile_plan", lambda _: other)
+    other = compile_pipeline(fitted("sklearn.ensemble.RandomForestClassifier", {"n_estimators": 6}, 2))
+    monkeypatch.setattr("regrow.models.fast_path.proof.compile_pipeline", lambda _: other)
     assert trusted(model, f"{claim()} on 500 rows", rows) is None
     assert "does not hold here" in caplog.text
 
@@ -158,3 +158,31 @@ def test_a_null_alone_is_answered_as_among_others() -> None:
     both = contract.check(Columns(values, 2), 2)
     answers = [model.predict_checked(contract.frame([rows]))[0] for rows in (alone, both)]
     assert answers[0] == pytest.approx(answers[1], rel=1e-12)
+
+
+BOOSTED_NODE = {
+    "value", "count", "feature_idx", "num_threshold", "missing_go_to_left", "left", "right", "gain", "depth",
+    "is_leaf", "bin_threshold", "is_categorical", "bitset_idx",
+}  # fmt: skip
+TREE_NODE = {
+    "left_child", "right_child", "feature", "threshold", "impurity", "n_node_samples", "weighted_n_node_samples",
+    "missing_go_to_left",
+}  # fmt: skip
+
+
+def test_scikit_learn_still_has_the_private_names_that_we_read() -> None:
+    """A release of scikit-learn that renames or reshapes what the fast path reads is noticed here, by its name."""
+    boosted = fitted("sklearn.ensemble.HistGradientBoostingClassifier", {"max_iter": 2}, 2).pipeline[-1]
+    private = vars(boosted)
+    assert {"_predictors", "_preprocessor", "_baseline_prediction", "_loss"} <= set(private)
+    assert private["_preprocessor"] is None
+    assert private["_baseline_prediction"].shape == (1, 1)
+    assert callable(private["_loss"].predict_proba)
+    assert callable(private["_loss"].link.inverse)
+    tree = private["_predictors"][0][0]
+    assert set(tree.nodes.dtype.names) == BOOSTED_NODE
+    assert callable(tree.predict)
+    forest = fitted("sklearn.ensemble.RandomForestClassifier", {"n_estimators": 1}, 2).pipeline[-1]
+    state = vars(forest)["estimators_"][0].tree_.__getstate__()
+    assert set(state) == {"max_depth", "node_count", "nodes", "values"}
+    assert set(state["nodes"].dtype.names) == TREE_NODE
