@@ -52,8 +52,10 @@ from datetime import datetime
 from pathlib import Path
 folder, as_of, preloaded = sys.argv[1:]
 if preloaded == "yes":
-    from deployments.zygote import preload
-    preload()
+    from importlib import import_module
+    from deployments.preloaded import MODULES
+    for name in MODULES:
+        import_module(name)
 from flows.train import train
 imported = time.perf_counter()
 verdict = train(Path(folder, "flights.yaml"), datetime.fromisoformat(as_of))

@@ -1,1 +1,1 @@
-"""What puts the flows on a schedule and the parts on machines."""
+"""What puts the flows on a schedule and runs what is due."""

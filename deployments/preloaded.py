@@ -1,173 +1,110 @@
-"""Start flow runs as forks of a process that has imported everything: a tenth of a second instead of several.
+"""A process that has imported all that flow runs need, and forks for each of them.
 
-Prefect's runner starts each flow run as `python -m prefect.engine` through the function `run_process` of one of its
-modules, which it names as the place to put another. The one here asks the zygote (`deployments.zygote`) for a child
-with the same environment and folder, and gives Prefect its number and its exit code; so cancellation, crashes and
-logs go the same way as before.
+Prefect's process worker starts a flow run by the command that its deployment names: `deployments/start_run.py`.
+That command connects to this process and hands over its environment, folder and output; the fork takes them over and
+runs `prefect.engine`, as `python -m prefect.engine` would, but without the seconds of imports.
 
-A run always sees the code as it is on disk: where a file has changed since the zygote imported it, a new zygote is
-started, and the runs that come before it is ready are plain processes. So are all runs where the zygote cannot work;
-the log says why. A changed library needs a new start of the runner.
+A run always sees the code as it is on disk. If a file has changed since it was imported, the run that asks becomes a
+new process, and this process replaces itself by one with the new code. A changed library needs a new runner.
 """
 
-import asyncio
+import gc
 import json
 import logging
 import os
+import runpy
+import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("deployments", "flows", "regrow", "tasks")
-COMMAND = (sys.executable, "-m", "deployments.zygote")
-ENGINE = [sys.executable, "-m", "prefect.engine"]
+COMMAND = (sys.executable, "-m", "deployments.preloaded")
+ADDRESS = "REGROW_PRELOADED"
+"""The variable that tells `deployments/start_run.py` the socket."""
 PATIENCE = 60.0
-"""Seconds that the runner waits for its first zygote before it takes runs without it."""
-READY, BROKEN = "ready", "the flows cannot be imported (the error stands above in this log)"
-SLOWER = "%s: flow runs start as new processes, which takes some seconds longer each"
-RunProcess = Callable[..., Awaitable[Any]]
+"""Seconds that the runner waits for the imports before it takes runs without them."""
+MODULES = (
+    *(f"flows.{name}" for name in ("train", "monitor", "retrain", "score", "rollout", "rollback")),
+    # What the steps import when they first need it, and what every flow run needs.
+    "prefect.flow_engine",
+    "prefect.events.worker",
+    "skops.io",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "evidently.metrics",
+    "great_expectations.expectations",
+    "great_expectations.render.renderer.page_renderer",
+    "great_expectations.render.view.view",
+    "matplotlib.backends.backend_agg",
+)
 logger = logging.getLogger("regrow.deployments")
 
 
-class ZygoteLostError(Exception):
-    """The zygote has died."""
-
-
-class Child:
-    """A flow run's process, as far as Prefect wants to know it."""
-
-    def __init__(self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.pid = pid
-        self.returncode: int | None = None
-        self._reader, self._writer = reader, writer
-
-    async def wait(self) -> None:
-        """Wait for the process to end; kill it where its zygote has died or the waiting is given up."""
+@contextmanager
+def running(command: tuple[str, ...] = COMMAND) -> Iterator[Callable[[], bool]]:
+    """Run the preloaded process meanwhile; what is yielded waits until it is ready, and returns whether it is."""
+    reading, writing = os.pipe()  # the process ends when its standard input does: also if this one is killed
+    with tempfile.TemporaryDirectory(prefix="regrow-") as folder:  # which no other user may enter
+        address = Path(folder) / "socket"
+        keeper = threading.Thread(target=_keep_running, args=(command, address, reading), daemon=True)
+        keeper.start()
+        os.environ[ADDRESS] = str(address)
         try:
-            line = await self._reader.readline()
-            self.returncode = int(line) if line else None
+            yield partial(_wait, keeper, address)
         finally:
-            if self.returncode is None:
-                self.returncode = -signal.SIGKILL
-                with suppress(ProcessLookupError):
-                    os.kill(self.pid, signal.SIGKILL)
-            self._writer.close()
+            del os.environ[ADDRESS]
+            os.close(writing)
+            keeper.join()
+            os.close(reading)
 
 
-class Zygote:
-    """A running zygote, and the state of the code that it imports."""
-
-    def __init__(self, command: tuple[str, ...], code: dict[Path, int]) -> None:
-        self.code = code
-        self.answer: str | None = None
-        """`ready`, or why it cannot be used; None while it imports."""
-        self._control, theirs = socket.socketpair()
-        self._control.setblocking(False)
-        with theirs:
-            descriptor = theirs.fileno()
-            self._process = subprocess.Popen(
-                [*command, str(descriptor)], pass_fds=[descriptor], stdin=subprocess.DEVNULL
-            )
-
-    def is_ready(self) -> bool:
-        """Say whether everything is imported; log, once, why it never will be."""
-        if self.answer is None:
-            with suppress(BlockingIOError):
-                self.answer = self._control.recv(4096).decode() or BROKEN
-                if self.answer != READY:
-                    logger.warning(SLOWER, self.answer)
-        return self.answer == READY
-
-    def has_ended(self) -> bool:
-        """Say whether the process is gone."""
-        return self._process.poll() is not None
-
-    async def fork(self, request: bytes) -> Child:
-        """Start a child that takes on *request*; raises `ZygoteLostError`."""
-        ours, theirs = socket.socketpair()
-        reader, writer = await asyncio.open_connection(sock=ours)
-        try:
-            with theirs:
-                socket.send_fds(self._control, [b"+"], [theirs.fileno()])
-            writer.write(request + b"\n")
-            return Child(int(await reader.readline()), reader, writer)
-        except (OSError, ValueError) as error:
-            writer.close()
-            raise ZygoteLostError(f"the zygote has died ({error})") from error
-
-    def retire(self) -> None:
-        """Let it end once its children have."""
-        self._control.close()
+def _keep_running(command: tuple[str, ...], address: Path, stdin: int) -> None:
+    """Run the preloaded process until it ends by itself; start another if it is killed."""
+    while subprocess.run([*command, str(address)], stdin=stdin, check=False).returncode < 0:
+        logger.warning("the preloaded process was killed and is started again")
+        address.unlink(missing_ok=True)
 
 
-class Starter:
-    """Forks a child of the zygote for each flow run; starts a plain process where that cannot be."""
+def _wait(keeper: threading.Thread, address: Path) -> bool:
+    """Return whether the preloaded process listens at *address* within `PATIENCE`; log it if it does not."""
+    deadline = time.monotonic() + PATIENCE
+    while not address.exists() and keeper.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if not address.exists():
+        logger.warning("flow runs start as new processes, some seconds slower each: nothing is preloaded")
+    return address.exists()
 
-    def __init__(self, plain: RunProcess, command: tuple[str, ...] = COMMAND) -> None:
-        self._plain, self._command = plain, command
-        self._zygote = Zygote(command, read_code_state())
-        self._retired: list[Zygote] = []
 
-    def wait(self, patience: float = PATIENCE) -> bool:
-        """Wait until the zygote is ready, has failed, or *patience* seconds have passed; say if it is ready."""
-        deadline = time.monotonic() + patience
-        while not self._zygote.is_ready() and self._zygote.answer is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return self._zygote.is_ready()
-
-    async def run_process(
-        self,
-        command: list[str],
-        *,
-        task_status: Any,
-        task_status_handler: Callable[[Any], Any],
-        env: dict[str, str],
-        cwd: Path | str | None = None,
-        **others: Any,
-    ) -> Any:
-        """Stand in for Prefect's function of this name: tell it the process, then wait for its end."""
-        child = await self._fork(env, cwd) if command == ENGINE else None
-        if child is None:
-            told = {"task_status": task_status, "task_status_handler": task_status_handler}
-            return await self._plain(command, env=env, cwd=cwd, **told, **others)
-        task_status.started(task_status_handler(child))
-        await child.wait()
-        return child
-
-    async def _fork(self, env: dict[str, str], cwd: Path | str | None) -> Child | None:
-        """Start a child of a zygote with today's code; None where there is none."""
-        request = json.dumps({"environment": env, "folder": str(cwd or Path.cwd())}).encode()
-        zygote = self._current()
-        try:
-            return await zygote.fork(request) if zygote.is_ready() else None
-        except ZygoteLostError as error:
-            logger.warning(SLOWER, error)
-            return None
-
-    def _current(self) -> Zygote:
-        """Give the zygote with today's code; start one where the code has changed, or it has died."""
-        code, present = read_code_state(), self._zygote
-        if present.code != code or (present.is_ready() and present.has_ended()):
-            present.retire()
-            self._retired = [each for each in [*self._retired, present] if not each.has_ended()]
-            self._zygote = Zygote(self._command, code)
-        return self._zygote
-
-    def retire(self) -> None:
-        """Start no further run; the zygote ends with its last one."""
-        self._zygote.retire()
+def main(modules: tuple[str, ...] = MODULES) -> None:
+    """Import *modules*, fork for each run that asks; in a fork, be that run."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the runner too, whose end ends this process
+    address, code = Path(sys.argv[-1]), read_code_state()
+    if sys.platform != "linux":
+        sys.exit("a fork of a process with native libraries is safe on Linux only")
+    for name in modules:
+        import_module(name)
+    if threads := [each.name for each in threading.enumerate() if each is not threading.main_thread()]:
+        sys.exit(f"an import has started threads that a fork would lose: {', '.join(threads)}")
+    gc.freeze()  # the collector of a fork would walk, and so copy, all that they share
+    if run := serve(address, code):
+        become(run)
+        execute(run)
 
 
 def read_code_state() -> dict[Path, int]:
-    """Give the time of the last change of each file of the code."""
+    """Return the time of the last change of each file of the code."""
     state = {}
     for package in PACKAGES:
         for file in (ROOT / package).rglob("*.py"):
@@ -176,12 +113,71 @@ def read_code_state() -> dict[Path, int]:
     return state
 
 
-def install(command: tuple[str, ...] = COMMAND) -> Starter | None:
-    """Let Prefect's runner in this process start its flow runs as forks; None, logged, where it cannot."""
-    if sys.platform != "linux":
-        logger.warning(SLOWER, "a fork of a process with native libraries is safe on Linux only")
-        return None
-    engine: Any = import_module("prefect.runner._starter_engine")
-    starter = Starter(engine.run_process, command)
-    engine.run_process = starter.run_process
-    return starter
+def serve(address: Path, code: dict[Path, int]) -> socket.socket | None:
+    """Fork for each connection: return it in the fork; return None when the runner is gone."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system forgets ended forks by itself
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        listener.listen()
+        while True:
+            ready, _, _ = select.select([listener, sys.stdin], [], [])
+            if sys.stdin in ready:
+                return None
+            run, _ = listener.accept()
+            if read_code_state() != code:
+                run.close()
+                address.unlink()
+                os.execv(sys.executable, sys.orig_argv)  # noqa: S606
+            if os.fork() == 0:
+                return run
+            run.close()
+
+
+def become(run: socket.socket) -> None:
+    """Take over environment, folder and output of the command at the other end of *run*, and end if it is killed."""
+    _, outputs, _, _ = socket.recv_fds(run, 1, 2)
+    for descriptor, given in enumerate([os.open(os.devnull, os.O_RDONLY), *outputs]):
+        os.dup2(given, descriptor)
+        os.close(given)
+    with run.makefile("rb") as stream:
+        request = json.loads(stream.readline())
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    run.sendall(b"%d\n" % os.getpid())
+    threading.Thread(target=_end_with, args=(run,), daemon=True).start()
+
+
+def _end_with(run: socket.socket) -> None:
+    """Kill this process when the other end of *run* is closed."""
+    run.recv(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def execute(run: socket.socket) -> None:
+    """Do what `python -m prefect.engine` does, and send the exit code over *run*."""
+    import numpy as np
+    from prefect.context import refresh_global_settings_context
+    from prefect.logging.configuration import setup_logging
+
+    np.random.seed()  # the forks would all draw the same numbers from the generator that they inherit
+    refresh_global_settings_context()  # Prefect read the environment when it was imported
+    setup_logging()
+    sys.argv, code = ["prefect.engine"], 1
+    warnings.filterwarnings(
+        "ignore", message="'prefect.engine' found in sys.modules", category=RuntimeWarning
+    )
+    try:
+        runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+        raise
+    finally:
+        run.sendall(b"%d\n" % code)
+
+
+if __name__ == "__main__":
+    main()

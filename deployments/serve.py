@@ -2,19 +2,26 @@
 
 import asyncio
 import logging
+import shlex
+import signal
+import sys
 import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
-from prefect.runner import Runner
+from prefect.exceptions import ObjectAlreadyExists
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
+from prefect.workers.process import ProcessWorker
 
-from deployments import preloaded
+from deployments import preloaded, start_run
 from deployments.automations import install
 from regrow.data.files import write_whole
 from regrow.errors import ProjectError, Unreachable
@@ -32,26 +39,31 @@ SCHEDULED = {
     "rollout": "deployment.rollout_schedule",
 }
 ONE_AT_A_TIME = frozenset({"train", "retrain", "rollout"})
+POOL = "regrow"
+"""The work pool of the deployments, of Prefect's type `process`; the runner is its worker."""
+COMMAND = shlex.join([sys.executable, "-S", str(Path(start_run.__file__))])
 logger = logging.getLogger("regrow.deployments")
 
 
 def read_projects(folder: Path) -> list[Project]:
-    """Read every project file in *folder*; log a broken one and go on with the others."""
+    """Read every project file in *folder*; log what is wrong with one and go on with the others."""
     found = find_projects(folder)
     for problem in found.problems:
         logger.critical("%s\nLeft out until it is mended and the runner is started again.", problem)
+    if not found.projects:
+        logger.critical("%s", found.describe([]))
     return list(found.projects)
 
 
 def read_flows() -> dict[str, Flow[..., Any]]:
-    """Import the flows that are deployed, by name."""
+    """Import the flows that are deployed, and return them by name."""
     return {name: getattr(import_module(f"flows.{name}"), name) for name in FLOWS}
 
 
 async def deployments(project: Project, flows: dict[str, Flow[..., Any]]) -> list[RunnerDeployment]:
     """Describe one deployment of each of *flows* for *project*, named after it.
 
-    Raises `ProjectError` where a schedule is not cron.
+    Raises `ProjectError` if a schedule is not cron.
     """
     given = schedules_of(project)
     for key, cron in given.items():
@@ -74,19 +86,27 @@ async def _deployment(
         parameters={"config": str(project.path)},
         schedules=[Cron(cron, timezone="UTC", parameters={"trigger": "schedule"})] if cron else [],
         concurrency_limit=one if name in ONE_AT_A_TIME else None,
-        entrypoint_type=EntrypointType.MODULE_PATH,
+        **job(),
     )
 
 
+def job(pool: str = POOL) -> dict[str, Any]:
+    """Return what a deployment says about where and how its runs start."""
+    return {
+        "work_pool_name": pool,
+        "job_variables": {"command": COMMAND, "working_dir": str(Path.cwd())},
+        "entrypoint_type": EntrypointType.MODULE_PATH,
+    }
+
+
 def _describe(project: Project, flow: Flow[..., Any]) -> str:
-    """Say what a run does, and of which model."""
+    """Return what a run does, and of which model."""
     return "\n\n".join(part for part in (flow.description, project.description) if part)
 
 
-async def register(
-    runner: Runner, projects: list[Project], flows: dict[str, Flow[..., Any]]
-) -> list[Project]:
+async def register(projects: list[Project], flows: dict[str, Flow[..., Any]]) -> list[Project]:
     """Register the deployments of *projects* with the server; log, and leave out, one that cannot be."""
+    await make_pool()
     registered = []
     for project in projects:
         try:
@@ -95,9 +115,19 @@ async def register(
             logger.critical("%s", error)
             continue
         for deployment in described:
-            await runner.aadd_deployment(deployment)
+            await deployment.aapply()
         registered.append(project)
     return registered
+
+
+async def make_pool(pool: str = POOL) -> None:
+    """Create the work pool called *pool*, or leave it as a user has changed it."""
+    template = ProcessWorker.get_default_base_job_template()
+    async with get_client() as client:
+        with suppress(ObjectAlreadyExists):
+            await client.create_work_pool(
+                WorkPoolCreate(name=pool, type=ProcessWorker.type, base_job_template=template)
+            )
 
 
 def wait_for_prefect(settings: Settings, patience: float = 120.0) -> None:
@@ -110,21 +140,30 @@ def wait_for_prefect(settings: Settings, patience: float = 120.0) -> None:
     raise Unreachable(f"{settings.prefect_api_url}: Prefect does not answer; start it with `regrow up`")
 
 
+async def work(pool: str = POOL) -> None:
+    """Run what is due in *pool* until this process is told to stop; runs that are under way then end with it."""
+    working = asyncio.ensure_future(
+        ProcessWorker(pool, name=pool, prefetch_seconds=1).start(printer=logger.info)
+    )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
+    with suppress(asyncio.CancelledError):
+        await working
+
+
 def main() -> None:
     """Register everything, install the automations, then run what is due until told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = load_settings()
     apply_environment(settings)
-    starter = preloaded.install()
-    flows = read_flows()
-    wait_for_prefect(settings)
-    runner = Runner(name="regrow", pause_on_shutdown=False)
-    projects = asyncio.run(register(runner, read_projects(settings.configs), flows))
-    logger.info("automations: %s", ", ".join(install(projects)))
-    if starter:
-        starter.wait()
-    write_whole(ready_file(settings), "\n".join(project.name for project in projects).encode(), flush=False)
-    asyncio.run(runner.start())
+    with preloaded.running() as wait_until_ready:
+        flows = read_flows()
+        wait_for_prefect(settings)
+        projects = asyncio.run(register(read_projects(settings.configs), flows))
+        logger.info("automations: %s", ", ".join(install(projects)))
+        wait_until_ready()
+        names = "\n".join(project.name for project in projects)
+        write_whole(ready_file(settings), names.encode(), flush=False)
+        asyncio.run(work())
 
 
 if __name__ == "__main__":

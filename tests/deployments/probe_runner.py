@@ -1,36 +1,31 @@
-"""A runner with a light zygote for the tests: it imports Prefect and the probe flows only."""
+"""A runner with a light preloaded process for the tests: it imports Prefect and the probe flows only."""
 
 import asyncio
 import sys
+from pathlib import Path
 
 import probe_flows
-from prefect.runner import Runner
-from prefect.types.entrypoint import EntrypointType
 
-from deployments import preloaded, zygote
+from deployments import preloaded, serve
+
+# The code that the preloaded process holds is one folder, which the tests change.
+preloaded.ROOT, preloaded.PACKAGES = Path.cwd(), ("code",)
 
 
-async def main() -> None:
-    """Serve the probe flows as deployments named by the first argument."""
-    runner = Runner(name="probe", pause_on_shutdown=False, query_seconds=0.3)
+async def main(pool: str) -> None:
+    """Serve the probe flows as deployments named like the work *pool*."""
+    await serve.make_pool(pool)
     for each in (probe_flows.look, probe_flows.linger):
-        await runner.aadd_deployment(
-            await each.ato_deployment(sys.argv[1], entrypoint_type=EntrypointType.MODULE_PATH)
-        )
-    starter = preloaded.install((sys.executable, __file__, "zygote"))
-    assert starter
-    assert starter.wait()
+        await (await each.ato_deployment(pool, **serve.job(pool))).aapply()
     sys.stdout.write("serving\n")
     sys.stdout.flush()
-    await runner.start()
+    await serve.work(pool)
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "zygote":
-        zygote.LIBRARIES = ("prefect.flow_engine", "probe_flows")
-        zygote.flows.__path__ = []
-        sys.argv = sys.argv[1:]
-        zygote.main()
+    if sys.argv[1] == "preloaded":
+        preloaded.main(("prefect.flow_engine", "probe_flows"))
     else:
-        preloaded.PACKAGES = ()
-        asyncio.run(main())
+        with preloaded.running((sys.executable, __file__, "preloaded")) as wait_until_ready:
+            assert wait_until_ready()
+            asyncio.run(main(sys.argv[1]))

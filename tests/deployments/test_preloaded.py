@@ -1,4 +1,4 @@
-"""Flow runs that are forks of the zygote behave as processes of their own do."""
+"""Flow runs that are forks of the preloaded process behave as processes of their own do."""
 
 import os
 import signal
@@ -53,11 +53,16 @@ class ProbeRunner:
         )
         return found
 
-    def zygote(self) -> psutil.Process:
-        """Give the process that runs are forked from."""
-        children = psutil.Process(self.process.pid).children()
-        (found,) = [each for each in children if each.is_running() and "zygote" in each.cmdline()]
+    def preloaded(self) -> psutil.Process:
+        """Return the process that runs are forked from."""
+        children = [each for each in psutil.Process(self.process.pid).children() if lives(each)]
+        (found,) = [each for each in children if "preloaded" in each.cmdline()]
         return found
+
+    def commands(self) -> list[psutil.Process]:
+        """Return the commands that Prefect's worker has started, one for each run."""
+        children = [each for each in psutil.Process(self.process.pid).children() if lives(each)]
+        return [each for each in children if "preloaded" not in each.cmdline()]
 
     def end(self) -> None:
         """Stop the runner and what is left of it."""
@@ -82,7 +87,7 @@ def runner(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def serves(runner: ProbeRunner) -> bool:
-    """Say whether *runner* takes runs; fail where it has ended."""
+    """Return whether *runner* takes runs; fail if it has ended."""
     assert runner.process.poll() is None, runner.log.read_text()
     return "serving" in runner.log.read_text()
 
@@ -103,18 +108,18 @@ def state(run: FlowRun) -> str:
 
 
 def process_of(runner: ProbeRunner, run: FlowRun) -> psutil.Process:
-    """Wait until *run* is running, and give its process: the youngest child of the zygote."""
+    """Wait until *run* is running, and return its process: the youngest fork."""
     wait(lambda: state(run) == "RUNNING", 30)
-    return max(runner.zygote().children(), key=lambda each: each.create_time())
+    return max(runner.preloaded().children(), key=lambda each: each.create_time())
 
 
 def lives(process: psutil.Process) -> bool:
-    """Say whether *process* runs: an orphan that has ended may wait for ever for its parent to ask."""
+    """Return whether *process* runs: an orphan that has ended may wait for ever for its parent to ask."""
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def result(run: FlowRun) -> dict[str, Any]:
-    """Give what the flow of *run* returned."""
+    """Return what the flow of *run* returned."""
     assert run.state is not None
     assert run.state.is_completed(), run.state
     found: Any = run.state.result()
@@ -132,16 +137,16 @@ def heartbeats(run: FlowRun) -> int:
 
 
 def logged(run: FlowRun) -> list[str]:
-    """Give what the server has of the log of *run*."""
+    """Return what the server has of the log of *run*."""
     with get_client(sync_client=True) as client:
         found = client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id])))
     return [entry.message for entry in found]
 
 
 def test_a_run_is_a_fork_that_completes_and_logs(runner: ProbeRunner) -> None:
-    """The run is the zygote's child; its log reaches the server, and the runner's own log."""
+    """The run is a child of the preloaded process; its log reaches the server, and the runner's own log."""
     run = runner.start("look", wait=60, mark="indigo")
-    assert result(run)["parent"] == runner.zygote().pid
+    assert result(run)["parent"] == runner.preloaded().pid
     assert "the mark is indigo" in runner.log.read_text()
     wait(lambda: "the mark is indigo" in logged(run), 10)
 
@@ -173,15 +178,36 @@ def test_a_cancelled_run_stops(runner: ProbeRunner) -> None:
     wait(lambda: not lives(process), 10)
 
 
-def test_runs_of_a_killed_zygote_crash_and_the_next_has_a_new_one(runner: ProbeRunner) -> None:
-    """Where the zygote is killed, its runs are crashed, not forgotten, and the next run completes."""
+def test_a_run_ends_with_its_command(runner: ProbeRunner) -> None:
+    """If the command that Prefect has started for a run is killed, so is the run, and it is marked as crashed."""
     run = runner.start("linger")
-    process, zygote = process_of(runner, run), runner.zygote()
-    zygote.kill()
+    process = process_of(runner, run)
+    (command,) = runner.commands()
+    command.kill()
     wait(lambda: state(run) == "CRASHED", 10)
-    assert not lives(process)
-    assert runner.start("look", wait=60).state.is_completed()
-    assert runner.zygote().pid != zygote.pid
+    wait(lambda: not lives(process), 10)
+
+
+def test_runs_outlive_a_killed_preloaded_process_and_the_next_has_a_new_one(runner: ProbeRunner) -> None:
+    """If the preloaded process is killed, its runs go on, and another one is started for those to come."""
+    run = runner.start("linger", seconds=5)
+    process, before = process_of(runner, run), runner.preloaded()
+    before.kill()
+    assert lives(process)
+    wait(lambda: state(run) == "COMPLETED", 60)
+    wait(lambda: result(runner.start("look", wait=60))["parent"] != runner.process.pid, 60)
+    assert runner.preloaded().pid != before.pid
+
+
+def test_a_runner_that_is_told_to_stop_leaves_no_process(services: Services, tmp_path: Path) -> None:
+    """What it runs ends with it."""
+    lone = ProbeRunner(tmp_path)
+    wait(lambda: serves(lone), 60)
+    process = process_of(lone, lone.start("linger"))
+    family = [process, *psutil.Process(lone.process.pid).children(recursive=True)]
+    lone.process.terminate()
+    assert lone.process.wait(30) == 0
+    wait(lambda: not any(lives(each) for each in family), 30)
 
 
 def test_a_run_whose_runner_is_killed_too_is_marked_by_its_silence(
@@ -196,7 +222,7 @@ def test_a_run_whose_runner_is_killed_too_is_marked_by_its_silence(
             wait(lambda: serves(lone), 60)
             run = lone.start("linger")
             wait(lambda: heartbeats(run), 30)
-            family = [process_of(lone, run), lone.zygote(), psutil.Process(lone.process.pid)]
+            family = [process_of(lone, run), lone.preloaded(), psutil.Process(lone.process.pid)]
             for each in reversed(family):
                 each.send_signal(signal.SIGKILL)
             lone.process.wait()

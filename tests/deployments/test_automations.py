@@ -1,4 +1,4 @@
-"""Deployments and automations, on the real Prefect server."""
+"""The automations, on the real Prefect server."""
 
 import asyncio
 import time
@@ -9,10 +9,9 @@ from uuid import uuid4
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.events import Resource, emit_event
-from prefect.runner import Runner
 
 from deployments.automations import install, on_alarm
-from deployments.serve import read_projects, register
+from deployments.serve import register
 from regrow.decisions.alarm import judge_window
 from regrow.project import Project
 from regrow.services import Services
@@ -33,32 +32,8 @@ def retrain(
 
 
 def deployed(project: Project) -> None:
-    asyncio.run(register(Runner(name="test"), [project], {"retrain": retrain}))
+    asyncio.run(register([project], {"retrain": retrain}))
     install([project])
-
-
-def test_a_broken_file_does_not_stop_the_others(project: Callable[..., Project], caplog) -> None:
-    """A YAML file that is broken is logged with its name, and the good one beside it is read."""
-    good = project()
-    (good.path.parent / "broken.yaml").write_text("name: [")
-    assert [each.name for each in read_projects(good.path.parent)] == [good.name]
-    assert "broken.yaml" in caplog.text
-
-
-def test_a_deployment_carries_schedule_limit_and_parameters(
-    services: Services, project: Callable[..., Project]
-) -> None:
-    """The server knows the cron in UTC, one run at a time, and the file's path."""
-    made = project(retraining={"schedule": "0 6 * * 1"})
-    deployed(made)
-    with get_client(sync_client=True) as client:
-        found = client.read_deployment_by_name(f"retrain/{made.name}")
-    assert [(each.schedule.cron, each.schedule.timezone) for each in found.schedules] == [
-        ("0 6 * * 1", "UTC")
-    ]
-    assert found.schedules[0].parameters == {"trigger": "schedule"}
-    assert found.global_concurrency_limit.limit == 1
-    assert found.parameters == {"config": str(made.path)}
 
 
 def test_installing_twice_leaves_one_automation(services: Services, project: Callable[..., Project]) -> None:
