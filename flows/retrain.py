@@ -6,7 +6,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.train import train_steps
-from regrow.lineage import flow_run
+from regrow.lineage import flow_run, turn_to_train
 from regrow.project import load_project
 from regrow.verdict import Subject, Verdict
 from tasks.decide_retraining import decide_retraining
@@ -36,7 +36,7 @@ def retrain(
 
     """
     project = load_project(config)
-    with flow_run(project, trigger, as_of) as run:
+    with turn_to_train(project), flow_run(project, trigger, as_of) as run:
         champion = find_champion(project, run.as_of)
         decision = decide_retraining(
             project, champion, trigger, run.as_of, reason=reason, causes=causes, force=force

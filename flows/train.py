@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow.lineage import FlowRecord, flow_run
+from regrow.lineage import FlowRecord, flow_run, turn_to_train
 from regrow.project import Project, load_project
 from regrow.verdict import Verdict
 from tasks.deploy import deploy
@@ -33,7 +33,7 @@ def train(
 
     """
     project = load_project(config)
-    with flow_run(project, trigger, as_of) as run:
+    with turn_to_train(project), flow_run(project, trigger, as_of) as run:
         return train_steps(project, run, override)
 
 

@@ -1,6 +1,7 @@
 """The retrain flow on a real Prefect server and a real MLflow store."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,6 +58,25 @@ def test_a_second_alarm_within_the_cooldown_is_declined(
     assert (declined.decision, declined.passed) == ("retrain", False)
     assert "cooldown 1w" in declined.reason
     assert [int(found.version) for found in versions(made)] == [1, 2]
+
+
+def test_train_and_retrain_of_one_model_take_turns(services: object, project: Callable[..., Project]) -> None:
+    """Started at once, by a person and by an alarm, one begins when the other has ended."""
+    made = project()
+    with ThreadPoolExecutor(2) as both:
+        started = [
+            both.submit(train, made.path, ASKED),
+            both.submit(retrain, made.path, ASKED, "alarm", "it drifted", force=True),
+        ]
+        for each in started:
+            each.result()
+    client = registry.connect()
+    experiment = client.get_experiment_by_name(made.name)
+    assert experiment is not None
+    first, second = client.search_runs(
+        [experiment.experiment_id], "tags.`regrow.flow` LIKE '%train'", order_by=["start_time"]
+    )
+    assert first.info.end_time <= second.info.start_time
 
 
 def test_a_successor_that_is_not_better_is_refused(services: object, project: Callable[..., Project]) -> None:
