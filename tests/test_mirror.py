@@ -1,0 +1,75 @@
+"""Each source file has its test where a reader looks for it: `tests/tasks/test_fit.py` for `tasks/fit.py`."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("regrow", "flows", "tasks", "deployments")
+NEEDS_NONE = {
+    "regrow/errors.py": "classes without behaviour",
+}
+"""What has no test of its own, and why."""
+MISSING: set[str] = {
+    "flows/rollback.py",
+    "regrow/cli/command_result.py",
+    "regrow/cli/registry_commands.py",
+    "regrow/demo/example.py",
+    "regrow/demo/orchestrator.py",
+    "regrow/demo/replay.py",
+    "regrow/demo/shuffled_labels.py",
+    "regrow/demo/traffic.py",
+    "regrow/lineage/runs.py",
+    "regrow/models/contract.py",
+    "regrow/models/decoding.py",
+    "regrow/models/fast_path/columns.py",
+    "regrow/models/fast_path/proof.py",
+    "regrow/models/fast_path/trees.py",
+    "regrow/models/predictions.py",
+    "regrow/project/data.py",
+    "regrow/project/deployment.py",
+    "regrow/project/evaluation.py",
+    "regrow/project/fields.py",
+    "regrow/project/imports.py",
+    "regrow/project/monitoring.py",
+    "regrow/project/schedules.py",
+    "regrow/project/training.py",
+    "regrow/registry/connection.py",
+    "regrow/registry/reconciliation.py",
+    "regrow/registry/rollout_moves.py",
+    "regrow/registry/state.py",
+    "regrow/serving/following/expected.py",
+    "regrow/serving/http/health.py",
+    "regrow/serving/http/server.py",
+    "regrow/serving/log/journal.py",
+    "regrow/serving/log/lines.py",
+    "regrow/serving/metrics.py",
+    "regrow/serving/predict/batching.py",
+    "regrow/serving/predict/shadow.py",
+    "regrow/serving/predict/versions.py",
+    "regrow/settings.py",
+    "tasks/score_rows.py",
+}
+"""What has no test where one looks for it. It only gets shorter: a new file comes with its test."""
+
+
+def place_of_test(source: Path) -> Path:
+    """Return where the test of *source* is looked for; the rooms of `regrow` stand directly under `tests`."""
+    inside = source.relative_to("regrow") if source.parts[0] == "regrow" else source
+    return Path("tests") / inside.with_name(f"test_{inside.name}")
+
+
+def untested() -> set[str]:
+    """Return the source files without a test where one looks for it."""
+    sources = [path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    return {
+        str(each) for each in sources if each.stem[:2] != "__" and not (ROOT / place_of_test(each)).exists()
+    }
+
+
+def test_each_file_has_its_test() -> None:
+    """A new source file has a test beside those of its siblings."""
+    assert sorted(untested() - MISSING - set(NEEDS_NONE)) == []
+
+
+def test_the_exceptions_are_ones() -> None:
+    """What has a test by now, or is gone, is no exception any more."""
+    assert sorted((MISSING | set(NEEDS_NONE)) - untested()) == []
