@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def state(run: FlowRun) -> str:
 
 def process_of(runner: ProbeRunner, run: FlowRun) -> psutil.Process:
     """Wait until *run* is running, and return its process: the youngest fork."""
-    wait(lambda: state(run) == "RUNNING", 30)
+    wait(lambda: state(run) == "RUNNING", 120)
     return max(runner.preloaded().children(), key=lambda each: each.create_time())
 
 
@@ -224,7 +225,8 @@ def test_a_run_whose_runner_is_killed_too_is_marked_by_its_silence(
             wait(lambda: heartbeats(run), 30)
             family = [process_of(lone, run), lone.preloaded(), psutil.Process(lone.process.pid)]
             for each in reversed(family):
-                each.send_signal(signal.SIGKILL)
+                with suppress(psutil.NoSuchProcess):  # the preloaded process ends with its runner
+                    each.send_signal(signal.SIGKILL)
             lone.process.wait()
             assert state(run) == "RUNNING"
             wait(lambda: state(run) == "CRASHED", 60)

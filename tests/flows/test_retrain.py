@@ -62,7 +62,8 @@ def test_a_second_alarm_within_the_cooldown_is_declined(
 
 def test_train_and_retrain_of_one_model_take_turns(services: object, project: Callable[..., Project]) -> None:
     """Started at once, by a person and by an alarm, one begins when the other has ended."""
-    made = project()
+    made = project(retraining={"least_labels": 100})
+    train(made.path, TRAINED)
     with ThreadPoolExecutor(2) as both:
         started = [
             both.submit(train, made.path, ASKED),
@@ -73,7 +74,7 @@ def test_train_and_retrain_of_one_model_take_turns(services: object, project: Ca
     client = registry.connect()
     experiment = client.get_experiment_by_name(made.name)
     assert experiment is not None
-    first, second = client.search_runs(
+    _, first, second = client.search_runs(
         [experiment.experiment_id], "tags.`regrow.flow` LIKE '%train'", order_by=["start_time"]
     )
     assert first.info.end_time <= second.info.start_time
