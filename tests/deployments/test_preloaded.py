@@ -81,7 +81,7 @@ def runner(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """Run the probe flows for all tests of this file."""
     made = ProbeRunner(tmp_path_factory.mktemp("runner"))
     try:
-        wait(lambda: serves(made), 60)
+        wait(lambda: serves(made), 180)
         yield made
     finally:
         made.end()
@@ -203,7 +203,7 @@ def test_runs_outlive_a_killed_preloaded_process_and_the_next_has_a_new_one(runn
 def test_a_runner_that_is_told_to_stop_leaves_no_process(services: Services, tmp_path: Path) -> None:
     """What it runs ends with it."""
     lone = ProbeRunner(tmp_path)
-    wait(lambda: serves(lone), 60)
+    wait(lambda: serves(lone), 180)
     process = process_of(lone, lone.start("linger"))
     family = [process, *psutil.Process(lone.process.pid).children(recursive=True)]
     lone.process.terminate()
@@ -220,7 +220,7 @@ def test_a_run_whose_runner_is_killed_too_is_marked_by_its_silence(
     with get_client(sync_client=True) as client:
         made = client.create_automation(automation)
         try:
-            wait(lambda: serves(lone), 60)
+            wait(lambda: serves(lone), 180)
             run = lone.start("linger")
             wait(lambda: heartbeats(run), 30)
             family = [process_of(lone, run), lone.preloaded(), psutil.Process(lone.process.pid)]

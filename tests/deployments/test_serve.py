@@ -109,11 +109,11 @@ def completed(project: Project, flow: str) -> list[FlowRun]:
 def test_a_schedule_that_fires_every_minute_runs_twice(
     services: Services, project: Callable[..., Project], recent: pd.DataFrame
 ) -> None:
-    """A model that was trained now is monitored by its schedule, and again the minute after."""
-    made = project(recent, monitoring={"schedule": "* * * * *"})
+    """Once it has a champion, the model's retraining is decided by its schedule, and again the minute after."""
+    made = project(recent, retraining={"schedule": "* * * * *"})
     with serving(services, made.path.parent):
         trained: Any = run_deployment(f"train/{made.name}", timeout=300, poll_interval=1, as_subflow=False)
         assert trained.state.is_completed(), trained.state
-        wait(lambda: len(completed(made, "monitor")) >= 2, 400)
-    first, second = sorted(run.expected_start_time for run in completed(made, "monitor"))[:2]
+        wait(lambda: len(completed(made, "retrain")) >= 2, 400)
+    first, second = sorted(run.expected_start_time for run in completed(made, "retrain"))[:2]
     assert second - first >= timedelta(minutes=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,8 +67,8 @@ def test_train_and_retrain_of_one_model_take_turns(services: object, project: Ca
     train(made.path, TRAINED)
     with ThreadPoolExecutor(2) as both:
         started = [
-            both.submit(train, made.path, ASKED),
-            both.submit(retrain, made.path, ASKED, "alarm", "it drifted", force=True),
+            both.submit(copy_context().run, train, made.path, ASKED),
+            both.submit(copy_context().run, retrain, made.path, ASKED, "alarm", "it drifted", force=True),
         ]
         for each in started:
             each.result()
