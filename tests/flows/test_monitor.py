@@ -153,8 +153,8 @@ def count_alarms(project: Project) -> int:
 def test_an_empty_window_is_an_error(served: Callable[..., Project]):
     """A window without a prediction fails loudly and names model and window; it is no alarm."""
     project = served(drifted=False)
-    with pytest.raises(DataError, match=f"no predictions were logged for {project.name} between 2019-12-02"):
-        monitor(project.path, datetime(2020, 1, 1, tzinfo=UTC))
+    with pytest.raises(DataError, match=f"no predictions were logged for {project.name} between 2024-12-02"):
+        monitor(project.path, datetime(2025, 1, 1, tzinfo=UTC))
 
 
 def test_without_a_champion_there_is_nothing_to_watch(services: object, project: Callable[..., Project]):
