@@ -178,5 +178,5 @@ class Data(Strict):
 
     @property
     def key_columns(self) -> tuple[str, ...]:
-        """The columns that name and date a row, where given."""
+        """The columns that name and date a row, if the file names them."""
         return tuple(column for column in (self.id, self.timestamp) if column)

@@ -1,0 +1,79 @@
+"""The `training` part of a project file."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from regrow.project import HalvingSearch, RandomizedSearch, Training
+
+SPACE = {"alpha": [0.1, 1, "auto", None, True]}
+
+
+def training(**changes: Any) -> Training:
+    """Read a `training` part with *changes*, as from JSON."""
+    return Training.model_validate_json(json.dumps({"estimator": "sklearn.linear_model.Ridge"} | changes))
+
+
+def test_an_estimator_alone_is_enough() -> None:
+    """Without further keys all of the past is fitted once, with the seed 0."""
+    made = training()
+    assert (made.parameters, made.window, made.search, made.seed) == ({}, None, None, 0)
+
+
+def test_the_window_is_a_duration() -> None:
+    """How far back is a duration, not a number of rows or of seconds."""
+    assert training(window="90d").window == timedelta(days=90)
+    with pytest.raises(ValidationError, match="window"):
+        training(window=90)
+
+
+@pytest.mark.parametrize(("kind", "made"), [("randomized", RandomizedSearch), ("halving", HalvingSearch)])
+def test_kind_decides_the_search(kind: str, made: type) -> None:
+    """Each kind of search is read as its own type; a value that it tries keeps its type."""
+    search = training(search={"kind": kind, "space": SPACE}).search
+    assert search is not None
+    assert type(search) is made
+    assert [type(value) for value in search.space["alpha"]] == [float, int, str, type(None), bool]
+
+
+@pytest.mark.parametrize("number", [float("inf"), -float("inf")])
+def test_a_parameter_may_be_infinite(number: float) -> None:
+    """scikit-learn takes infinity for no penalty: neither a parameter nor a search refuses it."""
+    search = {"kind": "randomized", "space": {"C": [number]}}
+    made = training(parameters={"C": number}, search=search)
+    assert made.search is not None
+    assert made.parameters["C"] == made.search.space["C"][0] == number
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        {"kind": "grid", "space": SPACE},
+        {"kind": "randomized"},
+        {"kind": "randomized", "space": {"alpha": []}},
+        {"kind": "randomized", "space": {"alpha": [[1]]}},
+        {"kind": "randomized", "space": SPACE, "trials": 0},
+        {"kind": "randomized", "space": SPACE, "folds": 1},
+        {"kind": "halving", "space": SPACE, "trials": 1},
+    ],
+)
+def test_a_search_without_a_choice_is_refused(search: dict[str, Any]) -> None:
+    """A search tries at least one value, in at least one trial, on at least two folds; halving needs two trials."""
+    with pytest.raises(ValidationError, match="search"):
+        training(search=search)
+
+
+@pytest.mark.parametrize("estimator", ["Ridge", "sklearn:Ridge", "sklearn.linear_model.Ridge()"])
+def test_an_estimator_is_an_import_path(estimator: str) -> None:
+    """What is no import path of a class is refused before anything is imported."""
+    with pytest.raises(ValidationError, match="estimator"):
+        training(estimator=estimator)
+
+
+def test_a_seed_is_a_whole_number() -> None:
+    """A seed of another type would make another model on another machine."""
+    with pytest.raises(ValidationError, match="seed"):
+        training(seed=1.5)
