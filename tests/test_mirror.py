@@ -32,8 +32,6 @@ MISSING: set[str] = {
     "regrow/serving/following/expected.py",
     "regrow/serving/http/health.py",
     "regrow/serving/http/server.py",
-    "regrow/serving/log/journal.py",
-    "regrow/serving/log/lines.py",
     "regrow/serving/metrics.py",
     "regrow/serving/predict/batching.py",
     "regrow/serving/predict/shadow.py",

@@ -38,10 +38,12 @@ class Journal:
 
         Raises `StateError` if the disk does not take all of them; then none is kept.
         """
+        if not lines:
+            return
         with self._guard:
-            if self._handle >= 0 and (self._size >= self._segment_bytes or not self._fits(columns)):
-                self._close()
             try:
+                if self._handle >= 0 and (self._size >= self._segment_bytes or not self._fits(columns)):
+                    self._close()
                 self._write(columns, lines)
             except OSError as error:
                 self._undo()
@@ -115,7 +117,7 @@ def read_segment(segment: Path) -> tuple[dict[str, str], list[dict[str, Any]], b
     if not whole:
         return {}, [], False
     header, *rows = [_parse(line) for line in whole]
-    if header is None:
+    if header is None or "columns" not in header:
         return {}, [], True
     return header["columns"], [row for row in rows if row is not None], None in rows
 
@@ -123,6 +125,7 @@ def read_segment(segment: Path) -> tuple[dict[str, str], list[dict[str, Any]], b
 def _parse(line: bytes) -> dict[str, Any] | None:
     """Read one *line*; return None if it is damaged."""
     try:
-        return orjson.loads(line)
+        found = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
+    return found if isinstance(found, dict) else None

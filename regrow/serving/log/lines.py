@@ -16,6 +16,7 @@ import pyarrow as pa
 from regrow.data.delta import TIME
 from regrow.data.predictions import CHAMPION, feature_type
 from regrow.models.contract import Rows
+from regrow.models.values import NUMBERS
 
 RAISED, TIMEOUT, NOT_FINITE = "raised", "timeout", "not finite"
 """Why a version did not answer a row: the values of the log's column `fallback`."""
@@ -165,7 +166,7 @@ def _features(columns: dict[str, str], rows: list[dict[str, Any]]) -> pa.StructA
 
 
 def _logged(value: Any, kind: str) -> Any:
-    """Return *value* as it is logged: whole numbers as doubles, nested values as text."""
-    if value is None or isinstance(value, str | float | bool) or kind == "datetime":
+    """Return *value* as it is logged: numbers as doubles, and as text what has no type of its own."""
+    if value is None or kind in {"boolean", "datetime"}:
         return value
-    return str(value) if kind == "any" else float(value)
+    return float(value) if kind in NUMBERS else str(value)
