@@ -1,14 +1,23 @@
-"""An application without a model behind it, with what every request passes, and the sending of requests to it."""
+"""Applications and servers without a model behind them, and the sending of requests to them."""
 
 import asyncio
+import time
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from regrow.serving.http.admission import Admission, read_body
+from regrow.serving.http.admission import Admission, Limits, read_body
+from regrow.serving.http.keys import Keys
 from regrow.serving.http.request_log import RequestLog
 from regrow.serving.http.responses import add_refusals, json_response
+from regrow.serving.http.server import Server
+from regrow.serving.log.journal import Journal
+from regrow.serving.metrics import ServerMetrics
+from regrow.serving.predict.versions import ServedVersion
+from regrow.serving.roster import Roster
+from regrow.settings import Settings
 
 
 @pytest.fixture
@@ -54,3 +63,54 @@ def send():
             return await asyncio.gather(*(client.post(path, **options) for path, options in requests))
 
     return send_all
+
+
+@pytest.fixture
+def served():
+    """Make a version in memory by its number."""
+    return lambda number: ServedVersion(number, SimpleNamespace(model_id=f"m-{number}"), None, 5.0, ())
+
+
+@pytest.fixture
+def follows():
+    """Make what a server follows of a model: its split, why it is not as the registry says, the versions it keeps."""
+
+    def make(split=None, problem=None, kept=()):
+        versions = SimpleNamespace(loaded={each.version: each for each in kept})
+        return SimpleNamespace(
+            split=split, problem=problem, versions=versions, champion=split and split.champion
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_server(tmp_path):
+    """Make a server of *models*; what its parts are told at the end is kept in `told`."""
+
+    def make(error=None, settings=None, expected=1, **models):
+        told, settings = [], settings or Settings(challenger_timeout=0.5)
+        follower = SimpleNamespace(
+            models=models,
+            error=error,
+            polled=time.time(),
+            age=lambda: 2.5,
+            is_alive=lambda: True,
+            ready=lambda: any(model.split for model in models.values()),
+            stop=lambda: told.append("follower"),
+        )
+        flusher = SimpleNamespace(
+            journal=lambda name: Journal(tmp_path / name),
+            rows=7,
+            last=None,
+            error=None,
+            is_alive=lambda: True,
+            waiting_bytes=lambda: 99,
+            finish=lambda: told.append("flusher"),
+        )
+        roster = Roster(tmp_path / "workers", expected)
+        server = Server(settings, follower, flusher, ServerMetrics(), Limits(), Keys(settings), roster)
+        server.told = told
+        return server
+
+    return make

@@ -1,0 +1,78 @@
+"""The parts behind the routes: which version answers, what is refused, and the order of a stop."""
+
+import pytest
+
+from regrow.errors import Unavailable
+from regrow.serving.http.responses import Refused
+from regrow.serving.predict.versions import TrafficSplit
+
+
+@pytest.fixture(scope="module", autouse=True)
+def at_registry():
+    """Do without the registry that the other tests need."""
+
+
+def test_a_model_that_is_not_served_is_refused_with_those_that_are(make_server, served, follows):
+    """A wrong name is a 404 that lists the right ones."""
+    split = TrafficSplit(served(3))
+    server = make_server(b=follows(split), a=follows())
+    assert server.split("b") is split
+    with pytest.raises(Refused, match="'c' is not served here; served: a, b") as error:
+        server.split("c")
+    assert (error.value.status, error.value.code) == (404, "unknown_model")
+    with pytest.raises(Refused, match="served: none yet"):
+        make_server().split("c")
+
+
+@pytest.mark.parametrize(
+    ("problem", "error", "said"),
+    [
+        ("its files are gone", "registry down", "its files are gone"),
+        (None, "registry down", "registry down"),
+        (None, None, "its champion is being loaded"),
+    ],
+)
+def test_a_model_that_does_not_answer_yet_says_why(make_server, follows, problem, error, said):
+    """Before its first champion a model is a 503, with the nearest reason that is known."""
+    with pytest.raises(Unavailable, match=f"does not answer yet: {said}") as refused:
+        make_server(error, demo=follows(problem=problem)).split("demo")
+    assert refused.value.code == "no_champion"
+
+
+def test_a_version_is_found_if_it_is_in_memory(make_server, served, follows):
+    """Champion, challenger and those kept in memory can be asked for by number; the refusal lists them."""
+    three, four, two = served(3), served(4), served(2)
+    server = make_server(demo=follows(TrafficSplit(three, challenger=four), kept=(two, three)))
+    assert [server.version("demo", number) for number in (2, 3, 4)] == [two, three, four]
+    with pytest.raises(Refused, match="version 9 of 'demo' is not in memory; loaded: 2, 3, 4") as error:
+        server.version("demo", 9)
+    assert (error.value.status, error.value.code) == (404, "unknown_version")
+
+
+def test_the_gauges_are_set_when_somebody_looks(make_server, served, follows):
+    """What the parts know is in the metrics after `observe`, and not before."""
+    server = make_server()
+    names = ("regrow_folded_rows", "regrow_journal_bytes", "regrow_registry_age_seconds")
+    read = lambda: [server.metrics.registry.get_sample_value(name) for name in names]  # noqa: E731
+    assert read() == [0, 0, 0]
+    server.observe()
+    assert read() == [7, 99, 2.5]
+
+
+async def test_a_stop_ends_the_threads_before_the_last_flush(make_server, served, follows):
+    """Nobody follows or predicts any more when the journal is flushed for the last time; each model has one traffic."""
+    server = make_server(demo=follows())
+    traffic = server.traffic("demo")
+    assert server.traffic("demo") is traffic
+    assert server.problems() == []
+    close = traffic.close
+
+    async def closing():
+        await close()
+        server.told.append("traffic")
+
+    traffic.close = closing
+    await server.stop()
+    assert server.told == ["follower", "traffic", "flusher"]
+    assert len(server.problems()) == 3
+    assert all("has ended; restart the server" in problem for problem in server.problems())

@@ -1,0 +1,85 @@
+"""The metrics of one worker, and what becomes of those of several."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from regrow.serving.metrics import ServerMetrics
+
+WORKER = """
+import os, sys
+from regrow.serving.metrics import ServerMetrics
+
+metrics, number = ServerMetrics(), float(sys.argv[1])
+for gauge in (metrics.flushed, metrics.journal_bytes, metrics.registry_up, metrics.registry_age):
+    gauge.set(number)
+for gauge in (metrics.weight, metrics.mirror):
+    gauge.labels("demo").set(number / 10)
+metrics.version.labels("demo", "champion").set(number)
+metrics.load_seconds.labels("demo", "3").set(number)
+metrics.swaps.labels("demo").inc(number)
+print(os.getpid())
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def at_registry():
+    """Do without the registry that the other tests need."""
+
+
+def test_several_workers_become_one_server(tmp_path):
+    """Counts add up; a gauge is the last, the worst or the sum, and of a dead worker only what stays true stays."""
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    made = [
+        subprocess.run(
+            [sys.executable, "-c", WORKER, number],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        for number in ("5", "3")
+    ]
+    shown = {
+        ("regrow_folded_rows", ()): (8, 3 + 5),
+        ("regrow_journal_bytes", ()): (8, 3),
+        ("regrow_registry_up", ()): (3, 3),
+        ("regrow_registry_age_seconds", ()): (5, 3),
+        ("regrow_challenger_weight", (("model", "demo"),)): (0.3, 0.3),
+        ("regrow_mirror_share", (("model", "demo"),)): (0.3, 0.3),
+        ("regrow_model_version", (("model", "demo"), ("role", "champion"))): (3, 3),
+        ("regrow_model_load_seconds", (("model", "demo"), ("version", "3"))): (3, 3),
+        ("regrow_swaps_total", (("model", "demo"),)): (8, 8),
+    }
+    collected = CollectorRegistry()
+    MultiProcessCollector(collected, path=str(tmp_path))
+    for place in (0, 1):
+        found = {key: collected.get_sample_value(key[0], dict(key[1])) for key in shown}
+        assert found == {key: values[place] for key, values in shown.items()}
+        mark_process_dead(int(made[0].stdout), path=str(tmp_path))
+
+
+def test_two_servers_of_one_process_count_apart():
+    """Each has a registry of its own, so that a test or a second server does not add to the first."""
+    one, two = ServerMetrics(), ServerMetrics()
+    one.swaps.labels("demo").inc()
+    value = [each.registry.get_sample_value("regrow_swaps_total", {"model": "demo"}) for each in (one, two)]
+    assert value == [1.0, None]
+
+
+def test_a_metric_found_once_is_the_metric_itself():
+    """The remembered metrics of a version are those that Prometheus is shown, and differ by their labels."""
+    metrics = ServerMetrics()
+    metrics.rows_of("demo", "3", "champion").inc(2)
+    metrics.rows_of("demo", "3", "champion").inc(3)
+    metrics.rows_of("demo", "4", "shadow").inc()
+    labels = [
+        {"model": "demo", "version": version, "role": role}
+        for version, role in (("3", "champion"), ("4", "shadow"))
+    ]
+    assert [metrics.registry.get_sample_value("regrow_rows_total", each) for each in labels] == [5.0, 1.0]
