@@ -99,6 +99,8 @@ def _type(given: pd.Series, untyped: bool) -> str:
 
 def _numpy(dtype: Any) -> np.dtype[Any]:
     """Return the NumPy type behind *dtype*, which may be one of pandas' own or of Arrow."""
+    if isinstance(dtype, pd.SparseDtype):
+        return np.dtype(dtype.subtype)
     return dtype if isinstance(dtype, np.dtype) else dtype.numpy_dtype
 
 

@@ -164,6 +164,16 @@ def _parse(column: Column, value: Any) -> Any:
     if column.type not in NUMBERS:
         return str(value)
     try:
-        return float(value) if column.type in {"double", "float"} else int(value)
+        return float(value) if column.type in {"double", "float"} else _parse_whole(value)
     except ValueError:
         return str(value)
+
+
+def _parse_whole(text: str) -> int | float:
+    """Read a whole number, which may be written `5.0`: so pandas writes a column that lacks a value."""
+    try:
+        return int(text)
+    except ValueError:
+        if not (number := float(text)).is_integer():
+            raise
+        return number

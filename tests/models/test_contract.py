@@ -173,44 +173,6 @@ def test_a_model_takes_the_rows_that_it_was_trained_on(
         assert column.type in families
 
 
-def test_a_type_is_found_in_all_rows() -> None:
-    """A column that has no value for its first hundred rows is known by the later ones."""
-    late = [None] * 100
-    frame = pd.DataFrame(
-        {"word": [*late, "x"], "flag": [*late, True], "number": [*late, 1.5], "count": range(101)}
-    )
-    columns = {column.name: (column.type, column.required) for column in infer_columns(frame, gaps={"count"})}
-    assert columns == {
-        "word": ("string", False),
-        "flag": ("boolean", False),
-        "number": ("double", False),
-        "count": ("long", False),
-    }
-
-
-@pytest.mark.parametrize("untyped", [False, True])
-def test_a_column_without_a_value_is_named(untyped: bool) -> None:
-    """A column that is missing in every row has no type, and the error says what to do about it."""
-    frame = pd.DataFrame(
-        {"word": [np.nan, np.nan] if untyped else [None, None]}, dtype=None if untyped else object
-    )
-    with pytest.raises(DataError, match=r"column `word`: all 2 training rows lack it.*data\.features"):
-        infer_columns(frame, untyped=untyped)
-
-
-def test_numbers_that_are_missing_keep_their_type() -> None:
-    """A typed column of numbers may be missing throughout: a sensor that was off is no error."""
-    (column,) = infer_columns(pd.DataFrame({"sensor": [np.nan, np.nan]}))
-    assert (column.type, column.required) == ("double", False)
-
-
-@pytest.mark.parametrize("values", [[1, "a"], [True, "a"], [[1], [2]], [1 + 2j, 2j], [b"x", b"y"], [True, 2]])
-def test_mixed_and_unknown_types_are_named(values: list[Any]) -> None:
-    """A column that is neither numbers, nor text, nor true and false says what it holds and in which row."""
-    with pytest.raises(DataError, match=r"column `odd`: .* in row 0.*data\.features"):
-        infer_columns(pd.DataFrame({"odd": _as_object(values)}))
-
-
 CONTRACT = Contract(
     [
         Column("size", "double", True),
@@ -264,13 +226,6 @@ def test_text_without_a_type_is_parsed() -> None:
     assert_same(CONTRACT.read(frame, untyped=True), CONTRACT.frame([requested]))
     with pytest.raises(DataError, match=r"column 'size', row 0: '1\.5' is not a number"):
         CONTRACT.read(frame)
-
-
-def test_a_huge_number_beside_nan_keeps_its_digits() -> None:
-    """NaN, which is no JSON, makes no whole number of the same body inexact."""
-    body = b'{"inputs": {"size": [NaN], "count": [4611686018427387905], "flag": [true], "word": ["a"]}}'
-    rows = CONTRACT.check(decode(body, "application/json", []), 9)
-    assert rows.features["count"] == [4611686018427387905]
 
 
 def test_a_request_error_says_where() -> None:

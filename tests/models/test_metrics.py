@@ -5,7 +5,6 @@ import pytest
 
 from regrow.errors import DataError, ProjectError
 from regrow.models.metrics import encode, higher_is_better, score
-from regrow.models.predictions import from_column, to_column
 
 TARGET = np.array([False, True, True, False])
 RIGHT = np.array([[0.9, 0.1], [0.2, 0.8], [0.1, 0.9], [0.7, 0.3]])
@@ -57,11 +56,3 @@ def test_error_metrics_are_better_low():
     """Errors and losses are better low; ranks and shares are better high."""
     assert higher_is_better("roc_auc")
     assert not higher_is_better("rmse")
-
-
-@pytest.mark.parametrize(("kind", "prediction"), [("binary", RIGHT), ("multiclass", np.eye(3))])
-def test_column_keeps_the_prediction(kind, prediction):
-    """A prediction laid into one column comes back the same."""
-    import pandas as pd
-
-    np.testing.assert_allclose(from_column(pd.Series(to_column(prediction, kind)), kind), prediction)

@@ -3,14 +3,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
-import pytest
 from model_facts import NOWHERE, make_facts
 
 from regrow.data.snapshots import Snapshot
 from regrow.project import load_project
 from regrow.registry import Version
 from regrow.results import Candidate, Evaluation
-from tasks.measure_performance import holdout_figure, label_rows, restore_labels
+from tasks.measure_performance import holdout_figure, label_rows
 from tasks.register import version_tags
 
 
@@ -38,15 +37,6 @@ def test_an_entity_counts_once_and_a_labelled_prediction_always():
     )
     rows = label_rows(served, labels, 2)
     assert rows[["prediction_id", "label"]].to_numpy().tolist() == [["a", 0.0], ["c", 1.0]]
-
-
-@pytest.mark.parametrize(
-    ("classes", "stored"),
-    [((False, True), [0.0, 1.0]), (("1", "2"), [1.0, 2.0]), (("no", "yes"), ["no", "yes"])],
-)
-def test_labels_become_the_models_classes(classes, stored):
-    """What the label table made of a class (a number of a boolean) is turned back."""
-    assert list(restore_labels(pd.Series(stored), make_facts(*classes, id="id"))) == list(classes)
 
 
 LARGE = Snapshot(uri="file:///none", digest="0" * 64, rows=1_000, columns={})
