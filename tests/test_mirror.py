@@ -21,10 +21,6 @@ MISSING: set[str] = {
     "regrow/models/fast_path/columns.py",
     "regrow/models/fast_path/proof.py",
     "regrow/models/fast_path/trees.py",
-    "regrow/registry/connection.py",
-    "regrow/registry/reconciliation.py",
-    "regrow/registry/rollout_moves.py",
-    "regrow/registry/state.py",
     "regrow/settings.py",
 }
 """What has no test where one looks for it. It only gets shorter: a new file comes with its test."""
