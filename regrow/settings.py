@@ -101,7 +101,8 @@ class Settings(BaseSettings):
     @property
     def _reachable(self) -> str:
         """The address by which this machine reaches what binds to *host*."""
-        return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"[{host}]" if ":" in host else host
 
     @property
     def server_headers(self) -> dict[str, str]:
@@ -111,12 +112,13 @@ class Settings(BaseSettings):
     @property
     def tracking_uri(self) -> str:
         """MLflow's address: `MLFLOW_TRACKING_URI`, or the local server."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or self.local_mlflow
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or self.local_mlflow
+        return uri.rstrip("/") if uri.startswith("http") else uri
 
     @property
     def prefect_api_url(self) -> str:
         """Prefect's API: `PREFECT_API_URL`, or the local server."""
-        return os.environ.get("PREFECT_API_URL") or f"{self.local_prefect}/api"
+        return (os.environ.get("PREFECT_API_URL") or f"{self.local_prefect}/api").rstrip("/")
 
     @property
     def prefect_ui_url(self) -> str:

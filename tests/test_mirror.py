@@ -9,19 +9,17 @@ NEEDS_NONE = {
 }
 """What has no test of its own, and why."""
 MISSING: set[str] = {
-    "flows/rollback.py",
-    "regrow/cli/command_result.py",
-    "regrow/cli/registry_commands.py",
     "regrow/demo/example.py",
     "regrow/demo/orchestrator.py",
     "regrow/demo/replay.py",
     "regrow/demo/shuffled_labels.py",
     "regrow/demo/traffic.py",
-    "regrow/lineage/runs.py",
     "regrow/models/fast_path/columns.py",
     "regrow/models/fast_path/proof.py",
     "regrow/models/fast_path/trees.py",
-    "regrow/settings.py",
+    "regrow/models/fast_path/columns.py",
+    "regrow/models/fast_path/proof.py",
+    "regrow/models/fast_path/trees.py",
 }
 """What has no test where one looks for it. It only gets shorter: a new file comes with its test."""
 

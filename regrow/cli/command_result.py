@@ -1,4 +1,4 @@
-"""What a command came to, and where more of it stands."""
+"""What a command came to, and the pages that hold more of it."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING

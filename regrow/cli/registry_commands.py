@@ -87,7 +87,7 @@ def _what(move: "Move") -> str:
     rows = "?" if move.rows is None else f"{move.rows:,}"
     return (
         f"{move.number:<6}{move.as_of:%Y-%m-%d %H:%M}  {move.kind:<11}{move.version or '-':<9}"
-        f"{champion:<10}{_challenger(move):<18}{rows}"
+        f"{champion:<9} {_challenger(move):<17} {rows}"
     )
 
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 from prefect import flow
 
 from regrow.errors import RegrowError
 from regrow.lineage import flow_run
-from regrow.lineage.runs import flow_run_of, name_actor
 from regrow.project import Project
 
 
@@ -33,11 +31,3 @@ def test_a_parent_run_needs_a_flow(services: object, project: Callable[..., Proj
     """Outside of a flow there is nothing to record, and the error says what to do."""
     with pytest.raises(RegrowError, match="decorate the function with @flow"), flow_run(project()):
         pass
-
-
-@pytest.mark.parametrize("trigger", ["manual", "alarm", "a (very) odd one", "", "two\nlines"])
-def test_the_ledger_names_a_flow_run_so_that_it_is_found(trigger: str) -> None:
-    """The id comes back from the name; a person's name holds none."""
-    identifier = str(uuid4())
-    assert flow_run_of(name_actor(identifier, trigger)) == identifier
-    assert flow_run_of("ada at work, rollback 1234") is None

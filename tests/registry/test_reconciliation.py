@@ -58,8 +58,8 @@ def test_after_each_move_everything_follows(steps: list[tuple[MoveKind, int]]) -
             assert client.aliases["champion"] == champion
             assert client.run_tags == {}
             assert len(json.loads(client.files["ledger.json"])) == number
-        before = client.written
-        assert reconcile("m").state == found.state
+        before, last = client.written, read(client).state
+        assert reconcile("m").state == last
         assert client.written == before
 
 

@@ -49,4 +49,4 @@ def test_a_state_of_another_time_is_refused() -> None:
 def test_a_state_is_never_changed() -> None:
     """Each move has a state of its own, so that the ledger stays as it was written."""
     with pytest.raises(ValidationError, match="frozen"):
-        State(champion=3).champion = 4  # pyright: ignore[reportAttributeAccessIssue]
+        State(champion=3).champion = 4

@@ -1,0 +1,112 @@
+"""The settings: what the environment says, and what Regrow decides for its dependencies."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+
+from regrow.settings import TELEMETRY_OFF, Settings, apply_environment, load_settings
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing of this machine's environment reach the settings, and nothing of a test reach the next."""
+    for name in [*os.environ]:
+        if name.startswith(("REGROW_", "PREFECT_", "MLFLOW_")) or name in TELEMETRY_OFF:
+            monkeypatch.delenv(name)
+
+
+def test_each_field_is_read_from_the_environment_of_this_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a variable a field has its default; a new value holds from the next reading on."""
+    assert load_settings() == Settings()
+    monkeypatch.setenv("REGROW_SERVER_PORT", "8123")
+    monkeypatch.setenv("REGROW_HOME", "/somewhere")
+    monkeypatch.setenv("REGROW_SOMETHING_ELSE", "1")
+    found = load_settings()
+    assert (found.server_port, found.home) == (8123, Path("/somewhere"))
+    assert found.local_server == "http://127.0.0.1:8123"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("WORKERS", "0"), ("CHALLENGER_TIMEOUT", "0"), ("LOG_FORMAT", "xml"), ("MLFLOW_PORT", "x")],
+)
+def test_a_value_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A server without workers or a timeout of nothing is an error that names the field."""
+    monkeypatch.setenv(f"REGROW_{name}", value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        load_settings()
+
+
+@given(st.lists(st.text("ab:+", min_size=1)), st.sampled_from([",", " , ", ",,"]))
+def test_keys_stand_between_commas(keys: list[str], between: str) -> None:
+    """However many keys, with spaces or gaps between them, each is read as it is."""
+    given_keys = Settings.model_validate({"api_keys": between.join(keys)}).api_keys
+    assert [key.get_secret_value() for key in given_keys] == keys
+
+
+def test_secrets_are_not_printed() -> None:
+    """Settings are logged and shown in errors: keys and passwords are not."""
+    settings = Settings(server_key=SecretStr("hush"), database_url=SecretStr("postgresql://u:hush@h/d"))
+    assert "hush" not in f"{settings} {settings!r}"
+    assert settings.server_headers == {"X-API-Key": "hush"}
+    assert Settings().server_headers == {}
+
+
+def test_the_state_folder_holds_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folders are absolute, because a flow run works elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(home=Path("state"))
+    assert [settings.snapshots, settings.tables, settings.journal] == [
+        tmp_path / "state" / name for name in ("snapshots", "tables", "journal")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104
+        ("::", "[::1]"),
+        ("::1", "[::1]"),
+        ("fe80::7", "[fe80::7]"),
+        ("box.example", "box.example"),
+    ],
+)
+def test_the_own_servers_are_reached_whatever_they_bind_to(host: str, reached: str) -> None:
+    """An address that means all of them is reached by loopback, and one of version 6 stands in brackets."""
+    settings = Settings(host=host)
+    assert settings.tracking_uri == settings.local_mlflow == f"http://{reached}:5000"
+    assert settings.prefect_api_url == f"http://{reached}:4200/api"
+    assert settings.local_server == f"http://{reached}:8000"
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_servers_elsewhere_are_reached_with_or_without_a_slash(
+    monkeypatch: pytest.MonkeyPatch, slash: str
+) -> None:
+    """Addresses of the user's own servers count before the local ones; paths are put behind them."""
+    monkeypatch.setenv("PREFECT_API_URL", f"https://prefect.example/api{slash}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"https://mlflow.example{slash}")
+    settings = Settings()
+    assert (settings.prefect_api_url, settings.prefect_ui_url) == (
+        "https://prefect.example/api",
+        "https://prefect.example",
+    )
+    assert settings.tracking_uri == "https://mlflow.example"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////var/mlflow/")
+    assert settings.tracking_uri == "sqlite:////var/mlflow/"
+
+
+def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Prefect and MLflow are pointed at the settings and send nothing home, unless the user has decided otherwise."""
+    monkeypatch.setattr(os, "environ", {"DO_NOT_TRACK": "0", "MLFLOW_TRACKING_URI": "http://theirs:1"})
+    apply_environment(Settings(home=tmp_path, prefect_port=4321))
+    found = os.environ
+    assert (found["DO_NOT_TRACK"], found["MLFLOW_TRACKING_URI"]) == ("0", "http://theirs:1")
+    assert found["PREFECT_API_URL"] == "http://127.0.0.1:4321/api"
+    assert found["PREFECT_HOME"] == str(tmp_path / "prefect")
+    assert found["MLFLOW_DISABLE_TELEMETRY"] == "true"
