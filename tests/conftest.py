@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import settings as hypothesis_settings
 
 from regrow.project import Project, load_project
 from regrow.services import Services, running
@@ -21,6 +22,10 @@ STARTS_SERVERS = {"services", "start", "stack"}
 """The fixtures whose tests are marked `servers`."""
 FILES_THAT_START_PROCESSES = {"test_stack.py", "test_outage.py", "test_start_run.py", "test_wheel.py"}
 FULL_SIZE_TIMEOUT = 3600
+
+# On a busy machine an example takes longer than hypothesis' 200 ms, and nothing is wrong.
+hypothesis_settings.register_profile("regrow", deadline=None)
+hypothesis_settings.load_profile("regrow")
 
 # Without a server Prefect would start one of its own, which outlives the test and holds up the end.
 os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"

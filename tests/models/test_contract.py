@@ -57,6 +57,11 @@ def _as_object(values: list[Any]) -> pd.Series:
     return pd.Series(column, dtype=object)
 
 
+def _as_category(values: list[Any]) -> pd.Series:
+    """Make categories; put together from pieces, pandas makes floats of them, which lose digits of huge numbers."""
+    return _as_object(values).astype("category")
+
+
 def _in_pieces(dress: Dress) -> Dress:
     """Put a column together as the files of a folder are."""
     return lambda values: pd.concat([dress(values[:2]), dress(values[2:])], ignore_index=True)
@@ -70,7 +75,7 @@ def dresses(kind: str, values: list[Any]) -> list[Dress]:
 
     found: list[Dress] = [_as_object, as_arrow]
     if kind not in {"double", "float"}:  # A category has one zero, a float has two.
-        found.append(lambda some: _as_object(some).astype("category"))
+        found.append(_as_category)
     whole = all(value is not None for value in values)
     if kind in NULLABLE:
         found.append(lambda some: pd.Series(some, dtype=NULLABLE[kind]))
@@ -85,7 +90,8 @@ def dresses(kind: str, values: list[Any]) -> list[Dress]:
         found.append(
             lambda some: pd.Series(pd.to_datetime(some, utc=True)).dt.as_unit("us").dt.tz_localize(None)
         )
-    return [*found, *map(_in_pieces, found)]
+    huge = kind == "long" and any(abs(value or 0) > 2**53 for value in values)
+    return [*found, *(_in_pieces(dress) for dress in found if not (huge and dress is _as_category))]
 
 
 @st.composite

@@ -45,7 +45,7 @@ class Proof:
 
 
 def describe(model: LoadedModel, holdout: pd.DataFrame) -> str:
-    """Say, as the version's tag, on how many rows the fast path of *model* is identical, or why there is none."""
+    """Return the version's tag: on how many rows the fast path of *model* is identical, or why there is none."""
     try:
         proof = prove(model, holdout)
     except NoFastPath as error:
@@ -132,7 +132,7 @@ def _compare(
         if count > 1:
             return sum(_compare(model, fast_path, contract, half) for half in _halves(values, count))
         if rows is not None and fast_path.predict(rows.features, 1) is not None:
-            raise NoFastPath(f"it answers where the pipeline refuses: {values}") from error
+            raise NoFastPath(f"it answers what the pipeline refuses: {values}") from error
         return 0
     found = fast_path.predict(rows.features, count)
     if found is not None and not _same(found, expected):
