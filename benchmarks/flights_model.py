@@ -51,7 +51,7 @@ def prepare(folder: Path) -> str:
 
 
 def flights(start: datetime, end: datetime) -> tuple[pd.DataFrame, pd.Series]:
-    """Give the features and the target of the flights from *start* on and before *end*."""
+    """Return the features and the target of the flights from *start* on and before *end*."""
     project = load_project(PROJECT)
     rows = read_source(project, start, end)
     rows = rows[rows[project.data.target].notna()]

@@ -89,19 +89,19 @@ class Traffic:
     mine: NDArray[np.bool_]
 
     def pairs(self, rows: int) -> Pairs:
-        """Give the first *rows*, which both scored."""
+        """Return the first *rows*, which both scored."""
         old, new = (prediction[:rows] for prediction in self.predictions)
         entities = self.entities[:rows] if self.world.per_entity > 1 and self.world.told else None
         return Pairs(old, new, self.target[:rows], np.ones(rows, dtype=np.bool_), entities)
 
     def arm(self, version: int, rows: int) -> Arm:
-        """Give how *version* ran on those of the first *rows* that were its own; in shadow all are both's."""
+        """Return how *version* ran on those of the first *rows* that were its own; in shadow all are both's."""
         own = self._own(version, rows)
         failed = np.isnan(self.predictions[version][:rows, 1]) & own
         return Arm(int(own.sum()), int(failed.sum()), self.seconds[version][:rows][own])
 
     def scored(self, version: int, rows: int) -> Answers:
-        """Give *version*'s predictions of its own rows among the first *rows*."""
+        """Return *version*'s predictions of its own rows among the first *rows*."""
         own = self._own(version, rows)
         prediction = self.predictions[version][:rows][own]
         return Answers(prediction, self.target[:rows][own], np.ones(len(prediction), dtype=np.bool_))
@@ -112,7 +112,7 @@ class Traffic:
         return self.mine[:rows] if version else ~self.mine[:rows]
 
     def evidence(self, rows: int) -> Evidence:
-        """Give all that a look at the first *rows* sees."""
+        """Return all that a look at the first *rows* sees."""
         return Evidence(self.arm(0, rows), self.arm(1, rows), self.pairs(rows))
 
 
@@ -159,7 +159,7 @@ class Case:
 
 
 def count(case: Case, number: int, runs: int) -> list[int | None]:
-    """Give for each run the rows after which a counted outcome came, or None."""
+    """Return for each run the rows after which a counted outcome came, or None."""
     return [_first(case, case.world.draw(np.random.default_rng([number, run]))) for run in range(runs)]
 
 

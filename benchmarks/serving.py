@@ -124,7 +124,7 @@ def wait(process: subprocess.Popen[bytes], url: str, body: bytes, log: Path) -> 
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Give the processor time that *process* and its children have taken."""
+    """Return the processor time that *process* and its children have taken."""
     times = [found.cpu_times() for found in (process, *process.children(recursive=True))]
     return sum(spent.user + spent.system for spent in times)
 

@@ -26,7 +26,7 @@ class Validation(Result):
 
     accepted: Snapshot
     quarantined: Snapshot | None
-    """Rows set aside, each with its `reason`; None where every row passed."""
+    """Rows set aside, each with its `reason`; None if every row passed."""
 
 
 class Parts(Result):
@@ -99,7 +99,7 @@ class Evaluation(Result):
     """Why the champion could not be measured, and what to do."""
     slices: tuple[SliceMetrics, ...]
     predictions: Snapshot
-    """One row per holdout row: `target`, then `candidate`, `baseline` and, where there is one, `champion`."""
+    """One row per holdout row: `target`, then `candidate`, `baseline` and, if there is one, `champion`."""
 
 
 class Window(Result):
@@ -124,7 +124,7 @@ class Measurement(Result):
     figures: dict[str, float]
     """The step's MLflow metrics, by name."""
     url: str | None
-    """The step's MLflow run; None where MLflow is used without a server."""
+    """The step's MLflow run; None if MLflow is used without a server."""
     report: str | None = None
     """The page with the step's report, if it wrote one."""
 

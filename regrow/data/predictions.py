@@ -40,7 +40,7 @@ PREDICTIONS = pa.schema(
 `role` says what answered: champion, challenger, or shadow, which the client never saw. `rollout` and `stage` name
 the rollout that was going on. `fallback` says why the challenger did not answer this row (raised, timeout, not
 finite). `seconds` runs from the request's arrival to its answer, for a shadow over its own prediction. A shadow
-names in `shadow_of` the row that the client got; its features stand there, and its prediction is null where it
+names in `shadow_of` the row that the client got; its features stand there, and its prediction is null if it
 failed. Logs from before rollouts have none of these columns: their rows are a champion's.
 """
 
@@ -62,24 +62,24 @@ class LoggedPredictions:
 
 
 def feature_type(mlflow_type: str) -> pa.DataType:
-    """Give the type in which a column of *mlflow_type* is logged; every number is a double."""
+    """Return the type in which a column of *mlflow_type* is logged; every number is a double."""
     if mlflow_type in {"long", "integer", "float", "double"}:
         return pa.float64()
     return {"boolean": pa.bool_(), "datetime": TIME}.get(mlflow_type, pa.string())
 
 
 def predictions_path(model: str) -> Path:
-    """Give the folder of *model*'s prediction log."""
+    """Return the folder of *model*'s prediction log."""
     return load_settings().tables / "predictions" / model
 
 
 def append_predictions(model: str, table: pa.Table, transaction: str, number: int = 1) -> bool:
-    """Append *table* to *model*'s log; False where that was done before.
+    """Append *table* to *model*'s log; return False if that was done before.
 
     *table* has the shape of `PREDICTIONS`, with or without what rollouts add. *number* must grow with each append
     of one *transaction*. A column of `features` that is new to the log is added; one whose type has changed is
     added as `<name>__<type>`.
-    Raises `StateError` where the table cannot be written.
+    Raises `StateError` if the table cannot be written.
     """
     known = [field for field in PREDICTIONS if field.name in table.schema.names]
     columns = {field.name: _cast(table.column(field.name), field) for field in known}
@@ -88,7 +88,7 @@ def append_predictions(model: str, table: pa.Table, transaction: str, number: in
 
 
 def _set_shadows_apart(found: pa.Array, table: pa.Table) -> pa.Array:
-    """Give each row of *table* the tier that was *found*, and shadows one of their own, below all others."""
+    """Return the tiers that were *found*, with the shadows of *table* in one of their own, below all others."""
     if "role" not in table.schema.names:
         return found
     roles = table.column("role").to_pylist()
@@ -227,7 +227,7 @@ def complete(table: pa.Table) -> pa.Table:
 
 
 def _of_roles(roles: Collection[str], schema: pa.Schema) -> pc.Expression:
-    """Say which rows of a log of *schema* are of *roles*."""
+    """Return the filter for the rows of *roles* in a log of *schema*."""
     if "role" not in schema.names:
         return pc.scalar(CHAMPION in roles)
     # Never is_null(): of a file that lacks the column, Delta's statistics wrongly tell Arrow that it holds no null.
@@ -236,7 +236,7 @@ def _of_roles(roles: Collection[str], schema: pa.Schema) -> pc.Expression:
 
 
 def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    """Give *column* the type of *field*; features have their own."""
+    """Cast *column* to the type of *field*; features have their own."""
     return column if field.name == "features" else column.cast(field.type)
 
 

@@ -178,5 +178,5 @@ def _which_model(follower: Follower) -> Exception:
     if not names:
         return Unavailable("no_champion", f"no model has a champion yet ({follower.error or 'register one'})")
     return Refused(
-        404, "which_model", f"{len(names)} models are served: POST /models/NAME/invocations ({names})"
+        404, "which_model", f"{len(names)} models are served: POST /models/NAME/invocations, NAME one of {', '.join(names)}"
     )
