@@ -177,6 +177,5 @@ def _which_model(follower: Follower) -> Exception:
     names = sorted(follower.models)
     if not names:
         return Unavailable("no_champion", f"no model has a champion yet ({follower.error or 'register one'})")
-    return Refused(
-        404, "which_model", f"{len(names)} models are served: POST /models/NAME/invocations, NAME one of {', '.join(names)}"
-    )
+    message = f"{len(names)} models are served: POST /models/NAME/invocations, NAME one of {', '.join(names)}"
+    return Refused(404, "which_model", message)
