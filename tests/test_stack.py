@@ -28,7 +28,7 @@ def stack(
     settings = settings_for(tmp_path / "home").model_copy(update={"configs": made.path.parent})
     stack = Stack(settings)
     try:
-        wait(stack.answers, 120)
+        wait(stack.answers, 240)
         yield stack
     finally:
         stack.end()
@@ -48,7 +48,7 @@ class Stack:
             "REGROW_MLFLOW_PORT": str(settings.mlflow_port),
             "REGROW_SERVER_PORT": str(settings.server_port),
         }
-        for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "REGROW_SERVER_URL"):
+        for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "REGROW_SERVER_URL"):
             self.environment.pop(name, None)
         self.log = settings.home.with_suffix(".log")
         with self.log.open("wb") as stream:
@@ -109,6 +109,7 @@ def wait(until: Callable[[], object], patience: float) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.timeout(900)
 def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> None:
     """All five services answer, an alarm's event trains a successor that takes over, `down` leaves nothing."""
     file = next(stack.settings.configs.glob("*.yaml"))
@@ -123,7 +124,7 @@ def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> 
     assert stack.champion(name) == 1
     stack.prefect("events", [alarm(name, "2024-03-02T00:00:00+00:00")])
     ended: list[dict] = []
-    wait(lambda: ended.extend(ended_runs(stack, f"retrain-{name}")) or ended, 120)
+    wait(lambda: ended.extend(ended_runs(stack, f"retrain-{name}")) or ended, 240)
     assert ended[0]["state"]["type"] == "COMPLETED", ended[0]["state"]
     assert stack.champion(name) == 2
     assert "flow runs start as new processes" not in (stack.settings.home / "logs" / "runner.log").read_text()
