@@ -1,5 +1,7 @@
 """Reaching MLflow: a failure is never an absent version, and a server that is gone is told quickly."""
 
+from pathlib import Path
+
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
@@ -46,11 +48,13 @@ def test_a_silent_server_is_named_each_time(asked: list[str], monkeypatch: pytes
             connect()
 
 
-def test_a_store_without_a_server_is_not_asked(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_without_a_server_is_not_asked(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """MLflow may keep its records in a file: there is nobody to ask."""
     monkeypatch.setattr(connection.mlflow, "set_tracking_uri", lambda _: None)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///never.db")
-    assert connect().tracking_uri == "sqlite:///never.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri := f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert connect().tracking_uri == uri
     assert asked == []
 
 

@@ -62,6 +62,7 @@ class Traffic:
         self.shadow.stop()
         await self._champion.close(STOP_SECONDS)
         await self._challenger.close(self._timeout)
+        await asyncio.to_thread(self.shadow.join, self._timeout)
 
     def problems(self) -> list[str]:
         """List which of the threads have ended, or do not come back from a batch."""
