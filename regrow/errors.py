@@ -21,7 +21,7 @@ RegrowError
 
 
 class RegrowError(Exception):
-    """Say what is wrong, where, and what to do."""
+    """The base of all of them; each text names what is wrong, where, and what to do."""
 
 
 class ProjectError(RegrowError):

@@ -9,7 +9,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from regrow.errors import Unreachable
+from regrow.errors import RegistryError, Unreachable
 from regrow.reach import why_silent
 from regrow.settings import load_settings
 
@@ -17,6 +17,8 @@ FRESH = 10.0
 """Seconds for which an answer of the tracking server is taken to hold; a step would ask a dozen times."""
 _answered: dict[str, float] = {}
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+_REFUSED = {*_ABSENT, "INVALID_STATE", "MALFORMED_REQUEST", "PERMISSION_DENIED", "UNAUTHENTICATED"}
+"""MLflow answered, and will answer the same again."""
 
 
 def connect() -> MlflowClient:
@@ -36,11 +38,16 @@ def connect() -> MlflowClient:
 
 @contextmanager
 def reaching(what: str) -> Iterator[None]:
-    """Translate a failing registry into `Unreachable`: it is never taken for an absent version."""
+    """Translate a failing registry into `Unreachable`: it is never taken for an absent version.
+
+    What MLflow refuses for good is a `RegistryError`, which no step repeats.
+    """
     try:
         yield
     except MlflowException as error:
         uri = load_settings().tracking_uri
+        if error.error_code in _REFUSED:
+            raise RegistryError(f"{what}: MLflow at {uri} refused it ({error})") from error
         message = f"{what}: MLflow at {uri} failed ({error}); the next flow finishes what was begun"
         raise Unreachable(message) from error
 

@@ -43,7 +43,7 @@ class ServiceProcess:
             )
 
     def ask_to_stop(self) -> None:
-        """Tell the process to end, without waiting for it."""
+        """Ask the process to end, without waiting for it."""
         if self.handle.poll() is None:
             self.handle.terminate()
 

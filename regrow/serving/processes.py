@@ -120,7 +120,7 @@ class Supervisor(Multiprocess):
     """uvicorn's supervisor, which ends in bounded time and lets go of the port when it stops."""
 
     def terminate_all(self) -> None:
-        """Tell every worker to stop; the port is closed here too, or the kernel would go on taking connections."""
+        """Stop every worker; the port is closed here too, or the kernel would go on taking connections."""
         for listener in self.sockets:
             listener.close()
         super().terminate_all()

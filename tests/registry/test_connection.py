@@ -11,7 +11,7 @@ from mlflow.protos.databricks_pb2 import (
     RESOURCE_DOES_NOT_EXIST,
 )
 
-from regrow.errors import Unreachable
+from regrow.errors import RegistryError, Unreachable
 from regrow.registry import connection
 from regrow.registry.connection import connect, is_absent, reaching, twice
 
@@ -59,12 +59,17 @@ def test_a_store_without_a_server_is_not_asked(
 
 
 def test_a_failing_registry_is_unreachable_and_nothing_else(asked: list[str]) -> None:
-    """MLflow's failure says what was tried; an error of another kind is passed on."""
+    """MLflow's failure says what was tried, its refusal is not an outage, an error of another kind is passed on."""
     with (
         pytest.raises(Unreachable, match=f"state of demo: MLflow at {URI} failed .*down"),
         reaching("state of demo"),
     ):
         raise MlflowException("down", INTERNAL_ERROR)
+    with (
+        pytest.raises(RegistryError, match=f"state of demo: MLflow at {URI} refused it .*too long"),
+        reaching("state of demo"),
+    ):
+        raise MlflowException("too long", INVALID_PARAMETER_VALUE)
     with pytest.raises(ZeroDivisionError), reaching("state of demo"):
         raise ZeroDivisionError
 

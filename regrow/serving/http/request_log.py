@@ -19,7 +19,7 @@ LOGGED = {"model": "model", "version": "version", "role": "role", "rows": "rows"
 
 
 class RequestLog:
-    """Give each request an id, and write a line about it; only a log for machines has it."""
+    """Number each request by an id, and write a line about it; only a log for machines has it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
