@@ -1,11 +1,10 @@
 """The rollouts of the replayed year."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-import pandas as pd
 import pytest
 
-from regrow.demo import shuffled_labels
 from regrow.demo.rollouts import endings, next_stop
 from regrow.registry import Move, State
 
@@ -14,7 +13,7 @@ def day(month: int, number: int) -> datetime:
     return datetime(2013, month, number, tzinfo=UTC)
 
 
-def move(number: int, kind: str, at: datetime, rows: int, version: int = 2) -> Move:
+def move(number: int, kind: Any, at: datetime, rows: int, version: int = 2) -> Move:
     return Move(
         number=number, id=str(number), at=at, as_of=at, actor="flow", reason=f"because {number}", kind=kind,
         version=version, rows=rows, state=State(move=number),
@@ -50,13 +49,3 @@ def test_traffic_stops_for_a_look(at: datetime, look: datetime | None, stop: dat
     """It goes to the month's end, or to the next look, and halts in July for the shuffled labels."""
     month_end = (at.replace(day=28) + timedelta(days=4)).replace(day=1)
     assert next_stop(at, look, month_end) == stop
-
-
-def test_shuffled_labels_are_worth_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rows and the share of late flights stay; which of them were late does not."""
-    frame = pd.DataFrame({"flight_id": range(1000), "late": [True] * 200 + [False] * 800})
-    monkeypatch.setattr(shuffled_labels, "import_hook", lambda _path, _name: lambda _start, _end: frame)
-    shuffled = shuffled_labels.load(day(4, 1), day(5, 1))
-    assert list(shuffled["flight_id"]) == list(frame["flight_id"])
-    assert shuffled["late"].sum() == 200
-    assert shuffled["late"][:200].mean() < 0.4

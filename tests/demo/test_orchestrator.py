@@ -1,0 +1,74 @@
+"""Reading back what the flows of the demonstration did."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Completed, Failed, Running
+
+from regrow.demo import orchestrator
+from regrow.errors import Unreachable
+
+MOMENT = datetime(2013, 5, 1, tzinfo=UTC)
+PROJECT: Any = SimpleNamespace(name="flights", path=Path("/configs/flights.yaml"))
+
+
+def run(state: Any = None) -> FlowRun:
+    return FlowRun(flow_id="00000000-0000-0000-0000-000000000001", name="bold-owl", state=state)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_flow_is_run_by_its_deployment_as_of_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deployment is asked with file, moment and trigger, as a schedule's run would be."""
+    asked: dict[str, Any] = {}
+
+    def answer(name: str, **given: Any) -> FlowRun:
+        asked.update(given, name=name)
+        return run(Completed())
+
+    monkeypatch.setattr(orchestrator, "run_deployment", answer)
+    found = orchestrator.run_flow("train", PROJECT, MOMENT, "demo", override="none")
+    assert found.state is not None
+    assert asked["name"] == "train/flights"
+    assert asked["parameters"] == {
+        "config": "/configs/flights.yaml",
+        "as_of": "2013-05-01T00:00:00+00:00",
+        "trigger": "demo",
+        "override": "none",
+    }
+
+
+@pytest.mark.parametrize("state", [Failed(message="no room"), Running(), None])
+def test_a_run_that_does_not_complete_is_told_with_where_to_look(
+    monkeypatch: pytest.MonkeyPatch, state: Any
+) -> None:
+    """The error names the run, its state and the log."""
+    monkeypatch.setattr(orchestrator, "run_deployment", lambda *_, **__: run(state))
+    with pytest.raises(Unreachable, match=r"train run bold-owl ended in .*runner\.log"):
+        orchestrator.run_flow("train", PROJECT, MOMENT, "demo")
+
+
+def test_the_retraining_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It appears, runs, and ends; its last state is returned."""
+    seen = iter([None, run(Running()), run(Completed())])
+    monkeypatch.setattr(orchestrator, "POLL", 0)
+    monkeypatch.setattr(orchestrator, "_latest", lambda *_: next(seen))
+    found = orchestrator.await_retraining(PROJECT, MOMENT)
+    assert found.state is not None
+    assert found.state.is_completed()
+
+
+def test_a_retraining_that_never_starts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait has an end."""
+    monkeypatch.setattr(orchestrator, "ALARM_TIMEOUT", -1.0)
+    monkeypatch.setattr(orchestrator, "_latest", lambda *_: None)
+    with pytest.raises(Unreachable, match="the alarm on flights started no retraining"):
+        orchestrator.await_retraining(PROJECT, MOMENT)
+
+
+def test_a_report_is_named_from_the_state_folder(tmp_path: Path) -> None:
+    """The page links it by a relative path, so that the folder can be moved."""
+    found: Any = SimpleNamespace(info=SimpleNamespace(artifact_uri=f"file://{tmp_path}/artifacts/7"))
+    assert orchestrator.report_path(tmp_path, found) == "artifacts/7/report.html"

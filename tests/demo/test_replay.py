@@ -1,0 +1,58 @@
+"""How the replay reads the fate of a retraining."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from regrow.demo import replay
+from regrow.verdict import Finding, Verdict, combine
+
+
+def finding(result: Any, **more: Any) -> Finding:
+    return Finding(rule=f"a rule that says {result}", result=result, detail=f"it is {result}", **more)
+
+
+def verdict(decision: Any, *findings: Finding) -> Verdict:
+    return Verdict(decision=decision, result=combine(findings), reason="because", findings=findings)
+
+
+def test_the_year_is_april_to_december() -> None:
+    """Nine months that follow each other without a gap."""
+    months = replay.months()
+    assert (months[0][0], months[-1][1]) == (
+        datetime(2013, 4, 1, tzinfo=UTC),
+        datetime(2014, 1, 1, tzinfo=UTC),
+    )
+    assert [end for _, end in months[:-1]] == [start for start, _ in months[1:]]
+    assert len(months) == 9
+
+
+@pytest.mark.parametrize(
+    ("decided", "told"),
+    [
+        (verdict("promote", finding("pass")), "rolling out"),
+        (verdict("retrain", finding("fail")), "declined"),
+        (verdict("promote", finding("fail")), "refused"),
+        (verdict("promote", finding("undecided")), "refused"),
+        (verdict("rollout", finding("fail")), "put back"),
+    ],
+)
+def test_an_outcome_is_a_word(decided: Verdict, told: str) -> None:
+    """What did not pass is never told as a success, undecided included."""
+    assert replay.outcome(decided) == told
+
+
+@pytest.mark.parametrize(
+    ("findings", "told"),
+    [
+        ([finding("pass"), finding("fail"), finding("undecided")], "it is fail"),
+        ([finding("pass"), finding("undecided")], "it is undecided"),
+        ([finding("pass"), finding("pass", figure=0.0123, interval=(0.004, 0.02))], "+0.012 (≥ +0.004)"),
+        ([finding("pass")], "it is pass"),
+        ([], "because"),
+    ],
+)
+def test_the_gist_is_what_decided(findings: list[Finding], told: str) -> None:
+    """The first failure, else what is undecided, else the gain with its lower bound."""
+    assert replay.gist(verdict("promote", *findings)) == told
