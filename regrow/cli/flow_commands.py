@@ -1,6 +1,7 @@
 """The commands that run a flow of a model: train, monitor, retrain, rollout, score."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from importlib import import_module
+from typing import Annotated
 
 import typer
 
@@ -8,9 +9,6 @@ from regrow.cli.arguments import AsOf, File, Json, Request, read_moment, read_re
 from regrow.cli.command_result import MOVING, CommandResult, find_links
 from regrow.cli.log import quiet
 from regrow.cli.printing import show
-
-if TYPE_CHECKING:
-    from prefect import Flow
 
 
 def train(
@@ -20,23 +18,13 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a challenger; promote it, or start its rollout, if it passes every gate."""
-    request = read_request(file, as_of)
-    with quiet(f"training {request.project.name}"):
-        from flows.train import train as flow
-
-        waiver = f"{override} (asked by {user()})" if override else ""
-        told = _run(flow, request, override=waiver)
-    show(told, json)
+    waiver = f"{override} (asked by {user()})" if override else ""
+    _run("train", "training", read_request(file, as_of), json, override=waiver)
 
 
 def monitor(file: File, as_of: AsOf = None, json: Json = False) -> None:
     """Compare what the model sees and predicts with its reference; raise an alarm if it has drifted."""
-    request = read_request(file, as_of)
-    with quiet(f"monitoring {request.project.name}"):
-        from flows.monitor import monitor as flow
-
-        told = _run(flow, request)
-    show(told, json)
+    _run("monitor", "monitoring", read_request(file, as_of), json)
 
 
 def retrain(
@@ -46,22 +34,12 @@ def retrain(
     json: Json = False,
 ) -> None:
     """Ask the policy whether to retrain, and do it or say why not."""
-    request = read_request(file, as_of)
-    with quiet(f"retraining {request.project.name}"):
-        from flows.retrain import retrain as flow
-
-        told = _run(flow, request, reason=reason)
-    show(told, json)
+    _run("retrain", "retraining", read_request(file, as_of), json, reason=reason)
 
 
 def rollout(file: File, as_of: AsOf = None, json: Json = False) -> None:
     """Look at the open rollout once: advance, hold, finish or roll back."""
-    request = read_request(file, as_of)
-    with quiet(f"looking at the rollout of {request.project.name}"):
-        from flows.rollout import rollout as flow
-
-        told = _run(flow, request)
-    show(told, json)
+    _run("rollout", "looking at the rollout of", read_request(file, as_of), json)
 
 
 def score(
@@ -74,21 +52,21 @@ def score(
 ) -> None:
     """Score the rows of a period with a registered version; the same period twice gives the same rows."""
     first, last = read_moment(start, "--start"), read_moment(end, "--end")
-    request = read_request(file, as_of)
-    with quiet(f"scoring with {request.project.name}"):
-        from flows.score import score as flow
-
-        told = _run(flow, request, start=first, end=last, alias=alias)
-    show(told, json)
+    _run("score", "scoring with", read_request(file, as_of), json, start=first, end=last, alias=alias)
 
 
-def _run(flow: "Flow[..., Any]", request: Request, **parameters: object) -> CommandResult:
-    """Run *flow* in this process; raise what it raises."""
-    from regrow import registry
+def _run(name: str, doing: str, request: Request, json: bool, **parameters: object) -> None:
+    """Run the flow *name* in this process, with *doing* and the model's name for a progress line; show its result.
 
+    Raises what the flow raises.
+    """
     project = request.project
-    state = flow(project.path, as_of=request.as_of, **parameters, return_state=True)
-    result = state.result()
-    links = find_links(request.settings, project.name, str(state.state_details.flow_run_id))
-    after = registry.state(project.name) if flow.name in MOVING else None
-    return CommandResult(flow.name, project.name, result, links, after)
+    with quiet(f"{doing} {project.name}"):
+        from regrow import registry
+
+        flow = getattr(import_module(f"flows.{name}"), name)
+        state = flow(project.path, as_of=request.as_of, **parameters, return_state=True)
+        result = state.result()
+        links = find_links(request.settings, project.name, str(state.state_details.flow_run_id))
+        after = registry.state(project.name) if name in MOVING else None
+    show(CommandResult(name, project.name, result, links, after), json)
