@@ -4,6 +4,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from regrow.data.rows import check_row_keys
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.data.sources import fingerprint, read_source
 from regrow.errors import DataError
@@ -14,7 +15,7 @@ from regrow.project import Project
 def read_known(project: Project, as_of: datetime) -> pd.DataFrame:
     """Read the rows of the training window whose target was known at *as_of*.
 
-    Without a timestamp that is every row. Raises `DataError` if no row is left.
+    Without a timestamp that is every row. Raises `DataError` if no row is left, or a `data.id` recurs.
     """
     data, window = project.data, project.training.window
     if data.timestamp is None:
@@ -28,6 +29,7 @@ def read_known(project: Project, as_of: datetime) -> pd.DataFrame:
         raise DataError(
             f"{project.path}: no row of {project.name} in {span}; check the source, the window and as_of"
         )
+    check_row_keys(project, frame)
     return frame
 
 

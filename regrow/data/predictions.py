@@ -21,6 +21,7 @@ PREDICTIONS = pa.schema(
     [
         ("prediction_id", pa.string()),
         ("entity_id", pa.string()),
+        ("row_key", pa.string()),
         ("event_time", TIME),
         ("served_at", TIME),
         ("model", pa.string()),
@@ -37,6 +38,8 @@ PREDICTIONS = pa.schema(
 )
 """The prediction log; `features` holds the model's raw columns and grows with them.
 
+`row_key` names the row, `entity_id` whom it is about, which is the same if the model's rows do not recur. Logs from
+before version 0.3 have no `row_key`.
 `role` says what answered: champion, challenger, or shadow, which the client never saw. `rollout` and `stage` name
 the rollout that was going on. `fallback` says why the challenger did not answer this row (raised, timeout, not
 finite). `seconds` runs from the request's arrival to its answer, for a shadow over its own prediction. A shadow
@@ -48,7 +51,7 @@ CHAMPION, CHALLENGER, SHADOW = "champion", "challenger", "shadow"
 SERVED = (CHAMPION, CHALLENGER)
 """The roles whose answers a client got."""
 
-META = ("prediction_id", "entity_id", "event_time", "served_at", "version", "role", "prediction")
+META = ("prediction_id", "entity_id", "row_key", "event_time", "served_at", "version", "role", "prediction")
 
 
 @dataclass(frozen=True)

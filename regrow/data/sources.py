@@ -97,6 +97,7 @@ def check_columns(project: Project, frame: pd.DataFrame) -> None:
     """Raise `DataError` naming the first column of the project file that *frame* lacks."""
     data = project.data
     named = {"data.target": data.target, "data.timestamp": data.timestamp, "data.id": data.id}
+    named |= {"data.entity": data.entity}
     named |= {f"data.features[{place}]": column for place, column in enumerate(data.features or ())}
     for key, column in named.items():
         if column is not None and column not in frame.columns:
@@ -110,7 +111,7 @@ def _columns(frame: pd.DataFrame) -> str:
 
 
 def feature_columns(project: Project, columns: list[str]) -> list[str]:
-    """Return the columns that the model sees: those of the project file, or all but target, timestamp and id."""
+    """Return the columns that the model sees: those of the project file, or all but the target and what names a row."""
     if project.data.features is not None:
         return list(project.data.features)
     return [column for column in columns if column not in {project.data.target, *project.data.key_columns}]

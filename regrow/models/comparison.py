@@ -57,7 +57,7 @@ def align_classes(prediction: Floats, classes: Sequence[Label], wanted: Sequence
 def unseen_rows(project: Project, holdout: pd.DataFrame, training: Snapshot | None) -> pd.DataFrame:
     """Leave the rows of *holdout* that the champion's *training* rows do not give away.
 
-    Those are the rows themselves, known by their id or else by their content; if the split is by groups, also the
+    Those are the rows themselves, known by their key or else by their content; if the split is by groups, also the
     rows of the same groups. Raises `DataError` if none is left.
     """
     if training is None:
@@ -78,7 +78,9 @@ def unseen_rows(project: Project, holdout: pd.DataFrame, training: Snapshot | No
 def _telling_columns(data: Data, held: list[str], trained: list[str]) -> list[list[str]]:
     """Return each set of columns in which a holdout row must differ from every training row."""
     shared = [name for name in held if name in trained]
-    row = [data.id] if data.id in shared else shared
+    named = [data.id] if data.id else [data.entity, data.timestamp]
+    row = [name for name in named if name in shared]
+    row = row if len(row) == len(named) else shared
     split = data.splitting
     return [[split.column], row] if isinstance(split, GroupSplit) else [row]
 

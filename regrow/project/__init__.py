@@ -15,6 +15,7 @@ from regrow.project.data import (
     SqlSource,
     StratifiedSplit,
     TimeSplit,
+    Unit,
 )
 from regrow.project.deployment import (
     Ab,
@@ -85,6 +86,7 @@ __all__ = [
     "ThresholdGate",
     "TimeSplit",
     "Training",
+    "Unit",
     "format_duration",
     "json_schema",
     "load_project",

@@ -110,6 +110,10 @@ class TimeSplit(Strict):
     holdout: Annotated[float, Field(gt=0, lt=1, description="Share of the rows, the newest ones")] = 0.2
 
 
+Unit = Literal["row", "entity", "request", "hour", "day", "week"]
+"""What counts as one independent observation in an interval or a test."""
+PERIODS: frozenset[Unit] = frozenset({"hour", "day", "week"})
+
 Split = Annotated[RandomSplit | StratifiedSplit | GroupSplit | TimeSplit, Field(discriminator="kind")]
 
 
@@ -129,9 +133,21 @@ class Data(Strict):
     source: Source
     target: Annotated[str, Field(description="Column to predict")]
     timestamp: Annotated[str | None, Field(description="Column with the event's time (UTC)")] = None
-    id: Annotated[str | None, Field(description="Column that names a row; labels join predictions by it")] = (
-        None
-    )
+    id: Annotated[
+        str | None,
+        Field(description="Column that names a row, unique; default: entity and timestamp, else the content"),
+    ] = None
+    entity: Annotated[
+        str | None,
+        Field(description="Column that says whom a row is about (a customer, a machine); it may recur"),
+    ] = None
+    unit: Annotated[
+        Unit | None,
+        Field(
+            description="What counts as one independent observation; default: day if there is a timestamp, else entity "
+            "if there is one, else row"
+        ),
+    ] = None
     label_delay: Annotated[Duration, Field(description="How long after the event the target is known")] = (
         timedelta(0)
     )
@@ -144,14 +160,15 @@ class Data(Strict):
     ] = None
     features: Annotated[
         tuple[str, ...] | None,
-        Field(description="Columns the model sees; default: all but target, timestamp, id"),
+        Field(description="Columns the model sees; default: all but target, timestamp, id, entity"),
     ] = None
     expectations: tuple[Expectation, ...] = ()
     quarantine_limit: Annotated[
         Share, Field(description="Greatest share of rows set aside before a batch fails")
     ] = 0.1
     split: Annotated[
-        Split | None, Field(description="Default: by time if there is a timestamp, else at random")
+        Split | None,
+        Field(description="Default: by time if there is a timestamp, else by entity, else at random"),
     ] = None
 
     @model_validator(mode="after")
@@ -160,6 +177,17 @@ class Data(Strict):
             raise ValueError("split.kind `time` needs data.timestamp: name the column with the event's time")
         if self.timestamp is None and self.label_delay:
             raise ValueError("label_delay needs data.timestamp: name the column with the event's time")
+        if self.unit in PERIODS and self.timestamp is None:
+            raise ValueError(
+                f"unit `{self.unit}` needs data.timestamp: name the column with the event's time"
+            )
+        if self.unit == "entity" and self.entity is None:
+            raise ValueError("unit `entity` needs data.entity: name the column that says whom a row is about")
+        if self.entity is not None and self.entity in {self.id, self.timestamp, self.target}:
+            raise ValueError(
+                f"entity `{self.entity}` is also the target, the timestamp or the id: data.entity is a column of its "
+                "own that may recur, data.id one that never does; leave one out"
+            )
         if alike := named_alike(self.features or ()):
             raise ValueError(
                 f"features holds `{alike[0]}` and `{alike[1]}`: no prediction log tells such names apart; "
@@ -174,9 +202,22 @@ class Data(Strict):
     @property
     def splitting(self) -> Split:
         """The split in force."""
-        return self.split or (TimeSplit(kind="time") if self.timestamp else RandomSplit(kind="random"))
+        if self.split is not None:
+            return self.split
+        if self.timestamp is not None:
+            return TimeSplit(kind="time")
+        return GroupSplit(kind="group", column=self.entity) if self.entity else RandomSplit(kind="random")
+
+    @property
+    def sampling_unit(self) -> Unit:
+        """What counts as one independent observation."""
+        if self.unit is not None:
+            return self.unit
+        if self.timestamp is not None:
+            return "day"
+        return "row" if self.entity is None else "entity"
 
     @property
     def key_columns(self) -> tuple[str, ...]:
         """The columns that name and date a row, if the file names them."""
-        return tuple(column for column in (self.id, self.timestamp) if column)
+        return tuple(column for column in (self.id, self.entity, self.timestamp) if column)

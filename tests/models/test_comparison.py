@@ -58,6 +58,18 @@ def test_ids_are_the_same_in_whatever_type_they_were_stored(
         assert unseen_rows(made, holdout, training)["id"].tolist() == [8]
 
 
+def test_the_same_customer_of_another_month_was_not_seen(
+    project: Callable[..., Project], state_folder: None
+) -> None:
+    """A recurring entity is left out with the rows that were trained on, not with those of other months."""
+    data = {name: value for name, value in DATA.items() if name != "id"}
+    made = project(data=data | {"timestamp": "at", "entity": "customer"})
+    at = pd.to_datetime(["2026-01-01", "2026-02-01", "2026-02-01"], utc=True)
+    holdout = pd.DataFrame({"customer": [1, 1, 2], "at": at, "size": [5, 6, 7], "late": [0, 1, 0]})
+    training = write_snapshot(holdout[:1].assign(size=9))
+    assert unseen_rows(made, holdout, training)["size"].tolist() == [6, 7]
+
+
 def test_without_an_id_at_the_time_the_content_tells(
     project: Callable[..., Project], state_folder: None
 ) -> None:

@@ -72,15 +72,31 @@ def test_a_source_takes_the_keys_of_its_kind_alone(content: dict[str, str]) -> N
     [
         ({}, "random"),
         ({"timestamp": "at"}, "time"),
+        ({"timestamp": "at", "entity": "customer"}, "time"),
+        ({"entity": "customer"}, "group"),
         ({"timestamp": "at", "split": {"kind": "random"}}, "random"),
         ({"split": {"kind": "stratified"}}, "stratified"),
         ({"split": {"kind": "group", "column": "customer"}}, "group"),
     ],
 )
 def test_rows_with_a_time_are_split_by_it(changes: dict[str, Any], kind: str) -> None:
-    """Without a `split`, rows are split by time if they have one, else at random; a fifth is held out."""
+    """Without a `split`, rows are split by time, else by entity, else at random; a fifth is held out."""
     split = data(**changes).splitting
     assert (split.kind, split.holdout) == (kind, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "unit"),
+    [
+        ({}, "row"),
+        ({"entity": "customer"}, "entity"),
+        ({"entity": "customer", "timestamp": "at"}, "day"),
+        ({"timestamp": "at", "unit": "request"}, "request"),
+    ],
+)
+def test_a_day_is_the_unit_of_rows_with_a_time(changes: dict[str, Any], unit: str) -> None:
+    """What counts as one observation is a day if rows have a time, else the entity, else the row."""
+    assert data(**changes).sampling_unit == unit
 
 
 @pytest.mark.parametrize("holdout", [0, 1, -0.5, 2])
@@ -94,6 +110,9 @@ def test_both_sides_of_a_split_have_rows(holdout: float) -> None:
     ("changes", "said"),
     [
         ({"split": {"kind": "time"}}, r"split\.kind `time` needs data\.timestamp"),
+        ({"unit": "week"}, r"unit `week` needs data\.timestamp"),
+        ({"unit": "entity"}, r"unit `entity` needs data\.entity"),
+        ({"entity": "n", "id": "n"}, "a column of its own that may recur"),
         ({"label_delay": "1d"}, r"label_delay needs data\.timestamp"),
         ({"features": ["x", "y"]}, "features holds the target `y`"),
     ],
@@ -127,12 +146,13 @@ def test_two_names_are_alike_if_lower_case_makes_them_one(names: list[str]) -> N
         ({"id": "n"}, ("n",)),
         ({"timestamp": "at"}, ("at",)),
         ({"id": "n", "timestamp": "at"}, ("n", "at")),
+        ({"id": "n", "entity": "customer", "timestamp": "at"}, ("n", "customer", "at")),
     ],
 )
 def test_the_key_columns_are_those_that_the_file_names(
     changes: dict[str, str], keys: tuple[str, ...]
 ) -> None:
-    """The columns that name and date a row are its id, then its time, each if the file names it."""
+    """The columns that name and date a row are its id, its entity, then its time, each if the file names it."""
     assert data(**changes).key_columns == keys
 
 

@@ -47,3 +47,12 @@ def test_an_empty_window_is_an_error(project: Make) -> None:
     made = project(FRAME, data=DATA)
     with pytest.raises(DataError, match=r"no row of .* in the beginning to 2024-01-01 .* check the source"):
         read_known(made, datetime(2024, 1, 1, tzinfo=UTC))
+
+
+def test_an_id_that_recurs_ends_the_training(project: Make) -> None:
+    """A table whose `data.id` is an entity that comes back is refused, and taken once the file says so."""
+    recurring = FRAME.assign(id=["a", "b"] * 5)
+    with pytest.raises(DataError, match="`id` recurs 7 times: 'a' stands in 5 of 9 rows"):
+        read_known(project(recurring, data=DATA), datetime(2024, 1, 10, tzinfo=UTC))
+    entity = {name: value for name, value in DATA.items() if name != "id"} | {"entity": "id"}
+    assert len(read_known(project(recurring, data=entity), datetime(2024, 1, 10, tzinfo=UTC))) == 9

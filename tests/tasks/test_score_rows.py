@@ -11,6 +11,7 @@ import yaml
 from mlflow.models import infer_signature
 
 from regrow.data.predictions import append_new_predictions, append_predictions, read_predictions
+from regrow.data.rows import name_as_before
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.data.sources import read_source
 from regrow.errors import DataError
@@ -22,7 +23,7 @@ from regrow.project import Project, Training, load_project
 from regrow.registry import Version
 from regrow.results import ModelFacts
 from tasks.fit import fit_pipeline, kind_of
-from tasks.score_rows import hash_rows, name_as_before, name_predictions, shape_predictions
+from tasks.score_rows import shape_predictions
 
 NOTHING = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
@@ -154,36 +155,6 @@ def test_text_in_several_pieces_is_logged(home: Path) -> None:
     model = train(frame)
     joined = pd.concat([frame, frame], ignore_index=True)
     assert shape_predictions(project, model, version(), joined, AS_OF).num_rows == 1200
-
-
-def test_recurring_ids_lose_no_row(home: Path) -> None:
-    """A customer who comes back every month, or twice in one, is a prediction each time; the same again is none."""
-    rows = pd.DataFrame({"customer": np.arange(400) % 100, "size": 1.0})
-    rows["at"] = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(
-        30 * (np.arange(400) // 100), unit="D"
-    )
-    twice = pd.concat([rows, rows[:1]], ignore_index=True)
-    data = make_project(home, "x").data
-    ids = name_predictions("m", 1, twice, twice[["size"]], data)
-    assert len(set(ids)) == 401
-    assert name_predictions("m", 1, twice, twice[["size"]], data) == ids
-    assert (
-        name_predictions("m", 1, twice[100:], twice[["size"]][100:].reset_index(drop=True), data)[:-1]
-        == ids[100:-1]
-    )
-    assert not set(ids) & set(name_predictions("m", 2, twice, twice[["size"]], data))
-    assert not set(ids) & set(name_predictions("n", 1, twice, twice[["size"]], data))
-
-
-def test_a_row_without_an_id_is_known_by_its_features() -> None:
-    """The hash of a row does not depend on the types, gaps and pieces that its columns have beside other rows."""
-    one = pd.DataFrame({"n": [1, 2], "w": pd.array(["a", None], dtype="str"), "b": [True, False]})
-    other = pd.DataFrame(
-        {"n": [1.0, 2.0, np.nan], "w": pd.array(["a", None, "b"], dtype="str"), "b": [True, False, None]}
-    ).astype({"b": object})
-    assert hash_rows(other)[:2].tolist() == hash_rows(one).tolist()
-    assert hash_rows(other).is_unique
-    assert hash_rows(pd.DataFrame({"x": [0.0]})).tolist() == hash_rows(pd.DataFrame({"x": [-0.0]})).tolist()
 
 
 def test_the_second_period_is_logged_and_the_same_one_is_not(home: Path) -> None:
