@@ -52,9 +52,10 @@ def digest_packages(versions: dict[str, str]) -> str:
 
 
 @cache
-def pinned_requirements(estimator: str) -> tuple[str, ...]:
-    """Return the packages that a stored model of class *estimator* needs, pinned as the lock has them."""
-    wanted = {name.lower() for name in (*MODEL_PACKAGES, *_distributions_of(estimator.partition(".")[0]))}
+def pinned_requirements(packages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the distributions that a stored model of *packages* needs, pinned as the lock has them."""
+    found_in = (name for package in packages for name in _distributions_of(package))
+    wanted = {name.lower() for name in (*MODEL_PACKAGES, *found_in)}
     text = LOCK.read_text(encoding="utf-8") if LOCK.is_file() else ""
     lines = re.findall(r"^([A-Za-z0-9._-]+==[^\\\n]+)", text, flags=re.MULTILINE)
     found = [Requirement(line.strip()) for line in lines]

@@ -48,6 +48,10 @@ class ModelFacts(Result):
     """Request column with the event's time: logged with the prediction, not seen by the model."""
     training: Snapshot
     holdout: Snapshot
+    code: tuple[str, ...] = ()
+    """Modules of the team's own code that are stored with the model; each is named by its content."""
+    trust: tuple[str, ...] = ()
+    """Types beyond the checked list that the project file trusted."""
 
     def reference(self, part: Literal["training", "holdout"]) -> Snapshot:
         """Return the model's own rows that a window is compared with."""

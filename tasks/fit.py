@@ -1,6 +1,7 @@
 """Fit preprocessing and estimator as one pipeline and log it, signed, to MLflow."""
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,24 +29,29 @@ from regrow.data.sources import feature_columns
 from regrow.errors import DataError, UnsafeModel
 from regrow.lineage import RunRecord, current, step
 from regrow.models.contract import Contract, write_signature
+from regrow.models.fitted import packages_of, take_any_classes, use_one_thread
 from regrow.models.frames import infer_columns
 from regrow.models.stored import TRUSTED_TYPES, untrusted_types
 from regrow.models.values import Column
 from regrow.project import CsvSource, HalvingSearch, Project, Search, Training
-from regrow.project.estimators import build_estimator, check_search
-from regrow.project.imports import naming_origin
+from regrow.project.estimators import build_estimator, check_search, make_preprocessing
+from regrow.project.imports import code_name, hook_file, naming_origin
 from regrow.results import Candidate, ModelFacts, Parts, ProblemType
 
 RECIPE = "regrow.recipe"
 
 
-def build_pipeline(training: Training, features: pd.DataFrame) -> Pipeline:
+def build_pipeline(training: Training, features: pd.DataFrame, project_path: Path = Path()) -> Pipeline:
     """Put preprocessing by column type before the estimator.
 
     An estimator that takes missing values gets numbers as they are and text as ordinals; any other gets
     median-filled, scaled numbers and one-hot text. A category that was never seen counts as missing.
     """
-    estimator = build_estimator(training)
+    estimator = take_any_classes(build_estimator(training, project_path))
+    if training.preprocessing is not None:
+        held = {str(name): _held(features[name]) for name in features}
+        columns = make_preprocessing(training, held, project_path)
+        return Pipeline([("columns", columns), ("estimator", estimator)])
     text = [column for column in features if _is_text(features[column])]
     dates = [column for column in features if pd.api.types.is_datetime64_any_dtype(features[column])]
     if dates:
@@ -66,21 +72,27 @@ def build_pipeline(training: Training, features: pd.DataFrame) -> Pipeline:
 
 
 def fit_pipeline(
-    training: Training, features: pd.DataFrame, target: pd.Series, ordered: bool = False
+    training: Training,
+    features: pd.DataFrame,
+    target: pd.Series,
+    ordered: bool = False,
+    project_path: Path = Path(),
 ) -> tuple[Pipeline, list[tuple[dict[str, Any], float]]]:
     """Fit the pipeline; the same rows and seed give the same model.
 
     With a search, the best of its trials; *ordered* rows are then validated on what follows them in time.
     Return the pipeline, and each trial's parameters with its mean score.
     """
-    pipeline = build_pipeline(training, features)
+    pipeline = build_pipeline(training, features, project_path)
     rows = f"{training.estimator} cannot be fitted on these rows{_infinite(features)}"
     with naming_origin(DataError, rows):
         if training.search is None:
-            return _single_threaded(pipeline.fit(features, target)), []
+            use_one_thread(pipeline.fit(features, target))
+            return pipeline, []
         search = _search(pipeline, training.search, training.seed, ordered).fit(features, target)
     trials = zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True)
-    return _single_threaded(search.best_estimator_), [(params, float(value)) for params, value in trials]
+    use_one_thread(search.best_estimator_)
+    return search.best_estimator_, [(params, float(value)) for params, value in trials]
 
 
 def _infinite(features: pd.DataFrame) -> str:
@@ -90,13 +102,6 @@ def _infinite(features: pd.DataFrame) -> str:
         if count:
             return f" (column `{column}` holds infinite numbers in {count} rows)"
     return ""
-
-
-def _single_threaded(pipeline: Pipeline) -> Pipeline:
-    """Let the fitted *pipeline* predict in one thread: a forest adds its trees up in the order in which threads end."""
-    if "n_jobs" in pipeline[-1].get_params(deep=False):
-        pipeline[-1].set_params(n_jobs=1)
-    return pipeline
 
 
 def kind_of(pipeline: Pipeline) -> tuple[ProblemType, tuple[Any, ...]]:
@@ -117,8 +122,14 @@ def recipe_of(project: Project, parts: Parts) -> str:
     ingredients = [
         project.name, project.data.model_dump_json(), project.training.model_dump_json(),
         parts.training.digest, parts.holdout.digest, provenance.code_digest(), provenance.lock_digest(),
+        *(code_name(file) for file in own_files(project)),
     ]  # fmt: skip
     return hashlib.sha256("\n".join(ingredients).encode()).hexdigest()
+
+
+def own_files(project: Project) -> list[Path]:
+    """Return the Python files of the team's own that *project* trains with."""
+    return sorted({hook_file(project.path, reference) for reference in project.training.own_code})
 
 
 def find_candidate(client: MlflowClient, experiment_id: str, recipe: str) -> LoggedModel | None:
@@ -126,6 +137,15 @@ def find_candidate(client: MlflowClient, experiment_id: str, recipe: str) -> Log
     found = client.search_logged_models([experiment_id], filter_string=f"tags.`{RECIPE}` = '{recipe}'")
     ready = [model for model in found if str(model.status) == "READY"]
     return min(ready, key=lambda model: model.creation_timestamp) if ready else None
+
+
+def _held(values: pd.Series) -> str:
+    """Return what *values* are, in the words that a preprocessing hook gets."""
+    if pd.api.types.is_bool_dtype(values):
+        return "boolean"
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return "date"
+    return "text" if _is_text(values) else "number"
 
 
 def _is_text(values: pd.Series) -> bool:
@@ -149,35 +169,49 @@ def _search(pipeline: Pipeline, search: Search, seed: int, ordered: bool) -> Any
     return RandomizedSearchCV(pipeline, space, n_iter=search.trials, cv=folds, random_state=seed, refit=True)
 
 
-def _log_model(
-    run: RunRecord,
+def _log_model(run: RunRecord, facts: ModelFacts, recipe: str, stored: dict[str, Any]) -> str:
+    """Log the model that is *stored* by MLflow's scikit-learn flavour with these arguments; return its id."""
+    begun = _begin_model(run, facts, recipe)
+    logged = Model.log(
+        artifact_path=None, model_id=begun.model_id, flavor=sklearn_flavor, run_id=run.run_id, **stored
+    )
+    return str(logged.model_id)
+
+
+def describe_stored(
     project: Project,
     pipeline: Pipeline,
     columns: Sequence[Column],
     features: pd.DataFrame,
     facts: ModelFacts,
-    recipe: str,
-) -> str:
-    """Log *pipeline* with the signature of its *columns*, pinned requirements and facts; give the model's id."""
-    _check_types(pipeline)
-    sample = features.head(50)
-    output = pipeline.predict(sample) if facts.kind == "regression" else pipeline.predict_proba(sample)
-    outputs = infer_signature(model_output=output).outputs
-    begun = _begin_model(run, facts, recipe)
-    logged = Model.log(
-        artifact_path=None,
-        model_id=begun.model_id,
-        flavor=sklearn_flavor,
-        run_id=run.run_id,
-        sk_model=pipeline,
-        serialization_format="skops",
-        skops_trusted_types=sorted(TRUSTED_TYPES),
-        signature=write_signature(columns, outputs),
-        pyfunc_predict_fn="predict" if facts.kind == "regression" else "predict_proba",
-        pip_requirements=list(provenance.pinned_requirements(project.training.estimator)),
-        metadata={"regrow": facts.model_dump(mode="json")},
-    )
-    return str(logged.model_id)
+    folder: Path,
+) -> dict[str, Any]:
+    """Return how *pipeline* is stored: its signature of *columns*, pinned packages, facts, types and own code.
+
+    *folder* holds copies of the code until it is stored. Raises `UnsafeModel` if the server would refuse the model.
+    """
+    types = _check_types(pipeline, facts)
+    sample, method = features.head(50), "predict" if facts.kind == "regression" else "predict_proba"
+    outputs = infer_signature(model_output=getattr(pipeline, method)(sample)).outputs
+    return {
+        "sk_model": pipeline,
+        "serialization_format": "skops",
+        "skops_trusted_types": sorted(TRUSTED_TYPES | types),
+        "signature": write_signature(columns, outputs),
+        "pyfunc_predict_fn": method,
+        "pip_requirements": list(provenance.pinned_requirements(packages_of(pipeline))),
+        "metadata": {"regrow": facts.model_dump(mode="json")},
+        "code_paths": _copy_code(project, folder),
+    }
+
+
+def _copy_code(project: Project, folder: Path) -> list[str] | None:
+    """Copy the team's own code into *folder*, each file under the name that its module has in the model."""
+    copies = []
+    for file in own_files(project):
+        copies.append(str(folder / f"{code_name(file)}.py"))
+        shutil.copyfile(file, copies[-1])
+    return copies or None
 
 
 def _begin_model(run: RunRecord, facts: ModelFacts, recipe: str) -> LoggedModel:
@@ -193,19 +227,20 @@ def _begin_model(run: RunRecord, facts: ModelFacts, recipe: str) -> LoggedModel:
     )
 
 
-def _check_types(pipeline: Pipeline) -> None:
-    """Refuse a model that the server would refuse, before it is stored."""
+def _check_types(pipeline: Pipeline, facts: ModelFacts) -> set[str]:
+    """Refuse a model that the server would refuse, before it is stored; return the types beyond skops' own list."""
     import skops.io
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.skops"
-        skops.io.dump(pipeline, path)
-        untrusted = untrusted_types(path)
+    with naming_origin(UnsafeModel, "training.estimator: the fitted model cannot be stored"):
+        found = set(skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)))
+    untrusted = untrusted_types(found, facts.trust, facts.code)
     if untrusted:
         raise UnsafeModel(
             f"training.estimator: the fitted model holds {', '.join(untrusted)}, not on the checked list "
-            "regrow.models.stored.TRUSTED_TYPES; take another estimator, or review the type and add it"
+            "regrow.models.stored.TRUSTED_TYPES; take another estimator, or review the types and add to the project "
+            f"file `training: {{ trust: [{', '.join(untrusted)}] }}`"
         )
+    return found
 
 
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)
@@ -234,7 +269,7 @@ def fit(project: Project, parts: Parts) -> Candidate:
     columns = infer_columns(frame[names], gaps=gaps, untyped=isinstance(data.source, CsvSource))
     features = Contract(columns).read(frame)
     pipeline, trials = fit_pipeline(
-        project.training, features, frame[data.target], data.timestamp is not None
+        project.training, features, frame[data.target], data.timestamp is not None, project.path
     )
     for number, (params, value) in enumerate(trials):
         run.child(f"trial-{number}", dict(params), {"score": value})
@@ -242,7 +277,10 @@ def fit(project: Project, parts: Parts) -> Candidate:
     facts = ModelFacts(
         project=project.name, kind=kind, classes=classes, id=data.id, timestamp=data.timestamp,
         training=parts.training, holdout=parts.holdout,
+        code=tuple(map(code_name, own_files(project))), trust=project.training.trust,
     )  # fmt: skip
-    model_id = _log_model(run, project, pipeline, columns, features, facts, recipe)
+    with tempfile.TemporaryDirectory() as folder:
+        stored = describe_stored(project, pipeline, columns, features, facts, Path(folder))
+        model_id = _log_model(run, facts, recipe, stored)
     run.log_metrics({"rows": parts.training.rows}, model_id=model_id)
     return Candidate(model_id=model_id, run_id=run.run_id, recipe=recipe, facts=facts)

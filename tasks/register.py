@@ -10,7 +10,7 @@ from regrow.models.fast_path.proof import describe
 from regrow.models.stored import load_model
 from regrow.project import Project
 from regrow.registry import Version
-from regrow.results import Candidate, Evaluation
+from regrow.results import Candidate, Evaluation, ModelFacts
 
 
 def write_card(project: Project, evaluation: Evaluation) -> str:
@@ -30,6 +30,7 @@ def write_card(project: Project, evaluation: Evaluation) -> str:
             f"- **Trained on** {_rows(facts.training)}",
             f"- **Judged on** {_rows(facts.holdout)}, {evaluation.rows} rows unseen by every model compared",
             f"- **Label delay** {project.data.label_delay}",
+            *_beyond_the_list(facts),
             "",
             "| metric | this version | baseline | champion then |",
             "|---|---|---|---|",
@@ -77,6 +78,14 @@ def _rows(snapshot: Snapshot) -> str:
     times = lineage.time_range(snapshot)
     span = f", {times['start'][:10]} to {times['end'][:10]}" if times else ""
     return f"{snapshot.rows} rows{span} (SHA-256 `{snapshot.digest[:12]}`)"
+
+
+def _beyond_the_list(facts: ModelFacts) -> list[str]:
+    """Name what the model holds beyond the checked list of types, if anything."""
+    code = ", ".join(f"`{name}`" for name in facts.code)
+    trust = ", ".join(f"`{name}`" for name in facts.trust)
+    lines = [f"- **Own code**, stored with the model: {code}"] if code else []
+    return [*lines, f"- **Trusted by the project file** beyond the checked list: {trust}"] if trust else lines
 
 
 def _champion(evaluation: Evaluation, metric: str) -> str:

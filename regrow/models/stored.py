@@ -1,5 +1,6 @@
 """Read stored models through a checked list of types."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,26 +14,59 @@ from sklearn.pipeline import Pipeline
 
 from regrow.errors import DataError, RegistryError, UnsafeModel
 from regrow.models.contract import Contract, read_signature
+from regrow.project.imports import code_name, load_code, naming_origin
 from regrow.results import ModelFacts
+
+CODE_FOLDER = "code"
+"""Folder of a stored model with the team's own code: so MLflow names it."""
 
 TRUSTED_TYPES = frozenset(
     {
+        "collections.OrderedDict",
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRanker",
+        "lightgbm.sklearn.LGBMRegressor",
         "numpy.dtype",
+        "regrow.models.xgboost_classes.XGBClassifier",
+        "regrow.models.xgboost_classes.XGBRFClassifier",
+        "scipy._lib.array_api_compat.numpy._aliases.asarray",
+        "scipy.interpolate._bsplines.BSpline",
         "sklearn._loss.loss.HalfTweedieLossIdentity",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
+        "sklearn.calibration._TemperatureScaling",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.feature_selection._univariate_selection.f_classif",
+        "sklearn.feature_selection._univariate_selection.f_regression",
         "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
         "sklearn.gaussian_process.kernels.ConstantKernel",
         "sklearn.gaussian_process.kernels.Product",
         "sklearn.gaussian_process.kernels.RBF",
+        "sklearn.metrics._classification.accuracy_score",
+        "sklearn.metrics._classification.balanced_accuracy_score",
+        "sklearn.metrics._classification.f1_score",
+        "sklearn.metrics._classification.precision_score",
+        "sklearn.metrics._classification.recall_score",
         "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.metrics._scorer._CurveScorer",
+        "sklearn.metrics._scorer._Scorer",
+        "sklearn.multiclass._ConstantPredictor",
         "sklearn.neighbors._kd_tree.KDTree",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.tree._tree.Tree",
+        "sklearn.utils._bunch.Bunch",
+        "sklearn.utils._metadata_requests.MetadataRequest",
+        "sklearn.utils._metadata_requests.MethodMetadataRequest",
+        "xgboost.core.Booster",
+        "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBRFClassifier",
+        "xgboost.sklearn.XGBRFRegressor",
+        "xgboost.sklearn.XGBRegressor",
     }
 )
-"""Types beyond skops' own defaults that a stored model may hold: the internals of scikit-learn's estimators."""
+"""Types beyond skops' own defaults that any stored model may hold: LightGBM's and XGBoost's estimators, and what is
+inside of scikit-learn's."""
 
 
 @dataclass(frozen=True)
@@ -108,28 +142,49 @@ def load_model(model_uri: str) -> LoadedModel:
         raise RegistryError(
             f"{model_uri}: not logged by Regrow (no facts, or no signature); train it with a project file"
         )
+    facts = ModelFacts.model_validate(metadata["regrow"])
+    _load_code(folder, facts)
     return LoadedModel(
         model_id=str(described.model_id),
-        pipeline=load_pipeline(folder / described.flavors["sklearn"]["pickled_model"]),
+        pipeline=load_pipeline(
+            folder / described.flavors["sklearn"]["pickled_model"], facts.trust, facts.code
+        ),
         signature=described.signature,
-        facts=ModelFacts.model_validate(metadata["regrow"]),
+        facts=facts,
     )
 
 
-def load_pipeline(path: Path) -> Pipeline:
-    """Load the skops file at *path*; the list of what may be in it is ours, never the file's own."""
+def _load_code(folder: Path, facts: ModelFacts) -> None:
+    """Load the team's own code that the model in *folder* was trained with, as it was then."""
+    for name in facts.code:
+        file = folder / CODE_FOLDER / f"{name}.py"
+        if not file.is_file():
+            raise RegistryError(f"{file}: the code that the model was trained with is gone; train it again")
+        if code_name(file) != name:
+            raise UnsafeModel(f"{file}: is not the code that the model was trained with; train it again")
+        with naming_origin(RegistryError, f"{file} fails at import", file.parent):
+            load_code(file)
+
+
+def load_pipeline(path: Path, trust: Sequence[str] = (), code: Sequence[str] = ()) -> Pipeline:
+    """Load the skops file at *path*; the list of what may be in it is ours, never the file's own.
+
+    To the checked list the project file added the types in *trust*, and the modules *code* of its own.
+    Raises `UnsafeModel` naming the types beyond these.
+    """
     import skops.io
 
-    untrusted = untrusted_types(path)
+    found = set(skops.io.get_untrusted_types(file=path))
+    untrusted = untrusted_types(found, trust, code)
     if untrusted:
         raise UnsafeModel(
-            f"{path}: holds {', '.join(untrusted)}, not on the checked list regrow.models.stored.TRUSTED_TYPES"
+            f"{path}: holds {', '.join(untrusted)}, neither on the checked list regrow.models.stored.TRUSTED_TYPES "
+            "nor among the types that its project file trusted (training.trust)"
         )
-    return skops.io.load(path, trusted=sorted(TRUSTED_TYPES))
+    return skops.io.load(path, trusted=sorted(TRUSTED_TYPES | found))
 
 
-def untrusted_types(path: Path) -> list[str]:
-    """List the types in the skops file at *path* that are not on the checked list."""
-    import skops.io
-
-    return sorted(set(skops.io.get_untrusted_types(file=path)) - TRUSTED_TYPES)
+def untrusted_types(found: Iterable[str], trust: Sequence[str] = (), code: Sequence[str] = ()) -> list[str]:
+    """Return which types of *found* are neither on the checked list, nor in *trust*, nor of the modules *code*."""
+    own = tuple(f"{name}." for name in code)
+    return sorted(name for name in set(found) - TRUSTED_TYPES - set(trust) if not name.startswith(own))

@@ -1,6 +1,6 @@
 """Check a project file and all that it names, and run nothing of it but the import of its hooks and estimator."""
 
-import inspect
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,11 +9,12 @@ from typing import Any
 from regrow.errors import ProjectError
 from regrow.project.data import CsvSource, DeltaSource, ParquetSource, PythonSource, Source
 from regrow.project.deployment import Ab
-from regrow.project.estimators import build_estimator, check_search
+from regrow.project.estimators import build_estimator, check_search, find_preprocessing
 from regrow.project.evaluation import Metric, SliceGate, ThresholdGate, check_metric
 from regrow.project.expectations import build_expectation
 from regrow.project.fields import format_duration
 from regrow.project.file import Project, load_project
+from regrow.project.imports import check_callable
 from regrow.project.schedules import check_cron, schedules_of
 
 
@@ -23,7 +24,7 @@ def check_project(file: Path) -> str:
     problems = [problem for check in CHECKS for problem in check(project)]
     if problems:
         raise ProjectError("\n".join(dict.fromkeys(problems)))
-    estimator = project.training.estimator.rpartition(".")[2]
+    estimator = re.split("[.:]", project.training.estimator)[-1]
     found = (
         f"{file}: ok: {project.name} predicts {project.data.target} with {estimator} "
         f"from a {project.data.source.kind} source, {len(project.data.expectations)} expectations, "
@@ -38,7 +39,9 @@ def check_training(project: Project) -> Iterator[str]:
     from sklearn.base import is_classifier
 
     try:
-        estimator = build_estimator(project.training)
+        estimator = build_estimator(project.training, project.path)
+        if project.training.preprocessing is not None:
+            find_preprocessing(project.training, project.path)
         if project.training.search is not None:
             check_search(estimator, project.training.search)
     except ProjectError as error:
@@ -76,18 +79,7 @@ def check_sources(project: Project) -> Iterator[str]:
 def check_hook(project: Project, key: str, reference: str, *arguments: str) -> None:
     """Raise `ProjectError` if the hook at *reference* cannot be called with *arguments*; it is not called."""
     found = project.resolve(reference, key)
-    if not callable(found):
-        raise ProjectError(f"{project.path}: {key}: {reference} is no function; name one")
-    try:
-        signature = inspect.signature(found)
-    except (TypeError, ValueError):  # A function of C without a signature: only the call can tell.
-        return
-    try:
-        signature.bind(*arguments)
-    except TypeError as error:
-        raise ProjectError(
-            f"{project.path}: {key}: {reference} takes {signature}, and is called with ({', '.join(arguments)})"
-        ) from error
+    check_callable(found, f"{project.path}: {key}: {reference}", *arguments)
 
 
 def _check_file(project: Project, key: str, source: Source) -> None:

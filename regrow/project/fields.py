@@ -44,11 +44,18 @@ Reference = Annotated[
         description="`module:attribute` of a Python file beside this one",
     ),
 ]
-ImportPath = Annotated[
+ClassPath = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z_]\w*((\.[A-Za-z_]\w*)+|(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)$",
+        description="A class: `package.module.Class`, or `module:Class` of a Python file beside this one",
+    ),
+]
+TypeName = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$",
-        description="Import path of a class: `package.module.Class`",
+        description="Full name of a class or function: `package.module.Class`",
     ),
 ]
 Share = Annotated[float, Field(ge=0, le=1)]

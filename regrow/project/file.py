@@ -100,9 +100,10 @@ def _digest(path: Path, text: str, file: ProjectFile) -> str:
 
 
 def _hooks(file: ProjectFile) -> list[str]:
-    """List the Python hooks that *file* names."""
+    """List the Python hooks that *file* names, and the classes of its own."""
     sources = [each for each in (file.data.source, file.data.labels) if isinstance(each, PythonSource)]
-    return [name for source in sources for name in (source.load, source.fingerprint) if name]
+    named = [name for source in sources for name in (source.load, source.fingerprint) if name]
+    return [*named, *file.training.own_code]
 
 
 def json_schema() -> str:

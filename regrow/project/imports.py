@@ -2,18 +2,27 @@
 
 import hashlib
 import importlib
+import importlib.abc
 import importlib.util
+import inspect
+import re
 import sys
 import sysconfig
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 from regrow.errors import ProjectError, RegrowError
 
 OURS = Path(__file__).parents[2]
+STORED_CODE = re.compile(r"^regrow_code_[0-9a-f]{16}_")
+"""How the file name of code begins that is stored with a model; its own name follows."""
+LOADING = threading.RLock()
 LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
 
 
@@ -45,6 +54,81 @@ def hook_file(project_path: Path, reference: str) -> Path:
     return project_path.parent / (reference.partition(":")[0].replace(".", "/") + ".py")
 
 
+def find_class(path: str, key: str, project_path: Path) -> type:
+    """Import the class at *path*, which stands under *key*: in a package, or beside *project_path*.
+
+    Raises `ProjectError` if there is no such class, or its module raises or exits when imported.
+    """
+    if ":" not in path:
+        return import_class(path, key)
+    found = import_code(project_path, path, key)
+    if not isinstance(found, type):
+        raise ProjectError(f"{project_path}: {key}: {path} is no class")
+    return found
+
+
+def import_code(project_path: Path, reference: str, key: str = "") -> Any:
+    """Import *reference* (`module:attribute`), which stands under *key*, as code that a model is stored with.
+
+    Raises `ProjectError` if the module or the attribute is missing, or the module raises or exits when imported.
+    """
+    file, attribute = hook_file(project_path, reference), reference.partition(":")[2]
+    where = f"{project_path}: {key + ': ' if key else ''}{reference}"
+    if not file.is_file():
+        raise ProjectError(f"{where}: no file {file}; a hook's module sits beside its project file")
+    with naming_origin(ProjectError, f"{where}: {file} fails at import", file.parent):
+        module = load_code(file)
+    if not hasattr(module, attribute):
+        raise ProjectError(f"{where}: {file} defines no `{attribute}`")
+    return getattr(module, attribute)
+
+
+def code_name(file: Path) -> str:
+    """Return the name of the module that *file* is loaded as: it follows from its own name and its content."""
+    stem = STORED_CODE.sub("", file.stem)
+    return f"regrow_code_{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}_{stem}"
+
+
+def load_code(file: Path) -> ModuleType:
+    """Load *file* as the module `code_name`, once: two contents of one file never mix in a process.
+
+    Whatever the file raises is passed on. Its classes reach processes that a fit starts by value.
+    """
+    import cloudpickle
+
+    name = code_name(file)
+    with LOADING:
+        if name in sys.modules:
+            return sys.modules[name]
+        loader = _Source(file)
+        module = importlib.util.module_from_spec(
+            cast("ModuleSpec", importlib.util.spec_from_loader(name, loader))
+        )
+        sys.modules[name] = module
+        try:
+            loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    cloudpickle.register_pickle_by_value(module)
+    return module
+
+
+class _Source(importlib.abc.ExecutionLoader):
+    """Loads a file from its text alone: Python's cache takes a change within a second, of equal length, for none."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def get_filename(self, fullname: str) -> str:
+        """Return the path of the file."""
+        return str(self.file)
+
+    def get_source(self, fullname: str) -> str:
+        """Read the file."""
+        return importlib.util.decode_source(self.file.read_bytes())
+
+
 def import_class(path: str, key: str) -> type:
     """Import the class at the dotted *path* that the project file names under *key*.
 
@@ -63,6 +147,22 @@ def import_class(path: str, key: str) -> type:
         hint = f"; did you mean {module_name}.{near[0]}?" if near else ""
         raise ProjectError(f"{key}: {path}: `{module_name}` has no class `{attribute}`{hint}")
     return found
+
+
+def check_callable(found: Any, where: str, *arguments: str) -> None:
+    """Raise `ProjectError` naming *where* if *found* cannot be called with *arguments*; it is not called."""
+    if not callable(found):
+        raise ProjectError(f"{where} is no function; name one")
+    try:
+        signature = inspect.signature(found)
+    except (TypeError, ValueError):  # A function of C without a signature: only the call can tell.
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise ProjectError(
+            f"{where} takes {signature}, and is called with ({', '.join(arguments)})"
+        ) from error
 
 
 @contextmanager

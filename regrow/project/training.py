@@ -1,10 +1,11 @@
 """What is fitted, on how much of the past."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
-from regrow.project.fields import Duration, ImportPath, Scalar, Strict
+from regrow.project.fields import ClassPath, Duration, Reference, Scalar, Strict, TypeName
 
 
 class RandomizedSearch(Strict):
@@ -37,10 +38,48 @@ Search = Annotated[RandomizedSearch | HalvingSearch, Field(discriminator="kind")
 class Training(Strict):
     """What is fitted, on how much of the past."""
 
-    estimator: ImportPath
-    parameters: Annotated[dict[str, Any], Field(description="The estimator's own parameters")] = {}
+    estimator: ClassPath
+    parameters: Annotated[
+        dict[str, Any],
+        Field(
+            description="The estimator's own parameters; one that is an estimator is written "
+            "`{estimator: …, parameters: {…}}`, in a list of named ones `[name, {estimator: …}]`"
+        ),
+    ] = {}
+    preprocessing: Annotated[
+        Reference | None,
+        Field(
+            description="A function beside this file that takes the columns and what each holds, and returns a "
+            "scikit-learn transformer; default: by type"
+        ),
+    ] = None
     window: Annotated[
         Duration | None, Field(description="How far back from `as_of`; default: everything")
     ] = None
     search: Search | None = None
     seed: int = 0
+    trust: Annotated[
+        tuple[TypeName, ...],
+        Field(description="Full names of types that the model may hold beyond the checked list"),
+    ] = ()
+
+    @property
+    def own_code(self) -> tuple[str, ...]:
+        """The references (`module:attribute`) to Python files beside the project file; each once."""
+        named = {"estimator": self.estimator, "parameters": self.parameters}
+        paths = [*_class_paths(named), *([self.preprocessing] if self.preprocessing else [])]
+        return tuple(dict.fromkeys(path for path in paths if ":" in path))
+
+
+def is_nested(value: object) -> bool:
+    """Return whether *value* of a parameter describes an estimator: `{estimator: path, parameters: {…}}`."""
+    return isinstance(value, Mapping) and isinstance(value.get("estimator"), str)
+
+
+def _class_paths(value: object) -> Iterator[str]:
+    """Yield the path of every estimator in *value*."""
+    if is_nested(value):
+        yield cast("Mapping[str, str]", value)["estimator"]
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for each in inside:
+        yield from _class_paths(each)

@@ -1,15 +1,31 @@
 """Stored models are read through a checked list of types."""
 
+import contextlib
 import pickle
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import skops.io
+from fitted_models import frame
+from mlflow.sklearn import save_model
+from model_facts import make_facts
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from regrow.errors import RegistryError, UnsafeModel
-from regrow.models.stored import load_model, load_pipeline
+from regrow.errors import NoFastPath, RegistryError, UnsafeModel
+from regrow.models.contract import Contract
+from regrow.models.fast_path.compiling import compile_pipeline
+from regrow.models.frames import infer_columns
+from regrow.models.stored import LoadedModel, load_model, load_pipeline
+from regrow.project import Training
+from regrow.project.imports import code_name
+from tasks.fit import describe_stored, fit_pipeline, own_files
 
 
 def test_an_ordinary_pipeline_loads(tmp_path):
@@ -32,3 +48,132 @@ def test_a_folder_without_a_model_says_so(tmp_path):
     """A folder that is no model is a RegistryError that names it."""
     with pytest.raises(RegistryError, match=tmp_path.name):
         load_model(str(tmp_path))
+
+
+FEATURES = """
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+
+class Shifted(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+    def transform(self, X):
+        return np.asarray(X, dtype=float) + SHIFT
+
+class Careful(LogisticRegression):
+    def predict_proba(self, X):
+        return np.full((len(X), 2), [0.25, 0.75]) + 0 * super().predict_proba(X)
+
+def build(columns):
+    assert columns == {"hour": "number", "wind": "number"}
+    return make_column_transformer((Shifted(), list(columns)))
+"""
+
+
+def store(folder: Path, training: Training, frame: pd.DataFrame, **changes: Any) -> LoadedModel:
+    """Fit *training* to tell afternoons, as the flow does, store it in *folder* and load it."""
+    project = SimpleNamespace(path=folder / "demo.yaml", training=training)
+    target = pd.Series(np.where(frame["hour"] > 12, "late", "early"))
+    columns = infer_columns(frame)
+    features = Contract(columns).read(frame)
+    pipeline, _ = fit_pipeline(training, features, target, project_path=project.path)
+    code = tuple(map(code_name, own_files(project)))
+    facts = make_facts(*pipeline.classes_, code=code, trust=training.trust, **changes)
+    place = folder / f"model-{len(list(folder.iterdir()))}"
+    with tempfile.TemporaryDirectory() as copies:
+        save_model(
+            path=str(place), **describe_stored(project, pipeline, columns, features, facts, Path(copies))
+        )
+    loaded = load_model(str(place))
+    assert (loaded.predict(frame) == pipeline.predict_proba(features)).all()
+    return loaded
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        Training(estimator="lightgbm.LGBMClassifier", parameters={"n_estimators": 5}),
+        Training(estimator="xgboost.XGBClassifier", parameters={"n_estimators": 5}),
+        Training(
+            estimator="sklearn.calibration.CalibratedClassifierCV",
+            parameters={"cv": 2, "estimator": {"estimator": "sklearn.svm.LinearSVC"}},
+        ),
+        Training(
+            estimator="sklearn.ensemble.StackingClassifier",
+            parameters={
+                "cv": 2,
+                "estimators": [
+                    ["boosted", {"estimator": "lightgbm.LGBMClassifier", "parameters": {"n_estimators": 3}}],
+                    ["linear", {"estimator": "sklearn.linear_model.LogisticRegression"}],
+                ],
+            },
+        ),
+    ],
+    ids=["lightgbm", "xgboost", "calibrated", "stacked"],
+)
+def test_any_estimator_answers_equally_in_server_batch_and_process(
+    training: Training, tmp_path: Path
+) -> None:
+    """Stored and loaded, a row has one answer to the last bit: alone or among others, by the fast path or not."""
+    rows = frame(300)
+    loaded = store(tmp_path, training, rows)
+    expected, contract = loaded.predict(rows), loaded.contract
+    given = contract.plain(rows[:40])
+    whole = contract.check(given, 40)
+    assert (loaded.predict_checked(contract.frame([whole])) == expected[:40]).all()
+    for row in range(5):
+        assert (loaded.predict_checked(contract.frame([whole.take([row])])) == expected[row : row + 1]).all()
+    with contextlib.suppress(NoFastPath):
+        answered = compile_pipeline(loaded).predict(whole.features, 40)
+        assert answered is not None
+        assert (answered == expected[:40]).all()
+
+
+def test_own_code_is_loaded_as_it_was_when_the_model_was_trained(tmp_path: Path) -> None:
+    """Two models with different versions of one file stand beside each other, whatever the file says by now."""
+    rows, file = frame(200)[["hour", "wind"]], tmp_path / "features.py"
+    training = Training(estimator="sklearn.linear_model.LogisticRegression", preprocessing="features:build")
+    file.write_text(f"{FEATURES}\nSHIFT = 1.0\n")
+    first = store(tmp_path, training, rows)
+    file.write_text(f"{FEATURES}\nSHIFT = 5.0\n")
+    second = store(tmp_path, training, rows)
+    file.unlink()
+    shifts = [model.pipeline[0].transform(model.contract.read(rows[:1]))[0, 0] for model in (first, second)]
+    assert shifts == [rows["hour"][0] + 1, rows["hour"][0] + 5]
+
+
+def test_own_estimators_are_stored_with_their_code(tmp_path: Path) -> None:
+    """A class beside the project file is an estimator like any other; MLflow's own loader finds it too."""
+    (tmp_path / "features.py").write_text(FEATURES)
+    rows = frame(200)[["hour", "wind"]]
+    loaded = store(tmp_path, Training(estimator="features:Careful"), rows)
+    assert (loaded.predict(rows) == [0.25, 0.75]).all()
+
+
+def test_changed_code_is_refused(tmp_path: Path) -> None:
+    """Code in a stored model that is not what the model was trained with is never run."""
+    (tmp_path / "features.py").write_text(FEATURES)
+    store(tmp_path, Training(estimator="features:Careful"), frame(200)[["hour", "wind"]])
+    (code,) = tmp_path.glob("model-*/code/*.py")
+    code.write_text(f"{code.read_text()}\nraise SystemExit\n")
+    with pytest.raises(UnsafeModel, match="is not the code that the model was trained with"):
+        load_model(str(code.parents[1]))
+    code.unlink()
+    with pytest.raises(RegistryError, match="is gone"):
+        load_model(str(code.parents[1]))
+
+
+def test_a_type_of_another_package_needs_the_files_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A type beyond the list is refused before it is stored, unless the project file trusts it by name."""
+    (tmp_path / "their_package.py").write_text(FEATURES)
+    monkeypatch.syspath_prepend(tmp_path)
+    rows = frame(200)[["hour", "wind"]]
+    training = Training(estimator="their_package.Careful")
+    with pytest.raises(UnsafeModel, match=r"trust: \[their_package\.Careful\]"):
+        store(tmp_path, training, rows)
+    trusted = training.model_copy(update={"trust": ("their_package.Careful",)})
+    assert (store(tmp_path, trusted, rows).predict(rows) == [0.25, 0.75]).all()

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 
 from regrow.errors import ProjectError
 from regrow.project import HalvingSearch, RandomizedSearch, Training
-from regrow.project.estimators import build_estimator, check_search
+from regrow.project.estimators import build_estimator, check_search, make_preprocessing
 
 FOREST = "sklearn.ensemble.RandomForestClassifier"
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
@@ -96,3 +96,92 @@ def test_a_search_over_what_does_not_exist_is_named(kind: type, space: dict[str,
 def test_scikit_learn_still_checks_parameters_by_the_name_that_we_call() -> None:
     """`_validate_params` is scikit-learn's own; when it is renamed, wrong values pass `check` again."""
     assert callable(BaseEstimator._validate_params)
+
+
+NESTED = {"estimator": {"estimator": "sklearn.svm.LinearSVC", "parameters": {"C": 2.0}}}
+CALIBRATED = "sklearn.calibration.CalibratedClassifierCV"
+
+
+def test_an_estimator_inside_of_another_is_built() -> None:
+    """A parameter that names an estimator becomes one, with its parameters and the seed."""
+    inner = build_estimator(Training(estimator=CALIBRATED, parameters=NESTED, seed=4)).get_params()[
+        "estimator"
+    ]
+    assert (type(inner).__name__, inner.C, inner.random_state) == ("LinearSVC", 2.0, 4)
+
+
+def test_named_estimators_in_a_list_are_built() -> None:
+    """Stacking takes its estimators by name, however deep they are described."""
+    parts = [
+        ["svm", {"estimator": CALIBRATED, "parameters": NESTED}],
+        ["boosted", {"estimator": "lightgbm.LGBMClassifier"}],
+    ]
+    training = Training(estimator="sklearn.ensemble.StackingClassifier", parameters={"estimators": parts})
+    built = build_estimator(training).get_params()
+    assert built["svm__estimator__C"] == 2.0
+    assert built["boosted__deterministic"] is True
+
+
+def test_an_ordinary_mapping_stays_a_parameter() -> None:
+    """A mapping that names no estimator, as the weights of classes, is passed on as it is."""
+    training = Training(estimator=LOGISTIC, parameters={"class_weight": {"no": 1, "yes": 5}})
+    assert build_estimator(training).get_params()["class_weight"] == {"no": 1, "yes": 5}
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        (
+            {"estimator": "sklearn.svm.Linear"},
+            r"training\.parameters\.estimator\.estimator: .*no class `Linear`",
+        ),
+        ({"estimator": "subprocess.Popen"}, r"training\.parameters\.estimator\.estimator: .*is no estimator"),
+        (
+            {"estimator": "sklearn.svm.LinearSVC", "parameters": {"C": "much"}},
+            r"training\.parameters\.estimator\.parameters: .*'much'",
+        ),
+        ({"estimator": "sklearn.svm.LinearSVC", "params": {}}, "unknown key `params`"),
+        ({"estimator": "sklearn.svm.LinearSVC", "parameters": [1]}, r"parameters: \[1\] is no mapping"),
+    ],
+)
+def test_a_wrong_estimator_inside_of_another_names_its_key(inner: dict[str, Any], message: str) -> None:
+    """The error has the whole path of keys to what is wrong."""
+    with pytest.raises(ProjectError, match=message):
+        build_estimator(Training(estimator=CALIBRATED, parameters={"estimator": inner}))
+
+
+def test_an_estimator_without_predict_is_refused(tmp_path: Path) -> None:
+    """A regressor of the team's own that cannot predict is found before anything is fitted."""
+    (tmp_path / "features.py").write_text(
+        "from sklearn.base import BaseEstimator, RegressorMixin\n"
+        "class Mute(RegressorMixin, BaseEstimator):\n    def fit(self, X, y):\n        return self\n"
+    )
+    with pytest.raises(ProjectError, match=r"features:Mute has no `predict`"):
+        build_estimator(Training(estimator="features:Mute"), tmp_path / "demo.yaml")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("def build():\n    pass", r"takes \(\), and is called with \(columns\)"),
+        ("build = 1", "is no function"),
+        ("def build(columns):\n    return columns", "returned dict, which has no `fit`"),
+        ("def build(columns):\n    return columns['gone']", r"KeyError: 'gone' \(features\.py, line 2\)"),
+    ],
+)
+def test_a_preprocessing_hook_that_makes_no_transformer_is_named(
+    body: str, message: str, tmp_path: Path
+) -> None:
+    """What the hook raises, or returns instead of a transformer, is an error of the project file."""
+    (tmp_path / "features.py").write_text(body)
+    training = Training(estimator=LOGISTIC, preprocessing="features:build")
+    with pytest.raises(ProjectError, match=rf"training\.preprocessing: features:build.*{message}"):
+        make_preprocessing(training, {"size": "number"}, tmp_path / "demo.yaml")
+
+
+def test_a_search_varies_what_is_inside_too() -> None:
+    """A parameter of an inner estimator is known by its path, and its values are checked."""
+    estimator = build_estimator(Training(estimator=CALIBRATED, parameters=NESTED))
+    check_search(estimator, RandomizedSearch(kind="randomized", space={"estimator__C": [0.1, 1.0]}))
+    with pytest.raises(ProjectError, match=r"estimator__C: the estimator refuses 'much'"):
+        check_search(estimator, RandomizedSearch(kind="randomized", space={"estimator__C": ["much"]}))

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from regrow.errors import ProjectError
 from regrow.project import Project, Strict, format_duration, parse_duration
-from regrow.project.fields import Duration, ImportPath, Reference, Scalar, Share
+from regrow.project.fields import ClassPath, Duration, Reference, Scalar, Share
 
 Make = Callable[..., Project]
 EXAMPLES = "a duration is a number and a unit: 45s, 30m, 12h, 90d or 2w"
@@ -112,7 +112,11 @@ def test_a_number_without_a_unit_is_no_duration(value: object) -> None:
             ["rows:load", "hooks.rows:load"],
             ["rows", "rows:", "rows:load()", "../rows:load", "1:a"],
         ),
-        (ImportPath, ["sklearn.linear_model.Ridge"], ["Ridge", "sklearn.", "sklearn.Ridge()", "a b.C"]),
+        (
+            ClassPath,
+            ["sklearn.linear_model.Ridge", "features:Model"],
+            ["Ridge", "sklearn.", "sklearn.Ridge()", "a b.C"],
+        ),
         (Share, [0.0, 0.1, 1.0], [-0.1, 1.1, float("nan")]),
     ],
 )

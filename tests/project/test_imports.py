@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from regrow.errors import DataError, ProjectError
-from regrow.project.imports import describe_error, import_class, import_hook, naming_origin
+from regrow.project.imports import (
+    code_name,
+    describe_error,
+    find_class,
+    import_class,
+    import_code,
+    import_hook,
+    load_code,
+    naming_origin,
+)
 
 
 def test_a_hook_is_found_beside_its_file(tmp_path: Path) -> None:
@@ -64,3 +73,37 @@ def test_an_interrupt_passes() -> None:
 def test_an_error_without_words_is_its_name() -> None:
     """An exception that says nothing is named by its type."""
     assert describe_error(ZeroDivisionError()) == "ZeroDivisionError"
+
+
+def test_code_is_loaded_once_for_each_content(tmp_path: Path) -> None:
+    """The same content is the same module; another of the same length, written at once, is another beside it."""
+    file = tmp_path / "features.py"
+    file.write_text("SHIFT = 1\n")
+    first = load_code(file)
+    assert load_code(file) is first
+    file.write_text("SHIFT = 2\n")
+    assert (first.SHIFT, load_code(file).SHIFT) == (1, 2)
+    assert code_name(file).endswith("_features")
+
+
+def test_code_that_fails_is_not_left_behind(tmp_path: Path) -> None:
+    """A module that raises is an error with its line each time, never half a module."""
+    (tmp_path / "features.py").write_text("A = 1\nB = A / 0\n")
+    for _ in range(2):
+        with pytest.raises(ProjectError, match=r"ZeroDivisionError: .*features\.py, line 2"):
+            import_code(tmp_path / "demo.yaml", "features:A", "training.preprocessing")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("gone:Model", r"training\.estimator: gone:Model: no file"),
+        ("features:Other", "defines no `Other`"),
+        ("features:A", "is no class"),
+    ],
+)
+def test_own_code_that_is_missing_is_named(reference: str, message: str, tmp_path: Path) -> None:
+    """A file, an attribute or a class that is not there is an error with the key."""
+    (tmp_path / "features.py").write_text("A = 1\n")
+    with pytest.raises(ProjectError, match=message):
+        find_class(reference, "training.estimator", tmp_path / "demo.yaml")

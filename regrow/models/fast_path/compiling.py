@@ -26,6 +26,7 @@ from regrow.models.stored import LoadedModel
 MOST_ROWS = 512
 """The largest batch that is proven; beyond it the pipeline's fixed cost no longer counts."""
 BOOSTED = {HistGradientBoostingClassifier, HistGradientBoostingRegressor}
+KNOWN = ("sklearn.", "lightgbm.", "xgboost.", "regrow.")
 FORESTS = {RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor}
 Score = Callable[[Matrix], NDArray[np.float64] | None]
 """Predictions of a matrix; None if the pipeline must answer, because it may refuse the matrix."""
@@ -55,8 +56,8 @@ def compile_pipeline(model: LoadedModel) -> FastPath:
     if len(steps) != 2:
         raise NoFastPath(f"a pipeline of {len(steps)} steps is not known; two are, columns and estimator")
     columns, estimator = steps
-    if not type(estimator).__module__.startswith("sklearn."):
-        raise NoFastPath(f"the estimator {type(estimator).__name__} is not scikit-learn's")
+    if not type(estimator).__module__.startswith(KNOWN):
+        raise NoFastPath(f"the estimator {type(estimator).__name__} is of a package that is not known")
     blocks = compile_columns(columns, model.contract.types)
     by_column = columns.transform(_neutral(model)).flags.f_contiguous
     return FastPath(blocks, _scorer(estimator, model.facts.kind == "regression", by_column))
