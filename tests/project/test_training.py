@@ -66,7 +66,7 @@ def test_a_search_without_a_choice_is_refused(search: dict[str, Any]) -> None:
         training(search=search)
 
 
-@pytest.mark.parametrize("estimator", ["Ridge", "sklearn:Ridge", "sklearn.linear_model.Ridge()"])
+@pytest.mark.parametrize("estimator", ["Ridge", "sklearn:Ridge:Ridge", "sklearn.linear_model.Ridge()"])
 def test_an_estimator_is_an_import_path(estimator: str) -> None:
     """What is no import path of a class is refused before anything is imported."""
     with pytest.raises(ValidationError, match="estimator"):
@@ -77,3 +77,14 @@ def test_a_seed_is_a_whole_number() -> None:
     """A seed of another type would make another model on another machine."""
     with pytest.raises(ValidationError, match="seed"):
         training(seed=1.5)
+
+
+def test_own_code_is_found_wherever_it_is_named() -> None:
+    """The files of the team's own that a training uses are those of its estimators, inner ones too, and its hook."""
+    inner = [["own", {"estimator": "models:Mine", "parameters": {"base": {"estimator": "models:Base"}}}]]
+    made = training(
+        estimator="sklearn.ensemble.StackingClassifier",
+        parameters={"estimators": inner, "final_estimator": {"estimator": "sklearn.linear_model.Ridge"}},
+        preprocessing="features:build",
+    )
+    assert made.own_code == ("models:Mine", "models:Base", "features:build")
