@@ -5,32 +5,39 @@ from datetime import datetime
 
 import pandas as pd
 
+from regrow import registry
 from regrow.data.labels import KEY, append_labels, select_changes
-from regrow.data.sources import as_names, read_label_source, read_source
+from regrow.data.predictions import knows_row_keys
+from regrow.data.rows import check_row_keys, row_keys
+from regrow.data.sources import as_names, feature_columns, read_label_source, read_source
 from regrow.lineage import current, step
-from regrow.project import Data, Project
+from regrow.models.stored import load_model
+from regrow.project import CsvSource, Data, Project
 
 
-def matured_labels(rows: pd.DataFrame, data: Data, as_of: datetime) -> pd.DataFrame:
-    """Take `entity_id`, `label`, `labelled_at` from *rows* whose target was known at *as_of*.
+def matured_labels(rows: pd.DataFrame, features: pd.DataFrame, data: Data, as_of: datetime) -> pd.DataFrame:
+    """Take the labels of those *rows* whose target was known at *as_of*, one for each row, named by its key.
 
-    Without a timestamp every target is taken to be known at *as_of*. A row without an id has nothing to join by.
+    *features* are the rows' as the model takes them: they name a row that nothing else does. Without a timestamp
+    every target is taken to be known at *as_of*.
     """
-    known = rows[rows[data.target].notna() & rows[data.id].notna()]
+    if rows.empty:
+        return pd.DataFrame(columns=["row_key", "label", "labelled_at"])
+    labelled_at = pd.Series(pd.Timestamp(as_of), index=rows.index)
     if data.timestamp:
-        labelled_at = pd.to_datetime(known[data.timestamp], utc=True) + data.label_delay
-    else:
-        labelled_at = pd.Series(pd.Timestamp(as_of), index=known.index)
-    labels = pd.DataFrame(
-        {"entity_id": as_names(known[data.id]), "label": known[data.target], "labelled_at": labelled_at}
-    )
-    labels = labels[labels["labelled_at"] <= pd.Timestamp(as_of)]
-    return labels.drop_duplicates("entity_id", keep="last").reset_index(drop=True)
+        labelled_at = pd.to_datetime(rows[data.timestamp], utc=True) + data.label_delay
+    labels = pd.DataFrame({"row_key": row_keys(rows, features, data).array}, index=rows.index)
+    if data.entity:
+        labels["entity_id"] = as_names(rows[data.entity]).replace("", None)
+        labels["event_time"] = pd.to_datetime(rows[data.timestamp], utc=True) if data.timestamp else pd.NaT
+    labels = labels.assign(label=rows[data.target], labelled_at=labelled_at)
+    known = labels["label"].notna() & (labelled_at <= pd.Timestamp(as_of))
+    return labels[known].reset_index(drop=True)
 
 
 def add_labels(model: str, labels: pd.DataFrame, as_of: datetime) -> int:
     """Append those of *labels* that differ from what the table of *model* says at *as_of*, and count them."""
-    return add_told(model, select_changes(model, labels, as_of))
+    return 0 if labels.empty else add_told(model, select_changes(model, labels, as_of))
 
 
 def add_told(model: str, labels: pd.DataFrame) -> int:
@@ -44,16 +51,39 @@ def add_told(model: str, labels: pd.DataFrame) -> int:
 
 @step(retries=2, retry_delay_seconds=[5, 30])
 def collect_labels(project: Project, start: datetime, as_of: datetime) -> int:
-    """Add the labels known at *as_of* of events from *start* on, and of those that were too young before."""
+    """Add the labels known at *as_of* of events from *start* on, and of those that were too young before.
+
+    Raises `DataError` if a `data.id` recurs among them: its labels would be those of other rows.
+    """
     data, delay = project.data, project.data.label_delay
     if data.labels is not None:
         labels = read_label_source(project, data.labels, start - delay, as_of)
         added = add_told(project.name, labels)
-    elif data.id is not None:
-        rows = read_source(project, start - delay, as_of - delay)
-        labels = matured_labels(rows, data, as_of)
-        added = add_labels(project.name, labels, as_of)
     else:
-        return 0
+        named = read_by_name if data.id or (data.entity and data.timestamp) else read_by_content
+        rows, features = named(project, start - delay, as_of)
+        labels = matured_labels(rows, features, data, as_of)
+        added = add_labels(project.name, labels, as_of)
     current().log_metrics({"labels.matured": float(len(labels)), "labels.added": float(added)})
     return added
+
+
+def read_by_name(project: Project, start: datetime, as_of: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the rows of events from *start* on whose label was known at *as_of*, and their features."""
+    rows = read_source(project, start, as_of - project.data.label_delay)
+    check_row_keys(project, rows)
+    return rows, rows[feature_columns(project, list(rows.columns))]
+
+
+def read_by_content(project: Project, start: datetime, as_of: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read rows that nothing but their features names, and these as the champion of *as_of* takes them.
+
+    Only batch scoring logs such a name; without it there is nothing that their labels could join, so no row is read.
+    """
+    champion = registry.champion_at(project.name, as_of)
+    if champion is None or not knows_row_keys(project.name):
+        return pd.DataFrame({project.data.target: []}), pd.DataFrame()
+    contract = load_model(f"models:/{champion.model_id}").contract
+    text = [name for name, kind in contract.types.items() if kind in {"string", "boolean"}]
+    rows = read_source(project, start, as_of - project.data.label_delay, text)
+    return rows, contract.read(rows, untyped=isinstance(project.data.source, CsvSource))

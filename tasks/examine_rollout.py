@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regrow import registry
-from regrow.data.labels import join_labels, read_labels
+from regrow.data.joining import join_labels
+from regrow.data.labels import read_labels
 from regrow.data.predictions import CHALLENGER, CHAMPION, SHADOW
 from regrow.data.rollouts import pair_predictions, read_rollout
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
@@ -17,7 +18,7 @@ from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs
 from regrow.errors import RegistryError
 from regrow.lineage import current, step
 from regrow.models.metrics import Label
-from regrow.models.predictions import restore_labels, stack_predictions
+from regrow.models.predictions import fit_to, restore_labels, stack_predictions
 from regrow.project import Ab, Project
 from regrow.registry import Rollout, State
 from regrow.results import ModelFacts
@@ -33,27 +34,37 @@ class Gathered:
 
     evidence: Evidence
     rows: pd.DataFrame
-    labels: pd.DataFrame
+    truth: pd.Series
+    """The label of each prediction that has one, by its id."""
     facts: ModelFacts
+    unfit: int = 0
+    """Labels that are no class of the model, or no number for a regression: they are left out."""
+    ambiguous: int = 0
+    """Labels of an entity that recurs, which do not tell which of its rows they mean: they are left out."""
 
     def answers(self, role: str) -> Answers:
         """Set what *role* answered in the whole rollout beside what came true."""
         mine = self.rows["role"] == role
         return answers_of(
             self.rows[mine & self.rows["prediction"].notna() & self.rows["fallback"].isna()],
-            self.labels,
+            self.truth,
             self.facts,
         )
 
 
-def gather(model: str, rollout: Rollout, facts: ModelFacts, as_of: datetime) -> Gathered:
-    """Gather what *rollout* of *model* has shown, with the labels known at *as_of*; *facts* are the champion's."""
-    rows, labels = read_rollout(model, rollout.id), read_labels(model, as_of)
+def gather(project: Project, rollout: Rollout, facts: ModelFacts, as_of: datetime) -> Gathered:
+    """Gather what *rollout* has shown, with the labels known at *as_of*; *facts* are the champion's."""
+    rows = read_rollout(project.name, rollout.id)
+    joined = join_labels(
+        project.name, rows[rows["role"] != SHADOW], read_labels(project.name, as_of), project.data
+    )
+    fit = fit_to(joined.rows["label"], facts)
+    truth = joined.rows[fit].set_index("prediction_id")["label"]
     stage = rows[rows["stage"] == rollout.stage]
     of_challenger = asked_of_challenger(stage, shadow=rollout.current.weight == 0)
     of_champion = stage[(stage["role"] == CHAMPION) & stage["fallback"].isna()]
-    seen = Evidence(measure_arm(of_champion), measure_arm(of_challenger), make_pairs(rows, labels, facts))
-    return Gathered(seen, rows, labels, facts)
+    seen = Evidence(measure_arm(of_champion), measure_arm(of_challenger), make_pairs(rows, truth, facts))
+    return Gathered(seen, rows, truth, facts, int((~fit).sum()), joined.ambiguous)
 
 
 def asked_of_challenger(stage: pd.DataFrame, shadow: bool) -> pd.DataFrame:
@@ -74,10 +85,10 @@ def measure_arm(rows: pd.DataFrame) -> Arm:
     return Arm(len(rows), int(failures.sum()), requests.to_numpy(np.float64))
 
 
-def make_pairs(rows: pd.DataFrame, labels: pd.DataFrame, facts: ModelFacts) -> Pairs:
+def make_pairs(rows: pd.DataFrame, truth: pd.Series, facts: ModelFacts) -> Pairs:
     """Pair what both versions said of one row of *rows*, with its label if it has one."""
     pairs = pair_predictions(rows).reset_index(drop=True)
-    target, labelled = find_targets(pairs, labels, facts)
+    target, labelled = find_targets(pairs, truth, facts)
     return Pairs(
         stack_predictions(pairs[CHAMPION], facts),
         stack_predictions(pairs[CHALLENGER], facts),
@@ -87,20 +98,19 @@ def make_pairs(rows: pd.DataFrame, labels: pd.DataFrame, facts: ModelFacts) -> P
     )
 
 
-def answers_of(rows: pd.DataFrame, labels: pd.DataFrame, facts: ModelFacts) -> Answers:
+def answers_of(rows: pd.DataFrame, truth: pd.Series, facts: ModelFacts) -> Answers:
     """Set the predictions of *rows* beside their labels."""
     rows = rows.reset_index(drop=True)
-    target, labelled = find_targets(rows, labels, facts)
+    target, labelled = find_targets(rows, truth, facts)
     return Answers(stack_predictions(rows["prediction"], facts), target, labelled, name_entities(rows))
 
 
 def find_targets(
-    rows: pd.DataFrame, labels: pd.DataFrame, facts: ModelFacts
+    rows: pd.DataFrame, truth: pd.Series, facts: ModelFacts
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Return the label of each of *rows* as *facts* spell it, and whether it has one."""
-    found = join_labels(rows, labels)
-    labelled = rows.index.isin(found.index)
-    encoded = restore_labels(found["label"], facts)
+    """Return the label of each of *rows* as *facts* spell it, and whether it has one; *truth* holds them by id."""
+    labelled = rows["prediction_id"].isin(truth.index).to_numpy()
+    encoded = restore_labels(truth.reindex(rows["prediction_id"][labelled]), facts)
     filler = np.nan if facts.kind == "regression" else facts.classes[0]
     target = np.full(len(rows), filler, dtype=encoded.dtype)
     target[labelled] = encoded
@@ -144,6 +154,8 @@ def figures(found: Gathered, verdict: Verdict) -> dict[str, float]:
         "challenger.failures": evidence.challenger.failures,
         "pairs": len(evidence.pairs.labelled),
         "pairs.labelled": int(evidence.pairs.labelled.sum()),
+        "labels.unfit": found.unfit,
+        "labels.ambiguous": found.ambiguous,
     }
     measured = {
         _metric_name(finding.rule): finding.figure
@@ -165,7 +177,7 @@ def examine_rollout(project: Project, seen: State, as_of: datetime) -> Verdict:
         raise RegistryError(f"{project.name}: no rollout is open")
     run, rollout = current(), seen.rollout
     facts = registry.version(project.name, seen.champion).facts
-    found = gather(project.name, rollout, facts, as_of)
+    found = gather(project, rollout, facts, as_of)
     verdict = judge(project, rollout, found, facts.classes, as_of)
     measured = figures(found, verdict)
     run.tag(rollout=rollout.id, stage=rollout.stage)

@@ -1,25 +1,45 @@
 """Measure the champion on the labels that have matured."""
 
 import math
+from dataclasses import dataclass
 from datetime import datetime
 
 import pandas as pd
 
-from regrow.data.labels import join_labels, read_labels
+from regrow.data.joining import join_labels
+from regrow.data.labels import read_labels
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.lineage import current, step
-from regrow.models.predictions import restore_labels, stack_predictions
+from regrow.models.predictions import fit_to, restore_labels, stack_predictions
 from regrow.project import Metric, Project
 from regrow.registry import Version
 from regrow.results import Measurement, ModelFacts, Window
 from regrow.verdict import Finding
 
 
-def label_rows(served: pd.DataFrame, labels: pd.DataFrame, version: int) -> pd.DataFrame:
-    """Return *version*'s rows of *served* that have a label of their own, or are the last of an entity that has one."""
+@dataclass(frozen=True)
+class Labelled:
+    """A version's rows that have a label, each row once, and how many labels were left out."""
+
+    rows: pd.DataFrame
+    unfit: int
+    """Labels that are no class of the model, or no number for a regression."""
+    ambiguous: int
+    """Labels of an entity that recurs, which do not tell which of its rows they mean."""
+
+
+def label_rows(
+    project: Project, served: pd.DataFrame, labels: pd.DataFrame, version: int, facts: ModelFacts
+) -> Labelled:
+    """Join what *version* predicted of *served* with *labels*.
+
+    Of a row that was predicted several times the last prediction counts, and every one with a label of its own.
+    """
     own = served[served["version"] == version].sort_values(["served_at", "prediction_id"])
-    last = ~own["entity_id"].duplicated(keep="last") & own["entity_id"].notna()
-    return join_labels(own[last | own["prediction_id"].isin(labels["prediction_id"])], labels)
+    joined = join_labels(project.name, own, labels, project.data)
+    rows = joined.rows[joined.rows["own"] | ~joined.rows["key"].duplicated(keep="last")]
+    fit = fit_to(rows["label"], facts)
+    return Labelled(rows[fit], int((~fit).sum()), joined.ambiguous)
 
 
 def holdout_figure(champion: Version, facts: ModelFacts, metric: Metric) -> Holdout:
@@ -42,14 +62,16 @@ def holdout_figure(champion: Version, facts: ModelFacts, metric: Metric) -> Hold
 def measure_performance(project: Project, champion: Version, window: Window, as_of: datetime) -> Measurement:
     """Judge the champion's metrics on the rows of *window* whose labels were known at *as_of*."""
     run, facts = current(), champion.facts
-    columns = ["prediction_id", "entity_id", "served_at", "version", "prediction"]
-    rows = label_rows(window.predictions.read(columns), read_labels(project.name, as_of), champion.number)
+    served, labels = window.predictions.read(), read_labels(project.name, as_of)
+    found = label_rows(project, served, labels, champion.number, facts)
+    rows = found.rows
     target, prediction = restore_labels(rows["label"], facts), stack_predictions(rows["prediction"], facts)
     primary = project.evaluation.primary
     holdout = holdout_figure(champion, facts, primary)
     finding = judge_performance(target, prediction, holdout, project.monitoring.performance)
     figures = {"performance.labels": float(len(rows)), "performance.holdout": holdout.figure}
     figures["performance.holdout.rows"] = float(holdout.rows)
+    figures |= {"labels.unfit": float(found.unfit), "labels.ambiguous": float(found.ambiguous)}
     figures |= _figures(finding, primary)
     run.log_input(window.predictions, "predictions")
     run.log_metrics(figures)

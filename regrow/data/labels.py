@@ -1,14 +1,13 @@
 """The labels: the ground truth that came after the predictions.
 
-A label is given by the prediction_id of one row, or by the entity_id of all rows of an entity. The same label twice
-is one. A changed label keeps both: the last one counts, by the time when the truth was known (`labelled_at`), then
-by the time when it arrived (`received_at`).
+A label names what it is of by `prediction_id`, by `row_key`, by `entity_id` and `event_time`, or by `entity_id` alone.
+The same label twice is one. A changed label keeps both: the last one counts, by the time when the truth was known
+(`labelled_at`), then by the time when it arrived (`received_at`).
 """
 
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,16 +20,23 @@ from regrow.settings import load_settings
 LABELS = pa.schema(
     [
         ("prediction_id", pa.string()),
+        ("row_key", pa.string()),
         ("entity_id", pa.string()),
+        ("event_time", TIME),
         ("label", pa.float64()),
         ("label_text", pa.string()),
         ("labelled_at", TIME),
         ("received_at", TIME),
     ]
 )
-"""One of `prediction_id` and `entity_id` is null; a number stands in `label`, anything else in `label_text`."""
+"""With a `prediction_id` the other names are null; a number stands in `label`, anything else in `label_text`.
 
-KEY = ["prediction_id", "entity_id"]
+Labels from before version 0.3 have neither `row_key` nor `event_time`.
+"""
+
+NAMES = ["prediction_id", "row_key", "entity_id"]
+"""What names a row: each label has one of them at least."""
+KEY = [*NAMES, "event_time"]
 IDENTITY = [*KEY, "label", "label_text", "labelled_at"]
 """What two labels have in common that are the same one."""
 
@@ -43,8 +49,8 @@ def labels_path(model: str) -> Path:
 def append_labels(model: str, frame: pd.DataFrame, transaction: str, number: int = 1) -> int:
     """Append those of *frame* that *model*'s labels do not hold; return their number, 0 if it was done before.
 
-    *frame* has `label`, `labelled_at`, `prediction_id` or `entity_id` (if a row has both, the prediction's counts)
-    and, unless it is now, `received_at`. *number* must grow with each append of one *transaction*.
+    *frame* has `label`, `labelled_at`, one of `NAMES` (of several the first counts), perhaps `event_time` and,
+    unless it is now, `received_at`. *number* must grow with each append of one *transaction*.
     Raises `DataError` if a column or a value is missing, `StateError` if the table cannot be written.
     """
     given = _shape(model, frame)
@@ -72,42 +78,25 @@ def select_changes(model: str, frame: pd.DataFrame, as_of: datetime) -> pd.DataF
 
 
 def read_labels(model: str, as_of: datetime | None = None) -> pd.DataFrame:
-    """Read the labels of *model* that counted at *as_of* (default: now), one for each prediction or entity.
+    """Read the labels of *model* that counted at *as_of* (default: now), in the order in which they became known.
 
-    The columns are `prediction_id`, `entity_id`, one of them null, `label` and `labelled_at`.
+    The columns are those of `KEY`, `label` and `labelled_at`. There is one for each prediction, row key, and entity
+    and event time; of an entity alone, which may recur, there is one for each moment at which one became known.
     """
     end = None if as_of is None else pd.Timestamp(as_utc(as_of))
-    return _values(_current(_read(model, end=end)))[[*KEY, "label", "labelled_at"]]
+    rows = _once(_read(model, end=end))
+    names = _what_it_is_of(rows)
+    bare = names[["prediction_id", "row_key", "event_time"]].isna().all(axis=1)
+    last = ~names.assign(moment=rows["labelled_at"].where(bare)).duplicated(keep="last")
+    return _values(rows[last])[[*KEY, "label", "labelled_at"]]
 
 
 def label_history(model: str, prediction_id: str | None = None, entity_id: str | None = None) -> pd.DataFrame:
-    """Read every label of one prediction, of one entity, or of all, in the order in which they counted."""
+    """Read every label of one prediction, of one entity's rows, or of all, in the order in which they counted."""
     known = _once(_read(model))
     for name, key in (("prediction_id", prediction_id), ("entity_id", entity_id)):
         known = known if key is None else known[known[name] == key]
     return _values(known)[[*KEY, "label", "labelled_at", "received_at"]]
-
-
-def join_labels(rows: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of *rows* that have a label, with `label` and `labelled_at`: their own, or else their entity's.
-
-    A shadow has the label of the row in `shadow_of`. *labels* is what `read_labels` gives.
-    """
-    identifiers = rows["prediction_id"]
-    if "shadow_of" in rows:
-        identifiers = rows["shadow_of"].fillna(identifiers)
-    own = _places(labels["prediction_id"], identifiers)
-    places = np.where(own >= 0, own, _places(labels["entity_id"], rows["entity_id"]))
-    found = labels[["label", "labelled_at"]].iloc[places[places >= 0]]
-    labelled = rows[places >= 0]
-    return labelled.assign(label=found["label"].array, labelled_at=found["labelled_at"].array)
-
-
-def _places(keys: pd.Series, wanted: pd.Series) -> np.ndarray:
-    """Return the place of each of *wanted* among *keys*; -1 if it is not there."""
-    known = np.flatnonzero(keys.notna())
-    places = pd.Index(keys.iloc[known]).get_indexer(pd.Index(wanted.astype(keys.dtype)))
-    return np.where(places >= 0, known.take(places, mode="clip") if len(known) else -1, -1)
 
 
 def _shape(model: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -115,28 +104,35 @@ def _shape(model: str, frame: pd.DataFrame) -> pd.DataFrame:
     _check(model, frame)
     numbers = pd.to_numeric(frame["label"], errors="coerce").astype("float64")
     text = frame["label"].astype("object").map(str).where(numbers.isna(), None)
-    prediction, entity = (frame.get(name, pd.Series(None, frame.index, object)) for name in KEY)
+    names = {
+        name: frame.get(name, pd.Series(None, frame.index, object)).map(str, na_action="ignore")
+        for name in NAMES
+    }
+    own = names["prediction_id"].notna()
+    event = pd.to_datetime(frame.get("event_time", pd.Series(pd.NaT, frame.index)), utc=True)
     received = frame.get("received_at", pd.Series(datetime.now(UTC), frame.index))
     columns = {
-        "prediction_id": prediction.map(str, na_action="ignore"),
-        "entity_id": entity.map(str, na_action="ignore").where(prediction.isna(), None),
+        "prediction_id": names["prediction_id"],
+        "row_key": names["row_key"].where(~own, None),
+        "entity_id": names["entity_id"].where(~own, None),
+        "event_time": event.where(~own & names["entity_id"].notna()).dt.as_unit("us"),
         "label": numbers,
         "label_text": text,
         "labelled_at": pd.to_datetime(frame["labelled_at"], utc=True).dt.as_unit("us"),
         "received_at": pd.to_datetime(received, utc=True).dt.as_unit("us"),
     }
-    texts = dict.fromkeys([*KEY, "label_text"], "str")
+    texts = dict.fromkeys([*NAMES, "label_text"], "str")
     return pd.DataFrame(columns).astype(texts).reset_index(drop=True)
 
 
 def _check(model: str, frame: pd.DataFrame) -> None:
     """Raise `DataError` if *frame* lacks a column, or a row lacks its label, its time or what it is of."""
     missing = [name for name in ("label", "labelled_at") if name not in frame]
-    keys = [name for name in KEY if name in frame]
+    keys = [name for name in NAMES if name in frame]
     if missing or not keys:
         raise DataError(
             f"labels of {model}: column {[*missing, 'entity_id'][0]!r} is missing; "
-            "give label, labelled_at, and entity_id or prediction_id"
+            "give label, labelled_at, and prediction_id, row_key or entity_id"
         )
     empty = frame[["label", "labelled_at"]].isna().any(axis=1) | frame[keys].isna().all(axis=1)
     if empty.any():
@@ -169,8 +165,15 @@ def _once(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _current(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep the label of each prediction and entity among *rows* that counts."""
-    return _once(rows).drop_duplicates(KEY, keep="last")
+    """Keep the label that counts of each thing that *rows* name."""
+    rows = _once(rows)
+    return rows[~_what_it_is_of(rows).duplicated(keep="last")]
+
+
+def _what_it_is_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return `KEY` of *rows*, without the entity and the event time of those that a row key names."""
+    entity = rows[["entity_id", "event_time"]].where(rows["row_key"].isna())
+    return pd.concat([rows[["prediction_id", "row_key"]], entity], axis=1)
 
 
 def _without_known(given: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:

@@ -184,6 +184,32 @@ def read_predictions(
     return _split(dataset.to_table() if max_rows is None else draw(dataset, max_rows))
 
 
+def read_row_names(
+    model: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    entities: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Read what names the rows of *model*'s log with an event time in [*start*, *end*), of *entities* alone if given.
+
+    The columns are `row_key`, `entity_id`, `event_time`: a row that several versions predicted stands there as often.
+    """
+    names, dataset = ["row_key", "entity_id", "event_time"], scan_predictions(model, start, end)
+    if dataset is None:
+        return PREDICTIONS.empty_table().select(names).to_pandas()
+    wanted = None if entities is None else pc.field("entity_id").isin(pa.array(entities, pa.string()))
+    known = [name for name in names if name in dataset.schema.names]
+    return complete(dataset.to_table(known, filter=wanted)).select(names).to_pandas()
+
+
+def knows_row_keys(model: str) -> bool:
+    """Return whether a row of *model*'s log has a row key: batch scoring writes one, the server if it is told one."""
+    dataset = scan_predictions(model)
+    if dataset is None or "row_key" not in dataset.schema.names:
+        return False
+    return bool(dataset.head(1, columns=["row_key"], filter=pc.field("row_key") > "").num_rows)
+
+
 def count_predictions(
     model: str,
     start: datetime | None = None,

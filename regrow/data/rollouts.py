@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 from regrow.data.predictions import CHALLENGER, CHAMPION, SERVED, SHADOW, complete, scan_predictions
 
 EVIDENCE = (
-    "prediction_id", "entity_id", "event_time", "served_at", "version", "role", "stage", "fallback", "seconds",
-    "shadow_of", "prediction",
+    "prediction_id", "entity_id", "row_key", "event_time", "served_at", "version", "role", "stage", "fallback",
+    "seconds", "shadow_of", "prediction",
 )  # fmt: skip
 PAIRED = ["prediction_id", "entity_id", "event_time", "stage"]
 

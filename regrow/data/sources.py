@@ -46,9 +46,9 @@ def read_label_source(project: Project, source: Source, start: datetime, as_of: 
     Raises `DataError` if the source cannot be read, lacks a column, or has a date that does not parse.
     """
     frame = read_rows(project, source, "data.labels", start, as_of)
-    names = {"prediction_id": "prediction_id"}
-    if project.data.id is not None:
-        names = {project.data.id: "entity_id", **names}
+    data = project.data
+    columns = {"row_key": data.id, "entity_id": data.entity}
+    names = {column: name for name, column in columns.items() if column} | {"prediction_id": "prediction_id"}
     if not len(frame) and not len(frame.columns):  # A hook that has no label yet.
         return pd.DataFrame(columns=[*names.values(), "label", "labelled_at"])
     found = [name for name in names if name in frame.columns]
@@ -69,6 +69,10 @@ def read_label_source(project: Project, source: Source, start: datetime, as_of: 
     labels = labels.assign(labelled_at=parse_times(labels["labelled_at"], where))
     # A column with gaps makes whole numbers floats; a request names row 7 by "7".
     labels = labels.assign(**{name: labels[name].map(_name, na_action="ignore") for name in found})
+    event = data.timestamp if data.entity in found and data.timestamp in labels else None
+    if event is not None:
+        labels = labels.assign(**{event: parse_times(labels[event].dropna(), where).reindex(labels.index)})
+        names, found = names | {event: "event_time"}, [*found, event]
     within = labels["labelled_at"].between(pd.Timestamp(start), pd.Timestamp(as_of))
     return labels.loc[within, [*found, "label", "labelled_at"]].rename(columns=names).reset_index(drop=True)
 

@@ -35,6 +35,14 @@ def stack_predictions(column: pd.Series, facts: ModelFacts) -> NDArray[np.float6
     return stacked[:, 0] if facts.kind == "regression" else stacked
 
 
+def fit_to(labels: pd.Series, facts: ModelFacts) -> NDArray[np.bool_]:
+    """Return which of *labels* can be one of the model's: one of its classes, or a finite number for a regression."""
+    if facts.kind == "regression":
+        return np.isfinite(pd.to_numeric(labels, errors="coerce").to_numpy(dtype=np.float64))
+    classes = {_key(name) for name in facts.classes}
+    return np.array([_key(label) in classes for label in labels], dtype=np.bool_)
+
+
 def restore_labels(labels: pd.Series, facts: ModelFacts) -> NDArray[np.generic]:
     """Return *labels*, as the label table keeps them, as the model's own classes, or as numbers for a regression.
 

@@ -154,10 +154,18 @@ class Data(Strict):
     labels: Annotated[
         Source | None,
         Field(
-            description="Where labels come from later: columns `label`, `labelled_at`, and `prediction_id` or the "
-            "one that data.id names; default: the target in data.source, label_delay after the event"
+            description="Where labels come from later: columns `label`, `labelled_at`, and `prediction_id`, the "
+            "one of data.id, or those of data.entity and data.timestamp; default: the target in data.source, "
+            "label_delay after the event"
         ),
     ] = None
+    label_tolerance: Annotated[
+        Duration,
+        Field(
+            description="How long before a label's event time the row of its entity may lie; the nearest one is meant; "
+            "default: 0s, the row of that very moment"
+        ),
+    ] = timedelta(0)
     features: Annotated[
         tuple[str, ...] | None,
         Field(description="Columns the model sees; default: all but target, timestamp, id, entity"),

@@ -12,7 +12,6 @@ from regrow.data.delta import append
 from regrow.data.labels import (
     LABELS,
     append_labels,
-    join_labels,
     label_history,
     labels_path,
     read_labels,
@@ -60,7 +59,7 @@ def current(batches: list[list[Row]], home: Path) -> tuple[pd.DataFrame, pd.Data
         patch.setenv("REGROW_HOME", str(home))
         for number, batch in enumerate(batches, 1):
             append_labels("demo", labels(*batch), "writer", number)
-        keys = ["prediction_id", "entity_id"]
+        keys = ["prediction_id", "entity_id", "labelled_at"]
         then = read_labels("demo", START.to_pydatetime())
         return read_labels("demo").sort_values(keys), then.sort_values(keys)
 
@@ -88,10 +87,25 @@ def test_the_last_truth_counts_then_the_last_arrival() -> None:
     append_labels("demo", labels((None, "e", 1, 2, 2)), "writer", 2)
     append_labels("demo", labels((None, "e", 2, 2, 3)), "writer", 3)
     append_labels("demo", labels((None, "e", 3, 0, 4)), "writer", 4)
-    assert read_labels("demo")["label"].tolist() == [2]
-    assert read_labels("demo", (START + pd.Timedelta(1, "h")).to_pydatetime())["label"].tolist() == [0]
+    assert read_labels("demo")["label"].iloc[-1] == 2
+    assert read_labels("demo", (START + pd.Timedelta(1, "h")).to_pydatetime())["label"].iloc[-1] == 0
     assert label_history("demo", entity_id="e")["label"].tolist() == [3, 0, 1, 2]
     assert label_history("demo", entity_id="f").empty
+
+
+def test_what_has_a_name_of_its_own_has_one_label() -> None:
+    """There is one label for each row key and each entity and moment; of an entity alone each truth is kept."""
+    frame = pd.DataFrame(
+        {
+            "row_key": ["k", "k", None, None, None, None],
+            "entity_id": ["e", None, "e", "e", "e", "e"],
+            "event_time": [START, pd.NaT, START, START, pd.NaT, pd.NaT],
+            "label": [0, 1, 2, 3, 4, 5],
+            "labelled_at": START + pd.to_timedelta(range(6), unit="h"),
+        }
+    )
+    append_labels("demo", frame, "writer")
+    assert read_labels("demo")["label"].tolist() == [1, 3, 4, 5]
 
 
 def test_the_same_label_is_stored_once() -> None:
@@ -126,27 +140,8 @@ def test_a_source_tells_only_what_changed() -> None:
         assert len(changes) == 1
         assert append_labels("demo", changes, "source", number + 1) == 1
         assert select_changes("demo", source, moment).empty
-        assert read_labels("demo", moment)["label"].tolist() == [label]
+        assert read_labels("demo", moment)["label"].iloc[-1] == label
     assert label_history("demo")["label"].tolist() == ["no", "yes", "no"]
-
-
-def test_a_rows_own_label_comes_before_its_entitys() -> None:
-    """A prediction's label is its own, its shadow's too; other rows have their entity's; the rest have none."""
-    append_labels("demo", labels(("p0", None, 0, 0, 0), (None, "e", 1, 0, 0)), "writer")
-    rows = pd.DataFrame(
-        {
-            "prediction_id": ["p0", "s0", "p1", "p2", "p3"],
-            "entity_id": ["e", "e", "e", "f", None],
-            "shadow_of": [None, "p0", None, None, None],
-        },
-        index=[9, 8, 7, 6, 5],
-    )
-    joined = join_labels(rows, read_labels("demo"))
-    assert dict(zip(joined["prediction_id"], joined["label"], strict=True)) == {"p0": 0, "s0": 0, "p1": 1}
-    assert list(joined.index) == [9, 8, 7]
-    logged = rows.drop(columns="shadow_of")
-    assert join_labels(logged, read_labels("demo"))["label"].tolist() == [0, 1, 1]
-    assert join_labels(rows, read_labels("other")).empty
 
 
 @pytest.mark.parametrize("row", [(None, None, 1, 0, 0), ("p", None, None, 0, 0)], ids=["of nothing", "empty"])

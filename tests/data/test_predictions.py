@@ -14,7 +14,9 @@ from regrow.data.predictions import (
     count_predictions,
     count_served,
     find_prediction,
+    knows_row_keys,
     read_predictions,
+    read_row_names,
 )
 
 Rows = Callable[..., pa.Table]
@@ -94,3 +96,17 @@ def test_only_new_predictions_are_added(rows: Rows) -> None:
     assert append_new_predictions("demo", rows(5)) == 2
     assert append_new_predictions("demo", rows(5)) == 0
     assert read_predictions("demo").rows["prediction_id"].is_unique
+
+
+def test_a_log_of_any_version_tells_what_names_its_rows(rows: Rows) -> None:
+    """Entity and time stand in every log, the row key in those from version 0.3 on; a log may hold both kinds."""
+    assert read_row_names("demo").empty
+    assert not knows_row_keys("demo")
+    append_predictions("demo", rows(3), "old")
+    assert not knows_row_keys("demo")
+    assert read_row_names("demo")["row_key"].isna().all()
+    append_predictions("demo", rows(2, 3).append_column("row_key", pa.array(["k3", "k4"])), "new")
+    assert knows_row_keys("demo")
+    found = read_row_names("demo", entities=["2", "3"]).sort_values("entity_id")
+    assert found["entity_id"].tolist() == ["2", "3"]
+    assert found["row_key"].tolist()[1] == "k3"

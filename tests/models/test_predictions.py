@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from model_facts import make_facts
 
-from regrow.models.predictions import from_column, restore_labels, stack_predictions, to_column
+from regrow.models.predictions import fit_to, from_column, restore_labels, stack_predictions, to_column
 from regrow.results import ProblemType
 
 RIGHT = np.array([[0.9, 0.1], [0.2, 0.8], [0.1, 0.9], [0.7, 0.3]])
@@ -91,3 +91,22 @@ def test_a_label_of_no_class_stays_as_it_is() -> None:
 def test_labels_of_a_regression_are_numbers() -> None:
     """A regression has no classes: its labels are numbers, a missing one NaN."""
     np.testing.assert_array_equal(restore_labels(pd.Series([1, None, 2.5]), make_facts()), [1.0, np.nan, 2.5])
+
+
+def test_a_label_fits_if_it_is_a_class_or_a_number() -> None:
+    """A class may be written as text or number; a regression takes finite numbers, and nothing else fits."""
+    assert fit_to(pd.Series(["1", 1.0, 2, "maybe", None]), make_facts(0, 1)).tolist() == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert fit_to(pd.Series(["no", "perhaps"]), make_facts("no", "yes")).tolist() == [True, False]
+    assert fit_to(pd.Series([1, "2.5", "x", None, float("inf")]), make_facts()).tolist() == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]

@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from regrow.data.labels import join_labels, read_labels
+from regrow.data.joining import join_labels
+from regrow.data.labels import read_labels
 from regrow.data.sources import read_label_source
 from regrow.errors import DataError
 from regrow.project import Data, SklearnSource
@@ -34,33 +35,38 @@ ROWS = pd.DataFrame(
 
 def test_only_matured_labels_are_taken():
     """A target counts as known its delay after the event, and a missing one never."""
-    labels = matured_labels(ROWS, DATA, AS_OF)
-    assert labels["entity_id"].tolist() == ["1"]
+    labels = matured_labels(ROWS, ROWS[["late"]], DATA, AS_OF)
+    assert labels["row_key"].tolist() == ["1"]
     assert labels["labelled_at"].tolist() == [pd.Timestamp(AS_OF)]
 
 
 def test_ids_keep_their_names_beside_a_gap():
-    """A missing id makes whole numbers floats; row 7 is `7` all the same, and a row without an id gives no label."""
+    """A missing id makes whole numbers floats; row 7 is `7` all the same, and a row without an id has another key."""
     at = pd.to_datetime(["2024-01-01"] * 3, utc=True)
     rows = pd.DataFrame({"id": [7, None, 8], "at": at, "late": [1.0, 1.0, 0.0]})
-    assert matured_labels(rows, DATA, AS_OF)["entity_id"].tolist() == ["7", "8"]
+    keys = matured_labels(rows, rows[["late"]], DATA, AS_OF)["row_key"].tolist()
+    assert (keys[0], keys[2]) == ("7", "8")
+    assert len(set(keys)) == 3
 
 
 def test_a_second_collection_adds_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch):
     """Labels that the table holds are not added again; new ones are."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
     tomorrow = AS_OF + timedelta(days=1)
-    early, late = matured_labels(ROWS, DATA, AS_OF), matured_labels(ROWS, DATA, tomorrow)
+    early, late = (
+        matured_labels(ROWS, ROWS[["late"]], DATA, AS_OF),
+        matured_labels(ROWS, ROWS[["late"]], DATA, tomorrow),
+    )
     assert [add_labels("m", early, AS_OF), add_labels("m", early, AS_OF)] == [1, 0]
     assert add_labels("m", late, tomorrow) == 1
-    assert sorted(read_labels("m")["entity_id"]) == ["1", "2"]
+    assert sorted(read_labels("m")["row_key"]) == ["1", "2"]
 
 
 def test_a_correction_of_the_source_counts_from_when_it_was_seen(tmp_path, monkeypatch: pytest.MonkeyPatch):
     """A label that the source has changed is added; before that moment the old one stands."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
     tomorrow = AS_OF + timedelta(days=1)
-    labels = matured_labels(ROWS, DATA, AS_OF)
+    labels = matured_labels(ROWS, ROWS[["late"]], DATA, AS_OF)
     add_labels("m", labels, AS_OF)
     assert add_labels("m", labels.assign(label=0.0), tomorrow) == 1
     assert read_labels("m", AS_OF)["label"].tolist() == [1]
@@ -80,7 +86,7 @@ def test_labels_may_have_their_own_source(tmp_path, monkeypatch: pytest.MonkeyPa
     assert made.data.labels is not None
     labels = read_label_source(made, made.data.labels, AS_OF - timedelta(days=5), AS_OF)
     assert [add_told("m", labels), add_told("m", labels)] == [3, 0]
-    kept = read_labels("m").set_index("entity_id")["label"]
+    kept = read_labels("m").set_index("row_key")["label"]
     assert (kept["7"], kept[kept.index.isna()].tolist()) == (0, [1])
     (tmp_path / "labels.csv").write_text("id,label\n7,1\n")
     with pytest.raises(DataError, match=r"data\.labels: .*`labelled_at`; it has id, label"):
@@ -128,5 +134,29 @@ def test_labels_come_in_several_pieces(tmp_path, monkeypatch: pytest.MonkeyPatch
     labels = read_label_source(made, made.data.labels, AS_OF - timedelta(days=5), AS_OF)
     assert [add_told("m", labels), add_told("m", labels)] == [4, 0]
     ids = pd.concat([pd.Series(["a1", "zz"], dtype="str"), pd.Series(["b2"], dtype="str")])
-    rows = pd.DataFrame({"entity_id": ids, "prediction_id": ["p1", "p2", "p3"]})
-    assert join_labels(rows, read_labels("m"))["label"].tolist() == ["yes", "no"]
+    rows = pd.DataFrame({"row_key": None, "entity_id": ids, "prediction_id": ["p1", "p2", "p3"]})
+    assert join_labels("m", rows, read_labels("m"), DATA).rows["label"].tolist() == ["yes", "no"]
+
+
+def test_an_entity_has_a_label_each_month() -> None:
+    """A customer who comes back has a label of its own for each row, named by key, entity and event time."""
+    at = pd.to_datetime(["2024-01-01", "2024-01-01", "2024-01-05"], utc=True)
+    rows = pd.DataFrame({"customer": [7, 8, 7], "at": at, "late": [1, 0, 0]})
+    data = DATA.model_copy(update={"id": None, "entity": "customer"})
+    labels = matured_labels(rows, rows[["late"]], data, AS_OF)
+    assert labels["row_key"].nunique() == 3
+    assert labels["entity_id"].tolist() == ["7", "8", "7"]
+    assert labels["event_time"].tolist() == at.tolist()
+    assert labels["labelled_at"].tolist() == (at + pd.Timedelta(days=2)).tolist()
+
+
+def test_labels_of_an_entity_tell_their_month(tmp_path, project):
+    """A source of labels names the entity by data.entity and the event by data.timestamp."""
+    data = {name: value for name, value in DATA_WITH_LABELS.items() if name != "id"}
+    made = project(data=data | {"entity": "customer", "timestamp": "at"})
+    (tmp_path / "labels.csv").write_text(
+        "customer,at,label,labelled_at\n7,2024-01-01,1,2024-01-08\n7,,0,2024-01-09\n"
+    )
+    labels = read_label_source(made, made.data.labels, AS_OF - timedelta(days=5), AS_OF)
+    assert labels["entity_id"].tolist() == ["7", "7"]
+    assert labels["event_time"].tolist() == [pd.Timestamp("2024-01-01", tz="UTC"), pd.NaT]

@@ -28,9 +28,7 @@ EMPTY = Snapshot(uri="file:///none", digest="0" * 64, rows=0, columns={})
 FACTS = ModelFacts(
     project="m", kind="binary", classes=(0, 1), id="id", timestamp=None, training=EMPTY, holdout=EMPTY
 )
-LABELS = pd.DataFrame(
-    {"prediction_id": ["a"], "entity_id": [None], "label": [1.0], "labelled_at": [pd.Timestamp(NOW)]}
-)
+TRUTH = pd.Series([1.0], index=["a"])
 
 
 def log(*rows: dict[str, object]) -> pd.DataFrame:
@@ -74,7 +72,7 @@ def test_a_request_of_many_rows_is_timed_once() -> None:
 
 def test_both_answers_to_a_row_are_paired_with_its_label() -> None:
     """A shadow is set beside the answer it belongs to; a row that the challenger failed on is a pair without it."""
-    pairs = make_pairs(ROWS, LABELS, FACTS)
+    pairs = make_pairs(ROWS, TRUTH, FACTS)
     assert pairs.champion.tolist() == [[0.4, 0.6], [0.4, 0.6]]
     assert pairs.challenger[0].tolist() == [0.3, 0.7]
     assert np.isnan(pairs.challenger[1]).all()
@@ -95,7 +93,7 @@ def found(rows: int, failures: int = 0) -> Gathered:
     pairs = Pairs(none, none, np.empty(0), np.empty(0, dtype=np.bool_))
     seconds = np.full(rows, 0.01)
     evidence = Evidence(Arm(rows, 0, seconds), Arm(rows, failures, seconds), pairs)
-    return Gathered(evidence, ROWS, LABELS, FACTS)
+    return Gathered(evidence, ROWS, TRUTH, FACTS)
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,16 @@ def moment(day: int) -> pd.Timestamp:
 
 
 def test_an_entity_counts_once_and_a_labelled_prediction_always():
-    """Of the watched version come each entity's last prediction, and every one that was labelled itself."""
+    """Of the watched version come each row's last prediction, and every one that was labelled itself.
+
+    A label that is none of the model's classes is left out and counted.
+    """
     served = pd.DataFrame(
         {
             "prediction_id": ["a", "b", "c", "d", "e"],
+            "row_key": None,
             "entity_id": ["1", "1", "1", "2", None],
+            "event_time": moment(1),
             "served_at": [moment(1), moment(2), moment(3), moment(1), moment(1)],
             "version": [2, 2, 2, 1, 2],
         }
@@ -30,13 +35,18 @@ def test_an_entity_counts_once_and_a_labelled_prediction_always():
     labels = pd.DataFrame(
         {
             "prediction_id": ["a", None, None],
+            "row_key": None,
             "entity_id": [None, "1", "2"],
+            "event_time": pd.NaT,
             "label": [0.0, 1.0, 1.0],
             "labelled_at": [moment(3)] * 3,
         }
     )
-    rows = label_rows(served, labels, 2)
-    assert rows[["prediction_id", "label"]].to_numpy().tolist() == [["a", 0.0], ["c", 1.0]]
+    found = label_rows(load_project(FLIGHTS), served, labels, 2, make_facts(False, True, id="id"))
+    assert found.rows[["prediction_id", "label"]].to_numpy().tolist() == [["a", 0.0], ["c", 1.0]]
+    strange = labels.assign(label=["maybe", 7, 1])
+    found = label_rows(load_project(FLIGHTS), served, strange, 2, make_facts(False, True, id="id"))
+    assert (len(found.rows), found.unfit) == (0, 2)
 
 
 LARGE = Snapshot(uri="file:///none", digest="0" * 64, rows=1_000, columns={})
