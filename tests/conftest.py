@@ -4,6 +4,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -151,26 +152,33 @@ def recent() -> pd.DataFrame:
     return recent_rows()
 
 
+def write_project(folder: Path, frame: pd.DataFrame | None = None, **changes: object) -> Project:
+    """Write a small binary classification with a name of its own into *folder*; *changes* replace top-level keys."""
+    (rows() if frame is None else frame).to_csv(folder / "rows.csv", index=False)
+    content = {
+        "name": f"test-{uuid4().hex[:8]}",
+        "data": {
+            "source": {"kind": "csv", "path": "rows.csv"},
+            "target": "late",
+            "timestamp": "at",
+            "id": "id",
+        },
+        "training": {"estimator": "sklearn.linear_model.LogisticRegression"},
+        "evaluation": {"primary": "roc_auc"},
+        "deployment": {"server": False},
+    } | changes
+    path = folder / f"{content['name']}.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return load_project(path)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Callable[..., Project]:
     """Write a small binary classification with a name of its own; keywords replace top-level keys."""
+    return partial(write_project, tmp_path)
 
-    def make(frame: pd.DataFrame | None = None, **changes: object) -> Project:
-        (rows() if frame is None else frame).to_csv(tmp_path / "rows.csv", index=False)
-        content = {
-            "name": f"test-{uuid4().hex[:8]}",
-            "data": {
-                "source": {"kind": "csv", "path": "rows.csv"},
-                "target": "late",
-                "timestamp": "at",
-                "id": "id",
-            },
-            "training": {"estimator": "sklearn.linear_model.LogisticRegression"},
-            "evaluation": {"primary": "roc_auc"},
-            "deployment": {"server": False},
-        } | changes
-        path = tmp_path / f"{content['name']}.yaml"
-        path.write_text(yaml.safe_dump(content))
-        return load_project(path)
 
-    return make
+@pytest.fixture(scope="module")
+def shared_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
+    """Write one as `project` does, for all tests of a file."""
+    return partial(write_project, tmp_path_factory.mktemp("shared"))

@@ -30,11 +30,10 @@ ENDS = {
 FLOW = {"by order": "rollback"}
 
 
-@pytest.fixture
-def prepare(services: object, project: Callable[..., Project], traffic: Traffic) -> Prepare:
-    """Return models that stand before their scenario, all with the two versions of one training."""
+def rows() -> pd.DataFrame:
+    """Return 400 rows of January and February whose `size` tells `late` nearly for certain."""
     random = pd.Series(range(400)).sample(frac=1, random_state=1).to_numpy()
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "id": [f"r{index}" for index in range(400)],
             "at": pd.date_range("2024-01-01", "2024-02-29", periods=400, tz="UTC"),
@@ -42,10 +41,22 @@ def prepare(services: object, project: Callable[..., Project], traffic: Traffic)
             "late": ((random + pd.Series(range(400)).to_numpy() % 37) > 218).astype(int),
         }
     )
+
+
+@pytest.fixture(scope="module")
+def trained(services: object, shared_project: Callable[..., Project]) -> Project:
+    """Train two versions of a model, which the models of the scenarios take over."""
     deployment = {"server": False, "rollout": PLAN}
-    trained = project(frame, deployment=deployment, evaluation={"primary": "roc_auc", "gates": []})
+    made = shared_project(rows(), deployment=deployment, evaluation={"primary": "roc_auc", "gates": []})
     for moment in (datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 2, 15, tzinfo=UTC)):
-        train(trained.path, moment)
+        train(made.path, moment)
+    return made
+
+
+@pytest.fixture
+def prepare(trained: Project, traffic: Traffic) -> Prepare:
+    """Return models that stand before their scenario, all with the two versions of one training."""
+    frame = rows()
     content = yaml.safe_load(trained.path.read_text())
 
     def make(scenario: str) -> Project:
