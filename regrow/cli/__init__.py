@@ -2,7 +2,7 @@
 
 app                 the program: errors, exit codes
 arguments           what several commands take, and its check
-file_commands       check, schema
+file_commands       init, check, schema
 server_commands     up, down, serve, key, demo
 flow_commands       train, monitor, retrain, rollout, score
 registry_commands   rollback, pause, resume, ledger, trace
@@ -13,13 +13,13 @@ log                 the file that takes what libraries print
 import typer
 
 from regrow.cli.app import EXIT_CODES, CleanErrors
-from regrow.cli.file_commands import check, schema
+from regrow.cli.file_commands import check, init, schema
 from regrow.cli.flow_commands import monitor, retrain, rollout, score, train
 from regrow.cli.registry_commands import ledger, pause, resume, rollback, trace
 from regrow.cli.server_commands import demo, down, key, serve, up
 
 COMMANDS = (
-    check, schema, up, down, demo, serve, key,
+    init, check, schema, up, down, demo, serve, key,
     train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace,
 )  # fmt: skip
 app = typer.Typer(

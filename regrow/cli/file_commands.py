@@ -1,10 +1,46 @@
-"""The commands on project files: check, schema."""
+"""The commands on project files: init, check, schema."""
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from regrow.cli.arguments import File
+
+
+def init(
+    table: Annotated[
+        str, typer.Argument(help="CSV or Parquet file, folder, or with --url-env a query", show_default=False)
+    ],
+    target: Annotated[str, typer.Option(help="The column to predict", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="The model's name; default: the table's")] = None,
+    url_env: Annotated[
+        str | None, typer.Option(help="Environment variable with the database's URL; TABLE is a query then")
+    ] = None,
+    configs: Annotated[
+        Path | None, typer.Option(help="Folder to write to; default: REGROW_CONFIGS, or configs")
+    ] = None,
+) -> None:
+    """Look at a table and write a project file for it, with a comment for each choice."""
+    from regrow.inspection.new_project import make_project_file
+    from regrow.settings import load_settings
+
+    folder = configs or load_settings().configs
+    file, found = make_project_file(table, target, folder, name, url_env)
+    lines = Table.grid(padding=(0, 2))
+    for word, told in found:
+        lines.add_row(Text(word, style="bold"), Text(told))
+    console = Console()
+    console.print(lines)
+    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    console.print(
+        f"wrote {shown}: read it, then `regrow up` in a terminal of its own, and `regrow train {shown}`",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 def check(file: File) -> None:

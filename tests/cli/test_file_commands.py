@@ -1,9 +1,11 @@
 """The commands on project files: what is right is one line, and so is each mistake."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from loans import loans
 
 from regrow.project import Project, json_schema
 
@@ -44,6 +46,25 @@ def test_an_unknown_expectation_is_named(run: Run, project: Callable[..., Projec
     }
     result = run("check", project(data=data).path)
     assert "data.expectations.0.expect: expect_column_values_to_be_nice" in result.stderr
+
+
+def test_init_writes_a_file_and_says_what_it_found(run: Run, tmp_path: Path) -> None:
+    """A table becomes a project file; what was found and what is unsure is printed, then what to do next."""
+    loans(400).to_csv(tmp_path / "loans.csv", index=False)
+    result = run("init", tmp_path / "loans.csv", "--target", "repaid", "--configs", tmp_path / "configs")
+    assert result.exit_code == 0, result.stderr
+    for said in ("`customer`, which recurs", "unsure", "regrow train"):
+        assert said in result.stdout
+    assert run("check", tmp_path / "configs" / "loans.yaml").exit_code == 0
+
+
+def test_init_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
+    """A column that is not there is one error line, and nothing is written."""
+    loans(400).to_csv(tmp_path / "loans.csv", index=False)
+    result = run("init", tmp_path / "loans.csv", "--target", "Repaid", "--configs", tmp_path / "configs")
+    assert result.exit_code == 1
+    assert "did you mean `repaid`?" in result.stderr
+    assert not (tmp_path / "configs").exists()
 
 
 def test_schema_prints_the_schema(run: Run) -> None:

@@ -1,0 +1,179 @@
+"""What gives the target away: a column that predicts it alone, rows on both sides of the split, later times.
+
+A column is judged by itself: its values are put into bins, half of the rows teach each bin's mean target, and the
+other half is predicted by it, and the other way round. That is a tree of one column, validated on rows that it has
+not seen; a column of ids learns nothing so.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+from scipy.stats import rankdata
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+ROWS = 10_000
+"""Rows that are looked at if there are more."""
+CELLS = 2_000_000
+"""Values that are looked at at most: of very many columns fewer rows."""
+BINS = 64
+SHARE_OF_ONE_OUTCOME = 0.995
+"""Share of one class from which a column counts as filled for that class alone."""
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """How well one column predicts the target alone, on rows that its bins were not learnt from."""
+
+    column: str
+    figure: float
+    """Area under the ROC curve of a classifier (the mean of its classes), R² of the ranks of a regression."""
+    measure: str
+    only: str = ""
+    """In words: the column is filled for one outcome alone; empty if it is not."""
+
+    @property
+    def words(self) -> str:
+        """What was found, in words."""
+        return self.only or f"it predicts the target nearly alone ({self.measure} {self.figure:.3f})"
+
+
+def find_shadows(
+    features: pd.DataFrame, target: pd.Series, classifies: bool, limit: float = 0.995
+) -> list[Shadow]:
+    """Return the columns of *features* that predict *target* alone by *limit* or better, or are filled for one class.
+
+    The figure is the area under the ROC curve if the model *classifies*, else R² of ranks; of many rows `ROWS` are
+    looked at.
+    """
+    known = target.notna().to_numpy()
+    features, target = features[known], target[known]
+    rows = _draw(target if classifies else None, len(target), min(ROWS, CELLS // max(1, features.shape[1])))
+    truths = _truths(target.iloc[rows], classifies)
+    found = (_judge(features[name].iloc[rows], truths, classifies) for name in features)
+    return [shadow for shadow in found if shadow.figure >= limit or shadow.only]
+
+
+def _draw(classes: pd.Series | None, count: int, most: int) -> Codes:
+    """Draw at most about *most* of *count* rows, the same each time; of a rare class all of them."""
+    if count <= most:
+        return np.arange(count)
+    shuffled = np.random.default_rng(0).permutation(count)
+    if classes is None:
+        return np.sort(shuffled[:most])
+    codes = pd.factorize(classes)[0][shuffled]
+    places = pd.Series(codes).groupby(codes).cumcount().to_numpy()
+    return np.sort(shuffled[places < max(1, most // (codes.max() + 1))])
+
+
+def _truths(target: pd.Series, classifies: bool) -> dict[str, Floats]:
+    """Return what is to be predicted: a number by its rank, or for each class whether a row is of it."""
+    if not classifies:
+        return {"": np.asarray(rankdata(target.to_numpy(dtype=np.float64)))}
+    counts = target.value_counts()
+    classes = counts.index[:1] if len(counts) == 2 else counts.index[:20]
+    return {str(label): (target == label).to_numpy(dtype=np.float64) for label in classes}
+
+
+def _judge(values: pd.Series, truths: dict[str, Floats], classifies: bool) -> Shadow:
+    """Return how well *values* predict each of *truths*."""
+    bins, halves = _bins(values), np.arange(len(values)) % 2
+    halves = np.random.default_rng(0).permutation(halves)
+    figures = []
+    for truth in truths.values():
+        predicted = np.empty_like(truth)
+        for half in (0, 1):
+            predicted[halves == half] = _means(
+                bins[halves != half], truth[halves != half], bins[halves == half]
+            )
+        figures.append(_area(truth, predicted) if classifies else _explained(truth, predicted))
+    only = _filled_for_one(values, truths) if classifies else ""
+    return Shadow(str(values.name), float(np.mean(figures)), "ROC AUC" if classifies else "R² of ranks", only)
+
+
+def _bins(values: pd.Series) -> Codes:
+    """Return the bin of each of *values*: numbers and dates by quantiles, others by value; missing ones have theirs."""
+    missing = values.isna().to_numpy()
+    if types.is_bool_dtype(values) or not (
+        types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values)
+    ):
+        return pd.factorize(values.astype("str").where(~missing), use_na_sentinel=True)[0] + 1
+    if types.is_datetime64_any_dtype(values):
+        values = values.astype("int64")
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    present = numbers[~missing]
+    distinct = np.unique(present)
+    edges = (
+        distinct if len(distinct) <= BINS else np.unique(np.quantile(present, np.linspace(0, 1, BINS)[:-1]))
+    )
+    return np.where(missing, 0, np.searchsorted(edges, numbers) + 1)
+
+
+def _means(bins: Codes, truth: Floats, wanted: Codes) -> Floats:
+    """Return the mean *truth* of each *wanted* bin among *bins*; of one that is not among them the mean of all."""
+    size = int(max(bins.max(initial=0), wanted.max(initial=0))) + 1
+    counts, sums = np.bincount(bins, minlength=size), np.bincount(bins, truth, minlength=size)
+    mean = truth.mean() if len(truth) else 0.0
+    return np.where(counts > 0, sums / np.maximum(counts, 1), mean)[wanted]
+
+
+def _area(truth: Floats, predicted: Floats) -> float:
+    """Return the area under the ROC curve by ranks (Hanley and McNeil 1982); 0.5 if there is one outcome only."""
+    positive, count = truth.sum(), len(truth)
+    if positive in {0, count}:
+        return 0.5
+    ranks = rankdata(predicted)[truth == 1].sum()
+    return float((ranks - positive * (positive + 1) / 2) / (positive * (count - positive)))
+
+
+def _explained(truth: Floats, predicted: Floats) -> float:
+    """Return the share of the variance of *truth* that *predicted* explains."""
+    variance = float(((truth - truth.mean()) ** 2).sum()) if len(truth) else 0.0
+    return 1 - float(((truth - predicted) ** 2).sum()) / variance if variance else 0.0
+
+
+def _filled_for_one(values: pd.Series, truths: dict[str, Floats]) -> str:
+    """Return in words that *values* are there, or missing, for one outcome alone and most of its rows; else nothing."""
+    missing = values.isna().to_numpy()
+    for words, chosen in (("is filled", ~missing), ("lacks a value", missing)):
+        if not 20 <= chosen.sum() <= len(values) - 20:
+            continue
+        for label, truth in truths.items():
+            for name, share, of_all in (
+                (f"`{label}`", truth[chosen].mean(), truth),
+                (f"other than `{label}`", 1 - truth[chosen].mean(), 1 - truth),
+            ):
+                covered = (of_all[chosen].sum() / of_all.sum()) if of_all.sum() else 0
+                if share >= SHARE_OF_ONE_OUTCOME and covered >= 0.5 and of_all.mean() < 0.8:
+                    return f"it {words} only if the target is {name}"
+    return ""
+
+
+def count_shared(training: pd.DataFrame, holdout: pd.DataFrame, columns: Iterable[str]) -> int:
+    """Return how many rows of *holdout* are, in *columns*, equal to a row of *training*."""
+    names = list(columns)
+    if not names:
+        return 0
+    seen, asked = (_hash(part[names]) for part in (training, holdout))
+    return int(np.isin(asked, seen).sum())
+
+
+def _hash(frame: pd.DataFrame) -> NDArray[np.uint64]:
+    """Hash each row of *frame*; what has no hash, as a list, is taken as it is written."""
+    columns: dict[Any, pd.Series] = {
+        name: frame[name].map(repr) if types.is_object_dtype(frame[name]) else frame[name] for name in frame
+    }
+    hashes = pd.util.hash_pandas_object(pd.DataFrame(columns, index=frame.index), index=False)
+    return np.asarray(hashes, dtype=np.uint64)
+
+
+def count_later(times: pd.Series, moment: datetime) -> int:
+    """Return how many of *times*, a column of moments, are later than *moment*."""
+    return int((pd.to_datetime(times, utc=True) > pd.Timestamp(moment)).sum())

@@ -1,0 +1,119 @@
+"""Make a project file for a table: `regrow init`."""
+
+import csv
+import gzip
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from regrow.data.readers import read_rows
+from regrow.data.sources import FIRST, LAST
+from regrow.errors import DataError, ProjectError
+from regrow.inspection.project_file import write_project_file
+from regrow.inspection.report import report_lines
+from regrow.inspection.suggestions import suggest
+from regrow.inspection.table import inspect_table
+from regrow.project import (
+    CsvSource,
+    Data,
+    DeltaSource,
+    EvaluationPlan,
+    ParquetSource,
+    Project,
+    Source,
+    SqlSource,
+    Training,
+    load_project,
+)
+
+SEPARATORS = (",", ";", "\t", "|")
+ENDINGS = re.compile(r"(\.(csv|tsv|txt|parquet|pq|gz|bz2|zip|xz|zst))+$", re.IGNORECASE)
+
+
+def make_project_file(
+    table: str, target: str, folder: Path, name: str | None = None, url_env: str | None = None
+) -> tuple[Path, Sequence[tuple[str, str]]]:
+    """Write `NAME.yaml` in *folder* for *table*, a file, a folder or, with *url_env*, a query; *target* is predicted.
+
+    Returns the file and what was found, each in a line with a word for what it is about.
+    Raises `ProjectError` if the file exists or the name is none, `DataError` if the table cannot be read or used.
+    """
+    name = name or _name_after(table, url_env)
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,62}", name):
+        raise ProjectError(
+            f"--name {name}: write small letters, digits and dashes, a letter first, at most 63"
+        )
+    file = folder.absolute() / f"{name}.yaml"
+    if file.exists():
+        raise ProjectError(f"{file} exists and is not written over; give another --name, or move it away")
+    source = find_source(table, url_env)
+    frame = read_rows(_bare_project(name, source, target, file), source, "data.source", FIRST, LAST)
+    facts = inspect_table(frame, target, table)
+    suggestion = suggest(frame, facts)
+    text = write_project_file(name, _seen_from(file.parent, source), facts, suggestion)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("x", encoding="utf-8") as stream:
+        stream.write(text)
+    load_project(file)
+    return file, list(report_lines(frame, facts, suggestion))
+
+
+def find_source(table: str, url_env: str | None = None) -> Source:
+    """Return the source that *table* is: a query if *url_env* names a database, else a file or folder.
+
+    Raises `ProjectError` if there is no such file or folder.
+    """
+    if url_env is not None:
+        return SqlSource(kind="sql", url_env=url_env, query=table)
+    path = Path(table).absolute()
+    if not path.exists():
+        raise ProjectError(
+            f"{table}: no such file or folder; a query needs --url-env with the database's address"
+        )
+    if (path / "_delta_log").is_dir():
+        return DeltaSource(kind="delta", path=str(path))
+    if path.is_dir():
+        return ParquetSource(kind="parquet", path=str(path))
+    with path.open("rb") as stream:
+        if stream.read(4) == b"PAR1":
+            return ParquetSource(kind="parquet", path=str(path))
+    return CsvSource(kind="csv", path=str(path), separator=find_separator(path))
+
+
+def _seen_from(folder: Path, source: Source) -> Source:
+    """Return *source* with its path as a project file in *folder* names it."""
+    if isinstance(source, CsvSource | ParquetSource | DeltaSource):
+        return source.model_copy(update={"path": os.path.relpath(source.path, folder)})
+    return source
+
+
+def find_separator(path: Path) -> str:
+    """Return what separates the fields of the CSV file at *path*: what its first line has most of."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8", errors="replace") as stream:
+            first = stream.readline()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    counts = Counter({each: len(next(csv.reader([first], delimiter=each), [])) for each in SEPARATORS})
+    return max(SEPARATORS, key=lambda each: counts[each])
+
+
+def _name_after(table: str, url_env: str | None) -> str:
+    """Return a model's name after the file name of *table*."""
+    if url_env is not None:
+        raise ProjectError("--name: a query has no name of its own; give the model one")
+    stem = ENDINGS.sub("", Path(table).absolute().name)
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:63] or "model"
+
+
+def _bare_project(name: str, source: Source, target: str, file: Path) -> Project:
+    """Return a project of nothing but its source, for the readers."""
+    data = Data(source=source, target=target)
+    training, evaluation = (
+        Training(estimator="sklearn.dummy.DummyClassifier"),
+        EvaluationPlan(primary="accuracy"),
+    )
+    return Project(name=name, data=data, training=training, evaluation=evaluation, path=file, digest="")

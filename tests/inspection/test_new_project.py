@@ -1,0 +1,100 @@
+"""`regrow init`: from a table to a project file that `check` and `train` take as it is."""
+
+import gzip
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from loans import loans
+
+from flows.train import train
+from regrow.errors import DataError, ProjectError
+from regrow.inspection.new_project import find_separator, make_project_file
+from regrow.project import load_project
+from regrow.project.check import check_project
+
+
+@pytest.mark.parametrize("kind", ["csv", "semicolons", "gzip", "parquet", "folder", "delta", "sql"])
+def test_any_kind_of_table(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file, a folder, a Delta table and a query each give the same file but for its source, and `check` passes."""
+    frame, url = loans(400), None
+    table = str(tmp_path / "Loans 2024")
+    if kind == "csv":
+        frame.to_csv(table := f"{table}.csv", index=False)
+    elif kind == "semicolons":
+        frame.to_csv(table := f"{table}.csv", index=False, sep=";")
+    elif kind == "gzip":
+        frame.to_csv(table := f"{table}.csv.gz", index=False)
+    elif kind == "parquet":
+        frame.to_parquet(table := f"{table}.parquet")
+    elif kind == "folder":
+        Path(table).mkdir()
+        frame.head(200).to_parquet(f"{table}/1.parquet")
+        frame.tail(200).to_parquet(f"{table}/2.parquet")
+    elif kind == "delta":
+        from deltalake import write_deltalake
+
+        write_deltalake(table, frame.drop(columns="fax"))
+    else:
+        monkeypatch.setenv("LOANS_URL", f"sqlite:///{tmp_path / 'loans.db'}")
+        frame.to_sql("loans", os.environ["LOANS_URL"], index=False)
+        table, url = "SELECT * FROM loans", "LOANS_URL"
+    file, found = make_project_file(table, "repaid", tmp_path / "configs", "loans-2024" if url else None, url)
+    assert file.name == "loans-2024.yaml"
+    assert "predicts repaid" in check_project(file)
+    data = load_project(file).data
+    assert (data.timestamp, data.id, data.entity) == ("issued_at", "loan_id", "customer")
+    assert dict(found)["target"].startswith("`repaid`, 2 classes")
+
+
+def test_a_file_is_never_written_over(tmp_path: Path) -> None:
+    """A second `init` for the same name changes nothing and names what to do."""
+    loans(100).to_csv(tmp_path / "loans.csv", index=False)
+    file, _ = make_project_file(str(tmp_path / "loans.csv"), "repaid", tmp_path)
+    before = file.read_text()
+    with pytest.raises(ProjectError, match="exists and is not written over; give another --name"):
+        make_project_file(str(tmp_path / "loans.csv"), "repaid", tmp_path)
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "error", "said"),
+    [
+        ("nope.csv", {}, ProjectError, "no such file or folder; a query needs --url-env"),
+        ("SELECT 1", {"url_env": "X"}, ProjectError, "--name: a query has no name"),
+        ("SELECT 1", {"url_env": "NOT_SET", "name": "a"}, ProjectError, r"\$NOT_SET is not set"),
+        ("loans.csv", {"name": "My Model"}, ProjectError, "--name My Model: write small letters"),
+        ("loans.csv", {"target": "x"}, DataError, "--target x: there is no such column; it has loan_id"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, options: dict, error: type, said: str
+) -> None:
+    """A missing file, a query without a name or database, a bad name, an unknown target: no file is written."""
+    monkeypatch.chdir(tmp_path)
+    loans(100).to_csv("loans.csv", index=False)
+    with pytest.raises(error, match=said):
+        make_project_file(table, options.pop("target", "repaid"), tmp_path / "configs", **options)
+    assert not (tmp_path / "configs").exists()
+
+
+def test_a_separator_in_quotes_does_not_count(tmp_path: Path) -> None:
+    """The first line's fields decide, whatever stands in their quotes; also in a gzipped file."""
+    (tmp_path / "a.csv").write_text('"one; two; three",b,c\n')
+    assert find_separator(tmp_path / "a.csv") == ","
+    with gzip.open(tmp_path / "b.csv.gz", "wt") as stream:
+        stream.write("a\tb,c\td\n")
+    assert find_separator(tmp_path / "b.csv.gz") == "\t"
+
+
+def test_what_init_writes_can_be_trained_at_once(services: object, tmp_path: Path) -> None:
+    """From a CSV to a champion without a word in between: recurring customers with late labels, and a few wines."""
+    from sklearn.datasets import load_wine
+
+    loans(1_500).to_csv(tmp_path / "loans.csv", index=False)
+    wine: pd.DataFrame = load_wine(as_frame=True)["frame"]
+    wine.to_csv(tmp_path / "wine.csv", index=False)
+    for table, target in (("loans", "repaid"), ("wine", "target")):
+        file, _ = make_project_file(str(tmp_path / f"{table}.csv"), target, tmp_path, f"init-{table}")
+        assert train(file).passed
