@@ -130,9 +130,18 @@ def measure_slices(
     for column in columns:
         for value, rows in frame.groupby(column, sort=True).indices.items():
             metrics = _defined(plan.all_metrics, target.iloc[rows], classes)
-            measured = {m: score(m, target.iloc[rows], prediction[rows], classes) for m in metrics}
-            parts.append(SliceMetrics(column=column, value=str(value), rows=len(rows), metrics=measured))
+            measured = {m: _score(m, target.iloc[rows], prediction[rows], classes) for m in metrics}
+            defined = {m: figure for m, figure in measured.items() if figure is not None}
+            parts.append(SliceMetrics(column=column, value=str(value), rows=len(rows), metrics=defined))
     return tuple(parts)
+
+
+def _score(metric: Metric, target: pd.Series, prediction: Floats, classes: Sequence[Label]) -> float | None:
+    """Return *metric*, or None if it is undefined on these rows."""
+    try:
+        return score(metric, target, prediction, classes)
+    except DataError:
+        return None
 
 
 def _defined(metrics: Sequence[Metric], target: pd.Series, classes: Sequence[Label]) -> list[Metric]:

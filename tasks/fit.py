@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlflow.sklearn as sklearn_flavor
 import numpy as np
@@ -31,11 +31,13 @@ from regrow.lineage import RunRecord, current, step
 from regrow.models.contract import Contract, write_signature
 from regrow.models.fitted import packages_of, take_any_classes, use_one_thread
 from regrow.models.frames import infer_columns
+from regrow.models.metrics import kind_of_classes, scorer
 from regrow.models.stored import TRUSTED_TYPES, untrusted_types
 from regrow.models.values import Column
-from regrow.project import CsvSource, HalvingSearch, Project, Search, Training
+from regrow.project import CsvSource, HalvingSearch, Metric, Project, Search, Training
 from regrow.project.estimators import build_estimator, check_search, make_preprocessing
 from regrow.project.imports import code_name, hook_file, naming_origin
+from regrow.project.metrics import check_metric, is_own
 from regrow.results import Candidate, ModelFacts, Parts, ProblemType
 
 RECIPE = "regrow.recipe"
@@ -77,10 +79,12 @@ def fit_pipeline(
     target: pd.Series,
     ordered: bool = False,
     project_path: Path = Path(),
+    metric: Metric | None = None,
 ) -> tuple[Pipeline, list[tuple[dict[str, Any], float]]]:
     """Fit the pipeline; the same rows and seed give the same model.
 
-    With a search, the best of its trials; *ordered* rows are then validated on what follows them in time.
+    With a search, the best of its trials by *metric* (default: the estimator's own score); *ordered* rows are then
+    validated on what follows them in time.
     Return the pipeline, and each trial's parameters with its mean score.
     """
     pipeline = build_pipeline(training, features, project_path)
@@ -89,7 +93,7 @@ def fit_pipeline(
         if training.search is None:
             use_one_thread(pipeline.fit(features, target))
             return pipeline, []
-        search = _search(pipeline, training.search, training.seed, ordered).fit(features, target)
+        search = _search(pipeline, training, ordered, metric).fit(features, target)
     trials = zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True)
     use_one_thread(search.best_estimator_)
     return search.best_estimator_, [(params, float(value)) for params, value in trials]
@@ -122,9 +126,25 @@ def recipe_of(project: Project, parts: Parts) -> str:
     ingredients = [
         project.name, project.data.model_dump_json(), project.training.model_dump_json(),
         parts.training.digest, parts.holdout.digest, provenance.code_digest(), provenance.lock_digest(),
-        *(code_name(file) for file in own_files(project)),
+        *(code_name(file) for file in own_files(project)), *_sought(project),
     ]  # fmt: skip
     return hashlib.sha256("\n".join(ingredients).encode()).hexdigest()
+
+
+def check_metrics(project: Project, target: pd.Series) -> None:
+    """Raise `ProjectError` if a metric of *project* does not measure a model of *target*'s classes, before the fit."""
+    estimator = build_estimator(project.training, project.path)
+    kind = "regression" if is_regressor(estimator) else kind_of_classes(target.nunique())
+    for key, metric in project.metrics.items():
+        check_metric(metric, kind, f"{project.path}: {key}")
+
+
+def _sought(project: Project) -> list[str]:
+    """Return by what a search chooses: the primary metric, and its code if it is of the team's own."""
+    metric = project.evaluation.primary
+    if project.training.search is None:
+        return []
+    return [metric, *([code_name(hook_file(project.path, metric[1:]))] if is_own(metric) else [])]
 
 
 def own_files(project: Project) -> list[Path]:
@@ -152,8 +172,9 @@ def _is_text(values: pd.Series) -> bool:
     return not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values))
 
 
-def _search(pipeline: Pipeline, search: Search, seed: int, ordered: bool) -> Any:
+def _search(pipeline: Pipeline, training: Training, ordered: bool, metric: Metric | None) -> Any:
     """Make scikit-learn's search over the estimator's parameters."""
+    search, seed, scoring = cast("Search", training.search), training.seed, scorer(metric) if metric else None
     check_search(pipeline["estimator"], search)
     space = {f"estimator__{name}": values for name, values in search.space.items()}
     folds = TimeSeriesSplit(search.folds) if ordered else search.folds
@@ -163,10 +184,13 @@ def _search(pipeline: Pipeline, search: Search, seed: int, ordered: bool) -> Any
             space,
             n_candidates=search.trials,  # pyright: ignore[reportArgumentType] (its stub reads the default's type)
             cv=folds,  # pyright: ignore[reportArgumentType]
+            scoring=scoring,
             random_state=seed,
             refit=True,
         )
-    return RandomizedSearchCV(pipeline, space, n_iter=search.trials, cv=folds, random_state=seed, refit=True)
+    return RandomizedSearchCV(
+        pipeline, space, n_iter=search.trials, scoring=scoring, cv=folds, random_state=seed, refit=True
+    )
 
 
 def _log_model(run: RunRecord, facts: ModelFacts, recipe: str, stored: dict[str, Any]) -> str:
@@ -265,12 +289,14 @@ def fit(project: Project, parts: Parts) -> Candidate:
         )
     frame = parts.training.read()
     names = feature_columns(project, list(frame.columns))
+    check_metrics(project, frame[data.target])
     gaps = columns_with_gaps(parts.holdout.read(names))
     columns = infer_columns(frame[names], gaps=gaps, untyped=isinstance(data.source, CsvSource))
     features = Contract(columns).read(frame)
     pipeline, trials = fit_pipeline(
-        project.training, features, frame[data.target], data.timestamp is not None, project.path
-    )
+        project.training, features, frame[data.target], data.timestamp is not None, project.path,
+        project.evaluation.primary,
+    )  # fmt: skip
     for number, (params, value) in enumerate(trials):
         run.child(f"trial-{number}", dict(params), {"score": value})
     kind, classes = kind_of(pipeline)

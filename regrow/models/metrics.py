@@ -1,15 +1,21 @@
 """Score predictions by scikit-learn's metrics, under the names that a project file uses."""
 
+import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics as sk
+from sklearn.base import is_regressor
+from sklearn.exceptions import UndefinedMetricWarning
 
 from regrow.errors import DataError
-from regrow.project import LOWER_IS_BETTER, Metric
-from regrow.project.evaluation import check_metric
+from regrow.project import Metric
+from regrow.project.imports import naming_origin
+from regrow.project.metrics import BUILT_IN, check_metric, decides, is_own, own_metric, rises, takes_decisions
+from regrow.results import ProblemType
 
 Label = str | int | float | bool
 Floats = NDArray[np.float64]
@@ -22,23 +28,89 @@ RANKING: frozenset[Metric] = frozenset({"roc_auc", "average_precision"})
 def score(metric: Metric, target: ArrayLike, prediction: Floats, classes: Sequence[Label] = ()) -> float:
     """Return *metric* of *prediction* against *target*.
 
-    *prediction* is `(rows,)` for a regression, else `(rows, classes)` probabilities, ordered as *classes*.
-    Raises `ProjectError` if the metric does not fit the model, `DataError` if it is undefined.
+    *prediction* is `(rows,)` for a regression, else `(rows, classes)` probabilities, ordered as *classes*; for a
+    metric of decisions, what `judged` makes of them. A metric of one's own gets the place of each label in *classes*.
+    Raises `ProjectError` if the metric does not fit the model, `DataError` if it is undefined on these rows.
     """
-    check_metric(metric, "classification" if len(classes) else "regression")
+    check_metric(metric, kind_of_classes(len(classes)))
     if not len(prediction):
         raise DataError(f"{metric}: no row to score; widen the window, or check the source")
-    if not len(classes):
-        return float(_REGRESSION[metric](np.asarray(target, dtype=np.float64), prediction))
-    codes = encode(target, classes)
-    if metric in RANKING:
-        require_classes(codes, classes, metric)
-    return float(_CLASSIFICATION[metric](codes, np.asarray(prediction, dtype=np.float64)))
+    truth = encode(target, classes) if len(classes) else np.asarray(target, dtype=np.float64)
+    if len(classes) and metric in RANKING:
+        require_classes(np.asarray(truth, dtype=np.int64), classes, metric)
+    prediction = np.asarray(prediction, dtype=np.float64)
+    figure = _figure(metric, truth, prediction)
+    if not np.isfinite(figure):
+        raise DataError(
+            f"{metric}: is {figure} on these {len(prediction)} rows; return a finite number for every set of rows"
+            if is_own(metric)
+            else f"{metric}: is undefined on these {len(prediction)} rows; widen the window, or take another metric"
+        )
+    return figure
+
+
+def _figure(metric: Metric, truth: NDArray[Any], prediction: Floats) -> float:
+    """Ask the formula of *metric*."""
+    if is_own(metric):
+        return _ask_own(metric, truth, prediction)
+    if metric in BUILT_IN:
+        return float((_REGRESSION if prediction.ndim == 1 else _CLASSIFICATION)[metric](truth, prediction))
+    from regrow.project.scorers import ask
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UndefinedMetricWarning)
+            return ask(metric, truth, prediction)
+    except (ValueError, AttributeError) as error:
+        raise DataError(f"{metric}: cannot be computed on these {len(prediction)} rows: {error}") from error
+
+
+def _ask_own(metric: Metric, truth: NDArray[Any], prediction: Floats) -> float:
+    """Ask the user's function: of probabilities (of two classes, the second's), or of decided classes."""
+    function = own_metric(metric)
+    if prediction.ndim == 2 and takes_decisions(function):
+        prediction = prediction.argmax(axis=1)
+    elif prediction.ndim == 2 and prediction.shape[1] == 2:
+        prediction = prediction[:, 1]
+    with naming_origin(DataError, f"{metric} raised"):
+        return float(function(truth, prediction))
+
+
+def judged(metric: Metric, prediction: Floats, threshold: float | None) -> Floats:
+    """Return *prediction* as *metric* must see it: of two classes the one that *threshold* decides for gets all.
+
+    A metric of probabilities sees them as they are, and so does every metric without a *threshold*.
+    """
+    if threshold is None or prediction.ndim == 1 or prediction.shape[1] != 2 or not decides(metric):
+        return prediction
+    return decide_by(prediction, threshold)
+
+
+def decide_by(prediction: Floats, threshold: float) -> Floats:
+    """Return `(rows, 2)`: 1 for the class that *threshold* decides for, 0 for the other; NaN stays."""
+    positive = np.where(np.isnan(prediction[:, 1]), np.nan, prediction[:, 1] >= threshold)
+    return np.column_stack([1 - positive, positive])
+
+
+def scorer(metric: Metric) -> Callable[[Any, Any, ArrayLike], float]:
+    """Return *metric* as scikit-learn's searches take it: of a model, rows and target, greater is better."""
+
+    def goodness(model: Any, features: Any, target: ArrayLike) -> float:
+        if is_regressor(model):
+            return sign(metric) * score(metric, target, model.predict(features))
+        return sign(metric) * score(metric, target, model.predict_proba(features), model.classes_.tolist())
+
+    return goodness
+
+
+def kind_of_classes(classes: int) -> ProblemType:
+    """Return what a model of *classes* classes predicts; none are a regression."""
+    return "regression" if not classes else "binary" if classes == 2 else "multiclass"
 
 
 def higher_is_better(metric: Metric) -> bool:
     """Return whether a greater *metric* is a better model."""
-    return metric not in LOWER_IS_BETTER
+    return rises(metric)
 
 
 def sign(metric: Metric) -> int:

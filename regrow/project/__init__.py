@@ -28,22 +28,20 @@ from regrow.project.deployment import (
     Stage,
 )
 from regrow.project.evaluation import (
-    LOWER_IS_BETTER,
     BaselineGate,
     ChampionGate,
     EvaluationPlan,
     Gate,
-    Metric,
     SliceGate,
     ThresholdGate,
 )
 from regrow.project.fields import Strict, format_duration, parse_duration
 from regrow.project.file import Project, ProjectFile, json_schema, load_project
+from regrow.project.metrics import Metric
 from regrow.project.monitoring import Budget, DriftRule, Monitoring, PerformanceRule, QualityRule, Retraining
 from regrow.project.training import HalvingSearch, RandomizedSearch, Search, Training
 
 __all__ = [
-    "LOWER_IS_BETTER",
     "Ab",
     "BaselineGate",
     "Budget",

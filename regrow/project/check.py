@@ -8,13 +8,12 @@ from typing import Any
 
 from regrow.errors import ProjectError
 from regrow.project.data import CsvSource, DeltaSource, ParquetSource, PythonSource, Source
-from regrow.project.deployment import Ab
 from regrow.project.estimators import build_estimator, check_search, find_preprocessing
-from regrow.project.evaluation import Metric, SliceGate, ThresholdGate, check_metric
 from regrow.project.expectations import build_expectation
 from regrow.project.fields import format_duration
 from regrow.project.file import Project, load_project
 from regrow.project.imports import check_callable
+from regrow.project.metrics import check_metric, is_own, own_metric
 from regrow.project.schedules import check_cron, schedules_of
 
 
@@ -48,21 +47,10 @@ def check_training(project: Project) -> Iterator[str]:
         yield f"{project.path}: {error}"
         return
     kind = "classification" if is_classifier(estimator) else "regression"
-    for key, metric in metrics_of(project).items():
+    for key, metric in project.metrics.items():
         yield from _problem(check_metric, metric, kind, f"{project.path}: {key}")
-
-
-def metrics_of(project: Project) -> dict[str, Metric]:
-    """Return every metric that the file names, by its key."""
-    plan, rollout = project.evaluation, project.deployment.rollout
-    named: dict[str, Metric] = {"evaluation.primary": plan.primary}
-    named |= {f"evaluation.metrics.{place}": metric for place, metric in enumerate(plan.metrics)}
-    for place, gate in enumerate(plan.gates):
-        if isinstance(gate, ThresholdGate | SliceGate):
-            named[f"evaluation.gates.{place}.metric"] = gate.metric
-    if isinstance(rollout, Ab) and rollout.metric:
-        named["deployment.rollout.metric"] = rollout.metric
-    return named
+        if is_own(metric):
+            yield from _problem(own_metric, metric)
 
 
 def check_sources(project: Project) -> Iterator[str]:

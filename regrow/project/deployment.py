@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from regrow.project.evaluation import Metric
 from regrow.project.fields import Duration, Share, Strict
+from regrow.project.metrics import Metric
 
 MIRROR = "Share of the traffic that champion and challenger both score, one of them unseen"
 Mirror = Annotated[float, Field(gt=0, le=1, description=MIRROR)]

@@ -1,27 +1,11 @@
 """How a candidate is measured and what it must reach."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from regrow.errors import ProjectError
 from regrow.project.fields import Strict
-
-Metric = Literal[
-    "roc_auc",
-    "average_precision",
-    "log_loss",
-    "brier",
-    "accuracy",
-    "balanced_accuracy",
-    "f1",
-    "rmse",
-    "mae",
-    "r2",
-]
-REGRESSION: frozenset[Metric] = frozenset({"rmse", "mae", "r2"})
-CLASSIFICATION: frozenset[Metric] = frozenset(get_args(Metric)) - REGRESSION
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "rmse", "mae"})
+from regrow.project.metrics import Metric
 
 
 class ThresholdGate(Strict):
@@ -90,14 +74,3 @@ class EvaluationPlan(Strict):
             gate.metric for gate in self.gates if isinstance(gate, ThresholdGate | SliceGate)
         ]
         return tuple(dict.fromkeys((self.primary, *self.metrics, *gated)))
-
-
-def check_metric(metric: Metric, kind: str, key: str = "evaluation") -> None:
-    """Raise `ProjectError` if *metric*, which stands under *key*, does not measure a model of *kind*."""
-    regression = kind == "regression"
-    fitting = REGRESSION if regression else CLASSIFICATION
-    if metric not in fitting:
-        model = "a regression" if regression else "a classifier"
-        raise ProjectError(
-            f"{key}: {metric} does not measure {model}; choose from {', '.join(sorted(fitting))}"
-        )

@@ -11,10 +11,11 @@ from pydantic import Field, ValidationError
 
 from regrow.errors import ProjectError
 from regrow.project.data import Data, PythonSource
-from regrow.project.deployment import Deployment
-from regrow.project.evaluation import EvaluationPlan
+from regrow.project.deployment import Ab, Deployment
+from regrow.project.evaluation import EvaluationPlan, SliceGate, ThresholdGate
 from regrow.project.fields import Strict
 from regrow.project.imports import hook_file, import_hook
+from regrow.project.metrics import bind_metrics, is_own
 from regrow.project.monitoring import Monitoring, Retraining
 from regrow.project.training import Training
 
@@ -32,6 +33,19 @@ class ProjectFile(Strict):
     deployment: Deployment = Deployment()
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """Every metric that the file names, by its key."""
+        plan, rollout = self.evaluation, self.deployment.rollout
+        named: dict[str, str] = {"evaluation.primary": plan.primary}
+        named |= {f"evaluation.metrics.{place}": metric for place, metric in enumerate(plan.metrics)}
+        for place, gate in enumerate(plan.gates):
+            if isinstance(gate, ThresholdGate | SliceGate):
+                named[f"evaluation.gates.{place}.metric"] = gate.metric
+        if isinstance(rollout, Ab) and rollout.metric:
+            named["deployment.rollout.metric"] = rollout.metric
+        return named
 
 
 class Project(ProjectFile):
@@ -69,6 +83,7 @@ def load_project(path: Path | str) -> Project:
         file = ProjectFile.model_validate_json(json.dumps(content, default=_as_text))
     except ValidationError as error:
         raise ProjectError("\n".join(_explain(path, problem) for problem in error.errors())) from error
+    bind_metrics(path, file.metrics.values())
     return Project.model_construct(**dict(file), path=path, digest=_digest(path, text, file))
 
 
@@ -100,10 +115,14 @@ def _digest(path: Path, text: str, file: ProjectFile) -> str:
 
 
 def _hooks(file: ProjectFile) -> list[str]:
-    """List the Python hooks that *file* names, and the classes of its own."""
+    """List the Python hooks that *file* names, and the classes and metrics of its own."""
     sources = [each for each in (file.data.source, file.data.labels) if isinstance(each, PythonSource)]
     named = [name for source in sources for name in (source.load, source.fingerprint) if name]
-    return [*named, *file.training.own_code]
+    return [
+        *named,
+        *file.training.own_code,
+        *(metric[1:] for metric in filter(is_own, file.metrics.values())),
+    ]
 
 
 def json_schema() -> str:

@@ -1,18 +1,17 @@
 """The `evaluation` part of a project file: metrics and gates."""
 
 import json
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from regrow.errors import ProjectError
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, SliceGate, ThresholdGate
-from regrow.project.evaluation import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, Metric, check_metric
+from regrow.project.metrics import BUILT_IN, Metric
 
-METRICS = get_args(Metric)
+METRICS = sorted(BUILT_IN)
 SLICE = {"kind": "slice", "column": "origin", "metric": "rmse"}
 THRESHOLD = {"kind": "threshold", "metric": "rmse"}
 
@@ -77,32 +76,6 @@ def test_each_metric_is_measured_once(primary: Metric, metrics: list[Metric], ga
     assert found[0] == primary
     assert len(set(found)) == len(found)
     assert set(found) == {primary, *metrics, *gated}
-
-
-def test_each_metric_measures_one_kind_of_model() -> None:
-    """Every metric is of a regression or of a classifier, and what is better low is a metric."""
-    assert set(METRICS) == REGRESSION | CLASSIFICATION
-    assert not REGRESSION & CLASSIFICATION
-    assert set(METRICS) >= LOWER_IS_BETTER
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_a_metric_that_does_not_measure_the_model_is_named(metric: Metric) -> None:
-    """A metric fits a regression or both kinds of classifier; the error names its key and those that fit."""
-    fits, other = (
-        (["regression"], ["binary", "multiclass"])
-        if metric in REGRESSION
-        else (["binary", "multiclass"], ["regression"])
-    )
-    for kind in fits:
-        check_metric(metric, kind)
-    for kind in other:
-        with pytest.raises(ProjectError) as raised:
-            check_metric(metric, kind, "evaluation.primary")
-        said, _, choices = str(raised.value).partition("; choose from ")
-        assert said.startswith(f"evaluation.primary: {metric} does not measure a")
-        for choice in choices.split(", "):
-            check_metric(choice, kind)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("confidence", [0.5, 1.0, 0.1])

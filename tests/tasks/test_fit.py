@@ -1,5 +1,6 @@
 """Preprocessing and estimator as one pipeline."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,8 @@ import pandas as pd
 import pytest
 
 from regrow.errors import DataError, ProjectError
-from regrow.project import HalvingSearch, RandomizedSearch, Training
-from tasks.fit import build_pipeline, fit_pipeline, kind_of
+from regrow.project import HalvingSearch, Project, RandomizedSearch, Training
+from tasks.fit import build_pipeline, check_metrics, fit_pipeline, kind_of
 
 random = np.random.default_rng(0)
 FEATURES = pd.DataFrame(
@@ -122,3 +123,15 @@ def test_kinds() -> None:
     )
     ridge = Training(estimator="sklearn.linear_model.Ridge")
     assert kind_of(fit_pipeline(ridge, FEATURES, TARGET)[0]) == ("regression", ())
+
+
+def test_a_metric_of_another_number_of_classes_is_found_before_the_fit(
+    project: Callable[..., Project],
+) -> None:
+    """`precision` of three classes is an error with its key as soon as the target is known."""
+    made = project(
+        training={"estimator": LOGISTIC}, evaluation={"primary": "accuracy", "metrics": ["precision"]}
+    )
+    check_metrics(made, pd.Series(["a", "b"]))
+    with pytest.raises(ProjectError, match=r"evaluation\.metrics\.0: precision does not measure"):
+        check_metrics(made, pd.Series(["a", "b", "c"]))

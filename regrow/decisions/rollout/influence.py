@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from regrow.decisions.bootstrap import row_values
 from regrow.decisions.rollout.evidence import Answers, Strings
-from regrow.models.metrics import RANKING, Codes, Floats, Label, encode, score, sign
+from regrow.models.metrics import Codes, Floats, Label, encode, score, sign
 from regrow.project import Metric
 
 Truth = NDArray[np.int64] | Floats
 CLOSED_FORM: frozenset[Metric] = frozenset({"roc_auc", "log_loss", "brier", "accuracy", "rmse", "mae"})
+MEANS: frozenset[Metric] = frozenset({"log_loss", "brier", "accuracy"})
+"""Metrics of a classifier that are a mean over rows; every other one may hang on the rarest class."""
 LEAST_ROWS = 100
 LEAST_OF_CLASS = 50
 """Labels of each class before a metric that ranks or counts classes is judged: with fewer, an area under the ROC
@@ -160,7 +162,7 @@ def _missing(metric: Metric, truth: Truth, classes: int) -> str:
     """Return what is missing before the spread can be trusted; empty if nothing is."""
     if len(truth) < LEAST_ROWS:
         return f"{len(truth)} of {LEAST_ROWS} labelled rows"
-    if metric in RANKING or metric in {"f1", "balanced_accuracy"}:
+    if classes and metric not in MEANS:
         fewest = int(np.bincount(truth.astype(np.int64), minlength=classes).min())
         if fewest < LEAST_OF_CLASS:
             return f"{fewest} of {LEAST_OF_CLASS} labelled rows of the rarest class"
