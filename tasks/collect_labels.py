@@ -70,9 +70,15 @@ def collect_labels(project: Project, start: datetime, as_of: datetime) -> int:
 
 def read_by_name(project: Project, start: datetime, as_of: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the rows of events from *start* on whose label was known at *as_of*, and their features."""
-    rows = read_source(project, start, as_of - project.data.label_delay)
+    data, end = project.data, as_of - project.data.label_delay
+    rows = read_source(project, start, end, columns=[data.target])
     check_row_keys(project, rows)
-    return rows, rows[feature_columns(project, list(rows.columns))]
+    names = rows[[data.id] if data.id else [data.entity, data.timestamp]]
+    if (
+        names.isna().any(axis=None) or names.duplicated().any()
+    ):  # What has no name of its own is known by its content.
+        rows = read_source(project, start, end)
+    return rows, rows[[name for name in feature_columns(project, list(rows.columns)) if name in rows]]
 
 
 def read_by_content(project: Project, start: datetime, as_of: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -6,7 +6,8 @@ import pandas as pd
 
 from regrow.data.rows import check_row_keys
 from regrow.data.snapshots import Snapshot, write_snapshot
-from regrow.data.sources import fingerprint, read_source
+from regrow.data.sources import feature_columns, fingerprint, read_source, training_columns
+from regrow.data.text_columns import check_text
 from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.project import Project
@@ -15,21 +16,23 @@ from regrow.project import Project
 def read_known(project: Project, as_of: datetime) -> pd.DataFrame:
     """Read the rows of the training window whose target was known at *as_of*.
 
-    Without a timestamp that is every row. Raises `DataError` if no row is left, or a `data.id` recurs.
+    Without a timestamp that is every row. Raises `DataError` if no row is left, a `data.id` recurs, or text is
+    none.
     """
-    data, window = project.data, project.training.window
+    data, window, columns = project.data, project.training.window, training_columns(project)
     if data.timestamp is None:
-        frame, span = read_source(project), "the source"
+        frame, span = read_source(project, columns=columns), "the source"
     else:
         start = None if window is None else as_of - window
         end = as_of - data.label_delay
-        frame = read_source(project, start, end)
+        frame = read_source(project, start, end, columns=columns)
         span = f"{start or 'the beginning'} to {end} (as_of {as_of}, label_delay {data.label_delay})"
     if frame.empty:
         raise DataError(
             f"{project.path}: no row of {project.name} in {span}; check the source, the window and as_of"
         )
     check_row_keys(project, frame)
+    check_text(project, frame, [data.target, *feature_columns(project, list(frame.columns))])
     return frame
 
 

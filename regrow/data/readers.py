@@ -1,25 +1,25 @@
-"""Read all that one kind of source gives: csv, parquet, Delta Lake, sql, a Python callable, a data set of scikit-learn.
+"""Open one kind of source: csv, parquet, Delta Lake, sql, a Python callable, a data set of scikit-learn.
 
 Every error names the project file, the key, and what is wrong. An outage of a database or of a hook's service is
 `Unreachable` and may pass; anything else stays wrong until somebody mends it.
 """
 
 import hashlib
-import os
-import re
-import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
+from regrow.data.columnar import open_dataset, open_parquet
+from regrow.data.csv_files import open_csv
 from regrow.data.delta import plain_words
-from regrow.errors import DataError, ProjectError, Unreachable
+from regrow.data.queries import FIRST, LAST, open_query
+from regrow.data.selection import Opened, Selection
+from regrow.errors import DataError, Unreachable
 from regrow.project import (
     CsvSource,
     DeltaSource,
@@ -33,31 +33,39 @@ from regrow.project import (
 from regrow.project.imports import describe_error, naming_origin
 
 
-def read_rows(
-    project: Project, source: Source, key: str, start: datetime, end: datetime, text: Collection[str] = ()
-) -> pd.DataFrame:
-    """Read every row that *source*, which stands under *key* in the project file, has for [*start*, *end*).
+def open_source(project: Project, source: Source, key: str) -> Opened:
+    """Open *source*, which stands under *key* in the project file; it is read chunk by chunk.
 
-    Only a query and a callable can look at the two moments; a file gives all its rows. A CSV file does not say which
-    columns are *text*: unless it is told, digits alone are read as numbers. Raises `DataError`,
-    `ProjectError` or `Unreachable`, each naming file and key.
+    A file gives the rows of the period and the columns that are wanted, a query and a callable what they return for
+    it. Raises `DataError`, `ProjectError` or `Unreachable`, each naming file and key.
     """
     where = f"{project.path}: {key}"
     match source:
         case CsvSource():
-            frame = _read_csv(project, source, where, text)
+            opened = open_csv(source, _find(project, source.path, where), where)
         case ParquetSource():
-            frame = _read_parquet(_find(project, source.path, where), where)
+            path = _find(project, source.path, where)
+            opened = open_parquet(path, f"{where}.path: {path}")
         case DeltaSource():
-            frame = _read_delta(project, source, where)
+            opened = _open_delta_rows(project, source, where)
         case SqlSource():
-            frame = _read_sql(source, where, start, end)
+            opened = open_query(source, where)
         case PythonSource():
-            frame = _called(call_hook(project, f"{key}.load", source.load, start, end), where, source.load)
+            opened = Opened(None, partial(_call_load, project, source, key))
         case SklearnSource():
-            frame = _read_sklearn(source, project.data.target)
-    check_names(frame, _place(source, where))
-    return frame
+            opened = Opened(None, partial(_load_sklearn, source, project.data.target))
+    place = _place(source, where)
+    if opened.names is not None:
+        check_names(opened.names, place)
+    return replace(opened, chunks=partial(_checked, opened, place))
+
+
+def _checked(opened: Opened, place: str, selection: Selection) -> Iterator[pd.DataFrame]:
+    """Read what is selected of *opened*; raise `DataError` that begins with *place* if its columns cannot be."""
+    for chunk in opened.chunks(selection):
+        if opened.names is None:
+            check_names(chunk.columns, place)
+        yield chunk
 
 
 def fingerprint_of(project: Project, source: Source, key: str) -> str | None:
@@ -93,9 +101,9 @@ def call_hook(project: Project, key: str, reference: str, *arguments: Any) -> An
             raise Unreachable(f"{where}: {describe_error(error, project.path.parent)}") from error
 
 
-def check_names(frame: pd.DataFrame, where: str) -> None:
-    """Raise `DataError` if *frame* has no column, two of one name, or one whose name is no text."""
-    names = list(frame.columns)
+def check_names(names: Iterable[object], where: str) -> None:
+    """Raise `DataError` if two of the columns *names* are the same, or one is no text."""
+    names = list(names)
     for name in names:
         if not isinstance(name, str):
             raise DataError(f"{where}: column {name!r} has a name that is no text; name it by a string")
@@ -117,61 +125,12 @@ def _place(source: Source, where: str) -> str:
             return where
 
 
-@contextmanager
-def _readable(where: str) -> Iterator[None]:
-    """Turn what pandas and Arrow raise on broken files into a `DataError` that begins with *where*."""
-    try:
-        yield
-    # ParserError, EmptyDataError, UnicodeDecodeError and most errors of Arrow are ValueErrors.
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataError(f"{where}: cannot be read: {plain_words(error)}") from error
-
-
 def _find(project: Project, path: str, where: str) -> Path:
     """Return the file or folder at *path*, beside the project file."""
     found = project.path.parent / path
     if not found.exists():
         raise DataError(f"{where}.path: {found} does not exist")
     return found
-
-
-def _read_csv(project: Project, source: CsvSource, where: str, text: Collection[str]) -> pd.DataFrame:
-    """Read a CSV file; a row with more fields than the header would shift its values by one column."""
-    path = _find(project, source.path, where)
-    simple = len(source.separator) == 1
-    try:
-        re.compile(re.escape(source.separator) if simple else source.separator)
-    except re.error as error:
-        raise ProjectError(
-            f"{where}.separator: `{source.separator}` is no regular expression: {error}"
-        ) from error
-    with _readable(f"{where}.path: {path}"), warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            return pd.read_csv(
-                path,
-                sep=source.separator,
-                index_col=False,
-                engine="c" if simple else "python",
-                dtype=dict.fromkeys(text, "str"),
-                float_precision="round_trip"
-                if simple
-                else None,  # as Python and the model server read a number
-            )
-        except pd.errors.ParserWarning as error:
-            raise DataError(
-                f"{where}.path: {path}: a row has more fields than its header; name every column in the first line"
-            ) from error
-
-
-def _read_parquet(path: Path, where: str) -> pd.DataFrame:
-    with _readable(f"{where}.path: {path}"):
-        frame = pd.read_parquet(path)
-    if frame.columns.empty:
-        raise DataError(
-            f"{where}.path: {path}: there is no column in it; name a folder that holds Parquet files"
-        )
-    return frame
 
 
 def _open_delta(project: Project, source: DeltaSource, where: str) -> Any:
@@ -191,76 +150,33 @@ def _open_delta(project: Project, source: DeltaSource, where: str) -> Any:
         ) from error
 
 
-def _read_delta(project: Project, source: DeltaSource, where: str) -> pd.DataFrame:
+def _open_delta_rows(project: Project, source: DeltaSource, where: str) -> Opened:
+    """Open the newest version of a Delta table for its rows."""
     from deltalake.exceptions import DeltaError
 
-    table = _open_delta(project, source, where)
-    with _readable(f"{where}.path: {project.path.parent / source.path}"):
-        try:
-            return table.to_pandas()
-        except DeltaError as error:
-            raise DataError(f"{where}.path: {source.path}: cannot be read: {plain_words(error)}") from error
-
-
-def _read_sql(source: SqlSource, where: str, start: datetime, end: datetime) -> pd.DataFrame:
-    """Read what the query gives, with `:start` and `:end` bound; no error shows the URL, which holds a password."""
-    import sqlalchemy as sa
-    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
-    url = os.environ.get(source.url_env)
-    if not url:
-        raise ProjectError(f"{where}.url_env: ${source.url_env} is not set; give the database's URL")
-    given = {"start": start, "end": end}
-    bound = {name: given[name] for name in given if re.search(rf"(?<![:\w]):{name}\b", source.query)}
+    table, place = _open_delta(project, source, where), f"{where}.path: {project.path.parent / source.path}"
     try:
-        connection = sa.create_engine(url).connect()
-    except DBAPIError as error:
-        detail = plain_words(error.orig or error).replace(url, "***")
-        raise Unreachable(
-            f"{where}.url_env: ${source.url_env}: the database does not answer: {detail}"
-        ) from error
-    except ImportError as error:
-        raise ProjectError(
-            f"{where}.url_env: ${source.url_env}: {error}; install the database's driver"
-        ) from error
-    except (SQLAlchemyError, ValueError) as error:
-        detail = plain_words(error).replace(url, "***")
-        raise ProjectError(
-            f"{where}.url_env: ${source.url_env}: {detail}; write DIALECT+DRIVER://USER:PASSWORD@HOST/DATABASE"
-        ) from error
-    with connection:
-        try:
-            return pd.read_sql(sa.text(source.query), connection, params=bound)
-        except (SQLAlchemyError, pd.errors.DatabaseError) as error:
-            raise _query_error(error, f"{where}.query failed on ${source.url_env}") from error
+        return open_dataset(table.to_pyarrow_dataset(), place)
+    except DeltaError as error:
+        raise DataError(f"{place}: cannot be read: {plain_words(error)}") from error
 
 
-def _query_error(error: Exception, where: str) -> DataError | Unreachable:
-    """Return the error for what a query raised: the database's own words, and whether it may pass."""
-    from sqlalchemy.exc import DBAPIError, ResourceClosedError, SQLAlchemyError, StatementError
-
-    cause = error if isinstance(error, SQLAlchemyError) else (error.__cause__ or error)
-    detail = plain_words(getattr(cause, "orig", None) or cause)
-    if isinstance(cause, DBAPIError) and cause.connection_invalidated:
-        return Unreachable(f"{where}: the database has closed the connection: {detail}")
-    if isinstance(cause, ResourceClosedError):
-        return DataError(f"{where}: it does not return rows; write a SELECT")
-    if isinstance(cause, StatementError) and not isinstance(cause, DBAPIError):
-        return DataError(f"{where}: {detail}; only :start and :end are bound")
-    return DataError(f"{where}: {detail}")
-
-
-def _called(found: object, where: str, reference: str) -> pd.DataFrame:
-    """Return what a callable gave, if it is a frame."""
+def _call_load(
+    project: Project, source: PythonSource, key: str, selection: Selection
+) -> Iterator[pd.DataFrame]:
+    """Call the hook of *source* for the period, and return what it gave, if it is a frame."""
+    moments = selection.start or FIRST, selection.end or LAST
+    found = call_hook(project, f"{key}.load", source.load, *moments)
     if isinstance(found, pd.DataFrame):
-        return found
-    if found is None:
-        raise DataError(f"{where}.load: {reference}: it returned nothing; return a pandas DataFrame")
-    raise DataError(f"{where}.load: {reference}: it gave {type(found).__name__}, not a pandas DataFrame")
+        yield found
+        return
+    gave = "returned nothing; return" if found is None else f"gave {type(found).__name__}, not"
+    raise DataError(f"{project.path}: {key}.load: {source.load}: it {gave} a pandas DataFrame")
 
 
-def _read_sklearn(source: SklearnSource, target: str) -> pd.DataFrame:
+def _load_sklearn(source: SklearnSource, target: str, selection: Selection) -> Iterator[pd.DataFrame]:
+    """Load a data set that ships with scikit-learn; *target* is the name of its last column."""
     import sklearn.datasets
 
     bunch = getattr(sklearn.datasets, f"load_{source.dataset}")(as_frame=True)
-    return bunch.frame.rename(columns={"target": target})
+    yield bunch.frame.rename(columns={"target": target})

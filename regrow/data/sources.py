@@ -1,43 +1,135 @@
 """A project's rows and labels: those of a period, with their dates parsed and their columns checked."""
 
-from collections.abc import Collection
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from regrow.data.readers import fingerprint_of, read_rows
+from regrow.data.csv_files import guess_again
+from regrow.data.readers import fingerprint_of, open_source
+from regrow.data.selection import Opened, Selection, join_chunks, mixed_columns
 from regrow.data.times import parse_times
 from regrow.errors import DataError
-from regrow.project import Project, Source
-
-FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+from regrow.project import CsvSource, Project, Source
 
 
 def read_source(
-    project: Project, start: datetime | None = None, end: datetime | None = None, text: Collection[str] = ()
+    project: Project,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    text: Collection[str] = (),
+    columns: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """Read the rows with an event time in [*start*, *end*), oldest first, all columns.
+    """Read the rows with an event time in [*start*, *end*), oldest first; *columns* of them, default all.
 
-    A CSV file does not say which columns are *text*: unless it is told, digits alone are read as numbers.
+    What is not asked for is not read, or let go chunk by chunk: memory follows the rows of the period. A CSV file does
+    not say which columns are *text*: unless it is told, digits alone are read as numbers.
     Raises `DataError` if a file or a column is missing, something cannot be read, or a date does not parse.
     """
-    frame = read_rows(project, project.data.source, "data.source", start or FIRST, end or LAST, text)
-    check_columns(project, frame)
-    column = project.data.timestamp
+    opened = open_source(project, project.data.source, "data.source")
+    selection = select_rows(project, start, end, text, columns)
+    frame = _whole(opened, selection, partial(rows_of, project, opened))
+    if isinstance(project.data.source, CsvSource):
+        frame = _guess_text(frame, selection, project.data.source, f"{project.path}: data.source")
+    return _in_order(project, frame)
+
+
+def read_table(project: Project, source: Source, key: str) -> pd.DataFrame:
+    """Read all rows and columns of *source*, which stands under *key*, whatever the project expects of them."""
+    opened = open_source(project, source, key)
+    return _whole(opened, Selection(), opened.chunks)
+
+
+def select_rows(
+    project: Project,
+    start: datetime | None,
+    end: datetime | None,
+    text: Collection[str] = (),
+    columns: Collection[str] | None = None,
+) -> Selection:
+    """Select the rows of *project* with an event time in [*start*, *end*), and *columns* of them."""
+    data = project.data
+    named = None if columns is None else frozenset({*columns, *data.key_columns})
+    return Selection(named, data.timestamp, start, end, data.timestamp_format, frozenset(text))
+
+
+def rows_of(project: Project, opened: Opened, selection: Selection) -> Iterator[pd.DataFrame]:
+    """Read what is selected of *opened* chunk by chunk, in its own order, with event times parsed.
+
+    Raises `DataError` if a column of the project file is missing, or an event time does not parse.
+    """
+    if opened.names is not None:
+        check_columns(project, opened.names)
+    known = opened.names is not None
+    for chunk in opened.chunks(selection):
+        if not known:
+            check_columns(project, list(chunk.columns))
+            known = True
+        yield _of_period(project, opened, selection, selection.narrow(chunk))
+
+
+def _of_period(project: Project, opened: Opened, selection: Selection, chunk: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of *chunk* that are of the period, with their event times parsed."""
+    column, where = selection.timestamp, f"{project.path}: data.timestamp"
     if column is None:
-        return frame.reset_index(drop=True)
-    frame = frame.assign(**{column: parse_times(frame[column], f"{project.path}: data.timestamp")})
-    within = pd.Series(True, index=frame.index)
-    if start is not None:
-        within &= frame[column] >= start
-    if end is not None:
-        within &= frame[column] < end
-    return (
-        frame[within]
-        .sort_values(list(reversed(project.data.key_columns)), kind="stable")
-        .reset_index(drop=True)
-    )
+        return chunk
+    try:
+        times = parse_times(chunk[column], where, selection.time_format)
+    except (
+        DataError
+    ):  # The row that is named is that of the source, not of the chunk; all such rows are counted.
+        everything = Selection(frozenset({column}), column, time_format=selection.time_format)
+        whole = join_chunks(everything.narrow(each) for each in opened.chunks(everything))
+        parse_times(whole[column], where, selection.time_format)
+        raise
+    within = np.ones(len(chunk), dtype=bool)
+    if selection.start is not None:
+        within &= (times >= selection.start).to_numpy()
+    if selection.end is not None:
+        within &= (times < selection.end).to_numpy()
+    chunk = chunk.assign(**{column: times})
+    return chunk if within.all() else chunk[within]
+
+
+def _whole(opened: Opened, selection: Selection, read: Any) -> pd.DataFrame:
+    """Read all that is selected; text in one chunk and numbers in another of an untyped source are text in both."""
+    chunks = list(read(selection))
+    mixed = mixed_columns(chunks) - selection.text if opened.untyped else frozenset()
+    if mixed:
+        chunks = list(read(replace(selection, text=selection.text | mixed)))
+    return join_chunks(chunks)
+
+
+def _guess_text(frame: pd.DataFrame, selection: Selection, source: CsvSource, where: str) -> pd.DataFrame:
+    """Guess anew which text of a CSV file is none: what made it text may stand in rows beside the period."""
+    told = {*source.text, *selection.text}
+    text = [
+        name
+        for name in frame.columns
+        if name not in told
+        and isinstance(frame[name].dtype, pd.StringDtype)
+        and looks_like_numbers(frame[name])
+    ]
+    return guess_again(frame, text, source, where) if text else frame
+
+
+def looks_like_numbers(values: pd.Series) -> bool:
+    """Return whether a number stands in each of some rows of *values* that are evenly spaced."""
+    some = values.dropna()
+    some = some.iloc[:: max(len(some) // 200, 1)]
+    return bool(len(some)) and bool(pd.to_numeric(some, errors="coerce").notna().all())
+
+
+def _in_order(project: Project, frame: pd.DataFrame) -> pd.DataFrame:
+    """Sort *frame* by its event times, if it has them, then by what else names a row."""
+    column = project.data.timestamp
+    if column is not None and not (frame[column].is_monotonic_increasing and frame[column].is_unique):
+        frame = frame.sort_values(list(reversed(project.data.key_columns)), kind="stable")
+    return frame.reset_index(drop=True)
 
 
 def read_label_source(project: Project, source: Source, start: datetime, as_of: datetime) -> pd.DataFrame:
@@ -45,19 +137,20 @@ def read_label_source(project: Project, source: Source, start: datetime, as_of: 
 
     Raises `DataError` if the source cannot be read, lacks a column, or has a date that does not parse.
     """
-    frame = read_rows(project, source, "data.labels", start, as_of)
-    data = project.data
+    opened, data = open_source(project, source, "data.labels"), project.data
+    wanted = {"prediction_id", "label", "labelled_at", *data.key_columns}
+    selection = Selection(frozenset(wanted), "labelled_at", start, as_of)
+    frame = _whole(opened, selection, opened.chunks)
     columns = {"row_key": data.id, "entity_id": data.entity}
     names = {column: name for name, column in columns.items() if column} | {"prediction_id": "prediction_id"}
-    if not len(frame) and not len(frame.columns):  # A hook that has no label yet.
+    if opened.names is None and not len(frame) and not len(frame.columns):  # A hook that has no label yet.
         return pd.DataFrame(columns=[*names.values(), "label", "labelled_at"])
     found = [name for name in names if name in frame.columns]
     missing = [name for name in ("label", "labelled_at") if name not in frame.columns]
     if missing or not found:
         wanted = missing[0] if missing else "` or `".join(names)
-        raise DataError(
-            f"{project.path}: data.labels: the data has no column `{wanted}`; it has {_columns(frame)}"
-        )
+        there = _listed(opened.names or list(frame.columns))
+        raise DataError(f"{project.path}: data.labels: the data has no column `{wanted}`; it has {there}")
     where = f"{project.path}: data.labels"
     unnamed = (frame["label"].notna() & frame[found].isna().all(axis=1)).to_numpy()
     if unnamed.any():
@@ -97,21 +190,21 @@ def fingerprint(project: Project) -> str | None:
     return fingerprint_of(project, project.data.source, "data.source")
 
 
-def check_columns(project: Project, frame: pd.DataFrame) -> None:
-    """Raise `DataError` naming the first column of the project file that *frame* lacks."""
+def check_columns(project: Project, columns: Collection[str]) -> None:
+    """Raise `DataError` naming the first column of the project file that is not among *columns*."""
     data = project.data
     named = {"data.target": data.target, "data.timestamp": data.timestamp, "data.id": data.id}
     named |= {"data.entity": data.entity}
     named |= {f"data.features[{place}]": column for place, column in enumerate(data.features or ())}
     for key, column in named.items():
-        if column is not None and column not in frame.columns:
+        if column is not None and column not in columns:
             raise DataError(
-                f"{project.path}: {key}: the data has no column `{column}`; it has {_columns(frame)}"
+                f"{project.path}: {key}: the data has no column `{column}`; it has {_listed(columns)}"
             )
 
 
-def _columns(frame: pd.DataFrame) -> str:
-    return ", ".join(frame.columns[:20]) or "none"
+def _listed(columns: Iterable[str]) -> str:
+    return ", ".join(list(columns)[:20]) or "none"
 
 
 def feature_columns(project: Project, columns: list[str]) -> list[str]:
@@ -119,3 +212,25 @@ def feature_columns(project: Project, columns: list[str]) -> list[str]:
     if project.data.features is not None:
         return list(project.data.features)
     return [column for column in columns if column not in {project.data.target, *project.data.key_columns}]
+
+
+def training_columns(project: Project) -> frozenset[str] | None:
+    """Return the columns that a training reads: those whose names stand in the project file; None: all of them.
+
+    All are read if the file does not name its features, or expects something of the table as a whole.
+    """
+    data = project.data
+    whole = any("table" in each.expect or "query" in each.expect for each in data.expectations)
+    return None if data.features is None or whole else frozenset(_texts(project.model_dump(exclude={"path"})))
+
+
+def _texts(content: object) -> Iterator[str]:
+    """Return every text in *content*, keys too."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict):
+        for pair in content.items():
+            yield from _texts(pair)
+    elif isinstance(content, list | tuple | set | frozenset):
+        for each in content:
+            yield from _texts(each)

@@ -34,22 +34,50 @@ def to_microseconds(moment: datetime) -> int:
     return (past.days * 86400 + past.seconds) * 1_000_000 + past.microseconds
 
 
-def parse_times(values: "pd.Series", where: str) -> "pd.Series":
-    """Parse the column *values* as moments in UTC, in microseconds.
+def is_strptime(written: str | None) -> bool:
+    """Return whether *written* (`data.timestamp_format`) is a format of `strptime`; such a column is read as text."""
+    return written is not None and "%" in written
 
-    Raises `DataError` that begins with *where* and names the column, the first row and the value that do not parse.
+
+def parse_times(
+    values: "pd.Series", where: str, written: str | None = None, *, gaps: bool = False
+) -> "pd.Series":
+    """Parse the column *values* as moments in UTC, in microseconds; *written* is their format, default ISO 8601.
+
+    A format is that of `strptime`, `iso`, `epoch_s` or `epoch_ms`; a column of moments needs none, and a number is no
+    date without one. Raises
+    `DataError` that begins with *where* and names the column, the first row and the value that do not parse; a
+    missing value is none unless *gaps* says so.
     """
     import pandas as pd
 
-    typed = pd.api.types.is_datetime64_any_dtype(values)
-    times = pd.to_datetime(values, utc=True, errors="coerce", format=None if typed else "ISO8601")
-    bad = times.isna()
+    times = _parse(values, written)
+    bad = times.isna() & values.notna() if gaps else times.isna()
     if bad.any():
         row = int(bad.to_numpy().argmax())
         value = values.iloc[row]
         shown = "a missing value" if pd.isna(value) else repr(getattr(value, "item", lambda: value)())
+        wanted = f"written as `{written}`" if written else "a date"
         raise DataError(
-            f"{where}: column `{values.name}`, row {row}: {shown} is not a date ({int(bad.sum())} such rows); "
-            "write dates as 2013-04-01T12:00:00Z"
+            f"{where}: column `{values.name}`, row {row}: {shown} is not {wanted} ({int(bad.sum())} such rows); "
+            "write dates as 2013-04-01T12:00:00Z, or name their format in data.timestamp_format: `%m/%d/%Y`, `epoch_s`"
         )
     return times.dt.as_unit("us")
+
+
+def _parse(values: "pd.Series", written: str | None) -> "pd.Series":
+    """Parse *values*, which are written so, as moments in UTC; what does not parse is missing."""
+    import pandas as pd
+
+    kind = values.dtype
+    if pd.api.types.is_datetime64_any_dtype(kind):
+        return pd.to_datetime(values, utc=True)
+    if written in {"epoch_s", "epoch_ms"}:
+        numbers = pd.to_numeric(values, errors="coerce")
+        return pd.to_datetime(numbers, unit="s" if written == "epoch_s" else "ms", utc=True, errors="coerce")
+    if written is not None and is_strptime(written):
+        text = values if pd.api.types.is_string_dtype(kind) else values.astype("Int64").astype("str")
+        return pd.to_datetime(text, utc=True, errors="coerce", format=written)
+    if pd.api.types.is_numeric_dtype(kind):
+        return pd.Series(pd.NaT, values.index, dtype="datetime64[us, UTC]")
+    return pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")

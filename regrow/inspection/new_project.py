@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from regrow.data.readers import read_rows
-from regrow.data.sources import FIRST, LAST
+from regrow.data.sources import read_table
 from regrow.errors import DataError, ProjectError
 from regrow.inspection.project_file import write_project_file
 from regrow.inspection.report import report_lines
@@ -49,7 +48,7 @@ def make_project_file(
     if file.exists():
         raise ProjectError(f"{file} exists and is not written over; give another --name, or move it away")
     source = find_source(table, url_env)
-    frame = read_rows(_bare_project(name, source, target, file), source, "data.source", FIRST, LAST)
+    frame = read_table(_bare_project(name, source, target, file), source, "data.source")
     facts = inspect_table(frame, target, table)
     suggestion = suggest(frame, facts)
     text = write_project_file(name, _seen_from(file.parent, source), facts, suggestion)

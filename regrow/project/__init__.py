@@ -1,18 +1,11 @@
 """The model's YAML file as frozen, strict types."""
 
 from regrow.project.data import (
-    CsvSource,
     Data,
-    DeltaSource,
     Expectation,
     GroupSplit,
-    ParquetSource,
-    PythonSource,
     RandomSplit,
-    SklearnSource,
-    Source,
     Split,
-    SqlSource,
     StratifiedSplit,
     TimeSplit,
     Unit,
@@ -39,6 +32,15 @@ from regrow.project.fields import Strict, format_duration, parse_duration
 from regrow.project.file import Project, ProjectFile, json_schema, load_project
 from regrow.project.metrics import Metric
 from regrow.project.monitoring import Budget, DriftRule, Monitoring, PerformanceRule, QualityRule, Retraining
+from regrow.project.sources import (
+    CsvSource,
+    DeltaSource,
+    ParquetSource,
+    PythonSource,
+    SklearnSource,
+    Source,
+    SqlSource,
+)
 from regrow.project.training import HalvingSearch, RandomizedSearch, Search, Training
 
 __all__ = [

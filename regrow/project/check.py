@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from regrow.errors import ProjectError
-from regrow.project.data import CsvSource, DeltaSource, ParquetSource, PythonSource, Source
 from regrow.project.estimators import build_estimator, check_search, find_preprocessing
 from regrow.project.expectations import build_expectation
 from regrow.project.fields import format_duration
@@ -15,6 +14,7 @@ from regrow.project.file import Project, load_project
 from regrow.project.imports import check_callable
 from regrow.project.metrics import check_metric, is_own, own_metric
 from regrow.project.schedules import check_cron, schedules_of
+from regrow.project.sources import CsvSource, DeltaSource, ParquetSource, PythonSource, Source
 
 
 def check_project(file: Path) -> str:

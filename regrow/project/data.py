@@ -6,63 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from regrow.project.fields import Duration, Reference, Share, Strict
-
-
-class CsvSource(Strict):
-    """A CSV file; dates are parsed in the timestamp column."""
-
-    kind: Literal["csv"]
-    path: Annotated[str, Field(description="File, relative to this YAML file")]
-    separator: Annotated[str, Field(min_length=1, description="One character, or a regular expression")] = ","
-
-
-class ParquetSource(Strict):
-    """A Parquet file or a folder of them."""
-
-    kind: Literal["parquet"]
-    path: Annotated[str, Field(description="File or folder, relative to this YAML file")]
-
-
-class DeltaSource(Strict):
-    """A Delta Lake table, read at its newest version."""
-
-    kind: Literal["delta"]
-    path: Annotated[str, Field(description="Table folder, relative to this YAML file, or its address")]
-
-
-class SqlSource(Strict):
-    """A query on any database that SQLAlchemy reaches; `:start` and `:end` bound its rows."""
-
-    kind: Literal["sql"]
-    url_env: Annotated[str, Field(description="Environment variable that holds the database's URL")]
-    query: Annotated[str, Field(description="SELECT with `:start` and `:end` bound as timestamps")]
-
-
-class PythonSource(Strict):
-    """A callable `load(start, end) -> DataFrame` beside this file."""
-
-    kind: Literal["python"]
-    load: Reference
-    fingerprint: Annotated[
-        Reference | None,
-        Field(
-            description="Callable `() -> str` that changes when the data does; without it every run reads anew"
-        ),
-    ] = None
-
-
-class SklearnSource(Strict):
-    """A data set that ships with scikit-learn: `diabetes`, `breast_cancer`, `wine`, `iris`."""
-
-    kind: Literal["sklearn"]
-    dataset: Literal["diabetes", "breast_cancer", "wine", "iris"]
-
-
-Source = Annotated[
-    CsvSource | ParquetSource | DeltaSource | SqlSource | PythonSource | SklearnSource,
-    Field(discriminator="kind"),
-]
+from regrow.project.fields import Duration, Share, Strict
+from regrow.project.sources import TIME_FORMAT, Source
 
 
 class Expectation(Strict):
@@ -133,6 +78,14 @@ class Data(Strict):
     source: Source
     target: Annotated[str, Field(description="Column to predict")]
     timestamp: Annotated[str | None, Field(description="Column with the event's time (UTC)")] = None
+    timestamp_format: Annotated[
+        str | None,
+        Field(
+            pattern=TIME_FORMAT,
+            description="How that column writes a time that is text or a number: `%m/%d/%Y %H:%M`, `epoch_s`, "
+            "`epoch_ms`; default: ISO 8601",
+        ),
+    ] = None
     id: Annotated[
         str | None,
         Field(description="Column that names a row, unique; default: entity and timestamp, else the content"),
@@ -183,6 +136,8 @@ class Data(Strict):
     def _consistent(self) -> "Data":
         if isinstance(self.split, TimeSplit) and self.timestamp is None:
             raise ValueError("split.kind `time` needs data.timestamp: name the column with the event's time")
+        if self.timestamp is None and self.timestamp_format is not None:
+            raise ValueError("timestamp_format needs data.timestamp: name the column with the event's time")
         if self.timestamp is None and self.label_delay:
             raise ValueError("label_delay needs data.timestamp: name the column with the event's time")
         if self.unit in PERIODS and self.timestamp is None:

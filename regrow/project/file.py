@@ -10,13 +10,14 @@ import yaml
 from pydantic import Field, ValidationError
 
 from regrow.errors import ProjectError
-from regrow.project.data import Data, PythonSource
+from regrow.project.data import Data
 from regrow.project.deployment import Ab, Deployment
 from regrow.project.evaluation import EvaluationPlan, SliceGate, ThresholdGate
 from regrow.project.fields import Strict
 from regrow.project.imports import hook_file, import_hook
 from regrow.project.metrics import bind_metrics, is_own
 from regrow.project.monitoring import Monitoring, Retraining
+from regrow.project.sources import PythonSource
 from regrow.project.training import Training
 
 

@@ -38,7 +38,7 @@ def test_later_rows_change_nothing_that_was_known(project: Make, later: timedelt
 
 def test_without_a_timestamp_every_row_is_known(project: Make) -> None:
     """A source without times gives all its rows at any moment."""
-    made = project(FRAME, data={"source": DATA["source"], "target": "late"})
+    made = project(FRAME, data={"source": DATA["source"], "target": "late", "features": ["size"]})
     assert len(read_known(made, datetime(1999, 1, 1, tzinfo=UTC))) == 10
 
 

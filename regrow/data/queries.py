@@ -1,0 +1,88 @@
+"""Read what a query gives on any database that SQLAlchemy reaches, chunk by chunk."""
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from regrow.data.delta import plain_words
+from regrow.data.selection import CHUNK, Opened, Selection
+from regrow.errors import DataError, ProjectError, Unreachable
+from regrow.project import SqlSource
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""What `:start` and `:end` are if the period has no begin or no end."""
+
+
+def open_query(source: SqlSource, where: str) -> Opened:
+    """Open the query of *source*, whose key in the project file is *where*; it runs when it is read."""
+    return Opened(None, partial(_chunks, source, where))
+
+
+def _chunks(source: SqlSource, where: str, selection: Selection) -> Iterator[pd.DataFrame]:
+    """Read what the query gives, with `:start` and `:end` bound; its columns come whole."""
+    import sqlalchemy as sa
+    from sqlalchemy.exc import SQLAlchemyError
+
+    given = {"start": selection.start or FIRST, "end": selection.end or LAST}
+    bound: dict[str, Any] = {
+        name: given[name] for name in given if re.search(rf"(?<![:\w]):{name}\b", source.query)
+    }
+    with connect_to(source.url_env, f"{where}.url_env") as connection:
+        try:
+            yield from pd.read_sql(
+                sa.text(source.query),
+                connection.execution_options(stream_results=True),
+                params=bound,
+                chunksize=CHUNK,
+            )
+        except (SQLAlchemyError, pd.errors.DatabaseError) as error:
+            raise _query_error(error, f"{where}.query failed on ${source.url_env}") from error
+
+
+def connect_to(variable: str, where: str) -> "Connection":
+    """Connect to the database whose URL the environment *variable* holds; *where* is the key that names it.
+
+    No error shows the URL, which holds a password. Raises `ProjectError` if the URL cannot be right, `Unreachable` if
+    the database does not answer.
+    """
+    import sqlalchemy as sa
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    url = os.environ.get(variable)
+    if not url:
+        raise ProjectError(f"{where}: ${variable} is not set; give the database's URL")
+    try:
+        return sa.create_engine(url).connect()
+    except DBAPIError as error:
+        detail = plain_words(error.orig or error).replace(url, "***")
+        raise Unreachable(f"{where}: ${variable}: the database does not answer: {detail}") from error
+    except ImportError as error:
+        raise ProjectError(f"{where}: ${variable}: {error}; install the database's driver") from error
+    except (SQLAlchemyError, ValueError) as error:
+        detail = plain_words(error).replace(url, "***")
+        raise ProjectError(
+            f"{where}: ${variable}: {detail}; write DIALECT+DRIVER://USER:PASSWORD@HOST/DATABASE"
+        ) from error
+
+
+def _query_error(error: Exception, where: str) -> DataError | Unreachable:
+    """Return the error for what a query raised: the database's own words, and whether it may pass."""
+    from sqlalchemy.exc import DBAPIError, ResourceClosedError, SQLAlchemyError, StatementError
+
+    cause = error if isinstance(error, SQLAlchemyError) else (error.__cause__ or error)
+    detail = plain_words(getattr(cause, "orig", None) or cause)
+    if isinstance(cause, DBAPIError) and cause.connection_invalidated:
+        return Unreachable(f"{where}: the database has closed the connection: {detail}")
+    if isinstance(cause, ResourceClosedError):
+        return DataError(f"{where}: it does not return rows; write a SELECT")
+    if isinstance(cause, StatementError) and not isinstance(cause, DBAPIError):
+        return DataError(f"{where}: {detail}; only :start and :end are bound")
+    return DataError(f"{where}: {detail}")

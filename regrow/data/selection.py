@@ -1,0 +1,107 @@
+"""What is read of a source: some columns, the rows of a period; and how the chunks that it gives become one frame."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from regrow.data.delta import plain_words
+from regrow.errors import DataError
+
+CHUNK = 131_072
+"""Rows that are read at once."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows and columns that are read of a source."""
+
+    columns: frozenset[str] | None = None
+    """None: all. A name that the source lacks is passed over."""
+    timestamp: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    """Rows of [start, end) are read, by the column *timestamp*; a source that cannot tell gives more."""
+    time_format: str | None = None
+    text: frozenset[str] = frozenset()
+    """Columns of a CSV file that are text although they look like numbers."""
+
+    def narrow(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return *frame* with the columns that are wanted."""
+        if self.columns is None or self.columns.issuperset(frame.columns):
+            return frame
+        return frame[[name for name in frame.columns if name in self.columns]]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source that can be read, chunk by chunk."""
+
+    names: list[str] | None
+    """Its columns in order; None if only its first chunk shows them."""
+    chunks: Callable[[Selection], Iterator[pd.DataFrame]]
+    """Reads what is selected, in chunks of at most `CHUNK` rows if the source can; at least one, maybe without rows."""
+    untyped: bool = False
+    """Whether the types are guessed from the values of each chunk, as of a CSV file."""
+
+
+@contextmanager
+def readable(where: str) -> Iterator[None]:
+    """Turn what pandas and Arrow raise on broken files into a `DataError` that begins with *where*."""
+    try:
+        yield
+    # ParserError, EmptyDataError, UnicodeDecodeError and most errors of Arrow are ValueErrors.
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DataError(f"{where}: cannot be read: {plain_words(error)}") from error
+
+
+def join_chunks(chunks: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Join *chunks* of the same columns to one frame; a chunk without a value in a column does not decide its type."""
+    frames = list(chunks)
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    if len(filled) == 1:
+        return filled[0].reset_index(drop=True)
+    pieces = [{name: frame[name] for name in frame.columns} for frame in filled]
+    names = list(filled[0].columns)
+    frames.clear()
+    filled.clear()
+    # Column by column, and each piece is let go at once: the whole is in memory once, not twice.
+    columns = {name: _join([piece.pop(name) for piece in pieces]) for name in names}
+    return pd.DataFrame(columns, copy=False)
+
+
+def mixed_columns(frames: Iterable[pd.DataFrame]) -> frozenset[str]:
+    """Return the columns that hold text in some of *frames* and numbers or booleans in others."""
+    kinds: dict[str, set[str]] = {}
+    for frame in frames:
+        for name in frame.columns:
+            if kind := _kind(frame[name]):
+                kinds.setdefault(name, set()).add(kind)
+    return frozenset(name for name, found in kinds.items() if len(found) > 1)
+
+
+def _kind(column: pd.Series) -> str:
+    """Return what *column* holds: `text`, `boolean`, `number`; empty text if it is something else, or nothing."""
+    if column.isna().all():
+        return ""
+    if isinstance(column.dtype, pd.StringDtype):
+        return "text"
+    if pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_object_dtype(column.dtype):
+        return "boolean"
+    return "number" if pd.api.types.is_numeric_dtype(column.dtype) else ""
+
+
+def _join(pieces: list[pd.Series]) -> pd.Series:
+    """Join *pieces* of one column."""
+    types = {piece.dtype for piece in pieces}
+    if len(types) == 1 and isinstance(pieces[0].dtype, np.dtype):
+        return pd.Series(np.concatenate([piece.to_numpy() for piece in pieces]), name=pieces[0].name)
+    known = {piece.dtype for piece in pieces if piece.notna().any()}
+    if len(known) == 1 and len(types) > 1 and not pd.api.types.is_integer_dtype(kind := known.pop()):
+        whole = object if pd.api.types.is_bool_dtype(kind) else kind
+        pieces = [piece.astype(whole) for piece in pieces]
+    return pd.concat(pieces, ignore_index=True)
