@@ -46,6 +46,8 @@ class ModelFacts(Result):
     """Request column that names a row: logged with the prediction, not seen by the model."""
     timestamp: str | None
     """Request column with the event's time: logged with the prediction, not seen by the model."""
+    entity: str | None = None
+    """Request column that says whom a row is about, if rows of it recur; without one it is the id's."""
     training: Snapshot
     holdout: Snapshot
     code: tuple[str, ...] = ()

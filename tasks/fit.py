@@ -301,7 +301,7 @@ def fit(project: Project, parts: Parts) -> Candidate:
         run.child(f"trial-{number}", dict(params), {"score": value})
     kind, classes = kind_of(pipeline)
     facts = ModelFacts(
-        project=project.name, kind=kind, classes=classes, id=data.id, timestamp=data.timestamp,
+        project=project.name, kind=kind, classes=classes, id=data.id, timestamp=data.timestamp, entity=data.entity,
         training=parts.training, holdout=parts.holdout,
         code=tuple(map(code_name, own_files(project))), trust=project.training.trust,
     )  # fmt: skip

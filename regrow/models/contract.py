@@ -16,7 +16,7 @@ from mlflow.types.schema import ColSpec, Schema
 from regrow.errors import DataError, InvalidRequest
 from regrow.models.decoding import Columns
 from regrow.models.frames import plain_values, read_column
-from regrow.models.values import WORDS, Array, Column, check_values, read_entities, read_moments, to_array
+from regrow.models.values import WORDS, Array, Column, check_values, read_moments, read_names, to_array
 
 REMEDY = "correct it in the source, or set such rows aside by an expectation with `on_failure: quarantine`"
 
@@ -29,26 +29,34 @@ class Rows:
     count: int
     entities: list[str | None]
     events: list[int | None]
+    keys: list[str | None] | None = None
+    """What names each row, if that is something else than its entity."""
 
     def take(self, rows: Sequence[int]) -> "Rows":
         """Return the rows with the numbers *rows*."""
         features = {name: [values[row] for row in rows] for name, values in self.features.items()}
         entities, events = [self.entities[row] for row in rows], [self.events[row] for row in rows]
-        return Rows(features, len(rows), entities, events)
+        keys = None if self.keys is None else [self.keys[row] for row in rows]
+        return Rows(features, len(rows), entities, events, keys)
 
 
 class Contract:
-    """The columns that a model takes, in order, and the two that are logged but not given to it."""
+    """The columns that a model takes, in order, and those that are logged but not given to it."""
 
     def __init__(
-        self, columns: Sequence[Column], id: str | None = None, timestamp: str | None = None
+        self,
+        columns: Sequence[Column],
+        id: str | None = None,
+        timestamp: str | None = None,
+        entity: str | None = None,
     ) -> None:
         self.columns = tuple(columns)
         self.features = [column.name for column in self.columns]
         self.types = {column.name: column.type for column in self.columns}
         self.id = id
         self.timestamp = timestamp
-        self._known = {*self.features, self.id, self.timestamp}
+        self.entity = entity or id
+        self._known = {*self.features, self.id, self.timestamp, self.entity}
         self._signature = tuple((column.name, column.type, column.required) for column in self.columns)
 
     def check(self, given: Columns, max_rows: int) -> Rows:
@@ -63,18 +71,22 @@ class Contract:
                     "unknown_column", f"column {name!r} is not in the model's signature", name
                 )
         features = {column.name: _check(column, given) for column in self.columns}
-        names = given.values.get(self.id or "", [None] * given.rows)
-        moments = given.values.get(self.timestamp or "", [None] * given.rows)
-        return Rows(
-            features, given.rows, read_entities(self.id, names), read_moments(self.timestamp, moments)
-        )
+        entities = read_names(self.entity, self._column(self.entity, given))
+        keys = None if self.id == self.entity else read_names(self.id, self._column(self.id, given))
+        moments = read_moments(self.timestamp, self._column(self.timestamp, given))
+        return Rows(features, given.rows, entities, moments, keys)
+
+    @staticmethod
+    def _column(name: str | None, given: Columns) -> list[Any]:
+        """Return the values of the column *name*, which may be left out."""
+        return given.values.get(name or "", [None] * given.rows)
 
     def refit(self, rows: Rows, source: "Contract") -> Rows:
         """Return *rows*, which *source* has checked, as this model takes them; raises `InvalidRequest`."""
         if self._signature == source._signature:
             return rows
         features = {column.name: _refit(column, rows, source) for column in self.columns}
-        return Rows(features, rows.count, rows.entities, rows.events)
+        return Rows(features, rows.count, rows.entities, rows.events, rows.keys)
 
     def frame(self, requests: list[Rows]) -> pd.DataFrame:
         """Build the one frame that the model gets of the rows of *requests*."""
@@ -110,10 +122,11 @@ class Contract:
         return found
 
     def _named(self, frame: pd.DataFrame, row: int | None) -> str:
-        """Name *row* of *frame* by its id, if it has one."""
-        if row is None or self.id is None or self.id not in frame:
+        """Name *row* of *frame* by its id or its entity, if it has one."""
+        name = self.id or self.entity
+        if row is None or name is None or name not in frame:
             return ""
-        return f" ({self.id} {frame[self.id].iloc[row]})"
+        return f" ({name} {frame[name].iloc[row]})"
 
 
 def read_signature(signature: ModelSignature) -> tuple[Column, ...]:

@@ -81,7 +81,9 @@ class LoadedModel:
     @cached_property
     def contract(self) -> Contract:
         """What the model takes."""
-        return Contract(read_signature(self.signature), self.facts.id, self.facts.timestamp)
+        return Contract(
+            read_signature(self.signature), self.facts.id, self.facts.timestamp, self.facts.entity
+        )
 
     @property
     def features(self) -> list[str]:

@@ -108,8 +108,8 @@ def read_moments(name: str | None, values: list[Any]) -> list[int | None]:
     return [None if value is None else _moment(str(name), row, value) for row, value in enumerate(values)]
 
 
-def read_entities(name: str | None, values: list[Any]) -> list[str | None]:
-    """Return the rows' ids as text."""
+def read_names(name: str | None, values: list[Any]) -> list[str | None]:
+    """Return what names the rows, or whom they are about, as text."""
     for row, value in enumerate(values):
         if isinstance(value, list | dict | bool) or (isinstance(value, float) and not value.is_integer()):
             message = f"column {name!r}, row {row}: {value!r} is not text or a whole number"

@@ -249,3 +249,19 @@ def test_a_folder_of_files_is_one_column(tmp_path: Path) -> None:
     for number in range(3):
         GOOD.to_parquet(tmp_path / f"{number}.parquet")
     assert len(CONTRACT.read(pd.read_parquet(tmp_path))) == 6
+
+
+def test_a_row_is_named_by_its_id_and_is_about_its_entity() -> None:
+    """A request brings both beside the features, or neither; if there is no entity, the row is about itself."""
+    columns = [Column("hour", "double", True)]
+    both = Contract(columns, "n", "at", "customer")
+    given = decode(
+        b'{"dataframe_split": {"columns": ["hour", "n", "customer"], "data": [[1, 7, "c"]]}}', "", []
+    )
+    rows = both.check(given, 10)
+    assert (rows.keys, rows.entities, rows.take([0]).keys) == (["7"], ["c"], ["7"])
+    assert both.refit(rows, both).keys == ["7"]
+    bare = decode(b'{"dataframe_split": {"columns": ["hour"], "data": [[1], [2]]}}', "", [])
+    assert both.check(bare, 10).keys == [None, None]
+    alone = Contract(columns, "n").check(decode(b'{"inputs": {"hour": [1], "n": ["x"]}}', "", []), 10)
+    assert (alone.keys, alone.entities) == (None, ["x"])

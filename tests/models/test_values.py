@@ -16,8 +16,8 @@ from regrow.models.values import (
     Column,
     Text,
     check_values,
-    read_entities,
     read_moments,
+    read_names,
     to_array,
 )
 
@@ -165,7 +165,7 @@ def test_a_moment_that_is_none_names_its_column() -> None:
 
 def test_an_id_is_text() -> None:
     """A whole number is an id whichever way it is written, and a missing one stays missing."""
-    assert read_entities("id", [7, 7.0, "7", None]) == ["7", "7", "7", None]
+    assert read_names("id", [7, 7.0, "7", None]) == ["7", "7", "7", None]
 
 
 @pytest.mark.parametrize("value", [True, 1.5, float("nan"), float("inf"), [1], {"a": 1}])
@@ -174,5 +174,5 @@ def test_what_identifies_nothing_is_refused(value: Any) -> None:
     with pytest.raises(
         InvalidRequest, match=r"column 'id', row 1: .* is not text or a whole number"
     ) as raised:
-        read_entities("id", ["a", value])
+        read_names("id", ["a", value])
     assert (raised.value.code, raised.value.column, raised.value.row) == ("wrong_type", "id", 1)

@@ -1,11 +1,14 @@
-"""Labels over HTTP: the ground truth of a prediction or an entity, checked, then journalled, then acknowledged."""
+"""Labels over HTTP: the ground truth of a row, checked against the model, then journalled, then acknowledged."""
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import numpy as np
 import orjson
+import pandas as pd
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import (
     BaseModel,
@@ -20,17 +23,25 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from regrow.data.times import read_moment, to_microseconds
 from regrow.errors import InvalidRequest, StateError, Unavailable
+from regrow.models.predictions import fit_to
+from regrow.results import ModelFacts
 from regrow.serving.http.admission import read_body
 from regrow.serving.http.keys import allow
-from regrow.serving.http.responses import Described, Refused, described, json_response
+from regrow.serving.http.responses import Described, described, json_response
 from regrow.serving.http.server import Server
 from regrow.serving.log.flush import TO_LABELS
 
 LONGEST = 1000
 """The longest identifier or label, in characters."""
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+CLOCK_SECONDS = 300
+"""How far a client's clock may be ahead of this machine's."""
+SHOWN = 20
+"""Classes that a refusal lists at most."""
 ALLOWED = {
     "prediction_id": f"text, at most {LONGEST} characters",
+    "row_key": f"text or a whole number, at most {LONGEST} characters",
+    "event_time": "a moment such as 2013-04-01T05:00:00Z, 1900 to 2200",
     "entity_id": f"text or a whole number, at most {LONGEST} characters",
     "label": f"a number, true, false or text of at most {LONGEST} characters",
     "labelled_at": "a moment such as 2013-04-01T05:00:00Z, 1900 to 2200",
@@ -58,25 +69,37 @@ Moment = Annotated[
 
 
 class Label(BaseModel):
-    """The truth about one prediction, or about all rows of one entity."""
+    """The truth about one row, named by prediction, by row key, by entity and moment, or by an entity of one row."""
 
     model_config = ConfigDict(
         strict=True,
         extra="forbid",
-        json_schema_extra={"oneOf": [{"required": ["prediction_id"]}, {"required": ["entity_id"]}]},
+        json_schema_extra={
+            "oneOf": [{"required": [name]} for name in ("prediction_id", "row_key", "entity_id")]
+        },
     )
 
     prediction_id: Text | None = None
+    row_key: Text | int | None = None
+    """What names the row: its id, if the project file has `data.id`."""
     entity_id: Text | int | None = None
+    event_time: Moment = None
+    """Which row of the entity is meant: the one of that moment."""
     label: bool | int | Annotated[float, Field(allow_inf_nan=False)] | Text
     labelled_at: Moment = None
     """When the truth was known; not given, it is the time when the label arrives."""
 
     @model_validator(mode="after")
     def _names_one(self) -> "Label":
-        """Refuse a label of nothing, or of two things."""
-        if (self.prediction_id is None) == (self.entity_id is None):
+        """Refuse a label of nothing, of two things, or of a moment alone, and one known before its event."""
+        names = (self.prediction_id, self.row_key, self.entity_id)
+        if sum(name is not None for name in names) != 1:
             raise PydanticCustomError("which_row", "names not one row")
+        if self.event_time is not None and self.entity_id is None:
+            raise PydanticCustomError("which_row", "names a moment without an entity")
+        event, known = self.event_time, self.labelled_at
+        if event is not None and known is not None and known < event:
+            raise PydanticCustomError("too_early", "was known before its event")
         return self
 
 
@@ -117,11 +140,12 @@ def label_routes(server: Server) -> APIRouter:
     )
     async def label(name: str, request: Request) -> Response:
         """Take labels of the model *name*; once they are acknowledged they outlive this process."""
-        _check_model(server, name)
+        split = server.split(name)
         body = await read_body(request, server.limits.max_bytes)
-        rows = read_labels(
-            body, request.headers.get("content-type", ""), server.limits.max_rows, time.time_ns() // 1000
-        )
+        received = time.time_ns() // 1000
+        rows = read_labels(body, request.headers.get("content-type", ""), server.limits.max_rows, received)
+        served = [each.model.facts for each in (split.champion, split.challenger) if each is not None]
+        check_labels(name, rows, served, received)
         request.state.model, request.state.rows = name, len(rows)
         if rows:
             await asyncio.to_thread(_keep, server, name, [orjson.dumps(row) for row in rows])
@@ -152,11 +176,45 @@ def read_labels(body: bytes, content_type: str, most: int, received: int) -> lis
     return [_row(label, received) for label in checked.labels]
 
 
+def check_labels(model: str, rows: list[dict[str, Any]], served: Sequence[ModelFacts], received: int) -> None:
+    """Raise `InvalidRequest` if a label of *rows* was known after *received*, or fits none of the *served* versions."""
+    late = next(
+        (
+            place
+            for place, row in enumerate(rows)
+            if row["labelled_at"] > received + CLOCK_SECONDS * 1_000_000
+        ),
+        None,
+    )
+    if late is not None:
+        message = f"labels[{late}].labelled_at lies in the future; it is the moment when the truth was known"
+        raise InvalidRequest("future_moment", message, "labelled_at", late)
+    labels = pd.Series([row["label"] for row in rows], dtype=object)
+    fits = np.any([fit_to(labels, facts) for facts in served], axis=0)
+    if fits.all():
+        return
+    place, facts = int(np.argmin(fits)), served[0]
+    told = f"labels[{place}].label: {repr(rows[place]['label'])[:80]}"
+    if facts.kind == "regression":
+        raise InvalidRequest(
+            "no_number", f"{told} is no number, and model {model!r} predicts one", "label", place
+        )
+    classes = list(dict.fromkeys(repr(label) for each in served for label in each.classes))
+    listed = ", ".join(classes[:SHOWN]) + (
+        f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
+    )
+    raise InvalidRequest(
+        "unknown_class", f"{told} is no class of model {model!r}, which has {listed}", "label", place
+    )
+
+
 def _row(label: Label, received: int) -> dict[str, Any]:
     """Return *label* as a row of the journal."""
     return {
         "prediction_id": label.prediction_id,
+        "row_key": None if label.row_key is None else str(label.row_key),
         "entity_id": None if label.entity_id is None else str(label.entity_id),
+        "event_time": label.event_time,
         "label": label.label,
         "labelled_at": received if label.labelled_at is None else label.labelled_at,
         "received_at": received,
@@ -167,8 +225,16 @@ def _refusal(error: ErrorDetails) -> InvalidRequest:
     """Return the refusal of a body with *error*, naming the label's place, the key and what it must be."""
     match error["loc"]:
         case ("labels", int(place)) if error["type"] == "which_row":
-            message = f"labels[{place}] must name either its prediction_id or its entity_id"
+            message = (
+                f"labels[{place}] must name its row by one of prediction_id, row_key or entity_id, the last with "
+                "event_time if the entity recurs"
+            )
             return InvalidRequest("which_row", message, "prediction_id")
+        case ("labels", int(place)) if error["type"] == "too_early":
+            message = (
+                f"labels[{place}].labelled_at lies before event_time; no truth is known before its event"
+            )
+            return InvalidRequest("too_early", message, "labelled_at")
         case ("labels", int(place)):
             return InvalidRequest("wrong_type", f"labels[{place}] must be an object", "labels")
         case ("labels", int(place), str(key), *_) if key not in ALLOWED:
@@ -189,13 +255,3 @@ def _keep(server: Server, name: str, lines: list[bytes]) -> None:
         server.flusher.journal(name, TO_LABELS).append({}, lines)
     except StateError as error:
         raise Unavailable("journal_unavailable", str(error)) from error
-
-
-def _check_model(server: Server, name: str) -> None:
-    """Refuse labels of a model that is not served here."""
-    follower = server.follower
-    if name in follower.models:
-        return
-    if follower.polled is None:
-        raise Unavailable("no_champion", f"the registry has not answered yet: {follower.error or 'wait'}")
-    raise Refused(404, "unknown_model", f"model {name!r} is not served here")

@@ -92,9 +92,9 @@ def _row(contract: Contract) -> Schema:
     optional = tuple(column.name for column in contract.columns if not column.required)
     if contract.timestamp:
         columns.setdefault(contract.timestamp, TYPES["datetime"])
-    if contract.id:
-        columns.setdefault(contract.id, {"type": ["string", "integer", "null"]})
-    facts = {contract.timestamp, contract.id} - {column.name for column in contract.columns}
+    for name in filter(None, (contract.id, contract.entity)):
+        columns.setdefault(name, {"type": ["string", "integer", "null"]})
+    facts = {contract.timestamp, contract.id, contract.entity} - {column.name for column in contract.columns}
     return _record(columns, (*optional, *(name for name in facts if name)))
 
 

@@ -53,9 +53,9 @@ def _append_labels(
     model: str, _columns: dict[str, str], rows: list[dict[str, Any]], writer: str, number: int
 ) -> int:
     """Append journal *rows* to the labels."""
-    keys = ("prediction_id", "entity_id", "label", "labelled_at", "received_at")
-    frame = pd.DataFrame({key: pd.Series([row[key] for row in rows], dtype=object) for key in keys})
-    times = {key: pd.to_datetime(frame[key].astype("int64"), unit="us", utc=True) for key in keys[3:]}
+    keys = ("prediction_id", "row_key", "entity_id", "label", "event_time", "labelled_at", "received_at")
+    frame = pd.DataFrame({key: pd.Series([row.get(key) for row in rows], dtype=object) for key in keys})
+    times = {key: pd.to_datetime(frame[key].astype("Int64"), unit="us", utc=True) for key in keys[4:]}
     return append_labels(model, frame.assign(**times), writer, number)
 
 

@@ -1,8 +1,8 @@
 """The rows of the prediction log as lines of the journal, and read back as a table of the log's shape.
 
 A line is a JSON object whose names are the log's columns. Each holds prediction_id, entity_id, event_time (null: the
-moment of serving), features, prediction, served_at, version and seconds; role, rollout, stage, fallback and shadow_of
-stand only in lines that have something to say there. Times are microseconds since 1970.
+moment of serving), features, prediction, served_at, version and seconds; row_key, role, rollout, stage, fallback and
+shadow_of stand only in lines that have something to say there. Times are microseconds since 1970.
 """
 
 import os
@@ -71,11 +71,12 @@ def answered_lines(
                 "event_time": event,
                 "features": features,
                 "prediction": value if type(value) is list else [value],
+                **key,
                 **shared,
             }
         )
-        for identifier, entity, event, features, value in zip(
-            identifiers, rows.entities, rows.events, given, values, strict=True
+        for identifier, entity, event, features, value, key in zip(
+            identifiers, rows.entities, rows.events, given, values, _keys(rows), strict=True
         )
         if value is not None
     ]
@@ -98,14 +99,28 @@ def shadow_lines(
                 "entity_id": entity,
                 "event_time": event,
                 "features": None,
+                **key,
                 **shared,
                 **(failed if value is None else {"prediction": value if type(value) is list else [value]}),
             }
         )
-        for identifier, origin, entity, event, value in zip(
-            new_identifiers(rows.count), answered, rows.entities, rows.events, values, strict=True
+        for identifier, origin, entity, event, value, key in zip(
+            new_identifiers(rows.count),
+            answered,
+            rows.entities,
+            rows.events,
+            values,
+            _keys(rows),
+            strict=True,
         )
     ]
+
+
+def _keys(rows: Rows) -> list[dict[str, str | None]]:
+    """Return what the lines of *rows* say of their keys: nothing if these are no other than the entities."""
+    if rows.keys is None:
+        return [{}] * rows.count
+    return [{"row_key": key} for key in rows.keys]
 
 
 def _shared(attribution: Attribution, seconds: float) -> dict[str, Any]:
@@ -132,6 +147,7 @@ def logged_table(model: str, columns: dict[str, str], lines: list[dict[str, Any]
         {
             "prediction_id": pa.array([row["prediction_id"] for row in rows], pa.string()),
             "entity_id": pa.array([row["entity_id"] for row in rows], pa.string()),
+            "row_key": pa.array([row.get("row_key") for row in rows], pa.string()),
             "event_time": pa.array(events, TIME),
             "served_at": pa.array([row["served_at"] for row in rows], TIME),
             "model": pa.array([model] * len(rows), pa.string()),

@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from model_facts import make_facts
 
 from regrow.data.labels import label_history, read_labels
 from regrow.errors import InvalidRequest
+from regrow.serving.http.labels import check_labels
 from regrow.serving.http.labels import read_labels as check
 from regrow.serving.http.responses import status_of
 from regrow.serving.log.flush import TO_LABELS, FlushThread
@@ -36,9 +38,13 @@ def test_a_label_names_one_row_and_says_one_thing():
         {"prediction_id": "p", "label": 1.5, "labelled_at": MOMENT},
         {"entity_id": 7, "label": "late", "labelled_at": "2013-04-01"},
         {"entity_id": "7", "prediction_id": None, "label": False},
+        {"row_key": 7, "label": 1},
+        {"entity_id": "7", "event_time": "2013-03-01", "label": 1},
     )
-    assert [row["label"] for row in rows] == [1.5, "late", False]
-    assert [row["entity_id"] for row in rows] == [None, "7", "7"]
+    assert [row["label"] for row in rows] == [1.5, "late", False, 1, 1]
+    assert [row["entity_id"] for row in rows] == [None, "7", "7", None, "7"]
+    assert rows[3]["row_key"] == "7"
+    assert pd.Timestamp(rows[4]["event_time"], unit="us") == pd.Timestamp("2013-03-01")
     stamps = [pd.Timestamp(row["labelled_at"], unit="us") for row in rows]
     assert stamps[:2] == [pd.Timestamp("2013-04-01T03:00"), pd.Timestamp("2013-04-01")]
     assert rows[2]["labelled_at"] == RECEIVED
@@ -51,8 +57,16 @@ def test_a_label_names_one_row_and_says_one_thing():
         ({"prediction_id": "p", "label": None}, "null_value", "label must be"),
         ({"prediction_id": "p", "label": [1]}, "wrong_type", "label must be"),
         ({"prediction_id": "p", "label": ""}, "wrong_type", "label must be"),
-        ({"label": 1}, "which_row", "either"),
-        ({"prediction_id": "p", "entity_id": "e", "label": 1}, "which_row", "either"),
+        ({"label": 1}, "which_row", "by one of"),
+        ({"prediction_id": "p", "entity_id": "e", "label": 1}, "which_row", "by one of"),
+        ({"row_key": "k", "entity_id": "e", "label": 1}, "which_row", "by one of"),
+        ({"row_key": "k", "event_time": MOMENT, "label": 1}, "which_row", "by one of"),
+        ({"entity_id": "e", "event_time": "then", "label": 1}, "wrong_type", "event_time must be"),
+        (
+            {"entity_id": "e", "event_time": "2014-01-01", "labelled_at": MOMENT, "label": 1},
+            "too_early",
+            "no truth is known before its event",
+        ),
         ({"prediction_id": 5, "label": 1}, "wrong_type", "prediction_id must be"),
         ({"entity_id": True, "label": 1}, "wrong_type", "entity_id must be"),
         ({"entity_id": 1.5, "label": 1}, "wrong_type", "entity_id must be"),
@@ -94,7 +108,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=5,
 )
-FIELD = st.sampled_from(["prediction_id", "entity_id", "label", "labelled_at", "other"])
+FIELD = st.sampled_from(
+    ["prediction_id", "row_key", "entity_id", "event_time", "label", "labelled_at", "other"]
+)
 VALUE = JSON | st.datetimes().map(str)
 
 
@@ -106,8 +122,52 @@ def test_any_label_is_taken_or_refused(labels):
     except InvalidRequest:
         return
     for row in rows:
-        assert (row["prediction_id"] is None) != (row["entity_id"] is None)
+        assert sum(row[name] is not None for name in ("prediction_id", "row_key", "entity_id")) == 1
         assert pd.Timestamp("1900") <= pd.Timestamp(row["labelled_at"], unit="us") <= pd.Timestamp("2200")
+
+
+@pytest.mark.parametrize(
+    ("told", "facts", "code", "said"),
+    [
+        (
+            "maybe",
+            make_facts("no", "yes"),
+            "unknown_class",
+            r"labels\[1\]\.label: 'maybe' is no class of model 'demo'",
+        ),
+        ("maybe", make_facts("no", "yes"), "unknown_class", "which has 'no', 'yes'$"),
+        (2, make_facts(0, 1), "unknown_class", "2 is no class .* which has 0, 1$"),
+        (99, make_facts(*range(30)), "unknown_class", "and 10 more"),
+        ("late", make_facts(), "no_number", "'late' is no number, and model 'demo' predicts one"),
+    ],
+)
+def test_a_label_that_no_version_can_have_is_refused(told, facts, code, said):
+    """What is no class of the model, or no number for a regression, is a 422 that names model, row and value."""
+    good = 1 if facts.kind == "regression" else facts.classes[0]
+    rows = checked({"entity_id": "e", "label": good}, {"entity_id": "f", "label": told})
+    with pytest.raises(InvalidRequest, match=said) as error:
+        check_labels("demo", rows, [facts], RECEIVED)
+    assert (status_of(error.value), error.value.code, error.value.row) == (422, code, 1)
+    check_labels("demo", rows[:1], [facts], RECEIVED)
+
+
+def test_a_class_that_only_the_challenger_knows_is_taken():
+    """During a rollout a label may be a class of either version."""
+    rows = checked({"entity_id": "e", "label": "maybe"})
+    check_labels("demo", rows, [make_facts("no", "yes"), make_facts("no", "yes", "maybe")], RECEIVED)
+    check_labels("demo", [], [make_facts()], RECEIVED)
+
+
+def test_a_truth_of_the_future_is_refused():
+    """A label is known by now, but for some minutes that the client's clock may be ahead."""
+    for minutes, taken in ((4, True), (6, False)):
+        moment = pd.Timestamp(RECEIVED, unit="us", tz="UTC") + pd.Timedelta(minutes=minutes)
+        rows = checked({"entity_id": "e", "label": 1, "labelled_at": moment.isoformat()})
+        if taken:
+            check_labels("demo", rows, [make_facts(0, 1)], RECEIVED)
+        else:
+            with pytest.raises(InvalidRequest, match=r"labels\[0\]\.labelled_at lies in the future"):
+                check_labels("demo", rows, [make_facts(0, 1)], RECEIVED)
 
 
 def test_the_same_label_twice_is_one(tmp_path, monkeypatch):
@@ -116,22 +176,26 @@ def test_the_same_label_twice_is_one(tmp_path, monkeypatch):
     flusher = FlushThread(tmp_path / "journal")
     journal = flusher.journal("demo", TO_LABELS)
     for label in (0, 0, True, "late"):
-        row = checked({"entity_id": "e", "label": label, "labelled_at": MOMENT})[0]
+        row = checked({"entity_id": "e", "event_time": "2013-03-01", "label": label, "labelled_at": MOMENT})[
+            0
+        ]
         row["received_at"] += int(label == "late")
         journal.append({}, [orjson.dumps(row)] * 2)
         flusher.attempt()
         assert flusher.error is None
     assert label_history("demo")["label"].tolist() == [0, 1, "late"]
     assert read_labels("demo")["label"].tolist() == ["late"]
+    assert read_labels("demo")["event_time"].tolist() == [pd.Timestamp("2013-03-01", tz="UTC")]
 
 
 def test_labels_have_their_route_and_their_role(server):
     """Labels of a served model are acknowledged with their number; of an unknown one they are a 404."""
-    response = tell(server, {"prediction_id": "p", "label": 1}, {"entity_id": 5, "label": "late"})
+    response = tell(server, {"prediction_id": "p", "label": 1}, {"entity_id": 5, "label": 0})
     assert (response.status_code, response.json()) == (202, {"accepted": 2})
     assert tell(server).json() == {"accepted": 0}
     assert tell(server, {"entity_id": 5, "label": 1}, name="other").status_code == 404
     assert tell(server, {"entity_id": 5}).json()["column"] == "label"
+    assert tell(server, {"row_key": 5, "label": "perhaps"}).json()["error"] == "unknown_class"
     large = httpx.post(f"{server.url}/models/demo/labels", content=b" " * 10_000_000)
     assert large.status_code == 413
 

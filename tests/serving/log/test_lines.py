@@ -1,6 +1,7 @@
 """Lines of the journal: what each says, and the table that they become."""
 
 import uuid
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -139,3 +140,14 @@ def test_each_type_has_its_form_in_the_log(kind, value, logged):
     lines = map(orjson.loads, answered_lines(["p", "q"], rows(value, None), [0.5, 0.5], ROLLING, 0))
     found = logged_table("demo", {"hour": kind}, list(lines)).column("features").to_pylist()
     assert found == [{"hour": logged}, {"hour": None}]
+
+
+def test_a_row_that_has_an_id_beside_its_entity_is_logged_with_it():
+    """The id stands in the line and in the table as the row's key; without one the line has no word of it."""
+    named = replace(rows(1, 2), keys=["k1", None])
+    lines = answered_lines(["p0", "p1"], named, [0.5, 0.6], ROLLING, 0.1)
+    lines += shadow_lines(["p0", "p1"], named, [0.5, 0.6], ROLLING, 0.1)
+    lines += answered_lines(["p2"], rows(3), [0.7], ROLLING, 0.1)
+    table = logged_table("demo", {"hour": "double"}, [orjson.loads(line) for line in lines])
+    assert table.column("row_key").to_pylist() == ["k1", None, "k1", None, None]
+    assert "row_key" not in orjson.loads(lines[-1])
