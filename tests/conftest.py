@@ -25,8 +25,8 @@ FILES_THAT_START_PROCESSES = {"test_stack.py", "test_outage.py", "test_start_run
 FULL_SIZE_TIMEOUT = 3600
 
 # On a busy machine an example takes longer than hypothesis' 200 ms, and nothing is wrong.
-hypothesis_settings.register_profile("regrow", deadline=None)
-hypothesis_settings.load_profile("regrow")
+hypothesis_settings.register_profile("short", deadline=None, max_examples=15)
+hypothesis_settings.register_profile("full size", deadline=None, max_examples=200)
 
 # Without a server Prefect would start one of its own, which outlives the test and holds up the end.
 os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
@@ -56,13 +56,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full-size", action="store_true", help="run what takes `size` at full size")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw as many examples of a property as the size of the run asks for."""
+    hypothesis_settings.load_profile("full size" if config.getoption("full_size") else "short")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what starts servers and what is shrunk; at full size each test may take half an hour."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & STARTS_SERVERS or item.path.name in FILES_THAT_START_PROCESSES:
             item.add_marker("servers")
-        if "size" in fixtures:
+        if "size" in fixtures or hasattr(getattr(item, "obj", None), "hypothesis"):
             item.add_marker("shrunk")
         if config.getoption("full_size"):
             item.add_marker(pytest.mark.timeout(FULL_SIZE_TIMEOUT), append=False)

@@ -162,6 +162,7 @@ def wait(until: Callable[[], object], patience: float = 180) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.long
 def test_a_model_is_trained_by_hand_and_by_its_deployment(
     installed: Installed, empty: Path, up: tuple[Settings, Project, dict[str, str]]
 ) -> None:

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from regrow.data.files import flush_to_disk, partial_file, state_errors
 from regrow.errors import SnapshotError
 from regrow.settings import load_settings
+
+EXACT = 2**53
+"""The largest whole number up to which a float holds each."""
 
 
 class Snapshot(BaseModel):
@@ -34,12 +38,27 @@ class Snapshot(BaseModel):
 
         Raises `SnapshotError` if the file is gone or is not the file that was written.
         """
-        return read_table(self, columns).to_pandas()
+        return to_frame(read_table(self, columns))
 
 
 def read_table(snapshot: Snapshot, columns: list[str] | None = None) -> pa.Table:
     """Read *snapshot* as an Arrow table, after checking its digest."""
     return pq.read_table(checked_path(snapshot), columns=columns)
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """Read *table* as pandas does, but keep whole numbers beside nulls whole that a float cannot hold."""
+    frame = table.to_pandas()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if frame[name].dtype == "float64" and pa.types.is_integer(column.type) and _is_beyond_float(column):
+            frame[name] = column.to_pandas(integer_object_nulls=True)
+    return frame
+
+
+def _is_beyond_float(column: pa.ChunkedArray) -> bool:
+    """Return whether *column* holds a whole number that a float may round."""
+    bounds = pc.min_max(column).as_py()  # pyright: ignore[reportAttributeAccessIssue]
+    return any(value is not None and abs(value) > EXACT for value in bounds.values())
 
 
 def checked_path(snapshot: Snapshot) -> Path:

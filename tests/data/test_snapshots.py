@@ -86,3 +86,12 @@ def test_a_full_disk_leaves_nothing(code: int, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(StateError, match="make room"):
         write_snapshot(FRAME)
     assert files() == []
+
+
+def test_huge_whole_numbers_beside_nulls_stay_whole() -> None:
+    """A float cannot hold them; smaller ones beside nulls are floats, as pandas reads them."""
+    huge, small = [2**53 + 1, None, -(2**63), 2**63 - 1], [1, None, 2, 3]
+    frame = pd.DataFrame({"huge": huge, "small": small}, dtype=object)
+    read = write_snapshot(frame).read()
+    assert read["huge"].tolist() == huge
+    assert read["small"].dtype == "float64"

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import yaml
 from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
@@ -22,7 +23,7 @@ from regrow import registry
 from regrow.data.predictions import CHALLENGER, CHAMPION, PREDICTIONS, SHADOW, append_predictions
 from regrow.decisions.rollout.assignment import position
 from regrow.models.stored import LoadedModel, load_model
-from regrow.project import Project
+from regrow.project import Project, load_project
 
 Traffic = Callable[..., None]
 Start = Callable[..., Any]
@@ -109,6 +110,23 @@ def send(project: Project, frame: pd.DataFrame, spoilt: bool = False, failing: b
             )
     schema = pa.schema([field for field in PREDICTIONS if field.name != "features"])
     append_predictions(project.name, pa.Table.from_pylist(rows, schema), uuid4().hex)
+
+
+def take_over(trained: Project, **changes: object) -> Project:
+    """Return a project of its own name that has the first two versions of *trained*, and *changes* in its file."""
+    content = yaml.safe_load(trained.path.read_text()) | changes | {"name": f"test-{uuid4().hex[:8]}"}
+    path = trained.path.with_name(f"{content['name']}.yaml")
+    path.write_text(yaml.safe_dump(content))
+    made = load_project(path)
+    for number in (1, 2):
+        registry.register(made.name, registry.version(trained.name, number).candidate, "", {})
+    return made
+
+
+@pytest.fixture
+def taken_over() -> Callable[..., Project]:
+    """Make a project that takes over the versions of another: to train two for each test takes too long."""
+    return take_over
 
 
 @pytest.fixture

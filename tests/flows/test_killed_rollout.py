@@ -3,16 +3,14 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import pandas as pd
 import pytest
-import yaml
 
 from flows.train import train
 from regrow import registry
 from regrow.lineage import KEY
-from regrow.project import Project, load_project
+from regrow.project import Project
 from regrow.registry import State
 
 Runner = Callable[..., tuple[int, int]]
@@ -54,18 +52,13 @@ def trained(services: object, shared_project: Callable[..., Project]) -> Project
 
 
 @pytest.fixture
-def prepare(trained: Project, traffic: Traffic) -> Prepare:
+def prepare(trained: Project, taken_over: Callable[..., Project], traffic: Traffic) -> Prepare:
     """Return models that stand before their scenario, all with the two versions of one training."""
     frame = rows()
-    content = yaml.safe_load(trained.path.read_text())
 
     def make(scenario: str) -> Project:
-        name = f"killed-{uuid4().hex[:8]}"
-        path = trained.path.with_name(f"{name}.yaml")
-        path.write_text(yaml.safe_dump(content | {"name": name}))
-        made = load_project(path)
-        for number in (1, 2):
-            registry.register(name, registry.version(trained.name, number).candidate, "", {})
+        made = taken_over(trained)
+        name = made.name
         registry.promote(name, 1, "test", "first")
         plan = made.deployment.rollout
         assert plan.kind != "replace"

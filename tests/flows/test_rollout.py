@@ -46,18 +46,39 @@ def live(part: int, parts: int = 4) -> pd.DataFrame:
     return later.iloc[part * len(later) // parts : (part + 1) * len(later) // parts]
 
 
-@pytest.fixture
-def rolling(services: object, project: Callable[..., Project]) -> Callable[..., Project]:
+DEPLOYED = {"server": False, "rollout": CANARY}
+
+
+def train_two(project: Callable[..., Project]) -> Project:
     """Train a champion and a challenger, whose rollout is then open."""
+    made = project(drawn(), deployment=DEPLOYED, evaluation={"primary": "roc_auc", "gates": []})
+    assert train(made.path, FIRST).passed
+    assert train(made.path, SECOND).passed
+    return made
+
+
+@pytest.fixture
+def trained(services: object, project: Callable[..., Project]) -> Project:
+    """Return a model whose two trainings belong to one test."""
+    return train_two(project)
+
+
+@pytest.fixture(scope="module")
+def trained_once(services: object, shared_project: Callable[..., Project]) -> Project:
+    """Return a model whose versions others take over."""
+    return train_two(shared_project)
+
+
+@pytest.fixture
+def rolling(trained_once: Project, taken_over: Callable[..., Project]) -> Callable[..., Project]:
+    """Return a model with a champion and a challenger, whose rollout is open."""
 
     def make(plan: dict[str, object] | None = None) -> Project:
-        made = project(
-            drawn(),
-            deployment={"server": False, "rollout": plan or CANARY},
-            evaluation={"primary": "roc_auc", "gates": []},
-        )
-        assert train(made.path, FIRST).passed
-        assert train(made.path, SECOND).passed
+        made = taken_over(trained_once, deployment=DEPLOYED | {"rollout": plan or CANARY})
+        registry.promote(made.name, 1, "test", "first", as_of=FIRST)
+        chosen = made.deployment.rollout
+        assert chosen.kind != "replace"
+        registry.start_rollout(made.name, 2, chosen, "test", "passed", SECOND)
         return made
 
     return make
@@ -95,9 +116,9 @@ def test_runs_now_and_by_schedule(
     )
 
 
-def test_from_shadow_to_champion(rolling: Callable[..., Project], traffic: Traffic) -> None:
+def test_from_shadow_to_champion(trained: Project, traffic: Traffic) -> None:
     """One look takes at most one step; with no new rows it holds; at the end the challenger is champion."""
-    project = rolling()
+    project = trained
     assert kinds(project) == ["promote", "start"]
     assert status(project, 2) == "rolling out"
     assert rollout(project.path, LATER).outcome == "hold"
@@ -125,9 +146,9 @@ def test_from_shadow_to_champion(rolling: Callable[..., Project], traffic: Traff
     assert len(kinds(project)) == 5
 
 
-def test_a_bad_challenger_is_rolled_back_in_shadow(rolling: Callable[..., Project], traffic: Traffic) -> None:
+def test_a_bad_challenger_is_rolled_back_in_shadow(trained: Project, traffic: Traffic) -> None:
     """One that ranks the wrong way round never answers anybody; the record says which limit broke, on which rows."""
-    project = rolling()
+    project = trained
     traffic(project, live(0), spoilt=True)
     verdict = rollout(project.path, LATER)
     assert (verdict.outcome, verdict.passed) == ("roll back", False)

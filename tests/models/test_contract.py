@@ -136,7 +136,7 @@ def assert_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
             assert [type(v) for v in left] == [type(v) for v in right]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=tables())
 def test_every_door_leads_to_the_same_columns(
     drawn: tuple[Contract, dict[str, list[Any]], pd.DataFrame],
@@ -159,7 +159,6 @@ def test_every_door_leads_to_the_same_columns(
     assert_same(contract.frame([contract.check(plain, len(frame))]), expected)
 
 
-@settings(max_examples=30, deadline=None)
 @given(drawn=tables())
 def test_a_model_takes_the_rows_that_it_was_trained_on(
     drawn: tuple[Contract, dict[str, list[Any]], pd.DataFrame],

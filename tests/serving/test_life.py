@@ -47,11 +47,11 @@ class Load:
             thread.join()
 
 
-def test_no_acknowledged_prediction_is_lost_or_doubled(start, tmp_path, monkeypatch):
-    """After three kill -9 under load every acknowledged prediction is in the table exactly once."""
+def test_no_acknowledged_prediction_is_lost_or_doubled(start, tmp_path, monkeypatch, size):
+    """After each kill -9 under load every acknowledged prediction is in the table exactly once."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
     acknowledged = []
-    for _ in range(3):
+    for _ in range(size(1, 5)):
         server = start(tmp_path, "--model", "demo")
         with Load(server.url, 4) as load:
             time.sleep(1.8)

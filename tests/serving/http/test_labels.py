@@ -200,11 +200,11 @@ def test_labels_have_their_route_and_their_role(server):
     assert large.status_code == 413
 
 
-def test_no_acknowledged_label_is_lost_or_doubled(start, tmp_path, monkeypatch):
-    """After three kill -9 under load every acknowledged label is in the table exactly once."""
+def test_no_acknowledged_label_is_lost_or_doubled(start, tmp_path, monkeypatch, size):
+    """After each kill -9 under load every acknowledged label is in the table exactly once."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
     acknowledged: list[str] = []
-    for _ in range(3):
+    for _ in range(size(1, 5)):
         server = start(tmp_path, "--model", "demo")
         stop = threading.Event()
         clients = [threading.Thread(target=_tell_on, args=(server, stop, acknowledged)) for _ in range(4)]
