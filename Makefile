@@ -39,7 +39,7 @@ lint: install  ## Check style, types and imports
 	$(BIN)/lint-imports
 
 test: lint  ## Check everything, as CI does
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not long"
 
 test-long: install  ## Check at full size what `make test` shrinks; takes up to an hour
 	$(BIN)/pytest --full-size -m "long or shrunk"
