@@ -47,6 +47,7 @@ def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdic
     evaluation = evaluate(project, candidate, champion.candidate, champion.number)
     version = register(project, evaluation, run.trigger, run.as_of.isoformat(), run.flow_run_id)
     verdict = judge(project, evaluation, override)
-    outcome = deploy(project, version, verdict, run.actor, run.as_of, override)
+    deployed = deploy(project, version, verdict, run.actor, run.as_of, override)
+    outcome = deployed.with_findings(*validation.suspected)
     run.verdict(outcome)
     return outcome

@@ -27,6 +27,8 @@ class Validation(Result):
     accepted: Snapshot
     quarantined: Snapshot | None
     """Rows set aside, each with its `reason`; None if every row passed."""
+    suspected: tuple[Finding, ...] = ()
+    """What may give the target away and did not refuse the batch."""
 
 
 class Parts(Result):

@@ -11,6 +11,7 @@ import pandas as pd
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.data.sources import feature_columns
 from regrow.errors import BatchRejected, DataError
+from regrow.inspection.leak_check import find_leaks
 from regrow.lineage import current, step
 from regrow.project import Expectation, Project
 from regrow.project.data import named_alike
@@ -50,22 +51,23 @@ class Report:
 
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)
 def validate(project: Project, snapshot: Snapshot) -> Validation:
-    """Return the rows of *snapshot* that meet the project's expectations.
+    """Return the rows of *snapshot* that meet the project's expectations, and what in them may be a leak.
 
-    Raises `DataError` if a column is missing, `BatchRejected` if an expectation that rejects is broken or more rows
-    than the limit are set aside, `ProjectError` if an expectation is not one.
+    Raises `DataError` if a column is missing, `BatchRejected` if an expectation that rejects is broken, more rows
+    than the limit are set aside or a leak is to be refused, `ProjectError` if an expectation is not one.
     """
     run = current()
     run.log_input(snapshot, "ingested")
     require_columns(project, list(snapshot.columns))
-    if not project.data.expectations:
-        return Validation(accepted=snapshot, quarantined=None)
-    frame = snapshot.read()
-    report = check(frame, project.data.expectations, f"{project.path}: data.expectations")
-    run.log_text(report.html, "validation.html")
-    verdict = judge_batch(report.outcomes, frame, project.data.quarantine_limit)
-    run.verdict(verdict)
+    frame, report = snapshot.read(), Report((), "")
+    if project.data.expectations:
+        report = check(frame, project.data.expectations, f"{project.path}: data.expectations")
+        run.log_text(report.html, "validation.html")
     accepted, quarantined = quarantine(frame, report.outcomes)
+    verdict = judge_batch(report.outcomes, frame, project.data.quarantine_limit)
+    leaks = find_leaks(project, accepted) if verdict.passed else ()
+    verdict = judge_leaks(verdict, leaks, project.data.leakage.refuse)
+    run.verdict(verdict)
     run.log_metrics({"rows": len(frame), "quarantined": len(quarantined)})
     aside = write_snapshot(quarantined, project.data.timestamp) if len(quarantined) else None
     if aside:
@@ -73,7 +75,8 @@ def validate(project: Project, snapshot: Snapshot) -> Validation:
     if not verdict.passed:
         raise BatchRejected(verdict.reason)
     kept = write_snapshot(accepted, project.data.timestamp) if aside else snapshot
-    return Validation(accepted=kept, quarantined=aside)
+    suspected = tuple(finding for finding in leaks if finding.failed)
+    return Validation(accepted=kept, quarantined=aside, suspected=suspected)
 
 
 def require_columns(project: Project, columns: Sequence[str]) -> None:
@@ -231,6 +234,14 @@ def judge_batch(outcomes: Sequence[Outcome], frame: pd.DataFrame, limit: float) 
         else f"batch rejected: {reason}{advice}",
         findings=tuple(findings),
     )
+
+
+def judge_leaks(verdict: Verdict, leaks: tuple[Finding, ...], refuse: bool) -> Verdict:
+    """Return *verdict* with what was found of *leaks*; if it should *refuse* them, one that fails rejects the batch."""
+    told = "; ".join(finding.detail for finding in leaks if finding.failed)
+    if refuse and told:
+        return verdict.refused(f"batch rejected, because data.leakage.refuse is set: {told}", *leaks)
+    return verdict.with_findings(*leaks)
 
 
 def _finding(outcome: Outcome, rows: int) -> Finding:

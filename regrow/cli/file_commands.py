@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regrow.cli.arguments import File
+from regrow.cli.printing import WIDTH
 
 
 def init(
@@ -34,7 +35,7 @@ def init(
     lines = Table.grid(padding=(0, 2))
     for word, told in found:
         lines.add_row(Text(word, style="bold"), Text(told))
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(lines)
     shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
     console.print(

@@ -91,6 +91,13 @@ def read_labels(model: str, as_of: datetime | None = None) -> pd.DataFrame:
     return _values(rows[last])[[*KEY, "label", "labelled_at"]]
 
 
+def newest_label(model: str) -> datetime | None:
+    """Return when the truth of the newest label of *model* was known; None if there is no label."""
+    table = open_table(labels_path(model))
+    times = None if table is None else table.to_pyarrow_dataset().to_table(columns=["labelled_at"])
+    return None if times is None else times["labelled_at"].to_pandas().max().to_pydatetime()
+
+
 def label_history(model: str, prediction_id: str | None = None, entity_id: str | None = None) -> pd.DataFrame:
     """Read every label of one prediction, of one entity's rows, or of all, in the order in which they counted."""
     known = _once(_read(model))

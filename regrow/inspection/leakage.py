@@ -2,12 +2,11 @@
 
 A column is judged by itself: its values are put into bins, half of the rows teach each bin's mean target, and the
 other half is predicted by it, and the other way round. That is a tree of one column, validated on rows that it has
-not seen; a column of ids learns nothing so.
+not seen; a column of ids learns nothing so. An amount's copy in another unit is found by Spearman's correlation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,8 @@ ROWS = 10_000
 """Rows that are looked at if there are more."""
 CELLS = 2_000_000
 """Values that are looked at at most: of very many columns fewer rows."""
+SHARED_ROWS = 300_000
+"""Rows by which it is told whether they stand on both sides of the split, if there are more."""
 BINS = 64
 SHARE_OF_ONE_OUTCOME = 0.995
 """Share of one class from which a column counts as filled for that class alone."""
@@ -53,9 +54,9 @@ def find_shadows(
     The figure is the area under the ROC curve if the model *classifies*, else R² of ranks; of many rows `ROWS` are
     looked at.
     """
-    known = target.notna().to_numpy()
-    features, target = features[known], target[known]
-    rows = _draw(target if classifies else None, len(target), min(ROWS, CELLS // max(1, features.shape[1])))
+    known = np.flatnonzero(target.notna())
+    most = max(200, min(ROWS, CELLS // max(1, features.shape[1])))
+    rows = known[_draw(target.iloc[known] if classifies else None, len(known), most)]
     truths = _truths(target.iloc[rows], classifies)
     found = (_judge(features[name].iloc[rows], truths, classifies) for name in features)
     return [shadow for shadow in found if shadow.figure >= limit or shadow.only]
@@ -84,8 +85,11 @@ def _truths(target: pd.Series, classifies: bool) -> dict[str, Floats]:
 
 def _judge(values: pd.Series, truths: dict[str, Floats], classifies: bool) -> Shadow:
     """Return how well *values* predict each of *truths*."""
-    bins, halves = _bins(values), np.arange(len(values)) % 2
-    halves = np.random.default_rng(0).permutation(halves)
+    numbers = _numbers(values)
+    bins = (
+        pd.factorize(values.astype("str").where(values.notna()))[0] + 1 if numbers is None else _bins(numbers)
+    )
+    halves = np.random.default_rng(0).permutation(np.arange(len(values)) % 2)
     figures = []
     for truth in truths.values():
         predicted = np.empty_like(truth)
@@ -94,26 +98,36 @@ def _judge(values: pd.Series, truths: dict[str, Floats], classifies: bool) -> Sh
                 bins[halves != half], truth[halves != half], bins[halves == half]
             )
         figures.append(_area(truth, predicted) if classifies else _explained(truth, predicted))
+    if numbers is not None and not classifies:
+        figures = [max(figures[0], _monotone(numbers, truths[""]))]
     only = _filled_for_one(values, truths) if classifies else ""
     return Shadow(str(values.name), float(np.mean(figures)), "ROC AUC" if classifies else "R² of ranks", only)
 
 
-def _bins(values: pd.Series) -> Codes:
-    """Return the bin of each of *values*: numbers and dates by quantiles, others by value; missing ones have theirs."""
-    missing = values.isna().to_numpy()
-    if types.is_bool_dtype(values) or not (
-        types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values)
-    ):
-        return pd.factorize(values.astype("str").where(~missing), use_na_sentinel=True)[0] + 1
+def _numbers(values: pd.Series) -> Floats | None:
+    """Return *values*, numbers or dates, as floats, missing ones as NaN; None if they are neither."""
     if types.is_datetime64_any_dtype(values):
-        values = values.astype("int64")
-    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    present = numbers[~missing]
-    distinct = np.unique(present)
-    edges = (
-        distinct if len(distinct) <= BINS else np.unique(np.quantile(present, np.linspace(0, 1, BINS)[:-1]))
-    )
-    return np.where(missing, 0, np.searchsorted(edges, numbers) + 1)
+        moments = np.asarray(values.astype("int64"), dtype=np.float64)
+        return np.where(values.isna(), np.nan, moments)
+    if types.is_bool_dtype(values) or not types.is_numeric_dtype(values):
+        return None
+    return values.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _bins(numbers: Floats) -> Codes:
+    """Return the bin of each of *numbers*: by value if there are few, else by quantiles; missing ones are bin 0."""
+    missing = np.isnan(numbers)
+    distinct, most = np.unique(numbers[~missing]), int(np.clip(len(numbers) // 16, 4, BINS))
+    if len(distinct) > most:
+        distinct = np.unique(np.quantile(numbers[~missing], np.linspace(0, 1, most)[:-1]))
+    return np.where(missing, 0, np.searchsorted(distinct, numbers) + 1)
+
+
+def _monotone(numbers: Floats, ranks: Floats) -> float:
+    """Return the square of Spearman's correlation of *numbers* and *ranks*; 0 if one is missing or all are equal."""
+    if np.isnan(numbers).any() or len(np.unique(numbers)) < 2:
+        return 0.0
+    return float(np.corrcoef(rankdata(numbers), ranks)[0, 1] ** 2)
 
 
 def _means(bins: Codes, truth: Floats, wanted: Codes) -> Floats:
@@ -156,13 +170,23 @@ def _filled_for_one(values: pd.Series, truths: dict[str, Floats]) -> str:
     return ""
 
 
-def count_shared(training: pd.DataFrame, holdout: pd.DataFrame, columns: Iterable[str]) -> int:
-    """Return how many rows of *holdout* are, in *columns*, equal to a row of *training*."""
+def share_in_both(training: pd.DataFrame, holdout: pd.DataFrame, columns: Sequence[str]) -> float:
+    """Return the share of the rows of *holdout* that are, in *columns*, equal to a row of *training*.
+
+    Of many rows those are looked at whose value in one column has a low hash: equal rows stay together.
+    """
     names = list(columns)
-    if not names:
-        return 0
+    if not names or holdout.empty:
+        return 0.0
+    rows = len(training) + len(holdout)
+    if rows > SHARED_ROWS:
+        few = holdout[names].head(1000)
+        finest = max(names, key=lambda name: few[name].map(repr).nunique())
+        training, holdout = (
+            part[_hash(part[[finest]]) < 2.0**64 * SHARED_ROWS / rows] for part in (training, holdout)
+        )
     seen, asked = (_hash(part[names]) for part in (training, holdout))
-    return int(np.isin(asked, seen).sum())
+    return float(np.isin(asked, seen).mean()) if len(asked) else 0.0
 
 
 def _hash(frame: pd.DataFrame) -> NDArray[np.uint64]:
@@ -174,6 +198,11 @@ def _hash(frame: pd.DataFrame) -> NDArray[np.uint64]:
     return np.asarray(hashes, dtype=np.uint64)
 
 
-def count_later(times: pd.Series, moment: datetime) -> int:
-    """Return how many of *times*, a column of moments, are later than *moment*."""
-    return int((pd.to_datetime(times, utc=True) > pd.Timestamp(moment)).sum())
+def later_share(values: pd.Series, events: pd.Series) -> float:
+    """Return the share of the dates in *values*, as dates or as text, that are later than the row's own in *events*."""
+    form = None if types.is_datetime64_any_dtype(values) else "ISO8601"
+    times = pd.to_datetime(values, utc=True, errors="coerce", format=form)
+    there = times.notna()
+    if not there.any():
+        return 0.0
+    return float((times[there] > pd.to_datetime(events[there], utc=True)).mean())

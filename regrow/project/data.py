@@ -55,6 +55,26 @@ class TimeSplit(Strict):
     holdout: Annotated[float, Field(gt=0, lt=1, description="Share of the rows, the newest ones")] = 0.2
 
 
+class Leakage(Strict):
+    """What counts as giving the target away; it is always looked for, and refuses a batch only if it should."""
+
+    refuse: Annotated[bool, Field(description="Refuse the batch if a leak is found; else record it")] = False
+    alone: Annotated[
+        float,
+        Field(
+            gt=0.5,
+            le=1,
+            description="ROC AUC, or R² of ranks, from which one column predicts the target nearly alone",
+        ),
+    ] = 0.995
+    shared: Annotated[
+        Share, Field(description="Greatest share of held-out rows that are equal to a training row")
+    ] = 0.01
+    allow: Annotated[
+        tuple[str, ...], Field(description="Columns that were looked at and give nothing away")
+    ] = ()
+
+
 Unit = Literal["row", "entity", "request", "hour", "day", "week"]
 """What counts as one independent observation in an interval or a test."""
 PERIODS: frozenset[Unit] = frozenset({"hour", "day", "week"})
@@ -127,6 +147,7 @@ class Data(Strict):
     quarantine_limit: Annotated[
         Share, Field(description="Greatest share of rows set aside before a batch fails")
     ] = 0.1
+    leakage: Leakage = Leakage()
     split: Annotated[
         Split | None,
         Field(description="Default: by time if there is a timestamp, else by entity, else at random"),

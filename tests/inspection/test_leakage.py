@@ -1,13 +1,12 @@
 """What gives the target away."""
 
-from datetime import UTC, datetime
 from time import perf_counter
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from regrow.inspection.leakage import count_later, count_shared, find_shadows
+from regrow.inspection.leakage import find_shadows, later_share, share_in_both
 
 DRAW = np.random.default_rng(0)
 TARGET = pd.Series(np.where(DRAW.random(3000) < 0.3, "no", "yes"))
@@ -88,15 +87,26 @@ def test_the_work_is_bounded() -> None:
 
 
 def test_rows_on_both_sides_are_counted() -> None:
-    """Rows of the holdout that are equal to a training row are counted by any columns, whatever these hold."""
+    """The share of holdout rows that are equal to a training row is told by any columns, whatever these hold."""
     training = pd.DataFrame({"id": [1, 2, 3], "x": [0.5, None, 1.0], "tags": [["a"], ["b"], ["c"]]})
-    holdout = pd.DataFrame({"id": [3, 4, 2], "x": [1.0, 0.5, None], "tags": [["c"], ["a"], ["z"]]})
-    assert count_shared(training, holdout, ["id"]) == 2
-    assert count_shared(training, holdout, ["id", "x", "tags"]) == 1
-    assert count_shared(training, holdout, []) == 0
+    holdout = pd.DataFrame(
+        {"id": [3, 4, 2, 9], "x": [1.0, 0.5, None, 7], "tags": [["c"], ["a"], ["z"], ["y"]]}
+    )
+    assert share_in_both(training, holdout, ["id"]) == 0.5
+    assert share_in_both(training, holdout, ["id", "x", "tags"]) == 0.25
+    assert share_in_both(training, holdout, []) == 0
 
 
-def test_later_times_are_counted() -> None:
-    """Moments after the one that the run pretends is now are counted."""
-    times = pd.Series(pd.to_datetime(["2024-01-01", "2024-06-01", "2025-01-01"], utc=True))
-    assert count_later(times, datetime(2024, 6, 1, tzinfo=UTC)) == 1
+def test_rows_on_both_sides_are_estimated_of_many() -> None:
+    """Of very many rows a sample in which equal rows stay together tells the same share."""
+    training = pd.DataFrame({"kind": "a", "id": np.arange(600_000)})
+    holdout = pd.DataFrame({"kind": "a", "id": np.arange(500_000, 900_000)})
+    assert abs(share_in_both(training, holdout, ["kind", "id"]) - 0.25) < 0.01
+
+
+def test_later_dates_are_counted() -> None:
+    """Dates after the row's own event are told, as dates and as text; missing ones do not count."""
+    events = pd.Series(pd.to_datetime(["2024-01-01", "2024-06-01", "2024-06-01"], utc=True))
+    assert later_share(pd.Series(["2024-02-01", "2024-02-01", None]), events) == 0.5
+    assert later_share(pd.Series(pd.to_datetime([None, None, "2025-01-01"])), events) == 1.0
+    assert later_share(pd.Series([None, None, None]), events) == 0.0

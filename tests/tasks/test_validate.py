@@ -5,9 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regrow.errors import DataError, ProjectError
+import tasks.validate
+from regrow.data.snapshots import write_snapshot
+from regrow.errors import BatchRejected, DataError, ProjectError
 from regrow.project import Expectation, load_project
-from tasks.validate import Outcome, check, judge_batch, quarantine, require_columns
+from regrow.verdict import Finding, Verdict
+from tasks.validate import Outcome, check, judge_batch, judge_leaks, quarantine, require_columns
 
 FRAME = pd.DataFrame({"id": [1, 2, 3, 3], "wind": [5.0, 1048.0, None, 7.0]}, index=[9, 8, 7, 6])
 WIND = Expectation(
@@ -165,3 +168,36 @@ def test_features_that_differ_in_capitals_alone_are_refused():
     ):
         require_columns(project, columns)
     require_columns(project, columns[:2] + columns[3:])
+
+
+PASSED = Verdict(decision="validate", result="pass", reason="all accepted")
+LEAK = Finding(rule="`x` does not predict the target alone", result="fail", detail="`x` gives it away")
+
+
+def test_a_leak_is_recorded_and_refuses_only_if_it_should():
+    """By default a leak stands in the record of an accepted batch; with data.leakage.refuse it rejects it."""
+    recorded = judge_leaks(PASSED, (LEAK,), refuse=False)
+    assert recorded.passed
+    assert recorded.failures == (LEAK,)
+    refused = judge_leaks(PASSED, (LEAK,), refuse=True)
+    assert refused.failed
+    assert "data.leakage.refuse is set: `x` gives it away" in refused.reason
+    assert judge_leaks(PASSED, (), refuse=True) == PASSED
+
+
+@pytest.mark.parametrize("refuse", [False, True])
+def test_the_step_looks_for_leaks(refuse, project, remember, recent, tmp_path, monkeypatch):
+    """Without any expectation too a leak is found, kept in the step's record, and handed on or refused."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "state"))
+    record = remember(tasks.validate)
+    frame = recent.assign(refund=recent["late"] * 7.5)
+    data = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "leakage": {"refuse": refuse}}
+    snapshot = write_snapshot(frame)
+    if refuse:
+        with pytest.raises(BatchRejected, match="`refund`: it predicts the target nearly alone"):
+            tasks.validate.validate.function(project(frame, data=data), snapshot)
+    else:
+        found = tasks.validate.validate.function(project(frame, data=data), snapshot)
+        assert [finding.rule for finding in found.suspected] == ["`refund` does not predict the target alone"]
+        assert found.accepted == snapshot
+    assert any("`refund`" in finding.rule for finding in record.verdicts[0].failures)

@@ -1,0 +1,60 @@
+"""What is known of every model."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from deployments.serve import read_flows, register
+from flows.monitor import monitor
+from flows.train import train
+from regrow.data.labels import append_labels
+from regrow.errors import DataError
+from regrow.lineage.status import describe_stage, read_status
+from regrow.project import Canary, Project
+from regrow.registry import Rollout
+from regrow.services import Services
+from regrow.settings import load_settings
+
+AT = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("stage", "paused", "words"),
+    [(0, False, "stage 1 of 3, shadow"), (1, True, "stage 2 of 3, answers 5%, paused")],
+)
+def test_a_rollout_in_words(stage: int, paused: bool, words: str) -> None:
+    """How far a rollout has come, and whether somebody holds it."""
+    plan = Canary(kind="canary", weights=(0.05, 0.5), shadow_rows=100)
+    assert describe_stage(Rollout(id="a", plan=plan, stage=stage, since=AT, began=AT, paused=paused)) == words
+
+
+def test_a_trained_and_deployed_model_is_told(
+    services: Services,
+    project: Callable[..., Project],
+    recent: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a training, a label and a failed monitoring all of it stands in the status, with the next scheduled run."""
+    made = project(recent, monitoring={"schedule": "0 6 * * 1"})
+    assert train(made.path).passed
+    with pytest.raises(DataError):
+        monitor(made.path)
+    append_labels(made.name, pd.DataFrame({"prediction_id": ["p"], "label": [1], "labelled_at": [AT]}), "t")
+    asyncio.run(register([made], read_flows()))
+    found = {model.name: model for model in read_status(load_settings(), [made.name, "unknown"]).models}
+    told = found[made.name]
+    assert told.champion == 1
+    assert told.since is not None
+    assert datetime.now(UTC) - told.since < timedelta(minutes=5)
+    assert told.training is not None
+    assert (told.training.flow, told.training.result) == ("train", "pass")
+    assert told.monitoring is not None
+    assert (told.monitoring.state, told.monitoring.result) == ("failed", None)
+    assert told.newest_label == AT
+    assert told.next_runs["monitor"].weekday() == 0
+    assert found["unknown"].champion is None
