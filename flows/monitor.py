@@ -24,6 +24,8 @@ def monitor(
 ) -> Verdict:
     """Judge the predictions served in the last *window* before *as_of* and raise an alarm if one is due.
 
+    Performance is judged on the newest window whose labels have come, which ends earlier.
+
     Args:
         config: The model's project file.
         as_of: The moment that the run pretends is now (UTC); empty: now. The champion of that moment is judged.
@@ -33,13 +35,14 @@ def monitor(
     """
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:
-        start = run.as_of - (window or project.monitoring.window)
+        length = window or project.monitoring.window
+        start = run.as_of - length
         champion = find_champion(project, run.as_of)
         served = read_window(project, start, run.as_of)
         collect_labels(project, start, run.as_of)
         quality = measure_quality(project, champion, served)
         drift = measure_drift(project, champion, served)
-        performance = measure_performance(project, champion, served, run.as_of)
+        performance = measure_performance(project, champion, length, run.as_of)
         verdict = report_monitoring(project, (performance, drift, quality), run.as_of)
         run.verdict(verdict)
         if verdict.failed:

@@ -2,44 +2,149 @@
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from regrow.data.joining import join_labels
+from regrow.data.joining import join_labels, name_rows
 from regrow.data.labels import read_labels
+from regrow.data.predictions import count_predictions, read_answers
+from regrow.data.rows import trained_keys
+from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.decisions.maturity import maturity_age
 from regrow.decisions.performance import Holdout, judge_performance
+from regrow.errors import DataError
 from regrow.lineage import current, step
+from regrow.models.metrics import Floats, score
 from regrow.models.predictions import fit_to, restore_labels, stack_predictions
 from regrow.project import Metric, Project
+from regrow.project.monitoring import MOST_ROWS
 from regrow.registry import Version
-from regrow.results import Measurement, ModelFacts, Window
+from regrow.results import Measurement, ModelFacts
 from regrow.verdict import Finding
+
+PAST = 3
+"""Windows before the judged one whose figures are computed again: labels may have come for them since."""
+SAMPLE = 50_000
+"""Rows of the log from which it is learnt how late labels come."""
+MOMENT = pd.Timedelta(1, "us")
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A version's rows that have a label, each row once, and how many labels were left out."""
+    """What a version predicted of a window's rows, each row once, beside what came true."""
 
+    start: datetime
+    end: datetime
     rows: pd.DataFrame
-    unfit: int
-    """Labels that are no class of the model, or no number for a regression."""
-    ambiguous: int
-    """Labels of an entity that recurs, which do not tell which of its rows they mean."""
+    """The rows that have a label, with `target` as the model's classes spell it."""
+    prediction: Floats
+    unlabelled: int
+    unfit: int = 0
+    """Labels that are no class of the model, or no number for a regression: they are left out."""
+    ambiguous: int = 0
+    """Labels of an entity that recurs, which do not tell which of its rows they mean: they are left out."""
+    trained: int = 0
+    """Rows that the version was trained on: they are left out."""
+
+    @property
+    def target(self) -> NDArray[np.generic]:
+        """The labels."""
+        return self.rows["target"].to_numpy()
+
+    def figure(self, metric: Metric, facts: ModelFacts) -> float | None:
+        """Return *metric* on the labelled rows; None if they leave it undefined."""
+        try:
+            value = score(metric, self.target, self.prediction, facts.classes) if len(self.rows) else math.nan
+        except DataError:
+            return None
+        return value if math.isfinite(value) else None
 
 
-def label_rows(
-    project: Project, served: pd.DataFrame, labels: pd.DataFrame, version: int, facts: ModelFacts
+def label_window(
+    project: Project,
+    version: int,
+    facts: ModelFacts,
+    labels: pd.DataFrame,
+    start: datetime,
+    end: datetime,
 ) -> Labelled:
-    """Join what *version* predicted of *served* with *labels*.
+    """Join what *version* predicted of events in [*start*, *end*) with *labels*.
 
-    Of a row that was predicted several times the last prediction counts, and every one with a label of its own.
+    Of a row that it predicted several times the last prediction counts, and every one with a label of its own.
     """
+    served = read_answers(project.name, start, end, MOST_ROWS)
     own = served[served["version"] == version].sort_values(["served_at", "prediction_id"])
+    names = name_rows(own, project.data).fillna(own["prediction_id"])
+    seen = names.isin(trained_keys(facts.training, project.data, start))
+    own, names = own[~seen], names[~seen]
     joined = join_labels(project.name, own, labels, project.data)
     rows = joined.rows[joined.rows["own"] | ~joined.rows["key"].duplicated(keep="last")]
     fit = fit_to(rows["label"], facts)
-    return Labelled(rows[fit], int((~fit).sum()), joined.ambiguous)
+    rows, left = rows[fit], names.nunique() - names.loc[joined.rows.index].nunique()
+    prediction = stack_predictions(rows["prediction"], facts)
+    rows = rows.assign(target=restore_labels(rows["label"], facts))
+    return Labelled(start, end, rows, prediction, left, int((~fit).sum()), joined.ambiguous, int(seen.sum()))
+
+
+def age_of_labels(project: Project, labels: pd.DataFrame, as_of: datetime) -> timedelta:
+    """Return how old a row must be at *as_of* for its label to have come, if it ever does.
+
+    That is `data.label_delay` at least; labels that have come later so far make it longer.
+    """
+    delay = project.data.label_delay
+    rows = join_labels(
+        project.name, read_answers(project.name, None, as_of, SAMPLE), labels, project.data
+    ).rows
+    lags = (rows["labelled_at"] - rows["event_time"]).dt.total_seconds().to_numpy()
+    ages = (pd.Timestamp(as_of) - rows["event_time"]).dt.total_seconds().to_numpy()
+    found = maturity_age(lags, ages, project.monitoring.performance.matured)
+    # A row of exactly that age has its label, and a window leaves its end out.
+    return delay if found is None or found <= delay else found - MOMENT.to_pytimedelta()
+
+
+def label_windows(
+    project: Project, version: int, facts: ModelFacts, length: timedelta, as_of: datetime
+) -> list[Labelled]:
+    """Label the newest window of *length* whose labels have matured at *as_of*, and those before it; it is the last."""
+    labels = read_labels(project.name, as_of)
+    end = as_of - age_of_labels(project, labels, as_of)
+    ends = [end - back * length for back in range(PAST, -1, -1)]
+    return [label_window(project, version, facts, labels, each - length, each) for each in ends]
+
+
+def keep_rows(judged: Labelled) -> Snapshot:
+    """Keep the rows that were judged, with their predictions and labels, as a snapshot."""
+    names = [
+        "prediction_id",
+        "row_key",
+        "entity_id",
+        "event_time",
+        "version",
+        "prediction",
+        "target",
+        "labelled_at",
+    ]
+    rows = judged.rows[names]
+    return write_snapshot(rows.assign(target=rows["target"].tolist()), "event_time")
+
+
+def describe_window(finding: Finding, judged: Labelled, younger: int) -> Finding:
+    """Add to *finding* which events it is of, and what is still open."""
+    told = [f"events from {judged.start:%Y-%m-%d %H:%M} to {judged.end:%Y-%m-%d %H:%M} UTC"]
+    counts = {
+        "without a label": judged.unlabelled,
+        "with a label that does not fit the model": judged.unfit,
+        "that the version was trained on": judged.trained,
+    }
+    told += [f"{count} rows {what}" for what, count in counts.items() if count]
+    if judged.ambiguous:
+        told.append(f"{judged.ambiguous} labels of entities that recur do not tell their row")
+    if younger:
+        told.append(f"{younger} later rows are still open")
+    return Finding.model_validate(dict(finding) | {"detail": f"{finding.detail}; {', '.join(told)}"})
 
 
 def holdout_figure(champion: Version, facts: ModelFacts, metric: Metric) -> Holdout:
@@ -59,23 +164,51 @@ def holdout_figure(champion: Version, facts: ModelFacts, metric: Metric) -> Hold
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])
-def measure_performance(project: Project, champion: Version, window: Window, as_of: datetime) -> Measurement:
-    """Judge the champion's metrics on the rows of *window* whose labels were known at *as_of*."""
-    run, facts = current(), champion.facts
-    served, labels = window.predictions.read(), read_labels(project.name, as_of)
-    found = label_rows(project, served, labels, champion.number, facts)
-    rows = found.rows
-    target, prediction = restore_labels(rows["label"], facts), stack_predictions(rows["prediction"], facts)
-    primary = project.evaluation.primary
+def measure_performance(
+    project: Project, champion: Version, length: timedelta, as_of: datetime
+) -> Measurement:
+    """Judge the champion's metrics on the newest window of *length* whose labels have come by *as_of*.
+
+    The figures of the windows before it are computed again, as metrics whose step is the window's end in seconds
+    since 1970.
+    """
+    run, facts, primary = current(), champion.facts, project.evaluation.primary
+    windows = label_windows(project, champion.number, facts, length, as_of)
+    judged = windows[-1]
+    younger = count_predictions(project.name, judged.end, as_of)
     holdout = holdout_figure(champion, facts, primary)
-    finding = judge_performance(target, prediction, holdout, project.monitoring.performance)
-    figures = {"performance.labels": float(len(rows)), "performance.holdout": holdout.figure}
-    figures["performance.holdout.rows"] = float(holdout.rows)
-    figures |= {"labels.unfit": float(found.unfit), "labels.ambiguous": float(found.ambiguous)}
-    figures |= _figures(finding, primary)
-    run.log_input(window.predictions, "predictions")
+    found = judge_performance(judged.target, judged.prediction, holdout, project.monitoring.performance)
+    finding = describe_window(found, judged, younger)
+    figures = name_figures(judged, younger, holdout) | _figures(finding, primary)
+    if len(judged.rows):
+        run.log_input(keep_rows(judged), "labelled")
     run.log_metrics(figures)
+    for window in windows:
+        run.log_metrics(window_figures(window, primary, facts), at=int(window.end.timestamp()))
     return Measurement(subject="performance", findings=(finding,), figures=figures, url=run.url)
+
+
+def name_figures(judged: Labelled, younger: int, holdout: Holdout) -> dict[str, float]:
+    """Name what is known of the *judged* window beside its metric."""
+    figures = {
+        "performance.labels": len(judged.rows),
+        "performance.open": judged.unlabelled + younger,
+        "performance.holdout": holdout.figure,
+        "performance.holdout.rows": holdout.rows,
+        "labels.unfit": judged.unfit,
+        "labels.ambiguous": judged.ambiguous,
+    }
+    return {name: float(value) for name, value in figures.items()}
+
+
+def window_figures(window: Labelled, metric: Metric, facts: ModelFacts) -> dict[str, float]:
+    """Name the figures of one *window*; none if the version predicted no row of it."""
+    if not len(window.rows) and not window.unlabelled:
+        return {}
+    figures = {"labels": float(len(window.rows)), "open": float(window.unlabelled)}
+    value = window.figure(metric, facts)
+    figures |= {} if value is None else {metric: value}
+    return {f"performance.window.{name}": figure for name, figure in figures.items()}
 
 
 def _figures(finding: Finding, metric: str) -> dict[str, float]:

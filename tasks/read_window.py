@@ -2,14 +2,11 @@
 
 from datetime import datetime
 
-from prefect import get_run_logger
-
 from regrow.data.predictions import count_predictions, read_predictions
 from regrow.data.snapshots import write_snapshot
 from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.project import Project
-from regrow.project.check import explain_late_labels
 from regrow.results import Window
 
 
@@ -34,9 +31,6 @@ def freeze_window(model: str, start: datetime, end: datetime, max_rows: int) -> 
 def read_window(project: Project, start: datetime, end: datetime) -> Window:
     """Freeze the predictions that were served for events in [*start*, *end*)."""
     run = current()
-    if late := explain_late_labels(project, end - start):
-        run.tag(late_labels=late)
-        get_run_logger().warning("%s: %s", project.path, late)
     window = freeze_window(project.name, start, end, project.monitoring.drift.max_rows)
     run.log_input(window.predictions, "predictions")
     run.log_input(window.features, "window")

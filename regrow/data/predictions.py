@@ -184,6 +184,18 @@ def read_predictions(
     return _split(dataset.to_table() if max_rows is None else draw(dataset, max_rows))
 
 
+def read_answers(
+    model: str, start: datetime | None = None, end: datetime | None = None, max_rows: int | None = None
+) -> pd.DataFrame:
+    """Read the columns `META` of what `read_predictions` reads: without the features, which take the most time."""
+    dataset = scan_predictions(model, start, end)
+    if dataset is None:
+        return PREDICTIONS.empty_table().select(list(META)).to_pandas()
+    columns = [name for name in META if name in dataset.schema.names]
+    table = dataset.to_table(columns) if max_rows is None else draw(dataset, max_rows, columns)
+    return complete(table).select(list(META)).to_pandas()
+
+
 def read_row_names(
     model: str,
     start: datetime | None = None,

@@ -6,11 +6,14 @@ event time. Rows that are equal in that are told apart by their place among equa
 
 import hashlib
 import json
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
+from regrow.data.snapshots import Snapshot
 from regrow.data.sources import as_names
+from regrow.data.times import as_utc
 from regrow.errors import DataError
 from regrow.project import Data, Project
 
@@ -40,6 +43,22 @@ def row_keys(frame: pd.DataFrame, features: pd.DataFrame, data: Data) -> pd.Seri
     alone = times.isna() if data.id is None else times.isna() | frame[data.id].notna().reset_index(drop=True)
     keys = names.where(alone, names + "@" + times.astype("str"))
     return keys.where(places == 0, keys + "#" + places.astype("str"))
+
+
+def trained_keys(training: Snapshot, data: Data, since: datetime) -> set[str]:
+    """Return the keys of the rows of *training*, if any of them may be an event from *since* on.
+
+    Rows that are known by their content alone have none here: what their champion read of them is not what is stored.
+    """
+    columns = [data.id] if data.id else [name for name in (data.entity, data.timestamp) if name]
+    isnamed = bool(data.id) or len(columns) == 2
+    if not isnamed or not set(columns) <= set(training.columns):
+        return set()
+    if data.timestamp is not None and training.end is not None and as_utc(training.end) < since:
+        return set()
+    keys = data.model_copy(update={} if data.timestamp in columns else {"timestamp": None})
+    frame = training.read(columns)
+    return set(row_keys(frame, frame, keys))
 
 
 def entity_names(frame: pd.DataFrame, data: Data) -> pd.Series:

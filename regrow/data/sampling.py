@@ -27,25 +27,27 @@ def tiers(identifiers: pa.ChunkedArray) -> pa.Array:
     return pa.array(sum((hashes < HASHES / FRACTION**tier).astype("int32") for tier in range(1, HIGHEST + 1)))
 
 
-def draw(dataset: ds.Dataset, max_rows: int) -> pa.Table:
+def draw(dataset: ds.Dataset, max_rows: int, columns: list[str] | None = None) -> pa.Table:
     """Read the rows of *dataset*, or the *max_rows* of them whose `prediction_id` hash lowest.
+
+    *columns*, `prediction_id` among them, are those that are read (default: all).
 
     The sample depends on nothing but the rows: neither on their order nor on their files.
     """
     part, rows, highest = _smallest_part(dataset, max_rows)
     if rows <= max_rows:
-        return part.to_table()
+        return part.to_table(columns)
     spare = (
         6 * max_rows**0.5 + 30
     )  # Six standard deviations of how many hashes lie below a limit, and a few more.
     limit = highest * min(1.0, (max_rows + spare) / rows)
     batches, keys = [], []
-    for batch, hashes in _hashed(part):
+    for batch, hashes in _hashed(part, columns):
         chosen = hashes <= limit
         batches.append(batch.filter(pa.array(chosen)))
         keys.append(hashes[chosen])
     order = np.sort(np.argsort(np.concatenate(keys), kind="stable")[:max_rows])
-    return pa.Table.from_batches(batches, schema=dataset.schema).take(pa.array(order))
+    return pa.Table.from_batches(batches).take(pa.array(order))
 
 
 def _smallest_part(dataset: ds.Dataset, max_rows: int) -> tuple[ds.Dataset, int, float]:
@@ -58,9 +60,11 @@ def _smallest_part(dataset: ds.Dataset, max_rows: int) -> tuple[ds.Dataset, int,
     return dataset, dataset.count_rows(), HASHES
 
 
-def _hashed(dataset: ds.Dataset) -> Iterator[tuple[pa.RecordBatch, NDArray[np.uint64]]]:
+def _hashed(
+    dataset: ds.Dataset, columns: list[str] | None
+) -> Iterator[tuple[pa.RecordBatch, NDArray[np.uint64]]]:
     """Yield the batches of *dataset*, each with the hash of every row's identifier."""
-    for batch in dataset.to_batches(batch_readahead=4, fragment_readahead=2):
+    for batch in dataset.to_batches(columns=columns, batch_readahead=4, fragment_readahead=2):
         if batch.num_rows:
             yield batch, _hash(batch.column("prediction_id"))
 

@@ -53,10 +53,10 @@ class RunRecord:
         """Record that the run read the logged model *model_id*."""
         twice(lambda: self.client.log_inputs(self.run_id, models=[LoggedModelInput(model_id)]))
 
-    def log_metrics(self, metrics: dict[str, float], model_id: str | None = None) -> None:
-        """Log *metrics* on the run and, if *model_id* is given, on that model."""
+    def log_metrics(self, metrics: dict[str, float], model_id: str | None = None, at: int = 0) -> None:
+        """Log *metrics*, as those of the step *at*, on the run and, if *model_id* is given, on that model."""
         now = int(datetime.now(UTC).timestamp() * 1000)
-        values = [Metric(name, value, now, 0, model_id=model_id) for name, value in metrics.items()]
+        values = [Metric(name, value, now, at, model_id=model_id) for name, value in metrics.items()]
         self.client.log_batch(self.run_id, metrics=values)
 
     def log_params(self, params: dict[str, object]) -> None:

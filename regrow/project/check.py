@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,17 @@ from regrow.project.sources import CsvSource, DeltaSource, ParquetSource, Python
 
 
 def check_project(file: Path) -> str:
-    """Return a line on the project at *file*, then its notes; raise `ProjectError` with a line per problem."""
+    """Return a line on the project at *file*; raise `ProjectError` with a line per problem."""
     project = load_project(file)
     problems = [problem for check in CHECKS for problem in check(project)]
     if problems:
         raise ProjectError("\n".join(dict.fromkeys(problems)))
     estimator = re.split("[.:]", project.training.estimator)[-1]
-    found = (
+    return (
         f"{file}: ok: {project.name} predicts {project.data.target} with {estimator} "
         f"from a {project.data.source.kind} source, {len(project.data.expectations)} expectations, "
         f"{len(project.evaluation.gates)} gates"
     )
-    note = explain_late_labels(project)
-    return f"{found}\n{project.path}: monitoring.window: note: {note}" if note else found
 
 
 def check_training(project: Project) -> Iterator[str]:
@@ -91,20 +88,14 @@ def check_schedules(project: Project) -> Iterator[str]:
         yield from _problem(check_cron, project, key, cron)
 
 
-def explain_late_labels(project: Project, window: timedelta | None = None) -> str | None:
-    """Return why performance can never be judged in a window of *window* (default: the file's); None if it can.
-
-    A window ends when it is watched, so a label that comes `label_delay` after its event is known in time only for
-    events older than that. Labels from a source of their own say themselves when they were known.
-    """
-    data, window = project.data, window or project.monitoring.window
-    if data.labels is not None or not data.label_delay or data.label_delay < window:
-        return None
-    delay = format_duration(data.label_delay)
-    return (
-        f"performance stays undecided: data.label_delay is {delay}, so in a window of {format_duration(window)} "
-        f"no event is old enough to have its label; write a longer monitoring.window than {delay}"
-    )
+def check_labels(project: Project) -> Iterator[str]:
+    """Find a training window in which no row is old enough to have its label."""
+    window, delay = project.training.window, project.data.label_delay
+    if window is not None and window <= delay:
+        yield (
+            f"{project.path}: training.window: {format_duration(window)} is not longer than data.label_delay, "
+            f"{format_duration(delay)}: no row of it has its label yet; write a longer one"
+        )
 
 
 def _problem(check: Callable[..., Any], *arguments: Any) -> Iterator[str]:
@@ -120,4 +111,5 @@ CHECKS: tuple[Callable[[Project], Iterator[str]], ...] = (
     check_sources,
     check_expectations,
     check_schedules,
+    check_labels,
 )

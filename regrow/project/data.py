@@ -167,6 +167,10 @@ class Data(Strict):
             )
         if self.unit == "entity" and self.entity is None:
             raise ValueError("unit `entity` needs data.entity: name the column that says whom a row is about")
+        if self.label_tolerance and self.entity is None:
+            raise ValueError(
+                "label_tolerance needs data.entity: a label finds its row by entity and event time"
+            )
         if self.entity is not None and self.entity in {self.id, self.timestamp, self.target}:
             raise ValueError(
                 f"entity `{self.entity}` is also the target, the timestamp or the id: data.entity is a column of its "

@@ -36,14 +36,27 @@ class DriftRule(Strict):
     least_rows: Annotated[int, Field(ge=1, description="Served rows below which the rule is undecided")] = 200
 
 
+MOST_ROWS = 1_000_000
+"""The most rows of a window that performance is judged on; of more a sample is drawn."""
+
+
 class PerformanceRule(Strict):
     """The primary metric on matured labels, against the champion's holdout figure."""
 
     tolerance: Annotated[float, Field(ge=0, description="Greatest loss of the primary metric")] = 0.03
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    least_rows: Annotated[int, Field(ge=1, description="Labelled rows below which the rule is undecided")] = (
-        500
-    )
+    least_rows: Annotated[
+        int, Field(ge=1, le=MOST_ROWS, description="Labelled rows below which the rule is undecided")
+    ] = 500
+    matured: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Share of the labels that will ever come for rows of an age, from which rows of that age are "
+            "judged; data.label_delay is the least age",
+        ),
+    ] = 0.9
 
 
 class Monitoring(Strict):

@@ -112,6 +112,7 @@ def test_both_sides_of_a_split_have_rows(holdout: float) -> None:
         ({"split": {"kind": "time"}}, r"split\.kind `time` needs data\.timestamp"),
         ({"unit": "week"}, r"unit `week` needs data\.timestamp"),
         ({"unit": "entity"}, r"unit `entity` needs data\.entity"),
+        ({"label_tolerance": "1d", "id": "n"}, r"label_tolerance needs data\.entity"),
         ({"entity": "n", "id": "n"}, "a column of its own that may recur"),
         ({"label_delay": "1d"}, r"label_delay needs data\.timestamp"),
         ({"features": ["x", "y"]}, "features holds the target `y`"),

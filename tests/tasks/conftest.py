@@ -26,7 +26,7 @@ class Remembered:
     def log_input(self, snapshot: Snapshot, context: str) -> None:
         self.inputs[context] = snapshot
 
-    def log_metrics(self, metrics: dict[str, float]) -> None:
+    def log_metrics(self, metrics: dict[str, float], at: int = 0) -> None:
         self.metrics |= metrics
 
     def tag(self, **tags: object) -> None:

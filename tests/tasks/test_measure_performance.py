@@ -1,52 +1,150 @@
+"""The champion on the labels that have matured."""
+
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pytest
 from model_facts import NOWHERE, make_facts
 
-from regrow.data.snapshots import Snapshot
-from regrow.project import load_project
+from regrow.data.delta import TIME
+from regrow.data.labels import append_labels, read_labels
+from regrow.data.predictions import append_predictions
+from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.decisions.performance import Holdout, judge_performance
+from regrow.project import Project, load_project
 from regrow.registry import Version
 from regrow.results import Candidate, Evaluation
-from tasks.measure_performance import holdout_figure, label_rows
+from tasks.measure_performance import (
+    Labelled,
+    age_of_labels,
+    describe_window,
+    holdout_figure,
+    keep_rows,
+    label_window,
+    label_windows,
+    window_figures,
+)
 from tasks.register import version_tags
 
+START = datetime(2024, 1, 1, tzinfo=UTC)
+FACTS = make_facts(0, 1, id="id", timestamp="at")
 
-def moment(day: int) -> pd.Timestamp:
-    return pd.Timestamp(datetime(2024, 1, day, tzinfo=UTC))
+
+def day(number: float) -> datetime:
+    """Return the moment *number* days after the first."""
+    return START + timedelta(days=number)
 
 
-def test_an_entity_counts_once_and_a_labelled_prediction_always():
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def serve(project: Project, *rows: tuple[str, str | None, float], version: int = 2) -> None:
+    """Log *rows* of prediction_id, entity_id and day."""
+    times = pa.array([day(when) for _, _, when in rows], TIME)
+    table = {
+        "prediction_id": [row[0] for row in rows],
+        "entity_id": pa.array([row[1] for row in rows], pa.string()),
+        "event_time": times,
+        "served_at": times,
+        "model": ["m"] * len(rows),
+        "version": pa.array([version] * len(rows), pa.int64()),
+        "prediction": pa.array([[0.25, 0.75]] * len(rows), pa.list_(pa.float64())),
+    }
+    append_predictions(project.name, pa.table(table), f"v{version}")
+
+
+def tell(project: Project, **columns: list[Any]) -> pd.DataFrame:
+    """Keep labels with their days, and read them back."""
+    frame = pd.DataFrame(columns)
+    append_labels(project.name, frame.assign(labelled_at=frame["labelled_at"].map(day)), "tell")
+    return read_labels(project.name)
+
+
+@pytest.fixture
+def watched(project: Any) -> Any:
+    """Make a project of rows whose id is unique."""
+
+    def make(**changes: Any) -> Project:
+        source = {"kind": "csv", "path": "rows.csv"}
+        return project(data={"source": source, "target": "late", "timestamp": "at", "id": "id"} | changes)
+
+    return make
+
+
+def test_a_row_counts_once_and_a_labelled_prediction_always(watched: Any) -> None:
     """Of the watched version come each row's last prediction, and every one that was labelled itself.
 
-    A label that is none of the model's classes is left out and counted.
+    A label that is none of the model's classes is left out and counted, and so is a row without one.
     """
-    served = pd.DataFrame(
-        {
-            "prediction_id": ["a", "b", "c", "d", "e"],
-            "row_key": None,
-            "entity_id": ["1", "1", "1", "2", None],
-            "event_time": moment(1),
-            "served_at": [moment(1), moment(2), moment(3), moment(1), moment(1)],
-            "version": [2, 2, 2, 1, 2],
-        }
-    )
-    labels = pd.DataFrame(
-        {
-            "prediction_id": ["a", None, None],
-            "row_key": None,
-            "entity_id": [None, "1", "2"],
-            "event_time": pd.NaT,
-            "label": [0.0, 1.0, 1.0],
-            "labelled_at": [moment(3)] * 3,
-        }
-    )
-    found = label_rows(load_project(FLIGHTS), served, labels, 2, make_facts(False, True, id="id"))
-    assert found.rows[["prediction_id", "label"]].to_numpy().tolist() == [["a", 0.0], ["c", 1.0]]
-    strange = labels.assign(label=["maybe", 7, 1])
-    found = label_rows(load_project(FLIGHTS), served, strange, 2, make_facts(False, True, id="id"))
-    assert (len(found.rows), found.unfit) == (0, 2)
+    made = watched()
+    serve(made, ("a", "1", 0), ("b", "1", 1), ("c", "1", 2), ("e", None, 0), ("f", "3", 0), ("g", "4", 0))
+    serve(made, ("d", "2", 0), version=1)
+    labels = tell(
+        made, prediction_id=["a", None, None, None], entity_id=[None, "1", "2", "3"],
+        label=[0, 1, 1, "maybe"], labelled_at=[3] * 4,
+    )  # fmt: skip
+    found = label_window(made, 2, FACTS, labels, day(0), day(3))
+    assert found.rows[["prediction_id", "target"]].to_numpy().tolist() == [["a", 0], ["c", 1]]
+    assert (found.unfit, found.unlabelled, found.ambiguous) == (1, 2, 0)
+    assert found.figure("accuracy", FACTS) == 0.5
+    assert label_window(made, 9, FACTS, labels, day(0), day(3)).figure("accuracy", FACTS) is None
+
+
+def test_rows_that_the_champion_was_trained_on_are_left_out(watched: Any) -> None:
+    """A batch that holds training rows does not make its champion look better than it is."""
+    made = watched()
+    serve(made, ("a", "1", 0), ("b", "2", 1))
+    labels = tell(made, entity_id=["1", "2"], label=[0, 1], labelled_at=[3, 3])
+    rows = pd.DataFrame({"id": [1, 9], "at": pd.to_datetime([day(0), day(0)]), "late": [0, 1]})
+    trained = FACTS.model_copy(update={"training": write_snapshot(rows, "at")})
+    found = label_window(made, 2, trained, labels, day(0), day(3))
+    assert (found.rows["prediction_id"].tolist(), found.trained) == (["b"], 1)
+    assert keep_rows(found).rows == 1
+
+
+def test_the_window_ends_where_labels_have_come(watched: Any) -> None:
+    """Without a word of the delay it is learnt from the labels; a delay in the file is the least; none means now."""
+    made = watched()
+    serve(made, *[(f"p{n}", str(n), n) for n in range(30)])
+    assert age_of_labels(made, read_labels(made.name), day(30)) == timedelta(0)
+    tell(made, entity_id=[*map(str, range(20))], label=[0, 1] * 10, labelled_at=[n + 10 for n in range(20)])
+    labels = read_labels(made.name, day(30))
+    age = age_of_labels(made, labels, day(30))
+    assert timedelta(days=9, hours=23) < age < timedelta(days=10)
+    late = made.model_copy(update={"data": made.data.model_copy(update={"label_delay": timedelta(days=12)})})
+    assert age_of_labels(late, labels, day(30)) == timedelta(days=12)
+    windows = label_windows(made, 2, FACTS, timedelta(days=5), day(29))
+    assert [len(window.rows) for window in windows] == [5, 5, 5, 5]
+    assert windows[-1].rows["entity_id"].tolist() == [str(n) for n in range(15, 20)]
+
+
+def test_a_finding_says_what_it_is_of_and_what_is_open(watched: Any) -> None:
+    """Beside the figure stand the events, the rows without a label, those left out, and those that are too young."""
+    made = watched()
+    serve(made, *[(f"p{n}", str(n), n / 10) for n in range(10)])
+    labels = tell(made, entity_id=[*map(str, range(8))], label=[0, 1] * 4, labelled_at=[3] * 8)
+    window = label_window(made, 2, FACTS, labels, day(0), day(1))
+    holdout = Holdout("accuracy", 0.6, 100, FACTS.classes)
+    found = judge_performance(window.target, window.prediction, holdout, made.monitoring.performance)
+    said = describe_window(found, window, 7).detail
+    assert "8 of 500 labels; events from 2024-01-01 00:00 to 2024-01-02 00:00 UTC" in said
+    assert "2 rows without a label" in said
+    assert said.endswith("7 later rows are still open")
+    assert window_figures(window, "accuracy", FACTS) == {
+        "performance.window.labels": 8.0,
+        "performance.window.open": 2.0,
+        "performance.window.accuracy": 0.5,
+    }
+    empty = label_window(made, 9, FACTS, labels, day(0), day(1))
+    assert isinstance(empty, Labelled)
+    assert window_figures(empty, "accuracy", FACTS) == {}
 
 
 LARGE = Snapshot(uri="file:///none", digest="0" * 64, rows=1_000, columns={})
