@@ -43,6 +43,14 @@ def test_a_period_without_a_time_zone_is_utc(
     assert scored.rows == within.sum() > 0
 
 
+CUSTOMERS = {
+    "source": {"kind": "csv", "path": "rows.csv"},
+    "target": "late",
+    "timestamp": "at",
+    "entity": "customer",
+}
+
+
 def odd_rows() -> pd.DataFrame:
     """Draw 40 customers who come back; a boolean has gaps that matter, and text came with the two hundredth row."""
     random = np.random.default_rng(0)
@@ -50,7 +58,7 @@ def odd_rows() -> pd.DataFrame:
     late = (2 * size + pd.isna(pd.Series(flag, dtype=object)) + random.normal(scale=0.5, size=600)) > 0.5
     return pd.DataFrame(
         {
-            "id": np.arange(600) % 40,
+            "customer": np.arange(600) % 40,
             "at": pd.date_range("2024-01-01", "2024-02-29", periods=600, tz="UTC"),
             "size": size,
             "flag": flag,
@@ -62,7 +70,7 @@ def odd_rows() -> pd.DataFrame:
 
 def test_periods_are_scored_one_after_the_other(services: object, project: Callable[..., Project]) -> None:
     """Customers who come back are scored each time, month after month, as evaluated; a month again adds nothing."""
-    model = project(odd_rows())
+    model = project(odd_rows(), data=CUSTOMERS)
     verdict = train(model.path, AS_OF)
     assert verdict.passed, verdict.reason
     champion = registry.champion(model.name)
@@ -88,12 +96,12 @@ def test_periods_are_scored_one_after_the_other(services: object, project: Calla
 def test_a_row_that_does_not_fit_ends_the_run(services: object, project: Callable[..., Project]) -> None:
     """A value that is none is named with its column and row, and nothing of the period is logged."""
     frame = odd_rows()
-    model = project(frame)
+    model = project(frame, data=CUSTOMERS)
     train(model.path, AS_OF)
     broken = frame.astype({"size": object})
     broken.loc[599, "size"] = "wide"
     broken.to_csv(model.path.parent / "rows.csv", index=False)
     assert len(read_source(model)) == 600
-    with pytest.raises(DataError, match=r"column 'size', row \d+: 'wide' is not a number \(id 39\)"):
+    with pytest.raises(DataError, match=r"column 'size', row \d+: 'wide' is not a number \(customer 39\)"):
         score(model.path, MONTHS[1], AS_OF, as_of=AS_OF)
     assert score(model.path, MONTHS[0], MONTHS[1], as_of=AS_OF).new > 200

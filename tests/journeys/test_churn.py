@@ -1,0 +1,238 @@
+"""A base of customers who are scored every month, whose labels come after 45 days, and whose world changes in July.
+
+Beside every figure stands a plain computation in pandas that knows nothing of Regrow, to the last row.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import infer_signature
+
+from regrow.data.labels import append_labels, read_labels
+from regrow.data.predictions import append_new_predictions, append_predictions, read_answers
+from regrow.data.rows import name_as_before
+from regrow.data.snapshots import write_snapshot
+from regrow.data.sources import read_source
+from regrow.decisions.performance import Holdout, judge_performance
+from regrow.models.contract import Contract, write_signature
+from regrow.models.frames import infer_columns
+from regrow.models.stored import LoadedModel
+from regrow.project import Project
+from regrow.registry import Version
+from regrow.results import ModelFacts
+from tasks import collect_labels as collecting
+from tasks.fit import fit_pipeline, kind_of
+from tasks.ingest import read_known
+from tasks.measure_performance import Labelled, label_windows
+from tasks.score_rows import shape_predictions
+
+MONTHS = [datetime(2025, month, 1, tzinfo=UTC) for month in range(1, 13)]
+DRIFT_FROM = MONTHS[6]
+DELAY = timedelta(days=45)
+WINDOW = timedelta(days=31)
+LAST = datetime(2026, 3, 1, tzinfo=UTC)
+"""A moment at which every label of the year has come."""
+
+
+def world(customers: int) -> pd.DataFrame:
+    """Draw a row for each customer and month: from July on few orders mean the opposite of what they meant before."""
+    random = np.random.default_rng(1)
+    frames = []
+    for month in MONTHS:
+        orders = random.normal(size=customers)
+        turned = -1 if month >= DRIFT_FROM else 1
+        churned = turned * orders + random.normal(scale=0.4, size=customers) < 0
+        names = [f"C{number}" for number in range(customers)]
+        plan = random.choice(["basic", "plus"], customers)
+        columns = {"customer": names, "month": month, "orders": orders, "plan": plan, "churned": churned * 1}
+        frames.append(pd.DataFrame(columns).sample(frac=1, random_state=month.month))
+    return pd.concat(frames, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Churn:
+    """The table, the project that reads it, and the model of January to March."""
+
+    table: pd.DataFrame
+    project: Project
+    model: LoadedModel
+
+    def score(self, month: datetime, version: int = 1) -> int:
+        """Score the customers of *month* in batch, as the flow does; return how many rows were new."""
+        frame = read_source(self.project, month, month + timedelta(days=1))
+        shaped = shape_predictions(
+            self.project, self.model, Version.model_construct(number=version), frame, month
+        )
+        former = name_as_before(self.project.name, version, frame, self.project.data)
+        return append_new_predictions(self.project.name, shaped, former=former)
+
+    def watch(self, as_of: datetime, version: int = 1) -> list[Labelled]:
+        """Collect the labels that have come by *as_of* and judge the windows, as `monitor` does."""
+        collect = getattr(collecting.collect_labels, "function", collecting.collect_labels)
+        collect(self.project, as_of - WINDOW, as_of)
+        return label_windows(self.project, version, self.model.facts, WINDOW, as_of)
+
+    def expected(self, start: datetime, end: datetime, as_of: datetime) -> pd.DataFrame:
+        """Compute in plain pandas what a window must hold: the rows of its months whose label has come."""
+        rows = self.table[(self.table["month"] >= start) & (self.table["month"] < end)]
+        rows = rows[rows["month"] + DELAY <= as_of]
+        features = rows[["orders", "plan"]]
+        probability = self.model.pipeline.predict_proba(features)[:, 1] if len(rows) else 0.0
+        return rows.assign(probability=probability)
+
+
+@pytest.fixture
+def churn(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: Callable[[float, float], Any],
+    project: Callable[..., Project],
+) -> Churn:
+    """Write the table as Parquet and fit the first model to January to March, as `train` does at the end of May."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(collecting, "current", lambda: SimpleNamespace(log_metrics=lambda _: None))
+    table = world(size(500, 5_000))
+    table.to_parquet(tmp_path / "customers.parquet")
+    made = project(
+        data={
+            "source": {"kind": "parquet", "path": "customers.parquet"},
+            "target": "churned",
+            "timestamp": "month",
+            "entity": "customer",
+            "label_delay": "45d",
+        },
+        monitoring={"window": "31d"},
+        training={"estimator": "sklearn.linear_model.LogisticRegression", "window": "180d"},
+    )
+    frame = read_known(made, datetime(2025, 5, 17, tzinfo=UTC))
+    features = frame[["orders", "plan"]]
+    columns = infer_columns(features)
+    pipeline, _ = fit_pipeline(made.training, Contract(columns).read(features), frame["churned"])
+    kind, classes = kind_of(pipeline)
+    facts = ModelFacts(
+        project=made.name, kind=kind, classes=classes, id=None, timestamp="month", entity="customer",
+        training=write_snapshot(frame, "month"), holdout=write_snapshot(frame, "month"),
+    )  # fmt: skip
+    outputs = infer_signature(model_output=pipeline.predict_proba(features)).outputs
+    return Churn(table, made, LoadedModel("m-1", pipeline, write_signature(columns, outputs), facts))
+
+
+def test_every_row_is_scored_once(churn: Churn) -> None:
+    """Each customer is a row each month, in whatever order the months are scored, and the same again adds nothing."""
+    customers = churn.table["customer"].nunique()
+    for month in [*MONTHS[6:], *MONTHS[:6]]:
+        assert churn.score(month) == customers
+        assert churn.score(month) == 0
+    logged = read_answers(churn.project.name)
+    assert len(logged) == 12 * customers
+    assert logged["prediction_id"].is_unique
+    assert logged["row_key"].is_unique
+    both = logged.merge(churn.table, left_on=["entity_id", "event_time"], right_on=["customer", "month"])
+    assert len(both) == len(logged)
+    expected = churn.model.pipeline.predict_proba(both[["orders", "plan"]])
+    np.testing.assert_array_equal(np.vstack(both["prediction"].to_list()), expected)
+
+
+def test_each_month_is_judged_by_its_own_labels(churn: Churn) -> None:
+    """Every window, watched month by month, holds the rows and figures of the plain computation, to the last row."""
+    for month in MONTHS:
+        churn.score(month)
+    judged: dict[datetime, float] = {}
+    for as_of in [*MONTHS[6:], datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC), LAST]:
+        *_, window = churn.watch(as_of)
+        assert window.end == as_of - DELAY
+        expected = churn.expected(window.start, window.end, as_of)
+        seen = expected["month"] < datetime(
+            2025, 4, 2, tzinfo=UTC
+        )  # What the model was trained on is left out.
+        assert window.trained == seen.sum()
+        expected = expected[~seen]
+        rows = window.rows.merge(
+            expected, left_on=["entity_id", "event_time"], right_on=["customer", "month"], validate="1:1"
+        )
+        assert len(rows) == len(window.rows) == len(expected)
+        assert (rows["target"] == rows["churned"]).all()
+        assert (window.unlabelled, window.unfit, window.ambiguous) == (0, 0, 0)
+        if len(expected):
+            right = ((expected["probability"] > 0.5) == expected["churned"]).mean()
+            assert window.figure("accuracy", churn.model.facts) == right
+            judged[expected["month"].iloc[0].to_pydatetime()] = right
+    assert set(judged) == set(MONTHS[4:])
+    assert min(judged[month] for month in MONTHS[4:6]) > 0.8
+    assert max(judged[month] for month in MONTHS[6:]) < 0.2
+
+
+def test_drift_is_seen_as_soon_as_its_labels_have_come(churn: Churn) -> None:
+    """In the month of the change performance still passes; 45 days after it the first wrong month fails it."""
+    for month in MONTHS:
+        churn.score(month)
+    facts, rule = (
+        churn.model.facts,
+        churn.project.monitoring.performance.model_copy(update={"least_rows": 100}),
+    )
+    results = {}
+    for as_of in (datetime(2025, 8, 1, tzinfo=UTC), datetime(2025, 8, 17, tzinfo=UTC)):
+        *_, window = churn.watch(as_of)
+        holdout = Holdout("accuracy", 0.87, len(churn.table), facts.classes)
+        results[as_of.day] = judge_performance(window.target, window.prediction, holdout, rule).result
+    assert results == {1: "pass", 17: "fail"}
+
+
+def test_labels_over_http_are_waited_for(churn: Churn) -> None:
+    """Without a delay in the file, it is learnt from when labels came: young months are open, old ones judged whole."""
+    for month in MONTHS:
+        churn.score(month)
+    data = churn.project.data.model_copy(update={"label_delay": timedelta(0)})
+    made = churn.project.model_copy(update={"data": data})
+    random = np.random.default_rng(0)
+    lags = pd.to_timedelta(random.uniform(20, 45, len(churn.table)), unit="D")
+    told = churn.table.assign(labelled_at=churn.table["month"] + lags)
+    names = {"customer": "entity_id", "month": "event_time", "churned": "label"}
+    append_labels(made.name, told.rename(columns=names)[[*names.values(), "labelled_at"]], "http")
+    as_of = datetime(2025, 10, 15, tzinfo=UTC)
+    past = label_windows(made, 1, churn.model.facts, WINDOW, as_of)
+    window = past[-1]
+    assert timedelta(days=40) < as_of - window.end < timedelta(days=45)
+    august = told[(told["month"] == datetime(2025, 9, 1, tzinfo=UTC)) & (told["labelled_at"] <= as_of)]
+    assert len(window.rows) == len(august) > 0.9 * churn.table["customer"].nunique()
+    assert window.unlabelled == churn.table["customer"].nunique() - len(august)
+    later = label_windows(made, 1, churn.model.facts, WINDOW, as_of + WINDOW)
+    assert len(later[-2].rows) == churn.table["customer"].nunique(), "the window is computed again"
+
+
+def test_the_next_training_has_the_rows_whose_labels_had_come(churn: Churn) -> None:
+    """The training window as of a moment holds the plain computation's rows: those of 180 days with a known label."""
+    as_of = datetime(2025, 11, 20, tzinfo=UTC)
+    found = read_known(churn.project, as_of)
+    table = churn.table
+    expected = table[(table["month"] >= as_of - timedelta(days=180)) & (table["month"] + DELAY < as_of)]
+    keys = ["month", "customer"]
+    pd.testing.assert_frame_equal(
+        found.sort_values(keys, ignore_index=True)[list(table)],
+        expected.sort_values(keys, ignore_index=True),
+        check_dtype=False,
+    )
+
+
+def test_a_log_of_0_2_is_judged_as_well(churn: Churn) -> None:
+    """Months that version 0.2 logged without row keys, under `id: customer`, are joined to their own labels."""
+    for month in MONTHS[4:8]:
+        frame = read_source(churn.project, month, month + timedelta(days=1))
+        shaped = shape_predictions(
+            churn.project, churn.model, Version.model_construct(number=1), frame, month
+        )
+        append_predictions(churn.project.name, shaped.drop_columns(["row_key"]), f"score-{month.month}")
+        assert churn.score(month) == 0, "nothing is scored again"
+    *_, window = churn.watch(datetime(2025, 8, 1, tzinfo=UTC))
+    expected = churn.expected(window.start, window.end, datetime(2025, 8, 1, tzinfo=UTC))
+    rows = window.rows.merge(expected, left_on="entity_id", right_on="customer", validate="1:1")
+    assert len(rows) == len(expected) == churn.table["customer"].nunique()
+    assert (rows["target"] == rows["churned"]).all()
+    assert read_labels(churn.project.name)["row_key"].is_unique
