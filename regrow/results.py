@@ -52,6 +52,8 @@ class ModelFacts(Result):
     """Request column that says whom a row is about, if rows of it recur; without one it is the id's."""
     training: Snapshot
     holdout: Snapshot
+    threshold: float | None = None
+    """Probability of the second of two classes from which the model decides for it; None: the likelier one."""
     code: tuple[str, ...] = ()
     """Modules of the team's own code that are stored with the model; each is named by its content."""
     trust: tuple[str, ...] = ()
@@ -105,6 +107,8 @@ class Evaluation(Result):
     """None if there is no champion, or it could not be measured."""
     champion_obstacle: str = ""
     """Why the champion could not be measured, and what to do."""
+    thresholds: dict[str, float] = {}
+    """By which each of the models decides, if it has a threshold of its own: `candidate`, `champion`."""
     slices: tuple[SliceMetrics, ...]
     predictions: Snapshot
     """One row per holdout row: `target`, then `candidate`, `baseline` and, if there is one, `champion`."""

@@ -12,7 +12,17 @@ from regrow.data.snapshots import write_snapshot
 from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.models.comparison import WAIVE, align_classes, unseen_rows, why_not_comparable
-from regrow.models.metrics import RANKING, Codes, Floats, Label, encode, require_classes, score, sign
+from regrow.models.metrics import (
+    RANKING,
+    Codes,
+    Floats,
+    Label,
+    as_judged,
+    encode,
+    require_classes,
+    score,
+    sign,
+)
 from regrow.models.predictions import to_column
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import EvaluationPlan, Metric, Project, SliceGate
@@ -38,12 +48,14 @@ def evaluate(
     facts, model = candidate.facts, load_model(candidate.uri)
     champion_model = load_model(champion.uri) if champion else None
     frame, predictions, obstacle = predict_unseen(project, candidate, model, champion_model)
-    target = frame[project.data.target]
+    target, thresholds = frame[project.data.target], thresholds_of(model, champion_model)
     measured = {
-        name: measure(project.evaluation.all_metrics, target, prediction, facts.classes)
+        name: measure(project.evaluation.all_metrics, target, prediction, facts.classes, thresholds.get(name))
         for name, prediction in predictions.items()
     }
-    slices = measure_slices(project.evaluation, frame, target, predictions["candidate"], facts.classes)
+    slices = measure_slices(
+        project.evaluation, frame, target, predictions["candidate"], facts.classes, facts.threshold
+    )
     figures = draw(facts.kind, target, predictions, facts.classes)
     importances = column_importances(project, model, frame)
     figures["importance.png"] = draw_importances(importances, project.evaluation.primary)
@@ -57,6 +69,7 @@ def evaluate(
         baseline=measured["baseline"],
         champion=measured.get("champion"),
         champion_obstacle=obstacle and f"champion {champion_version} cannot be compared: {obstacle}",
+        thresholds=thresholds,
         slices=slices,
         predictions=write_snapshot(tabulate(target, predictions, facts.kind)),
     )
@@ -89,6 +102,12 @@ def predict_unseen(
     return frame, predictions, obstacle
 
 
+def thresholds_of(model: LoadedModel, champion: LoadedModel | None) -> dict[str, float]:
+    """Return the threshold of each model that has one, by its name in the evaluation."""
+    models = {"candidate": model} | ({"champion": champion} if champion else {})
+    return {name: each.facts.threshold for name, each in models.items() if each.facts.threshold is not None}
+
+
 def predict_baseline(project: Project, candidate: Candidate, rows: int) -> Floats:
     """Predict *rows* by scikit-learn's Dummy of the training target: its mean, or its classes' shares."""
     target = candidate.facts.training.read([project.data.target])[project.data.target]
@@ -107,16 +126,27 @@ def baseline(target: pd.Series, classes: Sequence[Label], rows: int) -> Floats:
 
 
 def measure(
-    metrics: Sequence[Metric], target: pd.Series, prediction: Floats, classes: Sequence[Label]
+    metrics: Sequence[Metric],
+    target: pd.Series,
+    prediction: Floats,
+    classes: Sequence[Label],
+    threshold: float | None = None,
 ) -> dict[str, float]:
-    """Return every metric of one model; a classifier needs a row of every class."""
+    """Return every metric of one model, which decides by *threshold*; a classifier needs a row of every class."""
     if classes:
         require_classes(encode(target, classes), classes, "evaluation")
-    return {metric: score(metric, target, prediction, classes) for metric in metrics}
+    return {
+        metric: score(metric, target, as_judged(metric, prediction, threshold), classes) for metric in metrics
+    }
 
 
 def measure_slices(
-    plan: EvaluationPlan, frame: pd.DataFrame, target: pd.Series, prediction: Floats, classes: Sequence[Label]
+    plan: EvaluationPlan,
+    frame: pd.DataFrame,
+    target: pd.Series,
+    prediction: Floats,
+    classes: Sequence[Label],
+    threshold: float | None = None,
 ) -> tuple[SliceMetrics, ...]:
     """Measure the rows of each value of each slice column; a metric that they leave undefined is left out."""
     gated = [gate.column for gate in plan.gates if isinstance(gate, SliceGate)]
@@ -130,7 +160,10 @@ def measure_slices(
     for column in columns:
         for value, rows in frame.groupby(column, sort=True).indices.items():
             metrics = _defined(plan.all_metrics, target.iloc[rows], classes)
-            measured = {m: _score(m, target.iloc[rows], prediction[rows], classes) for m in metrics}
+            measured = {
+                m: _score(m, target.iloc[rows], as_judged(m, prediction[rows], threshold), classes)
+                for m in metrics
+            }
             defined = {m: figure for m, figure in measured.items() if figure is not None}
             parts.append(SliceMetrics(column=column, value=str(value), rows=len(rows), metrics=defined))
     return tuple(parts)
@@ -211,7 +244,8 @@ def column_importances(project: Project, model: LoadedModel, frame: pd.DataFrame
         sample = frame
 
     def goodness(_: object, features: pd.DataFrame, target: pd.Series) -> float:
-        return sign(metric) * score(metric, target, model.predict(features), facts.classes)
+        prediction = as_judged(metric, model.predict(features), facts.threshold)
+        return sign(metric) * score(metric, target, prediction, facts.classes)
 
     found = permutation_importance(
         model.pipeline, sample[model.features], sample[project.data.target], scoring=goodness,

@@ -1,7 +1,7 @@
 """Decide from live traffic what becomes of the open rollout."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -45,14 +45,21 @@ class Gathered:
     def answers(self, role: str) -> Answers:
         """Set what *role* answered in the whole rollout beside what came true."""
         mine = self.rows["role"] == role
-        return answers_of(
+        answered = answers_of(
             self.rows[mine & self.rows["prediction"].notna() & self.rows["fallback"].isna()],
             self.truth,
             self.facts,
         )
+        return replace(answered, threshold=self.evidence.pairs.thresholds[role == CHALLENGER])
 
 
-def gather(project: Project, rollout: Rollout, facts: ModelFacts, as_of: datetime) -> Gathered:
+def gather(
+    project: Project,
+    rollout: Rollout,
+    facts: ModelFacts,
+    as_of: datetime,
+    challenger: ModelFacts | None = None,
+) -> Gathered:
     """Gather what *rollout* has shown, with the labels known at *as_of*; *facts* are the champion's."""
     rows = read_rollout(project.name, rollout.id)
     joined = join_labels(
@@ -63,7 +70,9 @@ def gather(project: Project, rollout: Rollout, facts: ModelFacts, as_of: datetim
     stage = rows[rows["stage"] == rollout.stage]
     of_challenger = asked_of_challenger(stage, shadow=rollout.current.weight == 0)
     of_champion = stage[(stage["role"] == CHAMPION) & stage["fallback"].isna()]
-    seen = Evidence(measure_arm(of_champion), measure_arm(of_challenger), make_pairs(rows, truth, facts))
+    thresholds = facts.threshold, challenger.threshold if challenger else None
+    pairs = replace(make_pairs(rows, truth, facts), thresholds=thresholds)
+    seen = Evidence(measure_arm(of_champion), measure_arm(of_challenger), pairs)
     return Gathered(seen, rows, truth, facts, int((~fit).sum()), joined.ambiguous)
 
 
@@ -177,7 +186,8 @@ def examine_rollout(project: Project, seen: State, as_of: datetime) -> Verdict:
         raise RegistryError(f"{project.name}: no rollout is open")
     run, rollout = current(), seen.rollout
     facts = registry.version(project.name, seen.champion).facts
-    found = gather(project, rollout, facts, as_of)
+    challenger = None if seen.challenger is None else registry.version(project.name, seen.challenger).facts
+    found = gather(project, rollout, facts, as_of, challenger)
     verdict = judge(project, rollout, found, facts.classes, as_of)
     measured = figures(found, verdict)
     run.tag(rollout=rollout.id, stage=rollout.stage)

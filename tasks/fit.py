@@ -33,11 +33,13 @@ from regrow.models.fitted import packages_of, take_any_classes, use_one_thread
 from regrow.models.frames import infer_columns
 from regrow.models.metrics import kind_of_classes, scorer
 from regrow.models.stored import TRUSTED_TYPES, untrusted_types
+from regrow.models.thresholds import find_threshold
 from regrow.models.values import Column
 from regrow.project import CsvSource, HalvingSearch, Metric, Project, Search, Training
 from regrow.project.estimators import build_estimator, check_search, make_preprocessing
 from regrow.project.imports import code_name, hook_file, naming_origin
 from regrow.project.metrics import check_metric, is_own
+from regrow.project.training import TunedThreshold
 from regrow.results import Candidate, ModelFacts, Parts, ProblemType
 
 RECIPE = "regrow.recipe"
@@ -140,11 +142,12 @@ def check_metrics(project: Project, target: pd.Series) -> None:
 
 
 def _sought(project: Project) -> list[str]:
-    """Return by what a search chooses: the primary metric, and its code if it is of the team's own."""
-    metric = project.evaluation.primary
-    if project.training.search is None:
-        return []
-    return [metric, *([code_name(hook_file(project.path, metric[1:]))] if is_own(metric) else [])]
+    """Return the metrics that a search and a threshold choose by, and the code of those of the team's own."""
+    metrics = [project.evaluation.primary] if project.training.search else []
+    if isinstance(project.training.threshold, TunedThreshold):
+        metrics.append(project.training.threshold.metric)
+    own = [code_name(hook_file(project.path, metric[1:])) for metric in metrics if is_own(metric)]
+    return [*metrics, *own]
 
 
 def own_files(project: Project) -> list[Path]:
@@ -300,10 +303,15 @@ def fit(project: Project, parts: Parts) -> Candidate:
     for number, (params, value) in enumerate(trials):
         run.child(f"trial-{number}", dict(params), {"score": value})
     kind, classes = kind_of(pipeline)
+    threshold = find_threshold(
+        project.training.threshold, pipeline, features, frame[data.target], data.timestamp is not None,
+        project.training.seed,
+    )  # fmt: skip
     facts = ModelFacts(
         project=project.name, kind=kind, classes=classes, id=data.id, timestamp=data.timestamp, entity=data.entity,
         training=parts.training, holdout=parts.holdout,
         code=tuple(map(code_name, own_files(project))), trust=project.training.trust,
+        threshold=threshold,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         stored = describe_stored(project, pipeline, columns, features, facts, Path(folder))

@@ -17,7 +17,7 @@ from regrow.decisions.maturity import maturity_age
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.errors import DataError
 from regrow.lineage import current, step
-from regrow.models.metrics import Floats, score
+from regrow.models.metrics import Floats, as_judged, score
 from regrow.models.predictions import fit_to, restore_labels, stack_predictions
 from regrow.project import Metric, Project
 from regrow.project.monitoring import MOST_ROWS
@@ -57,7 +57,8 @@ class Labelled:
     def figure(self, metric: Metric, facts: ModelFacts) -> float | None:
         """Return *metric* on the labelled rows; None if they leave it undefined."""
         try:
-            value = score(metric, self.target, self.prediction, facts.classes) if len(self.rows) else math.nan
+            seen = as_judged(metric, self.prediction, facts.threshold)
+            value = score(metric, self.target, seen, facts.classes) if len(self.rows) else math.nan
         except DataError:
             return None
         return value if math.isfinite(value) else None
@@ -177,7 +178,8 @@ def measure_performance(
     judged = windows[-1]
     younger = count_predictions(project.name, judged.end, as_of)
     holdout = holdout_figure(champion, facts, primary)
-    found = judge_performance(judged.target, judged.prediction, holdout, project.monitoring.performance)
+    seen = as_judged(primary, judged.prediction, facts.threshold)
+    found = judge_performance(judged.target, seen, holdout, project.monitoring.performance)
     finding = describe_window(found, judged, younger)
     figures = name_figures(judged, younger, holdout) | _figures(finding, primary)
     if len(judged.rows):

@@ -27,6 +27,11 @@ def write_card(project: Project, evaluation: Evaluation) -> str:
             "",
             f"- **Predicts** `{project.data.target}` ({facts.kind})",
             f"- **Estimator** `{project.training.estimator}`, seed {project.training.seed}",
+            *(
+                []
+                if facts.threshold is None
+                else [f"- **Decides** for {facts.classes[1]!r} from {facts.threshold:.4f}"]
+            ),
             f"- **Trained on** {_rows(facts.training)}",
             f"- **Judged on** {_rows(facts.holdout)}, {evaluation.rows} rows unseen by every model compared",
             f"- **Label delay** {project.data.label_delay}",
@@ -78,6 +83,13 @@ def _rows(snapshot: Snapshot) -> str:
     times = lineage.time_range(snapshot)
     span = f", {times['start'][:10]} to {times['end'][:10]}" if times else ""
     return f"{snapshot.rows} rows{span} (SHA-256 `{snapshot.digest[:12]}`)"
+
+
+def _decision(facts: ModelFacts) -> list[str]:
+    """Return from which probability the model decides for the second class, if it has a threshold of its own."""
+    if facts.threshold is None:
+        return []
+    return [f"- **Decides** for `{facts.classes[1]}` from a probability of {facts.threshold:.4f}"]
 
 
 def _beyond_the_list(facts: ModelFacts) -> list[str]:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from regrow.decisions.bootstrap import resample_gain
-from regrow.models.metrics import sign
+from regrow.models.metrics import as_judged, sign
 from regrow.models.predictions import from_column
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, Gate, SliceGate, ThresholdGate
 from regrow.results import Evaluation, SliceMetrics
@@ -91,11 +91,15 @@ def judge_champion(
             detail="no champion yet" if first else evaluation.champion_obstacle,
         )
     kind = evaluation.candidate.facts.kind
+    seen = {
+        name: as_judged(metric, from_column(predictions[name], kind), evaluation.thresholds.get(name))
+        for name in ("candidate", "champion")
+    }
     gain = resample_gain(
         metric,
         predictions["target"],
-        from_column(predictions["candidate"], kind),
-        from_column(predictions["champion"], kind),
+        seen["candidate"],
+        seen["champion"],
         evaluation.candidate.facts.classes,
         confidence=gate.confidence,
         resamples=gate.resamples,

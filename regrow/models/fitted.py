@@ -40,7 +40,9 @@ def use_one_thread(estimator: object) -> None:
     A forest adds its trees up in the order in which its threads end.
     """
     for part in parts_of(estimator):
-        if "n_jobs" in part.get_params(deep=False):
+        threads = part.get_params(deep=False).get("n_jobs", 1)
+        # None is one thread to scikit-learn, which warns of a number that it does not need, and all to others.
+        if threads != 1 and not (threads is None and type(part).__module__.startswith("sklearn.")):
             part.set_params(n_jobs=1)
 
 

@@ -29,7 +29,7 @@ def score(metric: Metric, target: ArrayLike, prediction: Floats, classes: Sequen
     """Return *metric* of *prediction* against *target*.
 
     *prediction* is `(rows,)` for a regression, else `(rows, classes)` probabilities, ordered as *classes*; for a
-    metric of decisions, what `judged` makes of them. A metric of one's own gets the place of each label in *classes*.
+    metric of decisions, what `as_judged` makes of them. An own metric gets the place of each label in *classes*.
     Raises `ProjectError` if the metric does not fit the model, `DataError` if it is undefined on these rows.
     """
     check_metric(metric, kind_of_classes(len(classes)))
@@ -76,7 +76,7 @@ def _ask_own(metric: Metric, truth: NDArray[Any], prediction: Floats) -> float:
         return float(function(truth, prediction))
 
 
-def judged(metric: Metric, prediction: Floats, threshold: float | None) -> Floats:
+def as_judged(metric: Metric, prediction: Floats, threshold: float | None) -> Floats:
     """Return *prediction* as *metric* must see it: of two classes the one that *threshold* decides for gets all.
 
     A metric of probabilities sees them as they are, and so does every metric without a *threshold*.

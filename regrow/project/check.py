@@ -11,9 +11,10 @@ from regrow.project.expectations import build_expectation
 from regrow.project.fields import format_duration
 from regrow.project.file import Project, load_project
 from regrow.project.imports import check_callable
-from regrow.project.metrics import check_metric, is_own, own_metric
+from regrow.project.metrics import check_metric, decides, is_own, own_metric
 from regrow.project.schedules import check_cron, schedules_of
 from regrow.project.sources import CsvSource, DeltaSource, ParquetSource, PythonSource, Source
+from regrow.project.training import TunedThreshold
 
 
 def check_project(file: Path) -> str:
@@ -48,6 +49,21 @@ def check_training(project: Project) -> Iterator[str]:
         yield from _problem(check_metric, metric, kind, f"{project.path}: {key}")
         if is_own(metric):
             yield from _problem(own_metric, metric)
+    yield from _problem(check_threshold, project, kind)
+
+
+def check_threshold(project: Project, kind: str) -> None:
+    """Raise `ProjectError` if a model of *kind* has no decision to tune, or its metric does not see it."""
+    asked, key = project.training.threshold, f"{project.path}: training.threshold"
+    if asked is None:
+        return
+    if kind == "regression":
+        raise ProjectError(f"{key}: a regression decides for no class; leave it out")
+    if isinstance(asked, TunedThreshold) and not decides(asked.metric):
+        raise ProjectError(
+            f"{key}.metric: {asked.metric} is of probabilities, and no threshold changes it; take one of decisions, "
+            "such as f1, balanced_accuracy, or a function of your own with a parameter `decision`"
+        )
 
 
 def check_sources(project: Project) -> Iterator[str]:

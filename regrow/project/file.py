@@ -18,7 +18,7 @@ from regrow.project.imports import hook_file, import_hook
 from regrow.project.metrics import bind_metrics, is_own
 from regrow.project.monitoring import Monitoring, Retraining
 from regrow.project.sources import PythonSource
-from regrow.project.training import Training
+from regrow.project.training import Training, TunedThreshold
 
 
 class ProjectFile(Strict):
@@ -44,6 +44,8 @@ class ProjectFile(Strict):
         for place, gate in enumerate(plan.gates):
             if isinstance(gate, ThresholdGate | SliceGate):
                 named[f"evaluation.gates.{place}.metric"] = gate.metric
+        if isinstance(self.training.threshold, TunedThreshold):
+            named["training.threshold.metric"] = self.training.threshold.metric
         if isinstance(rollout, Ab) and rollout.metric:
             named["deployment.rollout.metric"] = rollout.metric
         return named

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from regrow.project.fields import ClassPath, Duration, Reference, Scalar, Strict, TypeName
+from regrow.project.metrics import Metric
 
 
 class RandomizedSearch(Strict):
@@ -35,6 +36,36 @@ class HalvingSearch(Strict):
 Search = Annotated[RandomizedSearch | HalvingSearch, Field(discriminator="kind")]
 
 
+class CostOfErrors(Strict):
+    """What a wrong decision costs, in any unit."""
+
+    false_positive: Annotated[float, Field(ge=0)]
+    false_negative: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _some(self) -> "CostOfErrors":
+        if not self.false_positive + self.false_negative:
+            raise ValueError("if no error costs anything, nothing is to be tuned")
+        return self
+
+
+class TunedThreshold(Strict):
+    """The threshold at which *metric* is best, by cross-validation on the training rows."""
+
+    metric: Metric
+    folds: Annotated[int, Field(ge=2)] = 5
+
+
+class CostThreshold(Strict):
+    """The threshold at which errors cost least, by cross-validation on the training rows."""
+
+    cost: CostOfErrors
+    folds: Annotated[int, Field(ge=2)] = 5
+
+
+Threshold = Annotated[float, Field(ge=0, le=1)] | TunedThreshold | CostThreshold
+
+
 class Training(Strict):
     """What is fitted, on how much of the past."""
 
@@ -57,6 +88,13 @@ class Training(Strict):
         Duration | None, Field(description="How far back from `as_of`; default: everything")
     ] = None
     search: Search | None = None
+    threshold: Annotated[
+        Threshold | None,
+        Field(
+            description="Probability from which a classifier of two classes decides for the second: a number, "
+            "`{metric: f1}`, or `{cost: {false_positive: 1, false_negative: 5}}`; default: 0.5"
+        ),
+    ] = None
     seed: int = 0
     trust: Annotated[
         tuple[TypeName, ...],

@@ -145,3 +145,18 @@ def test_slice_names_the_failing_value_and_skips_small_ones():
     assert not verdict.passed
     assert "EWR" in verdict.reason
     assert "JFK" not in verdict.reason
+
+
+def test_the_champion_is_beaten_by_decisions_of_each_models_threshold() -> None:
+    """With the same probabilities, the candidate's better threshold is a gain of f1, and none of roc_auc."""
+    target, positive = rows(400, 1, 1.0)
+    frame = pd.DataFrame({"target": target, "candidate": positive[:, 1], "champion": positive[:, 1]})
+    found = {}
+    for metric in ("f1", "roc_auc"):
+        given = evaluation().model_copy(
+            update={"metrics": {metric: 0.5}, "champion": {metric: 0.5}, "thresholds": {"champion": 0.95}}
+        )
+        gates = (ChampionGate(kind="beats_champion"),)
+        found[metric] = decide(EvaluationPlan(primary=metric, gates=gates), given, frame).findings[0].figure
+    assert found["f1"] > 0.1
+    assert found["roc_auc"] == 0

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from regrow.errors import DataError, ProjectError
-from regrow.models.metrics import encode, higher_is_better, judged, score, scorer, sign
+from regrow.models.metrics import as_judged, encode, higher_is_better, score, scorer, sign
 from regrow.project.metrics import bind_metrics
 
 TARGET = np.array([False, True, True, False])
@@ -122,12 +122,12 @@ def test_a_scorer_that_is_undefined_says_so() -> None:
 def test_a_threshold_moves_decisions_and_nothing_else(own: None) -> None:
     """Metrics of the decided class see what the threshold decides, the others the probabilities."""
     prediction = np.array([[0.7, 0.3], [0.9, 0.1], [np.nan, np.nan]])
-    assert judged("f1", prediction, 0.25)[:2].tolist() == [[0, 1], [1, 0]]
-    assert np.isnan(judged("f1", prediction, 0.25)[2]).all()
-    assert judged("-scores:cost", prediction, 0.3)[:2].tolist() == [[0, 1], [1, 0]]
+    assert as_judged("f1", prediction, 0.25)[:2].tolist() == [[0, 1], [1, 0]]
+    assert np.isnan(as_judged("f1", prediction, 0.25)[2]).all()
+    assert as_judged("-scores:cost", prediction, 0.3)[:2].tolist() == [[0, 1], [1, 0]]
     for metric, threshold in (("roc_auc", 0.25), ("f1", None), ("-scores:mean", 0.25)):
-        assert judged(metric, prediction, threshold) is prediction
-    assert score("accuracy", [1, 0], judged("accuracy", prediction[:2], 0.25), (0, 1)) == 1
+        assert as_judged(metric, prediction, threshold) is prediction
+    assert score("accuracy", [1, 0], as_judged("accuracy", prediction[:2], 0.25), (0, 1)) == 1
 
 
 def test_a_search_chooses_by_the_same_metric() -> None:

@@ -176,3 +176,29 @@ def test_labels_that_come_after_the_window_are_no_obstacle(project: Make) -> Non
     """Performance is judged on the newest window whose labels have come, however late they are."""
     made = project(data=data(label_delay="90d"), monitoring={"window": "7d"})
     assert "note" not in check_project(made.path)
+
+
+@pytest.mark.parametrize(
+    ("training", "evaluation", "message"),
+    [
+        ({"threshold": {"metric": "roc_auc"}}, {}, r"threshold\.metric: roc_auc is of probabilities"),
+        ({"threshold": {"metric": "rmse"}}, {}, r"threshold\.metric: rmse does not measure a classifier"),
+        (
+            {"threshold": 0.3, "estimator": "sklearn.linear_model.Ridge"},
+            {"primary": "rmse"},
+            "training.threshold: a regression decides for no class",
+        ),
+        ({}, {"primary": "-scores:cost"}, "no file .*scores.py"),
+        ({"preprocessing": "features:build"}, {}, "no file .*features.py"),
+    ],
+)
+def test_what_training_and_evaluation_name_is_checked(
+    project: Make, training: dict[str, Any], evaluation: dict[str, Any], message: str
+) -> None:
+    """A threshold without a decision, and own code that is not there, are found before anything is read."""
+    made = project(
+        training={"estimator": "sklearn.linear_model.LogisticRegression"} | training,
+        evaluation={"primary": "roc_auc"} | evaluation,
+    )
+    with pytest.raises(ProjectError, match=message):
+        check_project(made.path)

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
 from regrow.decisions.rollout.bounds import judge_bound, proven, undecided
 from regrow.decisions.rollout.evidence import Floats, Pairs, answered
 from regrow.decisions.rollout.influence import LEAST_WEIGHT, Gain, paired_gain
 from regrow.decisions.rollout.sequential import distribution_radius, lower_rate, standard_errors, upper_rate
-from regrow.models.metrics import Label
+from regrow.models.metrics import Label, decide_by
 from regrow.project import Metric
 from regrow.verdict import Finding, pass_if
 
@@ -17,14 +18,16 @@ from regrow.verdict import Finding, pass_if
 def judge_disagreement(pairs: Pairs, limit: float, alpha: float) -> Finding:
     """Judge the share of rows on which the two decide differently.
 
-    Of a classifier: another most likely class. Of a regression: further apart than one standard deviation of the
-    champion's predictions.
+    Of a classifier: another most likely class, or another by the thresholds of the two. Of a regression:
+    further apart than one standard deviation of the champion's predictions.
     """
     old, new = _both(pairs)
     rule = f"the two decide differently on at most {limit:.3g} of the rows"
     if len(old) < 2:
         return undecided(rule, len(old), "no rows that both scored")
-    differ = np.abs(new - old) > old.std() if old.ndim == 1 else new.argmax(axis=1) != old.argmax(axis=1)
+    differ = (
+        np.abs(new - old) > old.std() if old.ndim == 1 else _decided(pairs, old, 0) != _decided(pairs, new, 1)
+    )
     count, rows = int(differ.sum()), len(old)
     low, high = lower_rate(count, rows, alpha), upper_rate(count, rows, alpha)
     return Finding(
@@ -96,6 +99,14 @@ def gain_bounds(gain: Gain, rows: int, alpha: float, best_rows: int) -> tuple[fl
     """Return the two bounds of *gain*, each of which holds at every look with probability 1 - *alpha*."""
     radius = gain.error * standard_errors(rows, alpha, best_rows)
     return gain.figure - radius, gain.figure + radius
+
+
+def _decided(pairs: Pairs, prediction: Floats, side: int) -> NDArray[np.int64]:
+    """Return the place of the class that one *side* of *pairs* decides for, row by row."""
+    threshold = pairs.thresholds[side]
+    if threshold is not None and prediction.shape[1] == 2:
+        prediction = decide_by(prediction, threshold)
+    return prediction.argmax(axis=1)
 
 
 def _both(pairs: Pairs) -> tuple[Floats, Floats]:

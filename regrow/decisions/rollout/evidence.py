@@ -32,6 +32,9 @@ class Answers:
     entities: Strings | None = None
     """Whom each row is about: rows of one entity count as one observation. None: each row stands alone."""
 
+    threshold: float | None = None
+    """By which the version decides, if it has one of its own."""
+
     def matured(self) -> "Answers":
         """Keep the rows that have both a label and a prediction."""
         return self.take(self.labelled & answered(self.prediction))
@@ -39,7 +42,9 @@ class Answers:
     def take(self, rows: NDArray[np.bool_]) -> "Answers":
         """Keep *rows*."""
         entities = None if self.entities is None else self.entities[rows]
-        return Answers(self.prediction[rows], self.target[rows], self.labelled[rows], entities)
+        return Answers(
+            self.prediction[rows], self.target[rows], self.labelled[rows], entities, self.threshold
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,15 @@ class Pairs:
     target: Strings
     labelled: NDArray[np.bool_]
     entities: Strings | None = None
+    thresholds: tuple[float | None, float | None] = (None, None)
+    """By which champion and challenger decide, if they have one of their own."""
 
     def matured(self) -> tuple[Answers, Answers]:
         """Return champion and challenger on the rows that have a label and both predictions."""
         rows = self.labelled & answered(self.champion) & answered(self.challenger)
-        champion = Answers(self.champion, self.target, self.labelled, self.entities).take(rows)
-        return champion, replace(champion, prediction=self.challenger[rows])
+        old, new = self.thresholds
+        champion = Answers(self.champion, self.target, self.labelled, self.entities, old).take(rows)
+        return champion, replace(champion, prediction=self.challenger[rows], threshold=new)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from regrow.decisions.bootstrap import row_values
 from regrow.decisions.rollout.evidence import Answers, Strings
-from regrow.models.metrics import Codes, Floats, Label, encode, score, sign
+from regrow.models.metrics import Codes, Floats, Label, as_judged, encode, score, sign
 from regrow.project import Metric
 
 Truth = NDArray[np.int64] | Floats
@@ -48,8 +48,8 @@ def paired_gain(
     if missing := _missing(metric, truth, len(classes)):
         return missing
     units = _units(metric, champion.entities, truth, champion.prediction, challenger.prediction)
-    old, pull_old = pulls(metric, truth, champion.prediction, len(classes), units)
-    new, pull_new = pulls(metric, truth, challenger.prediction, len(classes), units)
+    old, pull_old = pulls(metric, truth, _judged(metric, champion), len(classes), units)
+    new, pull_new = pulls(metric, truth, _judged(metric, challenger), len(classes), units)
     return _gain(metric, new - old, [pull_new - pull_old])
 
 
@@ -63,10 +63,15 @@ def unpaired_gain(
         if missing := _missing(metric, truth, len(classes)):
             return missing
         units = _units(metric, side.entities, truth, side.prediction)
-        figure, pull = pulls(metric, truth, side.prediction, len(classes), units)
+        figure, pull = pulls(metric, truth, _judged(metric, side), len(classes), units)
         figures.append(figure)
         spreads.append(pull)
     return _gain(metric, figures[1] - figures[0], spreads)
+
+
+def _judged(metric: Metric, side: Answers) -> Floats:
+    """Return the predictions of *side* as *metric* must see them, by its threshold."""
+    return as_judged(metric, side.prediction, side.threshold)
 
 
 def _gain(metric: Metric, rise: float, sides: list[Floats]) -> Gain:

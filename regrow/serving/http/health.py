@@ -31,6 +31,8 @@ class SplitOfModel(Described):
     challenger: int | None
     weight: Annotated[float, Field(ge=0, le=1)]
     move: int | None
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    """From which probability a version decides for the second class, by its number, if it has a threshold."""
 
 
 class SplitsOfWorker(Described):
@@ -135,10 +137,21 @@ def _splits(follower: Follower) -> dict[str, dict[str, Any]]:
             "challenger": split.challenger.version if split.challenger else None,
             "weight": split.weight,
             "move": split.move,
+            **_thresholds(split),
         }
         for name, model in tuple(follower.models.items())
         if (split := model.split)
     }
+
+
+def _thresholds(split: TrafficSplit) -> dict[str, dict[str, float]]:
+    """Return the thresholds of the versions of *split* that have one of their own."""
+    found = {
+        str(each.version): each.model.facts.threshold
+        for each in (split.champion, split.challenger)
+        if each and each.model.facts.threshold is not None
+    }
+    return {"thresholds": found} if found else {}
 
 
 def _models(follower: Follower) -> dict[str, dict[str, Any]]:

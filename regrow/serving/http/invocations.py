@@ -33,6 +33,10 @@ class Predictions(Described):
     """None if several versions answered."""
     versions: list[int] = Field(default_factory=list)
     """The version of each row, if several answered."""
+    decisions: list[str | int | float | bool | None] = Field(default_factory=list)
+    """The class that each row's version decides for, if one of them has a threshold of its own."""
+    threshold: float | None = None
+    """The probability from which it decides for the second class, if one version answered and has it."""
 
 
 # The body and these headers are read by hand, as bytes: FastAPI's own reading would cost as much as the prediction.
@@ -123,9 +127,9 @@ async def _answer(server: Server, name: str, request: Request, start: float) -> 
     request.state.rows, request.state.first = rows.count, checked.identifiers[0]
     traffic = server.traffic(name)
     if wanted is not None or isprobe:
-        return _response(await traffic.answer_by(checked, served), None), role
+        return _response(await traffic.answer_by(checked, served), None, served), role
     answer = await traffic.answer(checked)
-    return _response(answer, traffic), _role(answer, split.champion)
+    return _response(answer, traffic, split.champion, split.challenger), _role(answer, split.champion)
 
 
 def _wishes(request: Request) -> tuple[int | None, bool]:
@@ -151,7 +155,19 @@ def _role(answer: Answer, champion: ServedVersion) -> str:
     return CHAMPION if champion.version in versions else CHALLENGER
 
 
-def _response(answer: Answer, traffic: Traffic | None) -> Response:
+def _decisions(answer: Answer, served: dict[int, ServedVersion]) -> dict[str, Any]:
+    """Return what the versions of *answer* decide for, if one of them has a threshold of its own."""
+    thresholds = {
+        served[version].model.facts.threshold for version in set(answer.versions) if version in served
+    }
+    if thresholds <= {None}:
+        return {}
+    rows = zip(answer.values, answer.versions, strict=True)
+    decided = [served[version].decide(value) if version in served else None for value, version in rows]
+    return {"decisions": decided, **({"threshold": thresholds.pop()} if len(thresholds) == 1 else {})}
+
+
+def _response(answer: Answer, traffic: Traffic | None, *served: ServedVersion | None) -> Response:
     """Write the response; the shadows of *answer* are handed to *traffic* once it has been sent."""
     versions = sorted(set(answer.versions))
     content: dict[str, Any] = {
@@ -161,6 +177,7 @@ def _response(answer: Answer, traffic: Traffic | None) -> Response:
     }
     if len(versions) > 1:
         content["versions"] = answer.versions
+    content |= _decisions(answer, {each.version: each for each in served if each})
     response = json_response(200, content, {"X-Regrow-Version": ",".join(map(str, versions))})
     if answer.shadows and traffic is not None:
         response.background = BackgroundTask(_offer, traffic, answer)

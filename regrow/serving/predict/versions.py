@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from regrow.errors import ServingError
 from regrow.models.contract import Contract, Rows
 from regrow.models.fast_path.compiling import FastPath
+from regrow.models.metrics import Label
 from regrow.models.stored import LoadedModel
 
 
@@ -23,6 +24,13 @@ class ServedVersion:
     """The shape of one row's prediction: `()` for a regression, `(classes,)` for a classifier."""
     fast_path: FastPath | None = None
     """The fast path, if it was proven to be identical."""
+
+    def decide(self, prediction: float | list[float] | None) -> Label | None:
+        """Return the class that the version decides for by its threshold; None if it has none, or did not predict."""
+        threshold = self.model.facts.threshold
+        if threshold is None or not isinstance(prediction, float):
+            return None
+        return self.model.facts.classes[int(prediction >= threshold)]
 
     def predict(self, requests: list[Rows]) -> NDArray[np.float64]:
         """Predict the rows of *requests* together; raises `ServingError` if the model returns another shape."""

@@ -1,5 +1,7 @@
 """What champion and challenger say to the same rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -65,3 +67,12 @@ def test_a_metric_without_labels_is_undecided() -> None:
     assert (unlabelled.result, unlabelled.detail) == ("undecided", "0 of 100 labelled rows")
     assert judge_metric(pairs(both, 1 - both, target), "accuracy", (0, 1), 0.0, 1_000, 0.01).failed
     assert judge_metric(pairs(both, both, target), "accuracy", (0, 1), 0.0, 1_000, 0.01).passed
+
+
+def test_each_version_decides_by_its_own_threshold() -> None:
+    """The same probabilities decide otherwise by another threshold, and alike by the same one."""
+    positive = probabilities(np.array([0.1, 0.3, 0.6, 0.9]))
+    same = replace(pairs(positive, positive), thresholds=(0.25, 0.25))
+    other = replace(pairs(positive, positive), thresholds=(0.25, None))
+    assert judge_disagreement(same, 0.1, 0.01).figure == 0
+    assert judge_disagreement(other, 0.1, 0.01).figure == 0.25

@@ -1,5 +1,7 @@
 """The standard error of a gain is the spread that resampling gives, and counts an entity once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -7,6 +9,7 @@ from scipy.special import expit
 from regrow.decisions.bootstrap import resample_gain
 from regrow.decisions.rollout.evidence import Answers
 from regrow.decisions.rollout.influence import LEAST_OF_CLASS, LEAST_ROWS, Gain, paired_gain, unpaired_gain
+from regrow.models.metrics import decide_by
 from regrow.project import Metric
 
 CLASSES = (False, True)
@@ -90,3 +93,22 @@ def test_too_little_is_said_not_estimated() -> None:
         f"of {LEAST_OF_CLASS} labelled rows of the rarest class"
     )
     assert isinstance(paired_gain("log_loss", *rare, CLASSES), Gain)
+
+
+def test_a_gain_is_of_what_the_thresholds_decide() -> None:
+    """A metric of decisions sees each side's threshold, one of probabilities does not."""
+    champion, challenger = drawn(1_500, 3)
+    moved = replace(challenger, threshold=0.2)
+    decided = replace(challenger, prediction=decide_by(challenger.prediction, 0.2))
+    figures = [
+        gain(metric, champion, side) for metric in ("f1", "brier") for side in (moved, decided, challenger)
+    ]
+    assert figures[0] == figures[1] != figures[2]
+    assert figures[3] == figures[5] != figures[4]
+
+
+def gain(metric: Metric, champion: Answers, challenger: Answers) -> float:
+    """Return the figure of the gain alone: groups of the jackknife follow the content, which a decision changes."""
+    found = paired_gain(metric, champion, challenger, CLASSES)
+    assert isinstance(found, Gain)
+    return found.figure

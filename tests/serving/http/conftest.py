@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from model_facts import make_facts
 
 from regrow.serving.http.admission import Admission, Limits, read_body
 from regrow.serving.http.keys import Keys
@@ -68,7 +69,9 @@ def send():
 @pytest.fixture
 def served():
     """Make a version in memory by its number."""
-    return lambda number: ServedVersion(number, SimpleNamespace(model_id=f"m-{number}"), None, 5.0, ())
+    return lambda number: ServedVersion(
+        number, SimpleNamespace(model_id=f"m-{number}", facts=make_facts(0, 1)), None, 5.0, ()
+    )
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
 """What a request may ask of the server beside its rows."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
+from model_facts import make_facts
 
-from regrow.serving.http.invocations import _wishes
+from regrow.serving.http.invocations import _response, _wishes
 from regrow.serving.http.responses import Refused
+from regrow.serving.predict.jobs import Answer
+from regrow.serving.predict.versions import ServedVersion
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,3 +41,30 @@ def test_headers_that_mean_nothing_are_refused(headers):
         wishes({"admin"}, **headers)
     assert (refused.value.status, refused.value.code) == (400, "malformed_header")
     assert len(str(refused.value)) < 200
+
+
+def served(number: int, threshold: float | None) -> ServedVersion:
+    """Make a version that decides by *threshold*."""
+    facts = make_facts("no", "yes", threshold=threshold)
+    return ServedVersion(number, SimpleNamespace(facts=facts), None, 0.0, (2,))
+
+
+def answered(*versions: ServedVersion, of: list[int]) -> dict[str, object]:
+    """Return the body of an answer by the versions *of* the rows."""
+    answer = Answer([0.2, 0.4], ["a", "b"], of)
+    return json.loads(_response(answer, None, *versions).body)
+
+
+def test_a_threshold_tells_what_the_version_decides():
+    """The class of each row and the threshold stand beside the probabilities; without a threshold, neither does."""
+    body = answered(served(1, 0.3), None, of=[1, 1])
+    assert (body["decisions"], body["threshold"]) == (["no", "yes"], 0.3)
+    assert not {"decisions", "threshold"} & set(answered(served(1, None), None, of=[1, 1]))
+
+
+def test_each_row_is_decided_by_the_version_that_answered_it():
+    """In a canary each row is decided by the threshold of its version; one without a threshold decides nothing."""
+    body = answered(served(1, 0.1), served(2, 0.5), of=[1, 2])
+    assert body["decisions"] == ["yes", "no"]
+    assert "threshold" not in body
+    assert answered(served(1, 0.1), served(2, None), of=[1, 2])["decisions"] == ["yes", None]
