@@ -27,8 +27,8 @@ class Validation(Result):
     accepted: Snapshot
     quarantined: Snapshot | None
     """Rows set aside, each with its `reason`; None if every row passed."""
-    suspected: tuple[Finding, ...] = ()
-    """What may give the target away and did not refuse the batch."""
+    remarks: tuple[Finding, ...] = ()
+    """What a person should know although nothing is refused for it: possible leaks, columns that are not used."""
 
 
 class Parts(Result):

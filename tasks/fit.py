@@ -30,7 +30,7 @@ from regrow.errors import DataError, UnsafeModel
 from regrow.lineage import RunRecord, current, step
 from regrow.models.contract import Contract, write_signature
 from regrow.models.fitted import packages_of, take_any_classes, use_one_thread
-from regrow.models.frames import infer_columns
+from regrow.models.frames import infer_columns, why_idle
 from regrow.models.metrics import kind_of_classes, scorer
 from regrow.models.stored import TRUSTED_TYPES, untrusted_types
 from regrow.models.thresholds import find_threshold
@@ -49,13 +49,19 @@ def build_pipeline(training: Training, features: pd.DataFrame, project_path: Pat
     """Put preprocessing by column type before the estimator.
 
     An estimator that takes missing values gets numbers as they are and text as ordinals; any other gets
-    median-filled, scaled numbers and one-hot text. A category that was never seen counts as missing.
+    median-filled, scaled numbers and one-hot text. A category that was never seen counts as missing. A column that
+    has one value, or none, in all rows stays in the signature and is not used.
     """
     estimator = take_any_classes(build_estimator(training, project_path))
     if training.preprocessing is not None:
         held = {str(name): _held(features[name]) for name in features}
         columns = make_preprocessing(training, held, project_path)
         return Pipeline([("columns", columns), ("estimator", estimator)])
+    idle = why_idle(features)
+    if len(idle) == len(features.columns):
+        told = "; ".join(f"`{name}`: {why}" for name, why in idle.items())
+        raise DataError(f"no column tells anything ({told}); bring others, or widen training.window")
+    features = features.drop(columns=list(idle))
     text = [column for column in features if _is_text(features[column])]
     dates = [column for column in features if pd.api.types.is_datetime64_any_dtype(features[column])]
     if dates:

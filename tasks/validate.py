@@ -12,8 +12,9 @@ from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.data.sources import feature_columns
 from regrow.errors import BatchRejected, DataError
 from regrow.inspection.leak_check import find_leaks
+from regrow.inspection.usable import judge_columns
 from regrow.lineage import current, step
-from regrow.project import Expectation, Project
+from regrow.project import Expectation, GroupSplit, Project, SliceGate
 from regrow.project.data import named_alike
 from regrow.project.expectations import build_expectation, columns_of
 from regrow.project.imports import naming_origin
@@ -49,48 +50,86 @@ class Report:
     html: str
 
 
+@dataclass(frozen=True)
+class Examined:
+    """The rows of a batch after every test of them: what is kept and set aside, and why."""
+
+    report: Report
+    accepted: pd.DataFrame
+    quarantined: pd.DataFrame
+    verdict: Verdict
+    remarks: tuple[Finding, ...]
+    """What a person should know although nothing is refused for it: possible leaks, columns that are not used."""
+
+
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)
 def validate(project: Project, snapshot: Snapshot) -> Validation:
-    """Return the rows of *snapshot* that meet the project's expectations, and what in them may be a leak.
+    """Return the rows of *snapshot* that meet the project's expectations, and what in them a person should know.
 
-    Raises `DataError` if a column is missing, `BatchRejected` if an expectation that rejects is broken, more rows
-    than the limit are set aside or a leak is to be refused, `ProjectError` if an expectation is not one.
+    Raises `DataError` if a column is missing or no model can take one, `BatchRejected` if an expectation that rejects
+    is broken, more rows than the limit are set aside or a leak is to be refused, `ProjectError` if an expectation is
+    not one.
     """
     run = current()
     run.log_input(snapshot, "ingested")
-    require_columns(project, list(snapshot.columns))
-    frame, report = snapshot.read(), Report((), "")
-    if project.data.expectations:
-        report = check(frame, project.data.expectations, f"{project.path}: data.expectations")
-        run.log_text(report.html, "validation.html")
-    accepted, quarantined = quarantine(frame, report.outcomes)
-    verdict = judge_batch(report.outcomes, frame, project.data.quarantine_limit)
-    leaks = find_leaks(project, accepted) if verdict.passed else ()
-    verdict = judge_leaks(verdict, leaks, project.data.leakage.refuse)
-    run.verdict(verdict)
-    run.log_metrics({"rows": len(frame), "quarantined": len(quarantined)})
+    examined = examine(project, snapshot.read())
+    accepted, quarantined = examined.accepted, examined.quarantined
+    if examined.report.html:
+        run.log_text(examined.report.html, "validation.html")
+    run.verdict(examined.verdict)
+    run.log_metrics({"rows": snapshot.rows, "quarantined": len(quarantined)})
     aside = write_snapshot(quarantined, project.data.timestamp) if len(quarantined) else None
     if aside:
         run.log_input(aside, "quarantined")
-    if not verdict.passed:
-        raise BatchRejected(verdict.reason)
+    if not examined.verdict.passed:
+        raise BatchRejected(examined.verdict.reason)
     kept = write_snapshot(accepted, project.data.timestamp) if aside else snapshot
-    suspected = tuple(finding for finding in leaks if finding.failed)
-    return Validation(accepted=kept, quarantined=aside, suspected=suspected)
+    return Validation(accepted=kept, quarantined=aside, remarks=examined.remarks)
+
+
+def examine(project: Project, frame: pd.DataFrame) -> Examined:
+    """Test the rows of *frame* by everything that can be known of them before a fit.
+
+    Raises `DataError` naming each column that is missing or that no model can take, `ProjectError` if an expectation
+    is not one.
+    """
+    require_columns(project, list(frame.columns))
+    report = Report((), "")
+    if project.data.expectations:
+        report = check(frame, project.data.expectations, f"{project.path}: data.expectations")
+    accepted, quarantined = quarantine(frame, report.outcomes)
+    verdict = judge_batch(report.outcomes, frame, project.data.quarantine_limit)
+    if not verdict.passed:
+        return Examined(report, accepted, quarantined, verdict, ())
+    usability = judge_columns(project, accepted)
+    if usability.problems:
+        raise DataError("\n".join(f"{project.path}: {problem}" for problem in usability.problems))
+    leaks = find_leaks(project, accepted)
+    judged = judge_leaks(verdict, leaks, project.data.leakage.refuse)
+    notes = [Finding(rule=note, result="pass") for note in usability.notes]
+    remarks = (*(finding for finding in leaks if finding.failed), *notes)
+    return Examined(report, accepted, quarantined, judged.with_findings(*notes), remarks)
 
 
 def require_columns(project: Project, columns: Sequence[str]) -> None:
     """Raise `DataError` if the project file names a column that is not among *columns*, or two features are alike."""
+    data, plan = project.data, project.evaluation
     named = {
-        "target": [project.data.target],
-        "keys": project.data.key_columns,
-        "features": project.data.features or (),
+        "data.target": [data.target],
+        "data.keys": data.key_columns,
+        "data.features": data.features or (),
+        "evaluation.slices": plan.slices,
     }
+    if isinstance(data.splitting, GroupSplit):
+        named["data.split.column"] = [data.splitting.column]
+    for place, gate in enumerate(plan.gates):
+        if isinstance(gate, SliceGate):
+            named[f"evaluation.gates.{place}.column"] = [gate.column]
     for key, wanted in named.items():
         missing = [column for column in wanted if column not in columns]
         if missing:
             raise DataError(
-                f"{project.path}: data.{key}: {', '.join(missing)} not in the data (it holds "
+                f"{project.path}: {key}: {', '.join(missing)} not in the data (it holds "
                 f"{', '.join(columns)}); correct the name, or the source"
             )
     if alike := named_alike(feature_columns(project, list(columns))):

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from typer.exceptions import Abort, Exit, TyperException
 
 from regrow.cli.log import append, log_path
-from regrow.errors import ProjectError, RegrowError
+from regrow.errors import DataError, ProjectError, RegrowError
 
 EXIT_CODES = (
     "Exit codes: 0 the command did its work, also if it refused a version or raised an alarm "
@@ -26,7 +26,7 @@ class CleanErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except RegrowError as error:
-            _print_lines(str(error).splitlines(), each=isinstance(error, ProjectError))
+            _print_lines(str(error).splitlines(), each=isinstance(error, ProjectError | DataError))
         except (TyperException, Abort, Exit):
             raise
         except BrokenPipeError:

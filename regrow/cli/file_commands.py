@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regrow.cli.arguments import File
+from regrow.cli.log import quiet
 from regrow.cli.printing import WIDTH
 
 
@@ -44,11 +45,26 @@ def init(
     )  # fmt: skip
 
 
-def check(file: File) -> None:
+def check(
+    file: File,
+    data: Annotated[
+        bool,
+        typer.Option("--data", help="Read the rows as `train` would, and check them too; needs no server"),
+    ] = False,
+) -> None:
     """Find what is wrong with a project file and how to mend it; change nothing."""
     from regrow.project.check import check_project
 
-    Console().print(check_project(file), markup=False, highlight=False, soft_wrap=True)
+    console = Console()
+    console.print(check_project(file), markup=False, highlight=False, soft_wrap=True)
+    if data:
+        from regrow.cli.data_check import check_data
+        from regrow.project import load_project
+
+        with quiet(f"reading the data of {file}"):
+            found = list(check_data(load_project(file)))
+        for line in found:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def schema() -> None:

@@ -3,15 +3,17 @@
 import hashlib
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pandas.api import types
 from pydantic import BaseModel, ConfigDict
 
 from regrow.data.files import flush_to_disk, partial_file, state_errors
-from regrow.errors import SnapshotError
+from regrow.errors import DataError, SnapshotError
 from regrow.settings import load_settings
 
 EXACT = 2**53
@@ -82,9 +84,9 @@ def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapsho
 
     The file is written under a temporary name, flushed to disk and renamed, so a name that exists is a whole file.
     *timestamp* names the column that gives the time range.
-    Raises `StateError` if the state folder is full or read-only.
+    Raises `StateError` if the state folder is full or read-only, `DataError` naming a column that cannot be kept.
     """
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = to_table(frame)
     folder = load_settings().snapshots
     with state_errors(folder, f"a snapshot of {len(frame)} rows cannot be written"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,6 +100,56 @@ def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapsho
         start=None if times is None else times.min().to_pydatetime(),
         end=None if times is None else times.max().to_pydatetime(),
     )
+
+
+def to_table(frame: pd.DataFrame) -> pa.Table:
+    """Return *frame* as an Arrow table: UUIDs and intervals as text, sparse columns and dictionaries as plain ones.
+
+    Raises `DataError` naming the first column that a Parquet file cannot hold, with the remedy.
+    """
+    plain = frame.assign(**{str(name): _plain(frame[name]) for name in frame if _is_odd(frame[name])})
+    try:
+        return pa.Table.from_pandas(plain, preserve_index=False)
+    except (pa.ArrowException, TypeError, OverflowError, ValueError) as error:
+        for name in plain:
+            _try_column(plain[[name]], error)
+        raise
+
+
+def _is_odd(values: pd.Series) -> bool:
+    """Return whether *values* are of a type that Arrow keeps otherwise than it should."""
+    dtype = values.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        return True
+    if isinstance(dtype, pd.ArrowDtype):
+        return pa.types.is_dictionary(dtype.pyarrow_dtype)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return isinstance(dtype.categories.dtype, pd.IntervalDtype)
+    return types.is_object_dtype(dtype) and isinstance(next(iter(values.dropna()), None), UUID)
+
+
+def _plain(values: pd.Series) -> pd.Series:
+    """Return *values*, of an odd type, in a plain one."""
+    if isinstance(values.dtype, pd.SparseDtype):
+        return values.sparse.to_dense()
+    if isinstance(values.dtype, pd.ArrowDtype):
+        decoded = pa.array(values.array).dictionary_decode()
+        return pd.Series(decoded.to_pandas(), index=values.index, name=values.name)
+    return values.astype(object).map(str, na_action="ignore")
+
+
+def _try_column(column: pd.DataFrame, error: Exception) -> None:
+    """Raise `DataError` if *column* is what *error* is about."""
+    try:
+        pa.Table.from_pandas(column, preserve_index=False)
+    except (pa.ArrowException, TypeError, OverflowError, ValueError) as own:
+        name, values = column.columns[0], column.iloc[:, 0]
+        kinds = sorted({type(value).__name__ for value in values.dropna().head(10_000)})
+        held = " and ".join(kinds[:3]) if values.dtype == object else str(values.dtype)
+        raise DataError(
+            f"column `{name}`: holds {held}, which cannot be kept ({' '.join(str(own).split())[:150]}); give it one "
+            "type in the source (numbers, text, true and false, dates), or leave it out there"
+        ) from error
 
 
 def _write(table: pa.Table, folder: Path) -> tuple[Path, str]:

@@ -21,13 +21,26 @@ def infer_columns(
 ) -> tuple[Column, ...]:
     """Return the columns of *features* with their types, found in all rows.
 
-    A column is required if it has no missing value, here or elsewhere (*gaps*). In *untyped* rows, as of a CSV
-    file, a column without any value says nothing of its type. Raises `DataError` naming a column without a type.
+    A column is required if it has no missing value, here or elsewhere (*gaps*). One without any value, whose type
+    says nothing, is taken for numbers that may be missing. Raises `DataError` naming a column of an unknown type.
     """
     return tuple(
         Column(str(name), _type(features[name], untyped), not (name in gaps or features[name].isna().any()))
         for name in features
     )
+
+
+def why_idle(features: pd.DataFrame) -> dict[str, str]:
+    """Return the columns of *features* that tell nothing, each with the reason: no value, or one in every row."""
+    found: dict[str, str] = {}
+    for name in features:
+        values = features[name]
+        first = values.iloc[0] if len(values) else None
+        if values.isna().all():
+            found[str(name)] = "no row has a value"
+        elif types.is_scalar(first) and not values.isna().any() and bool((values == first).all()):
+            found[str(name)] = f"every row has {_plain(first, untyped=False)!r}"
+    return found
 
 
 def read_column(column: Column, given: pd.Series, *, untyped: bool = False) -> Array:
@@ -82,9 +95,8 @@ def _plain(value: Any, untyped: bool) -> Any:
 def _type(given: pd.Series, untyped: bool) -> str:
     """Return the MLflow type of *given*."""
     dtype = given.dtype
-    if untyped and given.isna().all():
-        raise _without_values(given)
-    if isinstance(dtype, pd.CategoricalDtype) or types.is_object_dtype(dtype):
+    tells_nothing = isinstance(dtype, pd.CategoricalDtype) or types.is_object_dtype(dtype)
+    if tells_nothing or (untyped and given.isna().all()):
         return _type_of_values(given)
     if types.is_bool_dtype(dtype):
         return "boolean"
@@ -109,7 +121,7 @@ def _type_of_values(given: pd.Series) -> str:
     values = plain_values(given)
     kinds = set(map(type, values)) - {type(None)}
     if not kinds:
-        raise _without_values(given)
+        return "double"
     if kinds == {bool}:
         return "boolean"
     if kinds == {str}:
@@ -125,12 +137,4 @@ def _type_of_values(given: pd.Series) -> str:
     raise DataError(
         f"column `{given.name}`: a model takes numbers, text, or true and false, one of them in a column; it holds "
         f"{shown}; correct it in the source, or leave it out of data.features"
-    )
-
-
-def _without_values(given: pd.Series) -> DataError:
-    """Make the error of a column without a type."""
-    return DataError(
-        f"column `{given.name}`: all {len(given)} training rows lack it, so nothing says whether it holds numbers or "
-        "text; leave it out of data.features, or train on rows that have it"
     )

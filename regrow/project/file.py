@@ -68,6 +68,9 @@ def load_project(path: Path | str) -> Project:
     Raises `ProjectError` naming file, key and remedy if the file is missing, is not YAML, or breaks a rule.
     """
     path = Path(path).absolute()
+    if path.is_dir():
+        files = ", ".join(file.name for file in sorted(path.glob("*.yaml"))[:5]) or "none is in it"
+        raise ProjectError(f"{path}: is a folder; give one project file, NAME.yaml ({files})")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

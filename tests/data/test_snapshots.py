@@ -3,8 +3,10 @@
 import errno
 import os
 from pathlib import Path
+from uuid import UUID
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -95,3 +97,21 @@ def test_huge_whole_numbers_beside_nulls_stay_whole() -> None:
     read = write_snapshot(frame).read()
     assert read["huge"].tolist() == huge
     assert read["small"].dtype == "float64"
+
+
+def test_odd_types_are_kept_in_plain_ones() -> None:
+    """UUIDs and intervals become text, sparse columns and dictionaries plain ones, with their gaps."""
+    frame = pd.DataFrame(
+        {
+            "uuid": [UUID(int=1), None],
+            "interval": pd.cut([1, 5], [0, 2, 9]),
+            "sparse": pd.arrays.SparseArray([0, 1]),
+            "words": pd.array(["a", None], dtype=pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string()))),
+        }
+    )
+    back = write_snapshot(frame).read()
+    assert back["uuid"].tolist()[0] == str(UUID(int=1))
+    assert back["uuid"].isna().tolist() == [False, True]
+    assert back["interval"].tolist() == ["(0, 2]", "(2, 9]"]
+    assert back["sparse"].tolist() == [0, 1]
+    assert back["words"].isna().tolist() == [False, True]

@@ -108,9 +108,30 @@ def test_an_infinite_feature_is_named() -> None:
 
 def test_a_date_is_no_feature() -> None:
     """A date among the features is an error that says what to do."""
-    dated = FEATURES.assign(at=pd.Timestamp("2024-01-01", tz="UTC"))
+    dated = FEATURES.assign(at=pd.date_range("2024-01-01", periods=len(FEATURES), tz="UTC"))
     with pytest.raises(DataError, match="column `at`: a date is no feature"):
         build_pipeline(Training(estimator=LOGISTIC), dated)
+
+
+@pytest.mark.parametrize("estimator", [LOGISTIC, BOOSTING])
+def test_columns_that_tell_nothing_are_not_used(estimator: str) -> None:
+    """A column without a value, and one of a single value, are in no transformer; the rest give the same model."""
+    idle = FEATURES.assign(
+        fax=np.nan, note=pd.array([None] * len(FEATURES), dtype="str"), currency="EUR", one=1
+    )
+    pipeline, _ = fit_pipeline(Training(estimator=estimator), idle, TARGET)
+    plain, _ = fit_pipeline(Training(estimator=estimator), FEATURES, TARGET)
+    np.testing.assert_array_equal(pipeline.predict_proba(idle), plain.predict_proba(FEATURES))
+    changed = idle.assign(fax=5.0, note="x", currency="USD", one=2)
+    np.testing.assert_array_equal(pipeline.predict_proba(changed), plain.predict_proba(FEATURES))
+
+
+def test_columns_that_all_tell_nothing_are_refused() -> None:
+    """A model of nothing but constants is an error that names them."""
+    with pytest.raises(
+        DataError, match=r"no column tells anything \(`a`: every row has 1; `b`: no row has a value\)"
+    ):
+        build_pipeline(Training(estimator=LOGISTIC), pd.DataFrame({"a": [1, 1], "b": [np.nan, np.nan]}))
 
 
 def test_kinds() -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,7 +11,15 @@ from regrow.data.snapshots import write_snapshot
 from regrow.errors import BatchRejected, DataError, ProjectError
 from regrow.project import Expectation, load_project
 from regrow.verdict import Finding, Verdict
-from tasks.validate import Outcome, check, judge_batch, judge_leaks, quarantine, require_columns
+from tasks.validate import (
+    Outcome,
+    check,
+    examine,
+    judge_batch,
+    judge_leaks,
+    quarantine,
+    require_columns,
+)
 
 FRAME = pd.DataFrame({"id": [1, 2, 3, 3], "wind": [5.0, 1048.0, None, 7.0]}, index=[9, 8, 7, 6])
 WIND = Expectation(
@@ -191,13 +200,43 @@ def test_the_step_looks_for_leaks(refuse, project, remember, recent, tmp_path, m
     monkeypatch.setenv("REGROW_HOME", str(tmp_path / "state"))
     record = remember(tasks.validate)
     frame = recent.assign(refund=recent["late"] * 7.5)
-    data = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "leakage": {"refuse": refuse}}
-    snapshot = write_snapshot(frame)
+    data = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "timestamp": "at"}
+    data["leakage"] = {"refuse": refuse}
+    snapshot = write_snapshot(frame, "at")
     if refuse:
         with pytest.raises(BatchRejected, match="`refund`: it predicts the target nearly alone"):
             tasks.validate.validate.function(project(frame, data=data), snapshot)
     else:
         found = tasks.validate.validate.function(project(frame, data=data), snapshot)
-        assert [finding.rule for finding in found.suspected] == ["`refund` does not predict the target alone"]
+        assert [finding.rule for finding in found.remarks] == ["`refund` does not predict the target alone"]
         assert found.accepted == snapshot
     assert any("`refund`" in finding.rule for finding in record.verdicts[0].failures)
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "said"),
+    [
+        ({"slices": ["region"]}, r"evaluation\.slices: region not in the data"),
+        (
+            {"gates": [{"kind": "slice", "column": "shop", "metric": "accuracy", "at_least": 0.5}]},
+            r"evaluation\.gates\.0\.column: shop not in the data",
+        ),
+    ],
+)
+def test_a_slice_of_no_column_is_found_before_the_fit(evaluation, said, project):
+    """A slice or a gate that names a column which is not there is refused with its key."""
+    made = project(evaluation={"primary": "roc_auc"} | evaluation)
+    with pytest.raises(DataError, match=said):
+        require_columns(made, ["id", "at", "size", "colour", "late"])
+
+
+def test_what_no_model_takes_is_refused_with_what_is_not_used_told(project, recent):
+    """Each column that no model can take is an error; one that tells nothing is a remark."""
+    frame = recent.assign(fax=np.nan, seen=[[1]] * len(recent), wait=pd.to_timedelta(range(len(recent)), "s"))
+    with pytest.raises(DataError, match=r"(?s)column `seen`: .*column `wait`: "):
+        examine(project(recent), frame)
+    found = examine(project(recent), recent.assign(fax=np.nan))
+    assert [remark.rule for remark in found.remarks] == [
+        "column `fax`: no row has a value: the model does not use it"
+    ]
+    assert found.verdict.passed

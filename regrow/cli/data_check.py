@@ -1,0 +1,59 @@
+"""What `train` would find in the data, up to the fit and without a server: `regrow check FILE --data`."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from regrow.errors import BatchRejected, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from regrow.project import Project
+
+
+def check_data(project: "Project") -> Iterator[str]:
+    """Read the rows as `train` would now, and yield a line on them, then a note for each thing to know.
+
+    Raises `DataError` for what `train` would refuse, `BatchRejected` if it is an expectation or a leak.
+    """
+    from regrow.decisions.splitting import check_target, split_rows
+    from tasks.ingest import read_known
+    from tasks.validate import examine
+
+    frame = read_known(project, datetime.now(UTC))
+    examined = examine(project, frame)
+    if not examined.verdict.passed:
+        raise BatchRejected(f"{project.path}: {examined.verdict.reason}")
+    data, accepted = project.data, examined.accepted.reset_index(drop=True)
+    check_target(accepted, data.target)
+    training, holdout = (
+        accepted.iloc[part]
+        for part in split_rows(accepted, data.splitting, data.target, data.timestamp, project.training.seed)
+    )
+    check_target(training, data.target)
+    check_classes(project, training, holdout)
+    aside = f", {len(examined.quarantined):,} set aside" if len(examined.quarantined) else ""
+    yield (
+        f"{project.path}: data: ok: {len(frame):,} rows{aside}; {len(training):,} would train and {len(holdout):,} "
+        "be held out"
+    )
+    for finding in examined.remarks:
+        yield f"{project.path}: data: note: {finding.detail or finding.rule}"
+
+
+def check_classes(project: "Project", training: "pd.DataFrame", holdout: "pd.DataFrame") -> None:
+    """Raise `DataError` if a classifier would meet a class in one part of the rows and not in the other."""
+    from sklearn.base import is_classifier
+
+    from regrow.project.estimators import build_estimator
+
+    if not is_classifier(build_estimator(project.training, project.path)):
+        return
+    learnt, measured = (set(part[project.data.target].unique().tolist()) for part in (training, holdout))
+    for here, there, where in ((learnt, measured, "the holdout"), (measured, learnt, "training")):
+        if absent := sorted(map(repr, here - there)):
+            raise DataError(
+                f"{project.path}: data.split: no row of {', '.join(absent[:5])} is in {where}; split by "
+                "`stratified`, widen training.window, or set such rows aside by an expectation"
+            )
