@@ -1,6 +1,7 @@
 """Measure the champion on the labels that have matured."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +14,7 @@ from regrow.data.labels import read_labels
 from regrow.data.predictions import count_predictions, read_answers
 from regrow.data.rows import trained_keys
 from regrow.data.snapshots import Snapshot, write_snapshot
-from regrow.decisions.maturity import maturity_age
+from regrow.decisions.maturity import open_below
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.errors import DataError
 from regrow.lineage import current, step
@@ -28,8 +29,7 @@ from regrow.verdict import Finding
 PAST = 3
 """Windows before the judged one whose figures are computed again: labels may have come for them since."""
 SAMPLE = 50_000
-"""Rows of the log from which it is learnt how late labels come."""
-MOMENT = pd.Timedelta(1, "us")
+"""Rows of the log from which it is learnt which of them still wait for labels."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,18 @@ def label_window(
     version: int,
     facts: ModelFacts,
     labels: pd.DataFrame,
+    trained: Collection[str],
     start: datetime,
     end: datetime,
 ) -> Labelled:
-    """Join what *version* predicted of events in [*start*, *end*) with *labels*.
+    """Join what *version* predicted of events in [*start*, *end*) with *labels*, but for rows of the keys *trained*.
 
     Of a row that it predicted several times the last prediction counts, and every one with a label of its own.
     """
     served = read_answers(project.name, start, end, MOST_ROWS)
     own = served[served["version"] == version].sort_values(["served_at", "prediction_id"])
     names = name_rows(own, project.data).fillna(own["prediction_id"])
-    seen = names.isin(trained_keys(facts.training, project.data, start))
+    seen = names.isin(trained)
     own, names = own[~seen], names[~seen]
     joined = join_labels(project.name, own, labels, project.data)
     rows = joined.rows[joined.rows["own"] | ~joined.rows["key"].duplicated(keep="last")]
@@ -90,20 +91,19 @@ def label_window(
     return Labelled(start, end, rows, prediction, left, int((~fit).sum()), joined.ambiguous, int(seen.sum()))
 
 
-def age_of_labels(project: Project, labels: pd.DataFrame, as_of: datetime) -> timedelta:
-    """Return how old a row must be at *as_of* for its label to have come, if it ever does.
+def end_of_matured(project: Project, labels: pd.DataFrame, as_of: datetime) -> datetime:
+    """Return the event time before which rows have their labels at *as_of*, if they ever get one.
 
-    That is `data.label_delay` at least; labels that have come later so far make it longer.
+    It lies `data.label_delay` back; if labels have times of their own, at least as far as rows still wait for theirs.
     """
-    delay = project.data.label_delay
-    rows = join_labels(
-        project.name, read_answers(project.name, None, as_of, SAMPLE), labels, project.data
-    ).rows
-    lags = (rows["labelled_at"] - rows["event_time"]).dt.total_seconds().to_numpy()
+    data, end = project.data, as_of - project.data.label_delay
+    if data.label_delay and data.labels is None:
+        return end
+    rows = read_answers(project.name, None, end, SAMPLE)
+    known = rows.index.isin(join_labels(project.name, rows, labels, data).rows.index)
     ages = (pd.Timestamp(as_of) - rows["event_time"]).dt.total_seconds().to_numpy()
-    found = maturity_age(lags, ages, project.monitoring.performance.matured)
-    # A row of exactly that age has its label, and a window leaves its end out.
-    return delay if found is None or found <= delay else found - MOMENT.to_pytimedelta()
+    waiting = open_below(ages, known, project.monitoring.performance.matured)
+    return as_of - timedelta(seconds=waiting) if waiting else end
 
 
 def label_windows(
@@ -111,9 +111,10 @@ def label_windows(
 ) -> list[Labelled]:
     """Label the newest window of *length* whose labels have matured at *as_of*, and those before it; it is the last."""
     labels = read_labels(project.name, as_of)
-    end = as_of - age_of_labels(project, labels, as_of)
+    end = end_of_matured(project, labels, as_of)
     ends = [end - back * length for back in range(PAST, -1, -1)]
-    return [label_window(project, version, facts, labels, each - length, each) for each in ends]
+    trained = trained_keys(facts.training, project.data, ends[0] - length)
+    return [label_window(project, version, facts, labels, trained, each - length, each) for each in ends]
 
 
 def keep_rows(judged: Labelled) -> Snapshot:

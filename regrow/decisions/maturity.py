@@ -1,27 +1,34 @@
 """How old rows must be for nearly all of their labels to have come."""
 
-from datetime import timedelta
-
 import numpy as np
 from numpy.typing import NDArray
 
 Seconds = NDArray[np.float64]
+LEAST_ROWS, PARTS = 50, 100
+"""Rows of about one age that are looked at together: those of one moment if they are so many, else a part of all."""
 
 
-def maturity_age(lags: Seconds, ages: Seconds, share: float) -> timedelta | None:
-    """Return the least age by which *share* of the rows that will ever have a label have it; None if none has.
+def open_below(ages: Seconds, labelled: NDArray[np.bool_], share: float) -> float | None:
+    """Return the age, in seconds, up to which rows still wait for labels; 0 if none does, None if no row has one.
 
-    *lags* are the times from event to label, *ages* those from event to now, of labelled rows, in seconds. A slow
-    label of a young row is not there yet, so quick ones would be too many: each lag is weighed against the rows that
-    are old enough to show it, by the estimator of Lynden-Bell (1971) for right-truncated data. What comes later than
-    any label that has come so far is not foreseen.
+    *ages* are the rows' times since their event, *labelled* says which have a label. Rows of about one age have
+    matured if *share* of the labels have come that will ever come, of which all older rows tell how many; a standard
+    error less will do, or chance would hold them up. Returned is the age of the oldest row that is younger than the
+    first that have matured. What matters is what has a label now: history that was labelled at once has matured.
     """
-    if not len(lags):
+    if not labelled.any():
         return None
-    lags = np.maximum(lags, 0.0)
-    values, counts = np.unique(lags, return_counts=True)
-    by_then = np.searchsorted(np.sort(lags), values, side="right")
-    younger = np.searchsorted(np.sort(np.maximum(ages, lags)), values, side="left")
-    kept = 1 - counts / np.maximum(by_then - younger, counts)
-    reached = np.append(np.cumprod(kept[:0:-1])[::-1], 1.0)
-    return timedelta(seconds=float(values[np.argmax(reached >= share)]))
+    order = np.argsort(ages, kind="stable")
+    ages, known = ages[order], np.append(0, np.cumsum(labelled[order]))
+    rows = len(ages)
+    starts = np.flatnonzero(np.append(True, ages[1:] > ages[:-1]))
+    reach = ages[np.minimum(starts + max(LEAST_ROWS, rows // PARTS), rows - 1)]
+    moments = np.append(starts[1:], rows)
+    ends = np.where(
+        moments - starts >= LEAST_ROWS, moments, np.maximum(np.searchsorted(ages, reach), moments)
+    )
+    here = (known[ends] - known[starts]) / (ends - starts)
+    older = (known[-1] - known[starts]) / (rows - starts)
+    error = np.sqrt(np.maximum(here, 1 / (ends - starts)) * (1 - here) / (ends - starts))
+    first = starts[np.argmax((here + error >= share * older) & (older > 0))]
+    return float(ages[first - 1]) if first else 0.0

@@ -20,8 +20,8 @@ from regrow.registry import Version
 from regrow.results import Candidate, Evaluation
 from tasks.measure_performance import (
     Labelled,
-    age_of_labels,
     describe_window,
+    end_of_matured,
     holdout_figure,
     keep_rows,
     label_window,
@@ -90,39 +90,43 @@ def test_a_row_counts_once_and_a_labelled_prediction_always(watched: Any) -> Non
         made, prediction_id=["a", None, None, None], entity_id=[None, "1", "2", "3"],
         label=[0, 1, 1, "maybe"], labelled_at=[3] * 4,
     )  # fmt: skip
-    found = label_window(made, 2, FACTS, labels, day(0), day(3))
+    found = label_window(made, 2, FACTS, labels, (), day(0), day(3))
     assert found.rows[["prediction_id", "target"]].to_numpy().tolist() == [["a", 0], ["c", 1]]
     assert (found.unfit, found.unlabelled, found.ambiguous) == (1, 2, 0)
     assert found.figure("accuracy", FACTS) == 0.5
-    assert label_window(made, 9, FACTS, labels, day(0), day(3)).figure("accuracy", FACTS) is None
+    assert label_window(made, 9, FACTS, labels, (), day(0), day(3)).figure("accuracy", FACTS) is None
 
 
 def test_rows_that_the_champion_was_trained_on_are_left_out(watched: Any) -> None:
     """A batch that holds training rows does not make its champion look better than it is."""
     made = watched()
     serve(made, ("a", "1", 0), ("b", "2", 1))
-    labels = tell(made, entity_id=["1", "2"], label=[0, 1], labelled_at=[3, 3])
+    tell(made, entity_id=["1", "2"], label=[0, 1], labelled_at=[3, 3])
     rows = pd.DataFrame({"id": [1, 9], "at": pd.to_datetime([day(0), day(0)]), "late": [0, 1]})
     trained = FACTS.model_copy(update={"training": write_snapshot(rows, "at")})
-    found = label_window(made, 2, trained, labels, day(0), day(3))
+    found = label_windows(made, 2, trained, timedelta(days=3), day(3))[-1]
     assert (found.rows["prediction_id"].tolist(), found.trained) == (["b"], 1)
     assert keep_rows(found).rows == 1
 
 
 def test_the_window_ends_where_labels_have_come(watched: Any) -> None:
-    """Without a word of the delay it is learnt from the labels; a delay in the file is the least; none means now."""
+    """Without a word of the delay it is seen from the rows that have labels; a delay in the file is kept."""
     made = watched()
-    serve(made, *[(f"p{n}", str(n), n) for n in range(30)])
-    assert age_of_labels(made, read_labels(made.name), day(30)) == timedelta(0)
-    tell(made, entity_id=[*map(str, range(20))], label=[0, 1] * 10, labelled_at=[n + 10 for n in range(20)])
+    serve(made, *[(f"p{n}", str(n), n // 50) for n in range(1500)])
+    assert end_of_matured(made, read_labels(made.name), day(30)) == day(30)
+    tell(
+        made,
+        entity_id=[*map(str, range(1000))],
+        label=[0, 1] * 500,
+        labelled_at=[n // 50 + 10 for n in range(1000)],
+    )
     labels = read_labels(made.name, day(30))
-    age = age_of_labels(made, labels, day(30))
-    assert timedelta(days=9, hours=23) < age < timedelta(days=10)
+    assert end_of_matured(made, labels, day(30)) == day(20)
     late = made.model_copy(update={"data": made.data.model_copy(update={"label_delay": timedelta(days=12)})})
-    assert age_of_labels(late, labels, day(30)) == timedelta(days=12)
-    windows = label_windows(made, 2, FACTS, timedelta(days=5), day(29))
-    assert [len(window.rows) for window in windows] == [5, 5, 5, 5]
-    assert windows[-1].rows["entity_id"].tolist() == [str(n) for n in range(15, 20)]
+    assert end_of_matured(late, labels, day(30)) == day(18)
+    windows = label_windows(made, 2, FACTS, timedelta(days=6), day(30))
+    assert [len(window.rows) for window in windows] == [100, 300, 300, 300]
+    assert set(windows[-1].rows["event_time"].dt.day) == set(range(15, 21))
 
 
 def test_a_finding_says_what_it_is_of_and_what_is_open(watched: Any) -> None:
@@ -130,7 +134,7 @@ def test_a_finding_says_what_it_is_of_and_what_is_open(watched: Any) -> None:
     made = watched()
     serve(made, *[(f"p{n}", str(n), n / 10) for n in range(10)])
     labels = tell(made, entity_id=[*map(str, range(8))], label=[0, 1] * 4, labelled_at=[3] * 8)
-    window = label_window(made, 2, FACTS, labels, day(0), day(1))
+    window = label_window(made, 2, FACTS, labels, (), day(0), day(1))
     holdout = Holdout("accuracy", 0.6, 100, FACTS.classes)
     found = judge_performance(window.target, window.prediction, holdout, made.monitoring.performance)
     said = describe_window(found, window, 7).detail
@@ -142,7 +146,7 @@ def test_a_finding_says_what_it_is_of_and_what_is_open(watched: Any) -> None:
         "performance.window.open": 2.0,
         "performance.window.accuracy": 0.5,
     }
-    empty = label_window(made, 9, FACTS, labels, day(0), day(1))
+    empty = label_window(made, 9, FACTS, labels, (), day(0), day(1))
     assert isinstance(empty, Labelled)
     assert window_figures(empty, "accuracy", FACTS) == {}
 
