@@ -8,6 +8,7 @@ from prefect import flow
 from regrow.lineage import flow_run
 from regrow.project import load_project
 from regrow.verdict import Verdict
+from tasks.await_start import await_start
 from tasks.collect_labels import collect_labels
 from tasks.find_champion import find_champion
 from tasks.measure_drift import measure_drift
@@ -35,6 +36,9 @@ def monitor(
     """
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:
+        if awaited := await_start(project, trigger, run.as_of, "monitor", traffic=True):
+            run.verdict(awaited)
+            return awaited
         length = window or project.monitoring.window
         start = run.as_of - length
         champion = find_champion(project, run.as_of)

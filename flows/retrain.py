@@ -9,6 +9,7 @@ from flows.train import train_steps
 from regrow.lineage import flow_run, turn_to_train
 from regrow.project import load_project
 from regrow.verdict import Subject, Verdict
+from tasks.await_start import await_start
 from tasks.decide_retraining import decide_retraining
 from tasks.find_champion import find_champion
 
@@ -37,6 +38,9 @@ def retrain(
     """
     project = load_project(config)
     with turn_to_train(project), flow_run(project, trigger, as_of) as run:
+        if awaited := await_start(project, trigger, run.as_of, "retrain"):
+            run.verdict(awaited)
+            return awaited
         champion = find_champion(project, run.as_of)
         decision = decide_retraining(
             project, champion, trigger, run.as_of, reason=reason, causes=causes, force=force

@@ -53,8 +53,8 @@ def suspect(values: pd.Series, source: CsvSource) -> Iterator[str]:
     some = known.iloc[:: max(len(known) // SAMPLE, 1)]
     keep = f"`text: [{values.name}]` to keep it as text, or leave it out of data.features"
     comma = "." if source.decimal == "," else ","
-    plain, amounts = _share(some, NUMBER), _share(some, amount_pattern(source.decimal, source.thousands))
-    if amounts >= MOSTLY and amounts > plain:
+    plain = _share(some, NUMBER)
+    if holds_amounts(some, source):
         yield _told(known, "amounts or shares", f"numbers: [{values.name}]", keep)
     elif plain >= MOSTLY:
         yield from _nearly_numbers(known, keep)
@@ -64,6 +64,30 @@ def suspect(values: pd.Series, source: CsvSource) -> Iterator[str]:
         for pattern, written in DATES.items():
             if _share(some, pattern) >= MOSTLY:
                 yield _told(known, "dates", f'dates: {{{values.name}: "{written}"}}', keep)
+
+
+def holds_amounts(known: pd.Series, source: CsvSource) -> bool:
+    """Return whether the text *known* is mostly amounts or shares, as `$1,200.50` and `12%`, and not plain numbers."""
+    amounts = _share(known, amount_pattern(source.decimal, source.thousands))
+    return amounts >= MOSTLY and amounts > _share(known, NUMBER)
+
+
+def better_reading(frame: pd.DataFrame, source: CsvSource) -> CsvSource:
+    """Return *source* with the options by which the text columns of *frame* are read as the amounts that they hold."""
+    text = {name: frame[name].dropna().astype("str").str.strip() for name in frame if _is_text(frame[name])}
+    some = {name: known.iloc[:: max(len(known) // SAMPLE, 1)] for name, known in text.items() if len(known)}
+    comma = {
+        name for name, known in some.items()
+        if _share(known, amount_pattern(",", None)) >= MOSTLY and known.str.contains(",", regex=False).any()
+    }  # fmt: skip
+    if source.decimal == "." and source.separator != "," and comma:
+        return source.model_copy(update={"decimal": ","})
+    amounts = tuple(str(name) for name, known in some.items() if holds_amounts(known, source))
+    return source.model_copy(update={"numbers": (*source.numbers, *amounts)})
+
+
+def _is_text(values: pd.Series) -> bool:
+    return isinstance(values.dtype, pd.StringDtype)
 
 
 def _nearly_numbers(known: pd.Series, keep: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Make a project file for a table: `regrow init`."""
 
+import codecs
 import csv
 import gzip
 import os
@@ -8,7 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from regrow.data.sources import read_table
+from regrow.data.text_columns import better_reading, suspect
 from regrow.errors import DataError, ProjectError
 from regrow.inspection.project_file import write_project_file
 from regrow.inspection.report import report_lines
@@ -27,6 +31,8 @@ from regrow.project import (
     load_project,
 )
 
+BEGIN = 4_000_000
+"""Bytes by which the encoding is told."""
 SEPARATORS = (",", ";", "\t", "|")
 ENDINGS = re.compile(r"(\.(csv|tsv|txt|parquet|pq|gz|bz2|zip|xz|zst))+$", re.IGNORECASE)
 
@@ -48,8 +54,8 @@ def make_project_file(
     if file.exists():
         raise ProjectError(f"{file} exists and is not written over; give another --name, or move it away")
     source = find_source(table, url_env)
-    frame = read_table(_bare_project(name, source, target, file), source, "data.source")
-    facts = inspect_table(frame, target, table)
+    frame, source = read_well(_bare_project(name, source, target, file), source)
+    facts = inspect_table(frame, target, table, suspected_text(frame, source))
     suggestion = suggest(frame, facts)
     text = write_project_file(name, _seen_from(file.parent, source), facts, suggestion)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +63,25 @@ def make_project_file(
         stream.write(text)
     load_project(file)
     return file, list(report_lines(frame, facts, suggestion))
+
+
+def read_well(project: Project, source: Source) -> tuple[pd.DataFrame, Source]:
+    """Read *source*; of a CSV file whose text holds amounts, return the source that reads them, and its rows."""
+    frame = read_table(project, source, "data.source")
+    for _ in range(2):  # A decimal comma is found first, and then what is an amount by it.
+        better = better_reading(frame, source) if isinstance(source, CsvSource) else source
+        if better == source:
+            break
+        frame, source = read_table(project, better, "data.source"), better
+    return frame, source
+
+
+def suspected_text(frame: pd.DataFrame, source: Source) -> dict[str, str]:
+    """Return the text columns of a CSV file that a training would refuse, each with what it should be."""
+    if not isinstance(source, CsvSource):
+        return {}
+    text = [str(name) for name in frame if isinstance(frame[name].dtype, pd.StringDtype)]
+    return {name: said for name in text for said in suspect(frame[name], source)}
 
 
 def find_source(table: str, url_env: str | None = None) -> Source:
@@ -78,7 +103,7 @@ def find_source(table: str, url_env: str | None = None) -> Source:
     with path.open("rb") as stream:
         if stream.read(4) == b"PAR1":
             return ParquetSource(kind="parquet", path=str(path))
-    return CsvSource(kind="csv", path=str(path), separator=find_separator(path))
+    return CsvSource(kind="csv", path=str(path), separator=find_separator(path), encoding=find_encoding(path))
 
 
 def _seen_from(folder: Path, source: Source) -> Source:
@@ -98,6 +123,18 @@ def find_separator(path: Path) -> str:
         raise DataError(f"{path}: cannot be read: {error}") from error
     counts = Counter({each: len(next(csv.reader([first], delimiter=each), [])) for each in SEPARATORS})
     return max(SEPARATORS, key=lambda each: counts[each])
+
+
+def find_encoding(path: Path) -> str:
+    """Return how the CSV file at *path* is written: UTF-8 if its beginning can be read so, else cp1252."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as stream:
+        begin = stream.read(BEGIN)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(begin)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
 
 
 def _name_after(table: str, url_env: str | None) -> str:

@@ -1,6 +1,6 @@
 """A table at a glance: its target, its keys, what each column holds, and which columns a model should not see."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,8 +66,12 @@ class TableFacts:
         return f"types and values by {SAMPLE:,} of {self.rows:,} rows, leaks by {ROWS:,}"
 
 
-def inspect_table(frame: pd.DataFrame, target: str, place: str) -> TableFacts:
+def inspect_table(
+    frame: pd.DataFrame, target: str, place: str, suspected: Mapping[str, str] | None = None
+) -> TableFacts:
     """Return what *frame*, read from *place*, shows of itself if *target* is to be predicted.
+
+    *suspected* columns are text that should be something else, each with what to do: no feature until it is done.
 
     Raises `DataError` if the target is not there or cannot be predicted, or no column is left to predict it by.
     """
@@ -85,7 +89,9 @@ def inspect_table(frame: pd.DataFrame, target: str, place: str) -> TableFacts:
     columns = describe_columns(frame)
     aim, unsure_of_target = describe_target(frame[target], columns, place)
     keys = find_keys(frame, columns, target)
-    named = {target, keys.timestamp, keys.row, keys.entity}
+    named, odd = {target, keys.timestamp, keys.row, keys.entity}, suspected or {}
+    if target in odd:
+        raise DataError(f"{place}: --target {target}: {odd[target]}")
     left_out = {
         one.name: reason for one in columns if one.name not in named and (reason := why_left_out(one))
     }

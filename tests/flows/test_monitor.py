@@ -162,3 +162,15 @@ def test_without_a_champion_there_is_nothing_to_watch(services: object, project:
     made = project()
     with pytest.raises(RegistryError, match="has no champion; train it first"):
         monitor(made.path, WATCHED)
+
+
+def test_a_new_models_schedule_waits(services: object, project: Callable[..., Project]):
+    """Before its first champion and its first prediction a scheduled run ends well and says what it waits for."""
+    made = project(labelled_rows(drifted=False), monitoring=MONITORING)
+    first = monitor(made.path, WATCHED, trigger="schedule")
+    assert (first.decision, first.result) == ("monitor", "undecided")
+    assert "waits for its first champion" in first.reason
+    crown(made.path)
+    assert "waits for its first prediction" in monitor(made.path, WATCHED, trigger="schedule").reason
+    with pytest.raises(DataError, match="no predictions were logged"):
+        monitor(made.path, WATCHED)

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from loans import loans
 from flows.train import train
 from regrow.errors import DataError, ProjectError
 from regrow.inspection.new_project import find_separator, make_project_file
-from regrow.project import load_project
+from regrow.project import CsvSource, load_project
 from regrow.project.check import check_project
+from tasks.ingest import read_known
 
 
 @pytest.mark.parametrize("kind", ["csv", "semicolons", "gzip", "parquet", "folder", "delta", "sql"])
@@ -45,6 +47,26 @@ def test_any_kind_of_table(kind: str, tmp_path: Path, monkeypatch: pytest.Monkey
     data = load_project(file).data
     assert (data.timestamp, data.id, data.entity) == ("issued_at", "loan_id", "customer")
     assert dict(found)["target"].startswith("`repaid`, 2 classes")
+
+
+def test_a_file_of_other_habits_is_read_well(tmp_path: Path) -> None:
+    """Latin-1, decimal commas, money and shares are read as what they are, by options in the file that is written."""
+    frame = loans(300)
+    frame["städte"] = ["Köln", "Genf", "Graz"] * 100
+    frame["share"] = [f"{n % 40}%" for n in range(300)]
+    frame["mostly"] = ["unknown" if n % 50 == 0 else str(n / 4) for n in range(300)]
+    frame.to_csv(tmp_path / "a.csv", index=False, sep=";", decimal=",", encoding="latin-1")
+    file, _ = make_project_file(str(tmp_path / "a.csv"), "repaid", tmp_path)
+    project = load_project(file)
+    source = project.data.source
+    assert isinstance(source, CsvSource)
+    assert (source.separator, source.decimal, source.encoding) == (";", ",", "cp1252")
+    assert "share" in source.numbers
+    assert {"income", "städte", "share"} <= set(project.data.features or ())
+    assert "mostly" not in (project.data.features or ())
+    rows = read_known(project, datetime(2030, 1, 1, tzinfo=UTC))
+    assert rows["share"].max() == 0.39
+    assert rows["income"].dtype == "float64"
 
 
 def test_a_file_is_never_written_over(tmp_path: Path) -> None:
