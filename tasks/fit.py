@@ -13,15 +13,13 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel
 from mlflow.models import Model, infer_signature
+from numpy.typing import NDArray
 from sklearn.base import is_regressor
-from sklearn.compose import ColumnTransformer
 from sklearn.experimental import (
     enable_halving_search_cv,  # noqa: F401  # pyright: ignore[reportUnusedImport] (it makes the next import work)
 )
-from sklearn.impute import SimpleImputer
 from sklearn.model_selection import HalvingRandomSearchCV, RandomizedSearchCV, TimeSeriesSplit
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from regrow import provenance
@@ -30,11 +28,13 @@ from regrow.errors import DataError, UnsafeModel
 from regrow.lineage import RunRecord, current, step
 from regrow.models.contract import Contract, write_signature
 from regrow.models.fitted import packages_of, take_any_classes, use_one_thread
-from regrow.models.frames import infer_columns, why_idle
+from regrow.models.frames import infer_columns, why_idle, widen_whole_numbers
 from regrow.models.metrics import kind_of_classes, scorer
+from regrow.models.preprocessing import held_by, preprocess_by_type
 from regrow.models.stored import TRUSTED_TYPES, untrusted_types
 from regrow.models.thresholds import find_threshold
 from regrow.models.values import Column
+from regrow.models.weights import name_classes, sample_weights
 from regrow.project import CsvSource, HalvingSearch, Metric, Project, Search, Training
 from regrow.project.estimators import build_estimator, check_search, make_preprocessing
 from regrow.project.imports import code_name, hook_file, naming_origin
@@ -45,39 +45,27 @@ from regrow.results import Candidate, ModelFacts, Parts, ProblemType
 RECIPE = "regrow.recipe"
 
 
-def build_pipeline(training: Training, features: pd.DataFrame, project_path: Path = Path()) -> Pipeline:
-    """Put preprocessing by column type before the estimator.
+def build_pipeline(
+    training: Training, features: pd.DataFrame, project_path: Path = Path(), timestamp: str | None = None
+) -> Pipeline:
+    """Put preprocessing before the estimator: by column type as the file adjusts it, or by the team's own function.
 
-    An estimator that takes missing values gets numbers as they are and text as ordinals; any other gets
-    median-filled, scaled numbers and one-hot text. A category that was never seen counts as missing. A column that
-    has one value, or none, in all rows stays in the signature and is not used.
+    *timestamp* is the column from which dates have their age. A column that has one value, or none, in all rows stays
+    in the signature and is not used by type.
     """
     estimator = take_any_classes(build_estimator(training, project_path))
-    if training.preprocessing is not None:
-        held = {str(name): _held(features[name]) for name in features}
+    asked = training.preprocessing
+    if isinstance(asked, str):
+        held = {str(name): held_by(features[name]) for name in features}
         columns = make_preprocessing(training, held, project_path)
         return Pipeline([("columns", columns), ("estimator", estimator)])
     idle = why_idle(features)
     if len(idle) == len(features.columns):
         told = "; ".join(f"`{name}`: {why}" for name, why in idle.items())
         raise DataError(f"no column tells anything ({told}); bring others, or widen training.window")
-    features = features.drop(columns=list(idle))
-    text = [column for column in features if _is_text(features[column])]
-    dates = [column for column in features if pd.api.types.is_datetime64_any_dtype(features[column])]
-    if dates:
-        raise DataError(f"column `{dates[0]}`: a date is no feature; derive numbers from it in the source")
-    numbers = [column for column in features if column not in text]
-    if get_tags(estimator).input_tags.allow_nan:
-        encoder = OrdinalEncoder(
-            handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan
-        )
-        treated: tuple[Any, Any] = (encoder, "passthrough")
-    else:
-        scaled = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
-        one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=50, sparse_output=False)
-        treated = (one_hot, scaled)
-    steps = zip(("text", "numbers"), treated, (text, numbers), strict=True)
-    columns = ColumnTransformer([part for part in steps if part[2]], verbose_feature_names_out=False)
+    used = features.drop(columns=[name for name in idle if name != timestamp])
+    takes_missing = get_tags(estimator).input_tags.allow_nan
+    columns = preprocess_by_type(asked, used, takes_missing, timestamp)
     return Pipeline([("columns", columns), ("estimator", estimator)])
 
 
@@ -88,6 +76,8 @@ def fit_pipeline(
     ordered: bool = False,
     project_path: Path = Path(),
     metric: Metric | None = None,
+    weights: NDArray[np.float64] | None = None,
+    timestamp: str | None = None,
 ) -> tuple[Pipeline, list[tuple[dict[str, Any], float]]]:
     """Fit the pipeline; the same rows and seed give the same model.
 
@@ -95,13 +85,15 @@ def fit_pipeline(
     validated on what follows them in time.
     Return the pipeline, and each trial's parameters with its mean score.
     """
-    pipeline = build_pipeline(training, features, project_path)
+    pipeline = build_pipeline(training, features, project_path, timestamp)
+    name_classes(pipeline["estimator"], target)
+    weight = {} if weights is None else {"estimator__sample_weight": weights}
     rows = f"{training.estimator} cannot be fitted on these rows{_infinite(features)}"
     with naming_origin(DataError, rows):
         if training.search is None:
-            use_one_thread(pipeline.fit(features, target))
+            use_one_thread(pipeline.fit(features, target, **weight))
             return pipeline, []
-        search = _search(pipeline, training, ordered, metric).fit(features, target)
+        search = _search(pipeline, training, ordered, metric).fit(features, target, **weight)
     trials = zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True)
     use_one_thread(search.best_estimator_)
     return search.best_estimator_, [(params, float(value)) for params, value in trials]
@@ -166,19 +158,6 @@ def find_candidate(client: MlflowClient, experiment_id: str, recipe: str) -> Log
     found = client.search_logged_models([experiment_id], filter_string=f"tags.`{RECIPE}` = '{recipe}'")
     ready = [model for model in found if str(model.status) == "READY"]
     return min(ready, key=lambda model: model.creation_timestamp) if ready else None
-
-
-def _held(values: pd.Series) -> str:
-    """Return what *values* are, in the words that a preprocessing hook gets."""
-    if pd.api.types.is_bool_dtype(values):
-        return "boolean"
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return "date"
-    return "text" if _is_text(values) else "number"
-
-
-def _is_text(values: pd.Series) -> bool:
-    return not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values))
 
 
 def _search(pipeline: Pipeline, training: Training, ordered: bool, metric: Metric | None) -> Any:
@@ -300,18 +279,20 @@ def fit(project: Project, parts: Parts) -> Candidate:
     names = feature_columns(project, list(frame.columns))
     check_metrics(project, frame[data.target])
     gaps = columns_with_gaps(parts.holdout.read(names))
-    columns = infer_columns(frame[names], gaps=gaps, untyped=isinstance(data.source, CsvSource))
+    found_columns = infer_columns(frame[names], gaps=gaps, untyped=isinstance(data.source, CsvSource))
+    columns = widen_whole_numbers(found_columns, frame)
     features = Contract(columns).read(frame)
+    weights = sample_weights(project.training.sample_weight, frame, data.timestamp)
     pipeline, trials = fit_pipeline(
         project.training, features, frame[data.target], data.timestamp is not None, project.path,
-        project.evaluation.primary,
+        project.evaluation.primary, weights, data.timestamp,
     )  # fmt: skip
     for number, (params, value) in enumerate(trials):
         run.child(f"trial-{number}", dict(params), {"score": value})
     kind, classes = kind_of(pipeline)
     threshold = find_threshold(
         project.training.threshold, pipeline, features, frame[data.target], data.timestamp is not None,
-        project.training.seed,
+        project.training.seed, weights,
     )  # fmt: skip
     facts = ModelFacts(
         project=project.name, kind=kind, classes=classes, id=data.id, timestamp=data.timestamp, entity=data.entity,

@@ -15,6 +15,7 @@ from regrow.data.selection import Opened, Selection, join_chunks, mixed_columns
 from regrow.data.times import parse_times
 from regrow.errors import DataError
 from regrow.project import CsvSource, Project, Source
+from regrow.project.training import ByType
 
 
 def read_source(
@@ -194,7 +195,7 @@ def check_columns(project: Project, columns: Collection[str]) -> None:
     """Raise `DataError` naming the first column of the project file that is not among *columns*."""
     data = project.data
     named = {"data.target": data.target, "data.timestamp": data.timestamp, "data.id": data.id}
-    named |= {"data.entity": data.entity}
+    named |= {"data.entity": data.entity, "training.sample_weight": project.training.weight_column}
     named |= {f"data.features[{place}]": column for place, column in enumerate(data.features or ())}
     for key, column in named.items():
         if column is not None and column not in columns:
@@ -208,10 +209,15 @@ def _listed(columns: Iterable[str]) -> str:
 
 
 def feature_columns(project: Project, columns: list[str]) -> list[str]:
-    """Return the columns that the model sees: those of the project file, or all but the target and what names a row."""
-    if project.data.features is not None:
-        return list(project.data.features)
-    return [column for column in columns if column not in {project.data.target, *project.data.key_columns}]
+    """Return the columns that the model sees: those of the project file, or all but those that mean something else.
+
+    These are the target, what names a row, and the rows' weights. If dates become ages, the event's time is one too.
+    """
+    data, training = project.data, project.training
+    others = {data.target, *data.key_columns, training.weight_column}
+    found = data.features if data.features is not None else [name for name in columns if name not in others]
+    aged = isinstance(training.preprocessing, ByType) and training.preprocessing.dates == "age"
+    return [*found, *([data.timestamp] if aged and data.timestamp and data.timestamp not in found else [])]
 
 
 def training_columns(project: Project) -> frozenset[str] | None:

@@ -12,8 +12,10 @@ from regrow.data.sources import feature_columns
 from regrow.errors import DataError
 from regrow.models.contract import Contract
 from regrow.models.frames import infer_columns, why_idle
+from regrow.models.preprocessing import why_refused
 from regrow.project import CsvSource, Project
 from regrow.project.estimators import build_estimator
+from regrow.project.training import ByType
 
 EXACT = 2**53
 """The largest whole number up to which a model's float holds each."""
@@ -50,15 +52,13 @@ def _judge(project: Project, values: pd.Series) -> Iterator[str]:
     untyped = isinstance(project.data.source, CsvSource)
     try:
         columns = infer_columns(values.to_frame(), untyped=untyped)
-        Contract(columns).read(values.to_frame(), untyped=untyped)
+        read = Contract(columns).read(values.to_frame(), untyped=untyped)
     except DataError as error:
         yield str(error)
         return
-    if columns[0].type == "datetime" and project.training.preprocessing is None:
-        yield (
-            f"column `{values.name}`: a date is no feature; derive numbers from it in the source (days since, "
-            "weekday), or leave it out of data.features"
-        )
+    asked = project.training.preprocessing
+    if isinstance(asked, ByType) and (why := why_refused(asked, read[columns[0].name])):
+        yield why
 
 
 def _doubts(values: pd.Series) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Columns of a frame as a model takes them: how their types are found in training, and how their values are read."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -41,6 +42,25 @@ def why_idle(features: pd.DataFrame) -> dict[str, str]:
         elif types.is_scalar(first) and not values.isna().any() and bool((values == first).all()):
             found[str(name)] = f"every row has {_plain(first, untyped=False)!r}"
     return found
+
+
+def widen_whole_numbers(columns: Collection[Column], features: pd.DataFrame) -> tuple[Column, ...]:
+    """Return *columns* with doubles for whole numbers, so that they may be missing or fractional when they are served.
+
+    A pipeline sees the same numbers; a column that holds one that no double does, as an id may, stays as it is.
+    """
+    return tuple(
+        replace(column, type="double")
+        if column.type in {"long", "integer"} and _fits_double(features[column.name])
+        else column
+        for column in columns
+    )
+
+
+def _fits_double(values: pd.Series) -> bool:
+    """Return whether every whole number of *values* is a double as well."""
+    known = values if types.is_numeric_dtype(values) else values.dropna().astype(object)
+    return all(abs(int(limit)) <= 2**53 for limit in (known.min(), known.max()) if not pd.isna(limit))
 
 
 def read_column(column: Column, given: pd.Series, *, untyped: bool = False) -> Array:

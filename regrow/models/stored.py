@@ -28,6 +28,8 @@ TRUSTED_TYPES = frozenset(
         "lightgbm.sklearn.LGBMRanker",
         "lightgbm.sklearn.LGBMRegressor",
         "numpy.dtype",
+        "regrow.models.dates.DateAges",
+        "regrow.models.dates.DateParts",
         "regrow.models.xgboost_classes.XGBClassifier",
         "regrow.models.xgboost_classes.XGBRFClassifier",
         "scipy._lib.array_api_compat.numpy._aliases.asarray",

@@ -24,6 +24,7 @@ def find_threshold(
     target: pd.Series,
     ordered: bool,
     seed: int,
+    weights: NDArray[np.float64] | None = None,
 ) -> float | None:
     """Return the threshold that the file *asked* for, tuned on the training rows by cross-validation if it says so.
 
@@ -47,8 +48,9 @@ def find_threshold(
         cv=TimeSeriesSplit(asked.folds) if ordered else asked.folds,
         random_state=seed,
     )
+    weight = {} if weights is None else {"estimator__sample_weight": weights}
     with naming_origin(DataError, "training.threshold: cannot be tuned on these rows"):
-        found = tuned.fit(features, target).best_threshold_
+        found = tuned.fit(features, target, **weight).best_threshold_
     return float(np.clip(found, 0.0, 1.0))
 
 

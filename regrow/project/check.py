@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from regrow.errors import ProjectError
-from regrow.project.estimators import build_estimator, check_search, find_preprocessing
+from regrow.project.estimators import build_estimator, check_search, find_preprocessing, takes_weights
 from regrow.project.expectations import build_expectation
 from regrow.project.fields import format_duration
 from regrow.project.file import Project, load_project
@@ -14,7 +14,7 @@ from regrow.project.imports import check_callable
 from regrow.project.metrics import check_metric, decides, is_own, own_metric
 from regrow.project.schedules import check_cron, schedules_of
 from regrow.project.sources import CsvSource, DeltaSource, ParquetSource, PythonSource, Source
-from regrow.project.training import TunedThreshold
+from regrow.project.training import ByType, HalfLife, TunedThreshold
 
 
 def check_project(file: Path) -> str:
@@ -37,8 +37,9 @@ def check_training(project: Project) -> Iterator[str]:
 
     try:
         estimator = build_estimator(project.training, project.path)
-        if project.training.preprocessing is not None:
+        if isinstance(project.training.preprocessing, str):
             find_preprocessing(project.training, project.path)
+        check_weights(project, estimator)
         if project.training.search is not None:
             check_search(estimator, project.training.search)
     except ProjectError as error:
@@ -50,6 +51,24 @@ def check_training(project: Project) -> Iterator[str]:
         if is_own(metric):
             yield from _problem(own_metric, metric)
     yield from _problem(check_threshold, project, kind)
+
+
+def check_weights(project: Project, estimator: Any) -> None:
+    """Raise `ProjectError` if *estimator* takes no weights, or they or the ages of dates need a missing timestamp."""
+    training, by_type = project.training, project.training.preprocessing
+    if training.sample_weight is not None and not takes_weights(estimator):
+        raise ProjectError(
+            f"training.sample_weight: {training.estimator} takes no `sample_weight`; leave it out"
+        )
+    needs = {
+        "training.sample_weight.half_life": isinstance(training.sample_weight, HalfLife),
+        "training.preprocessing.dates": isinstance(by_type, ByType) and by_type.dates == "age",
+    }
+    for key, needed in needs.items():
+        if needed and project.data.timestamp is None:
+            raise ProjectError(
+                f"{key}: an age is of data.timestamp; name the column of the event's time there"
+            )
 
 
 def check_threshold(project: Project, kind: str) -> None:

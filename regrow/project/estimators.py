@@ -1,5 +1,6 @@
 """Build the estimator that a project file names, so that `check` and `train` refuse the same ones."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,12 @@ def _offers(estimator: BaseEstimator, method: str) -> bool:
     """Return whether *estimator* will have *method*; unfitted stacking without a final estimator hides it."""
     whole = getattr(estimator, "final_estimator", estimator) is not None
     return hasattr(estimator if whole else type(estimator), method)
+
+
+def takes_weights(estimator: BaseEstimator) -> bool:
+    """Return whether `fit` of *estimator* takes a weight for each row, by name or among others."""
+    taken = inspect.signature(type(estimator).fit).parameters  # pyright: ignore[reportAttributeAccessIssue]
+    return "sample_weight" in taken or any(each.kind is each.VAR_KEYWORD for each in taken.values())
 
 
 def _try_value(estimator: BaseEstimator, name: str, value: Any) -> None:

@@ -36,6 +36,42 @@ class HalvingSearch(Strict):
 Search = Annotated[RandomizedSearch | HalvingSearch, Field(discriminator="kind")]
 
 
+class ByType(Strict):
+    """How columns are prepared by their type; what is left out follows from the estimator."""
+
+    scale: Annotated[
+        bool | None,
+        Field(description="Numbers to mean 0 and spread 1; default: unless the estimator takes gaps"),
+    ] = None
+    max_categories: Annotated[
+        int | None,
+        Field(ge=2, description="Most categories of a text column; the rarest ones are put together"),
+    ] = None
+    min_frequency: Annotated[
+        Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | None,
+        Field(description="Rows, or share of the rows, of a category that is not rare"),
+    ] = None
+    missing_indicators: Annotated[
+        bool, Field(description="A column of 0 and 1 beside each number that may be missing")
+    ] = False
+    dates: Annotated[
+        Literal["age", "parts"] | None,
+        Field(description="Days before data.timestamp, or year, month, day, weekday and hour (UTC)"),
+    ] = None
+
+
+class HalfLife(Strict):
+    """Weights by age: a row weighs half as much as one that is *half_life* younger."""
+
+    half_life: Duration
+
+    @model_validator(mode="after")
+    def _positive(self) -> "HalfLife":
+        if not self.half_life:
+            raise ValueError("a half-life is longer than nothing")
+        return self
+
+
 class CostOfErrors(Strict):
     """What a wrong decision costs, in any unit."""
 
@@ -78,11 +114,15 @@ class Training(Strict):
         ),
     ] = {}
     preprocessing: Annotated[
-        Reference | None,
+        Reference | ByType,
         Field(
-            description="A function beside this file that takes the columns and what each holds, and returns a "
-            "scikit-learn transformer; default: by type"
+            description="How columns are prepared by their type; or a function beside this file that takes the "
+            "columns and what each holds, and returns a scikit-learn transformer"
         ),
+    ] = ByType()
+    sample_weight: Annotated[
+        str | HalfLife | None,
+        Field(description="How much a training row counts: a column, which is no feature then, or by age"),
     ] = None
     window: Annotated[
         Duration | None, Field(description="How far back from `as_of`; default: everything")
@@ -102,10 +142,16 @@ class Training(Strict):
     ] = ()
 
     @property
+    def weight_column(self) -> str | None:
+        """The column of the rows' weights, if there is one."""
+        return self.sample_weight if isinstance(self.sample_weight, str) else None
+
+    @property
     def own_code(self) -> tuple[str, ...]:
         """The references (`module:attribute`) to Python files beside the project file; each once."""
         named = {"estimator": self.estimator, "parameters": self.parameters}
-        paths = [*_class_paths(named), *([self.preprocessing] if self.preprocessing else [])]
+        hook = [self.preprocessing] if isinstance(self.preprocessing, str) else []
+        paths = [*_class_paths(named), *hook]
         return tuple(dict.fromkeys(path for path in paths if ":" in path))
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regrow.errors import DataError, InvalidRequest
-from regrow.models.frames import infer_columns, plain_values, read_column
+from regrow.models.frames import infer_columns, plain_values, read_column, widen_whole_numbers
 from regrow.models.values import Column, Text, check_values, to_array
 
 
@@ -153,3 +153,17 @@ def test_a_moment_is_read_in_utc() -> None:
     there = pd.Series(pd.to_datetime(["2020-07-01 02:00"])).dt.tz_localize("Europe/Berlin")
     (found,) = read_column(Column("c", "datetime", True), there)
     assert pd.Timestamp(found, tz="UTC") == datetime(2020, 7, 1, tzinfo=UTC)
+
+
+def test_whole_numbers_are_widened_unless_no_double_holds_them() -> None:
+    """A whole number becomes a double, so that it may be missing or 8.5 later; one beyond 2^53 stays whole."""
+    frame = pd.DataFrame({"small": [1, 2], "id": [1, 2**53 + 1], "word": ["a", "b"]})
+    columns = widen_whole_numbers(infer_columns(frame), frame)
+    assert {column.name: column.type for column in columns} == {
+        "small": "double",
+        "id": "long",
+        "word": "string",
+    }
+    read = read_column(columns[0], pd.Series([8.5, None], dtype=object))
+    assert read[0] == 8.5
+    assert np.isnan(read[1])

@@ -20,11 +20,13 @@ from sklearn.preprocessing import FunctionTransformer
 
 from regrow.errors import NoFastPath, RegistryError, UnsafeModel
 from regrow.models.contract import Contract
+from regrow.models.decoding import Columns
 from regrow.models.fast_path.compiling import compile_pipeline
 from regrow.models.frames import infer_columns
 from regrow.models.stored import LoadedModel, load_model, load_pipeline
 from regrow.project import Training
 from regrow.project.imports import code_name
+from regrow.project.training import ByType
 from tasks.fit import describe_stored, fit_pipeline, own_files
 
 
@@ -78,7 +80,9 @@ def store(folder: Path, training: Training, frame: pd.DataFrame, **changes: Any)
     target = pd.Series(np.where(frame["hour"] > 12, "late", "early"))
     columns = infer_columns(frame)
     features = Contract(columns).read(frame)
-    pipeline, _ = fit_pipeline(training, features, target, project_path=project.path)
+    pipeline, _ = fit_pipeline(
+        training, features, target, project_path=project.path, timestamp=changes.get("timestamp")
+    )
     code = tuple(map(code_name, own_files(project)))
     facts = make_facts(*pipeline.classes_, code=code, trust=training.trust, **changes)
     place = folder / f"model-{len(list(folder.iterdir()))}"
@@ -177,3 +181,25 @@ def test_a_type_of_another_package_needs_the_files_word(
         store(tmp_path, training, rows)
     trusted = training.model_copy(update={"trust": ("their_package.Careful",)})
     assert (store(tmp_path, trusted, rows).predict(rows) == [0.25, 0.75]).all()
+
+
+def test_dates_are_stored_and_answered_alike(tmp_path: Path) -> None:
+    """Ages before the event and parts of dates are in the stored pipeline: a request and a frame get one answer."""
+    rows = frame(200)[["hour"]].assign(
+        since=pd.date_range("2020-01-01", periods=200, freq="31h"), at=pd.Timestamp("2024-01-01")
+    )
+    rows.loc[3, "since"] = None
+    for number, dates in enumerate(("age", "parts")):
+        (folder := tmp_path / str(number)).mkdir()
+        training = Training(estimator="lightgbm.LGBMClassifier", preprocessing=ByType(dates=dates))
+        loaded = store(folder, training, rows, timestamp="at")
+        given = {
+            "hour": [1, 17],
+            "since": ["2021-05-01T00:00:00Z", None],
+            "at": ["2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"],
+        }
+        request = loaded.contract.check(Columns(given, 2), 2)
+        table = pd.DataFrame(given).assign(
+            since=pd.to_datetime(given["since"]), at=pd.to_datetime(given["at"])
+        )
+        assert (loaded.predict_checked(loaded.contract.frame([request])) == loaded.predict(table)).all()

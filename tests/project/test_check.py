@@ -188,6 +188,11 @@ def test_labels_that_come_after_the_window_are_no_obstacle(project: Make) -> Non
             {"primary": "rmse"},
             "training.threshold: a regression decides for no class",
         ),
+        (
+            {"sample_weight": "size", "estimator": "sklearn.neighbors.KNeighborsClassifier"},
+            {},
+            "KNeighborsClassifier takes no `sample_weight`",
+        ),
         ({}, {"primary": "-scores:cost"}, "no file .*scores.py"),
         ({"preprocessing": "features:build"}, {}, "no file .*features.py"),
     ],
@@ -202,3 +207,19 @@ def test_what_training_and_evaluation_name_is_checked(
     )
     with pytest.raises(ProjectError, match=message):
         check_project(made.path)
+
+
+@pytest.mark.parametrize(
+    ("training", "key"),
+    [
+        ({"sample_weight": {"half_life": "90d"}}, r"training\.sample_weight\.half_life"),
+        ({"preprocessing": {"dates": "age"}}, r"training\.preprocessing\.dates"),
+    ],
+)
+def test_an_age_needs_a_timestamp(project: Make, training: dict[str, Any], key: str) -> None:
+    """Weights by age and ages of dates need the event's time; the error names the key that is missing."""
+    estimator = {"estimator": "sklearn.linear_model.LogisticRegression"}
+    made = project(data={"source": CSV, "target": "late", "id": "id"}, training=estimator | training)
+    with pytest.raises(ProjectError, match=rf"{key}: an age is of data\.timestamp"):
+        check_project(made.path)
+    check_project(project(training=estimator | training).path)

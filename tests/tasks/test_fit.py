@@ -109,7 +109,7 @@ def test_an_infinite_feature_is_named() -> None:
 def test_a_date_is_no_feature() -> None:
     """A date among the features is an error that says what to do."""
     dated = FEATURES.assign(at=pd.date_range("2024-01-01", periods=len(FEATURES), tz="UTC"))
-    with pytest.raises(DataError, match="column `at`: a date is no feature"):
+    with pytest.raises(DataError, match="column `at`: a date is no feature by itself"):
         build_pipeline(Training(estimator=LOGISTIC), dated)
 
 
@@ -156,3 +156,38 @@ def test_a_metric_of_another_number_of_classes_is_found_before_the_fit(
     check_metrics(made, pd.Series(["a", "b"]))
     with pytest.raises(ProjectError, match=r"evaluation\.metrics\.0: precision does not measure"):
         check_metrics(made, pd.Series(["a", "b", "c"]))
+
+
+@pytest.mark.parametrize("estimator", [LOGISTIC, "lightgbm.LGBMClassifier", "xgboost.XGBClassifier"])
+def test_weights_reach_the_fit(estimator: str) -> None:
+    """Rows of weight 0 have no influence, with a search too; so have weights of classes that the file names."""
+    rows = pd.Series(np.arange(200) % 2 == 0)
+    turned, weights = TARGET.where(rows, 1 - TARGET), rows.to_numpy(float)
+    training = Training(estimator=estimator)
+    weighted = fit_pipeline(training, FEATURES, turned, weights=weights)[0].predict_proba(FEATURES)[:, 1]
+    plain = fit_pipeline(training, FEATURES, turned)[0].predict_proba(FEATURES)[:, 1]
+    assert np.corrcoef(weighted, TARGET)[0, 1] > np.corrcoef(plain, TARGET)[0, 1] + 0.2
+
+
+def test_weights_reach_a_search() -> None:
+    """The folds of a search are weighted as the whole is."""
+    search = RandomizedSearch(kind="randomized", space={"C": [0.1, 1.0]}, trials=2)
+    rows = np.arange(200) % 2 == 0
+    turned = TARGET.where(rows, 1 - TARGET)
+    pipeline, _ = fit_pipeline(
+        Training(estimator=LOGISTIC, search=search),
+        FEATURES,
+        turned,
+        metric="roc_auc",
+        weights=rows.astype(float),
+    )
+    assert np.corrcoef(pipeline.predict_proba(FEATURES)[:, 1], TARGET)[0, 1] > 0.5
+
+
+@pytest.mark.parametrize("estimator", [LOGISTIC, BOOSTING])
+def test_class_weights_raise_their_class(estimator: str) -> None:
+    """A weight of a class, written as the file writes it, makes the class likelier."""
+    heavy = Training(estimator=estimator, parameters={"class_weight": {"0": 1, "1": 20}})
+    means = [fit_pipeline(each, FEATURES, TARGET)[0].predict_proba(FEATURES)[:, 1].mean() for each in
+             (heavy, Training(estimator=estimator))]  # fmt: skip
+    assert means[0] > means[1] + 0.05
