@@ -9,6 +9,7 @@ from regrow.lineage.runs import SUSPENDED
 HERE = provenance.process_identity()
 DEAD = f"{HERE.split(':')[0]}:999999:1.00"
 ELSEWHERE = "another-host:1:1.00"
+NAMES = {HERE: "here", DEAD: "dead", ELSEWHERE: "elsewhere"}
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,7 @@ ELSEWHERE = "another-host:1:1.00"
         (SUSPENDED, DEAD, True, True),
         (SUSPENDED, DEAD, False, False),
     ],
+    ids=lambda value: NAMES.get(value, str(value)),
 )
 def test_what_made_something_or_still_may_counts(
     status: str, process: str, is_open: bool, counts: bool, monkeypatch: pytest.MonkeyPatch
