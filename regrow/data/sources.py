@@ -220,15 +220,19 @@ def feature_columns(project: Project, columns: list[str]) -> list[str]:
     return [*found, *([data.timestamp] if aged and data.timestamp and data.timestamp not in found else [])]
 
 
-def training_columns(project: Project) -> frozenset[str] | None:
-    """Return the columns that a training reads: those whose names stand in the project file; None: all of them.
+def training_columns(project: Project, more: Collection[str] = ()) -> frozenset[str] | None:
+    """Return the columns that a training reads: *more*, and those that stand in the project file; None: all of them.
 
     All are read if the file does not name its features, or expects something of the table's columns as a whole.
     """
     data = project.data
     expected = [each.expect for each in data.expectations if "table_row_count" not in each.expect]
     whole = any("table" in name or "query" in name for name in expected)
-    return None if data.features is None or whole else frozenset(_texts(project.model_dump(exclude={"path"})))
+    return (
+        None
+        if data.features is None or whole
+        else frozenset({*more, *_texts(project.model_dump(exclude={"path"}))})
+    )
 
 
 def _texts(content: object) -> Iterator[str]:

@@ -56,3 +56,11 @@ def test_an_id_that_recurs_ends_the_training(project: Make) -> None:
         read_known(project(recurring, data=DATA), datetime(2024, 1, 10, tzinfo=UTC))
     entity = {name: value for name, value in DATA.items() if name != "id"} | {"entity": "id"}
     assert len(read_known(project(recurring, data=entity), datetime(2024, 1, 10, tzinfo=UTC))) == 9
+
+
+def test_the_champions_columns_are_read_too(project: Make) -> None:
+    """Of the columns that the file does not name those of the champion are read, as far as the source has them."""
+    data = DATA | {"features": ["size"]}
+    made = project(FRAME.assign(weight=1.0, other=2.0), data=data)
+    found = read_known(made, datetime(2024, 1, 8, tzinfo=UTC), ["weight", "gone"])
+    assert set(found.columns) == {"id", "at", "size", "late", "weight"}
