@@ -16,12 +16,17 @@ Runner = Callable[..., tuple[int, int]]
 POINTS = (
     "ingest: written, not renamed",
     "fit: uploaded, not finished",
-    "fit: finished, not returned",
     "register: version made, not returned",
-    "deploy: about to move",
     "deploy: moved, alias not written",
-    "deploy: alias written, not reconciled",
-    "deploy: done, not tagged",
+    *(
+        pytest.param(point, marks=pytest.mark.long)
+        for point in (
+            "fit: finished, not returned",
+            "deploy: about to move",
+            "deploy: alias written, not reconciled",
+            "deploy: done, not tagged",
+        )
+    ),
 )
 
 

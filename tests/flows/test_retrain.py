@@ -152,6 +152,7 @@ def test_a_retraining_that_failed_is_repeated(
     assert "1 of 1 retrainings in the last" in declined.reason
 
 
+@pytest.mark.long
 def test_a_retraining_that_was_killed_is_repeated(run: Runner, project: Callable[..., Project]) -> None:
     """A process that died in the middle counts as nothing, before it is swept and after."""
     made = project(retraining={"least_labels": 100, "cooldown": "7d"})

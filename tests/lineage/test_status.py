@@ -1,6 +1,7 @@
 """What is known of every model."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,9 @@ def test_a_trained_and_deployed_model_is_told(
         monitor(made.path)
     append_labels(made.name, pd.DataFrame({"prediction_id": ["p"], "label": [1], "labelled_at": [AT]}), "t")
     asyncio.run(register([made], read_flows()))
+    deadline = time.monotonic() + 60  # Prefect's scheduler makes the runs in its own time.
+    while not read_status(load_settings(), [made.name]).models[0].next_runs and time.monotonic() < deadline:
+        time.sleep(0.5)
     found = {model.name: model for model in read_status(load_settings(), [made.name, "unknown"]).models}
     told = found[made.name]
     assert told.champion == 1

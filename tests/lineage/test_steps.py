@@ -74,7 +74,7 @@ RUNNERS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("runner", ["threads", "dask", pytest.param("processes", marks=pytest.mark.long)])
 def test_one_run_per_flow_run_and_step(runner: str, services: Any, project: Any, tmp_path: Path) -> None:
     """A task and a flow that are forced to retry leave one parent run and one nested run per step, none RUNNING."""
     model = project()
