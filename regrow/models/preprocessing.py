@@ -100,8 +100,8 @@ def why_refused(asked: ByType, values: pd.Series) -> str | None:
     if what == "date" and asked.dates is None:
         return (
             f"column `{values.name}`: a date is no feature by itself; write `training: {{ preprocessing: {{ dates: "
-            "age } }` for days before the event, or `parts` for year, month, day, weekday and hour, or leave it out "
-            "of data.features"
+            "age } }` for days before the event, or `parts` for year, month, day, weekday and hour, derive "
+            "numbers from it in the source, or leave it out of data.features"
         )
     filled, different = int(values.notna().sum()), values.nunique() if what == "text" else 0
     if filled >= LEAST_TEXTS and different >= OWN_VALUES * filled:
