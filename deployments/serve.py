@@ -34,11 +34,13 @@ from regrow.settings import Settings, apply_environment, load_settings
 
 FLOWS = ("train", "monitor", "retrain", "score", "rollout", "rollback")
 SCHEDULED = {
+    "train": "training.schedule",
+    "score": "scoring.schedule",
     "monitor": "monitoring.schedule",
     "retrain": "retraining.schedule",
     "rollout": "deployment.rollout_schedule",
 }
-ONE_AT_A_TIME = frozenset({"train", "retrain", "rollout"})
+ONE_AT_A_TIME = frozenset({"train", "retrain", "rollout", "score"})
 POOL = "regrow"
 """The work pool of the deployments, of Prefect's type `process`; the runner is its worker."""
 COMMAND = shlex.join([sys.executable, "-S", str(Path(start_run.__file__))])

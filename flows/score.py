@@ -18,23 +18,25 @@ def score(
     config: Path,
     start: datetime | None = None,
     end: datetime | None = None,
-    alias: str = "champion",
+    alias: str | None = None,
     as_of: datetime | None = None,
     trigger: str = "manual",
 ) -> Scored:
-    """Predict the source's rows of a period and log each prediction once; the same period twice adds nothing.
+    """Predict the source's rows of a period, or what is new, and keep each prediction once.
 
     Args:
         config: The project file: the model's YAML file.
-        start: First event time of the period (UTC); empty: the beginning.
-        end: Event time that ends the period (UTC), itself left out; empty: the moment of the run.
-        alias: Registry alias of the version that predicts; `champion`: the one of `as_of`.
+        start: First event time of the period (UTC); empty: the beginning, if `end` is given.
+        end: Event time that ends the period (UTC), itself left out; empty: the moment of the run. Without both, what is
+            new: `scoring.window` of the project file, or what came since the last run without a period ended.
+        alias: Registry alias of the version that predicts, `champion`: the one of `as_of`; empty: that of the project
+            file, `scoring.version`.
         as_of: The moment that the run pretends is now (UTC); empty: now.
         trigger: What started the run; kept with it.
 
     """
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:
-        version = find_champion(project, run.as_of, alias)
-        first, last = as_utc(start) if start else None, as_utc(end or run.as_of)
+        version = find_champion(project, run.as_of, alias or project.scoring.version)
+        first, last = (moment and as_utc(moment) for moment in (start, end))
         return score_rows(project, version, first, last, run.as_of)

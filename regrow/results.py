@@ -149,3 +149,7 @@ class Scored(Result):
     """Rows of the period."""
     new: int
     """Rows that were not in the prediction log before."""
+    delivered: int | None = None
+    """Rows that were not in the destination before; None if the project file names none."""
+    gone: int = 0
+    """Rows of the period that this version has scored before, and that the source does not have any more."""

@@ -1,78 +1,183 @@
-"""Score the rows of a period in batch and log each prediction once."""
+"""Score rows in batch, chunk by chunk, and keep each prediction once."""
 
+from dataclasses import replace
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from prefect import get_run_logger
 
-from regrow.data.delta import TIME
-from regrow.data.predictions import append_new_predictions, feature_type
-from regrow.data.rows import check_row_keys, entity_names, name_as_before, name_predictions, row_keys
-from regrow.data.sources import read_source
-from regrow.data.times import as_utc
+from regrow.data.batch_log import BatchLog
+from regrow.data.destinations import open_destination
+from regrow.data.known_rows import Recurrence
+from regrow.data.readers import fingerprint_of, open_source
+from regrow.data.rows import check_row_keys, name_as_before
+from regrow.data.selection import Kinds, Opened, Selection
+from regrow.data.sources import as_names, rows_of, select_rows
 from regrow.errors import DataError
-from regrow.lineage import current, step
+from regrow.lineage import RunRecord, current, step
+from regrow.models.batches import carried_types, delivered_rows, logged_rows, read_batch
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import CsvSource, Project
 from regrow.registry import Version
 from regrow.results import Scored
 
+UNTIL = "regrow.scored_until"
+"""Tag of a run that scored what was new: where the next one begins."""
 
-def shape_predictions(
-    project: Project, model: LoadedModel, version: Version, frame: pd.DataFrame, as_of: datetime
-) -> pa.Table:
-    """Predict *frame* and shape the result like the prediction log; a row's prediction_id is always the same."""
-    data, rows = project.data, len(frame)
-    features = model.contract.read(frame, untyped=isinstance(data.source, CsvSource))
-    prediction = model.predict_read(features).reshape(rows, -1).tolist()
-    moment = as_utc(as_of)
-    times = frame[data.timestamp] if data.timestamp else pd.Series([moment] * rows)
-    return pa.table(
-        {
-            "prediction_id": name_predictions(project.name, version.number, frame, features, data),
-            "entity_id": pa.array([name or None for name in entity_names(frame, data)], pa.string()),
-            "row_key": pa.array(row_keys(frame, features, data), pa.string()),
-            "event_time": pa.array(pd.to_datetime(times, utc=True).dt.as_unit("us"), TIME),
-            "served_at": pa.array([moment] * rows, TIME),
-            "model": [project.name] * rows,
-            "version": pa.array([version.number] * rows, pa.int64()),
-            "features": pa.StructArray.from_arrays(
-                [_as_logged(features[name], kind) for name, kind in model.contract.types.items()],
-                model.features,
-            ),
-            "prediction": pa.array(prediction, pa.list_(pa.float64())),
-        }
+
+def next_period(project: Project, run: RunRecord, as_of: datetime) -> tuple[datetime | None, datetime]:
+    """Return the period that is new at *as_of*: the project's window, or what began where the last run ended.
+
+    Without such a run, and for rows without times, it is all there is.
+    """
+    if project.data.timestamp is None:
+        return None, as_of
+    if project.scoring.window is not None:
+        return as_of - project.scoring.window, as_of
+    past = run.client.search_runs(
+        [run.experiment_id],
+        f"tags.`regrow.step` = 'score_rows' and tags.`{UNTIL}` != '' and attributes.status = 'FINISHED'",
+        max_results=1000,
+    )
+    ends = [datetime.fromisoformat(found.data.tags[UNTIL]) for found in past]
+    return max((end for end in ends if end <= as_of), default=None), as_of
+
+
+def score_period(
+    project: Project,
+    model: LoadedModel,
+    version: int,
+    start: datetime | None,
+    end: datetime | None,
+    as_of: datetime,
+) -> Scored:
+    """Score the rows with an event time in [*start*, *end*) by *model*, which is *version*, and keep each once.
+
+    A chunk is read, predicted, delivered and logged before the next one, so memory does not follow the rows; a run that
+    was killed is finished by its repetition. Raises `DataError` if a row does not fit the model, a `data.id` recurs,
+    the destination has other columns, or the source changes meanwhile.
+    """
+    data, scoring = project.data, project.scoring
+    source, key = (
+        (data.source, "data.source") if scoring.source is None else (scoring.source, "scoring.source")
+    )
+    state = fingerprint_of(project, source, key)
+    log = BatchLog(project.name, version, start, end, data.timestamp is not None)
+    opened = open_source(project, source, key)
+    selection = _select(project, model, log, start, end)
+    selection = _check_names(project, opened, selection)
+    rows = new = delivered = 0
+    destination, carried, earlier = None, {}, Recurrence()
+    for chunk in rows_of(project, opened, selection, unlabelled=True):
+        if chunk.empty:
+            continue
+        if opened.names is None:
+            check_row_keys(project, chunk)
+        untyped = isinstance(source, CsvSource)
+        frame = chunk.reset_index(drop=True)
+        batch = read_batch(project.name, version, data, model, frame, untyped=untyped, earlier=earlier)
+        if not rows and scoring.destination is not None:
+            carried = carried_types(frame, scoring.columns, data)
+            empty = delivered_rows(
+                batch.take(np.zeros(len(frame), bool)), _nothing(model), model, as_of, carried
+            )
+            destination = open_destination(project, version, empty.schema)
+        rows += len(frame)
+        former = name_as_before(project.name, version, frame, data) if log.former else None
+        unlogged = log.missing(batch.ids, batch.times(as_of), former)
+        undelivered = ~destination.known.has(batch.ids) if destination else np.zeros(len(frame), dtype=bool)
+        wanted = unlogged | undelivered
+        if not wanted.any():
+            continue
+        batch, unlogged, undelivered = batch.take(wanted), unlogged[wanted], undelivered[wanted]
+        prediction = model.predict_read(batch.features)
+        if destination is not None:
+            table = delivered_rows(batch, prediction, model, as_of, carried)
+            delivered += destination.add(table.filter(pa.array(undelivered)))
+        new += log.add(logged_rows(batch, prediction, model, as_of).filter(pa.array(unlogged)))
+    if state != fingerprint_of(project, source, key):
+        raise DataError(
+            f"{project.path}: {key}: the source changed while its rows were scored; run it again: what was scored stays"
+        )
+    return Scored(
+        version=version,
+        rows=rows,
+        new=new,
+        delivered=None if scoring.destination is None else delivered,
+        gone=log.gone,
     )
 
 
-def _as_logged(column: pd.Series, mlflow_type: str) -> pa.Array:
-    """Return *column* as the prediction log keeps it, in one piece: text that was joined from files has several."""
-    array = pa.array(column, feature_type(mlflow_type), from_pandas=True)
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+def _nothing(model: LoadedModel) -> np.ndarray:
+    """Return the prediction of no row."""
+    return np.zeros((0, len(model.facts.classes)) if model.facts.classes else 0)
+
+
+def _select(
+    project: Project, model: LoadedModel, log: BatchLog, start: datetime | None, end: datetime | None
+) -> Selection:
+    """Select the rows of the period, with the columns that the model takes, and those that are carried along."""
+    types = model.contract.types
+    text = [name for name, kind in types.items() if kind in {"string", "boolean"}]
+    columns = {*types, *project.scoring.columns}
+    # Version 0.1 named a row without an id by all that stands in it.
+    everything = log.former and project.data.id is None and project.data.entity is None
+    return select_rows(project, start, end, text, None if everything else columns)
+
+
+def _check_names(project: Project, opened: Opened, selection: Selection) -> Selection:
+    """Read what names the rows alone; raise `DataError` if a `data.id` recurs, before anything is written.
+
+    Return *selection* with the names that are text in some chunk of the source: they are text in all.
+    """
+    named = [name for name in (project.data.id, project.data.entity) if name is not None]
+    missing = [
+        name for name in project.scoring.columns if opened.names is not None and name not in opened.names
+    ]
+    if missing:
+        raise DataError(f"{project.path}: scoring.columns: the data has no column `{missing[0]}`")
+    if opened.names is None or not (project.data.id or (opened.untyped and named)):
+        return selection
+    kinds, hashes = Kinds(), [np.zeros(0, dtype=np.uint64)]
+    alone = replace(selection, columns=frozenset({*named, *project.data.key_columns}))
+    for chunk in rows_of(project, opened, alone, kinds=kinds, unlabelled=True):
+        if project.data.id is not None:
+            ids = as_names(chunk[project.data.id]).to_numpy(dtype=object)
+            hashes.append(pd.util.hash_array(ids[ids != ""], categorize=False))
+    whole = np.concatenate(hashes)
+    if len(np.unique(whole)) < len(whole):
+        ids = [chunk[[project.data.id]] for chunk in rows_of(project, opened, alone, unlabelled=True)]
+        check_row_keys(project, pd.concat(ids, ignore_index=True))
+    return replace(selection, text=selection.text | kinds.mixed) if opened.untyped else selection
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])
 def score_rows(
     project: Project, version: Version, start: datetime | None, end: datetime | None, as_of: datetime
 ) -> Scored:
-    """Score the rows with an event time in [*start*, *end*) with *version*.
+    """Score the rows with an event time in [*start*, *end*) with *version*; without either, what is new at *as_of*.
 
-    Raises `DataError` if there is no row, one that does not fit the model, or two of one `data.id`.
+    Raises `DataError` if a period that was asked for has no row, or one that does not fit the model.
     """
+    run, asked = current(), start is not None or end is not None
+    first, last = (start, end or as_of) if asked else next_period(project, run, as_of)
     model = load_model(f"models:/{version.model_id}")
-    types = model.contract.types.items()
-    text = [name for name, kind in types if kind in {"string", "boolean"}]
-    frame = read_source(project, start, end, text)
-    if frame.empty:
-        raise DataError(f"{project.path}: no row between {start} and {end}; nothing to score")
-    check_row_keys(project, frame)
-    shaped = shape_predictions(project, model, version, frame, as_of)
-    former = name_as_before(project.name, version.number, frame, project.data)
-    new = append_new_predictions(
-        project.name, shaped, former=former, dated=project.data.timestamp is not None
-    )
-    run = current()
+    scored = score_period(project, model, version.number, first, last, as_of)
+    if not scored.rows and (asked or project.data.timestamp is None):
+        raise DataError(f"{project.path}: no row between {first} and {last}; nothing to score")
+    if scored.gone:
+        get_run_logger().warning(
+            "%s: %d rows that version %d scored before are gone from the source; their predictions stay",
+            project.path,
+            scored.gone,
+            version.number,
+        )
     run.log_model_input(version.model_id)
-    run.log_metrics({"rows": len(frame), "rows.new": new})
+    figures: dict[str, float] = {"rows": scored.rows, "rows.new": scored.new, "rows.gone": scored.gone}
+    run.log_metrics(figures | ({} if scored.delivered is None else {"rows.delivered": scored.delivered}))
     run.tag(version=version.number)
-    return Scored(version=version.number, rows=len(frame), new=new)
+    if not asked:
+        run.set_tags({UNTIL: last.isoformat()})
+    return scored

@@ -44,14 +44,17 @@ def rollout(file: File, as_of: AsOf = None, json: Json = False) -> None:
 
 def score(
     file: File,
-    start: Annotated[str, typer.Option(help="First moment of the rows, ISO 8601")],
-    end: Annotated[str, typer.Option(help="Moment after the last row, ISO 8601")],
-    alias: Annotated[str, typer.Option(help="Registry alias of the version that scores")] = "champion",
+    start: Annotated[str | None, typer.Option(help="First moment of the rows, ISO 8601")] = None,
+    end: Annotated[str | None, typer.Option(help="Moment after the last row, ISO 8601")] = None,
+    alias: Annotated[
+        str | None, typer.Option(help="Registry alias of the version that scores; default: scoring.version")
+    ] = None,
     as_of: AsOf = None,
     json: Json = False,
 ) -> None:
-    """Score the rows of a period with a registered version; the same period twice gives the same rows."""
-    first, last = read_moment(start, "--start"), read_moment(end, "--end")
+    """Score the rows of a period, or what is new, with a registered version; each row is kept once."""
+    first = None if start is None else read_moment(start, "--start")
+    last = None if end is None else read_moment(end, "--end")
     _run("score", "scoring with", read_request(file, as_of), json, start=first, end=last, alias=alias)
 
 

@@ -7,6 +7,7 @@ appends; both stand in Delta's own commit. Replaying an append therefore changes
 import re
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -49,21 +50,31 @@ def committed(path: Path, transaction: str) -> int:
     return 0 if table is None else table.transaction_version(transaction) or 0
 
 
-def append(path: Path, table: pa.Table, transaction: str, number: int, partition: str | None = None) -> bool:
+def append(
+    path: Path,
+    table: pa.Table,
+    transaction: str,
+    number: int,
+    partition: str | None = None,
+    properties: Mapping[str, str] = PROPERTIES,
+) -> bool:
     """Append *table* to the table at *path* unless *transaction* has come to *number* already.
 
-    A new table is partitioned by the column *partition*; one from before that column is written without it.
+    A new table has the *properties* and is partitioned by the column *partition*; one from before that column is
+    written without it.
     Raises `StateError` if the table cannot be written.
     """
     if "features" in table.schema.names and table.schema.field("features").type.num_fields == 0:
         table = table.drop_columns(["features"])
-    properties = CommitProperties(app_transactions=[Transaction(transaction, number)])
+    commit = CommitProperties(app_transactions=[Transaction(transaction, number)])
     for attempt in range(ATTEMPTS):
         logged = open_table(path)
         if logged is not None and (logged.transaction_version(transaction) or 0) >= number:
             return False
         try:
-            _write(path, _arrange(_reconcile(table, logged), logged, partition), properties, partition)
+            _write(
+                path, _arrange(_reconcile(table, logged), logged, partition), commit, partition, properties
+            )
         except CommitFailedError as error:
             if attempt == ATTEMPTS - 1:
                 raise Busy(f"{path}: other writers came first {ATTEMPTS} times; try again") from error
@@ -114,7 +125,13 @@ def _arrange(table: pa.Table, logged: DeltaTable | None, partition: str | None) 
     return table.drop_columns([partition])
 
 
-def _write(path: Path, table: pa.Table, properties: CommitProperties, partition: str | None) -> None:
+def _write(
+    path: Path,
+    table: pa.Table,
+    commit: CommitProperties,
+    partition: str | None,
+    properties: Mapping[str, str],
+) -> None:
     """Commit *table* to the table at *path*, creating it if there is none."""
     what = f"{table.num_rows} rows cannot be appended"
     with state_errors(path, what), _ONE_WRITER:
@@ -125,8 +142,8 @@ def _write(path: Path, table: pa.Table, properties: CommitProperties, partition:
                 table,
                 mode="append",
                 schema_mode="merge",
-                configuration=PROPERTIES,
-                commit_properties=properties,
+                configuration=dict(properties),
+                commit_properties=commit,
                 partition_by=partition if partition in table.schema.names else None,
             )
         except CommitFailedError:

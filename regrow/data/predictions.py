@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from regrow.data.delta import ATTEMPTS, TIME, append, committed, open_table
+from regrow.data.delta import TIME, append, open_table
 from regrow.data.sampling import BELOW, TIER, draw, tiers
 from regrow.data.times import as_utc
-from regrow.errors import Busy
 from regrow.settings import load_settings
 
 PREDICTIONS = pa.schema(
@@ -99,52 +98,6 @@ def _set_shadows_apart(found: pa.Array, table: pa.Table) -> pa.Array:
         [BELOW if role == SHADOW else tier for role, tier in zip(roles, found.to_pylist(), strict=True)],
         found.type,
     )
-
-
-def append_new_predictions(
-    model: str,
-    table: pa.Table,
-    transaction: str = "score",
-    *,
-    former: Sequence[str] | None = None,
-    dated: bool = True,
-) -> int:
-    """Append the rows of *table* that are not in *model*'s log yet; return their number.
-
-    A row is known by its prediction_id, or by its *former* one, from before version 0.2, which counts with the row's
-    event time alone if rows are *dated*. Rows that are not dated are looked for in the whole log.
-    Another writer of the same *transaction* that commits in between makes the comparison start again.
-    """
-    path = predictions_path(model)
-    rows = table.select(["prediction_id", "event_time"]).to_pandas()
-    if former is not None:
-        rows["former"] = _with_time(pd.Series(former, rows.index), rows["event_time"], dated)
-    for _ in range(ATTEMPTS):
-        number = committed(path, transaction) + 1
-        known = _known_names(model, rows["event_time"], dated)
-        seen = rows.drop(columns="event_time").isin(known).any(axis=1)
-        new = table.filter(pa.array(~seen.to_numpy()))
-        if new.num_rows == 0 or append_predictions(model, new, transaction, number):
-            return new.num_rows
-    raise Busy(f"{path}: other writers came first {ATTEMPTS} times; try again")
-
-
-def _known_names(model: str, times: pd.Series, dated: bool) -> set[str]:
-    """Return the ids in the log of *model* that rows of these *times* may have, alone and with their event time."""
-    dataset = scan_predictions(model)
-    if dataset is None:
-        return set()
-    within = (pc.field("event_time") >= pa.scalar(times.min(), TIME)) & (
-        pc.field("event_time") <= pa.scalar(times.max(), TIME)
-    )
-    logged = dataset.to_table(["prediction_id", "event_time"], filter=within if dated else None).to_pandas()
-    names = logged["prediction_id"]
-    return {*names, *_with_time(names, logged["event_time"], dated)}
-
-
-def _with_time(names: pd.Series, times: pd.Series, dated: bool) -> pd.Series:
-    """Add to each of *names* its event time, if rows are *dated*."""
-    return names + "@" + times.astype("int64").astype("str") if dated else names
 
 
 def scan_predictions(

@@ -6,11 +6,14 @@ event time. Rows that are equal in that are told apart by their place among equa
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import datetime
+from json.encoder import encode_basestring_ascii
 
 import numpy as np
 import pandas as pd
 
+from regrow.data.known_rows import Recurrence
 from regrow.data.snapshots import Snapshot
 from regrow.data.sources import as_names
 from regrow.data.times import as_utc
@@ -36,13 +39,43 @@ def check_row_keys(project: Project, frame: pd.DataFrame) -> None:
     )
 
 
-def row_keys(frame: pd.DataFrame, features: pd.DataFrame, data: Data) -> pd.Series:
-    """Return the key of each row of *frame* as text; *features*, row by row the same, name what nothing else does."""
+@dataclass(frozen=True)
+class Named:
+    """What the rows of a frame are named by: a name, a time, and the place among rows that are equal in both."""
+
+    names: pd.Series
+    times: pd.Series
+    """Microseconds since 1970, UTC; missing if a row has no event time."""
+    places: pd.Series
+
+
+def name_rows(
+    frame: pd.DataFrame, features: pd.DataFrame, data: Data, earlier: Recurrence | None = None
+) -> Named:
+    """Name the rows of *frame*; *features*, row by row the same, name what nothing else does.
+
+    *earlier* counts the rows of the chunks that came before, so that equal rows have places of their own.
+    """
     names, times = _names(frame, features, data), event_times(frame, data)
     places = _places(names, times, features)
+    if earlier is not None and (data.id is None or frame[data.id].isna().any()):
+        moments = times.astype("str").where(times.notna(), "")
+        keys = pd.util.hash_array((names + "@" + moments).to_numpy(dtype=object), categorize=False)
+        places = places + earlier.count(keys)
+    return Named(names, times, places)
+
+
+def row_keys(frame: pd.DataFrame, features: pd.DataFrame, data: Data) -> pd.Series:
+    """Return the key of each row of *frame* as text; *features*, row by row the same, name what nothing else does."""
+    return keys_of(name_rows(frame, features, data), frame, data)
+
+
+def keys_of(named: Named, frame: pd.DataFrame, data: Data) -> pd.Series:
+    """Return the keys of the rows of *frame*, which are *named*."""
+    names, times, places = named.names, named.times, named.places
     alone = times.isna() if data.id is None else times.isna() | frame[data.id].notna().reset_index(drop=True)
-    keys = names.where(alone, names + "@" + times.astype("str"))
-    return keys.where(places == 0, keys + "#" + places.astype("str"))
+    keys = names if alone.all() else names.where(alone, names + "@" + times.astype("str"))
+    return keys.where(places == 0, keys + "#" + places.astype("str")) if places.any() else keys
 
 
 def trained_keys(training: Snapshot, data: Data, since: datetime) -> set[str]:
@@ -73,7 +106,9 @@ def event_times(frame: pd.DataFrame, data: Data) -> pd.Series:
     """Return the event time of each row of *frame* in microseconds since 1970, UTC; missing if it has none."""
     if data.timestamp is None:
         return pd.Series(pd.NA, index=range(len(frame)), dtype="Int64")
-    moments = pd.to_datetime(frame[data.timestamp], utc=True).dt.as_unit("us").reset_index(drop=True)
+    moments = (
+        pd.to_datetime(frame[data.timestamp], utc=True, cache=False).dt.as_unit("us").reset_index(drop=True)
+    )
     return moments.astype("int64").astype("Int64").mask(moments.isna())
 
 
@@ -85,12 +120,19 @@ def name_predictions(
     It follows from the model, the version, the row's name, its event time, and its place among rows that are equal
     in all of these: from what its key is made of.
     """
-    names, times = _names(frame, features, data), event_times(frame, data)
-    places = _places(names, times, features)
-    moments = times.astype("str").where(times.notna(), "")
+    return ids_of(model, version, name_rows(frame, features, data))
+
+
+def ids_of(model: str, version: int, named: Named) -> list[str]:
+    """Return the ids of the predictions of rows that are *named*, by *version* of *model*."""
+    moments = named.times.astype("str").where(named.times.notna(), "").tolist()
+    head, digest = json.dumps([model, version])[:-1], hashlib.sha256
+    # As json.dumps writes the list of all five; row by row that alone takes longer than many a model.
     return [
-        _short_hash(json.dumps([model, version, name, moment, place]))
-        for name, moment, place in zip(names, moments, places.tolist(), strict=True)
+        digest(f'{head}, {name}, "{moment}", {place}]'.encode()).hexdigest()[:32]
+        for name, moment, place in zip(
+            map(encode_basestring_ascii, named.names.tolist()), moments, named.places.tolist(), strict=True
+        )
     ]
 
 
@@ -129,8 +171,10 @@ def _names(frame: pd.DataFrame, features: pd.DataFrame, data: Data) -> pd.Series
 
 def _places(names: pd.Series, times: pd.Series, features: pd.DataFrame) -> pd.Series:
     """Return the place of each row among those of its name and time, in the order of their content, then their own."""
-    again = pd.DataFrame({"name": names, "time": times}).duplicated(keep=False).to_numpy()
     places = pd.Series(0, index=names.index)
+    if names.is_unique:
+        return places
+    again = pd.DataFrame({"name": names, "time": times}).duplicated(keep=False).to_numpy()
     if again.any():
         equals = pd.DataFrame({"name": names[again], "time": times[again]}).assign(
             content=hash_rows(features.reset_index(drop=True)[again])

@@ -74,14 +74,24 @@ def join_chunks(chunks: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)
 
 
-def mixed_columns(frames: Iterable[pd.DataFrame]) -> frozenset[str]:
-    """Return the columns that hold text in some of *frames* and numbers or booleans in others."""
-    kinds: dict[str, set[str]] = {}
-    for frame in frames:
-        for name in frame.columns:
-            if kind := _kind(frame[name]):
-                kinds.setdefault(name, set()).add(kind)
-    return frozenset(name for name, found in kinds.items() if len(found) > 1)
+class Kinds:
+    """What the columns of chunks hold: text, booleans, numbers."""
+
+    def __init__(self, frames: Iterable[pd.DataFrame] = ()) -> None:
+        self._found: dict[str, set[str]] = {}
+        for frame in frames:
+            self.add(frame, frame.columns)
+
+    def add(self, frame: pd.DataFrame, columns: Iterable[str]) -> None:
+        """Look at *columns* of one more chunk."""
+        for name in columns:
+            if name in frame and (kind := _kind(frame[name])):
+                self._found.setdefault(name, set()).add(kind)
+
+    @property
+    def mixed(self) -> frozenset[str]:
+        """The columns that hold text in some chunks and numbers or booleans in others."""
+        return frozenset(name for name, found in self._found.items() if len(found) > 1)
 
 
 def _kind(column: pd.Series) -> str:

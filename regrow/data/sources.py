@@ -1,17 +1,16 @@
 """A project's rows and labels: those of a period, with their dates parsed and their columns checked."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from regrow.data.csv_files import guess_again
 from regrow.data.readers import fingerprint_of, open_source
-from regrow.data.selection import Opened, Selection, join_chunks, mixed_columns
+from regrow.data.selection import Kinds, Opened, Selection, join_chunks
 from regrow.data.times import parse_times
 from regrow.errors import DataError
 from regrow.project import CsvSource, Project, Source
@@ -33,9 +32,10 @@ def read_source(
     """
     opened = open_source(project, project.data.source, "data.source")
     selection = select_rows(project, start, end, text, columns)
-    frame = _whole(opened, selection, partial(rows_of, project, opened))
+    kinds = Kinds()
+    frame = _whole(opened, selection, partial(rows_of, project, opened, kinds=kinds), kinds)
     if isinstance(project.data.source, CsvSource):
-        frame = _guess_text(frame, selection, project.data.source, f"{project.path}: data.source")
+        frame = _guess_text(project, frame, selection, project.data.source)
     return _in_order(project, frame)
 
 
@@ -58,18 +58,30 @@ def select_rows(
     return Selection(named, data.timestamp, start, end, data.timestamp_format, frozenset(text))
 
 
-def rows_of(project: Project, opened: Opened, selection: Selection) -> Iterator[pd.DataFrame]:
+def rows_of(
+    project: Project,
+    opened: Opened,
+    selection: Selection,
+    *,
+    kinds: Kinds | None = None,
+    unlabelled: bool = False,
+) -> Iterator[pd.DataFrame]:
     """Read what is selected of *opened* chunk by chunk, in its own order, with event times parsed.
+
+    *kinds* learns what names a row in all chunks, also beside the period: a row has one name whatever is read with
+    it. *unlabelled* rows may lack the target.
 
     Raises `DataError` if a column of the project file is missing, or an event time does not parse.
     """
     if opened.names is not None:
-        check_columns(project, opened.names)
+        check_columns(project, opened.names, unlabelled)
     known = opened.names is not None
     for chunk in opened.chunks(selection):
         if not known:
-            check_columns(project, list(chunk.columns))
+            check_columns(project, list(chunk.columns), unlabelled)
             known = True
+        if kinds is not None:
+            kinds.add(chunk, project.data.key_columns)
         yield _of_period(project, opened, selection, selection.narrow(chunk))
 
 
@@ -96,18 +108,25 @@ def _of_period(project: Project, opened: Opened, selection: Selection, chunk: pd
     return chunk if within.all() else chunk[within]
 
 
-def _whole(opened: Opened, selection: Selection, read: Any) -> pd.DataFrame:
+def _whole(
+    opened: Opened,
+    selection: Selection,
+    read: Callable[[Selection], Iterator[pd.DataFrame]],
+    kinds: Kinds | None = None,
+) -> pd.DataFrame:
     """Read all that is selected; text in one chunk and numbers in another of an untyped source are text in both."""
     chunks = list(read(selection))
-    mixed = mixed_columns(chunks) - selection.text if opened.untyped else frozenset()
-    if mixed:
+    mixed = Kinds(chunks).mixed | (kinds.mixed if kinds else frozenset()) if opened.untyped else frozenset()
+    if mixed - selection.text:
         chunks = list(read(replace(selection, text=selection.text | mixed)))
     return join_chunks(chunks)
 
 
-def _guess_text(frame: pd.DataFrame, selection: Selection, source: CsvSource, where: str) -> pd.DataFrame:
+def _guess_text(
+    project: Project, frame: pd.DataFrame, selection: Selection, source: CsvSource
+) -> pd.DataFrame:
     """Guess anew which text of a CSV file is none: what made it text may stand in rows beside the period."""
-    told = {*source.text, *selection.text}
+    told = {*source.text, *selection.text, *project.data.key_columns}
     text = [
         name
         for name in frame.columns
@@ -115,7 +134,7 @@ def _guess_text(frame: pd.DataFrame, selection: Selection, source: CsvSource, wh
         and isinstance(frame[name].dtype, pd.StringDtype)
         and looks_like_numbers(frame[name])
     ]
-    return guess_again(frame, text, source, where) if text else frame
+    return guess_again(frame, text, source, f"{project.path}: data.source") if text else frame
 
 
 def looks_like_numbers(values: pd.Series) -> bool:
@@ -176,6 +195,8 @@ def as_names(values: pd.Series) -> pd.Series:
 
     Whole numbers that a missing value made floats keep their names: row 7 is `7`, not `7.0`.
     """
+    if isinstance(values.dtype, pd.StringDtype):
+        return values.astype("object").where(values.notna(), "")
     codes, found = pd.factorize(values, use_na_sentinel=True)
     names = np.array([*map(_name, found), ""], dtype=object)
     return pd.Series(names[codes], index=values.index, name=values.name)
@@ -191,11 +212,15 @@ def fingerprint(project: Project) -> str | None:
     return fingerprint_of(project, project.data.source, "data.source")
 
 
-def check_columns(project: Project, columns: Collection[str]) -> None:
-    """Raise `DataError` naming the first column of the project file that is not among *columns*."""
+def check_columns(project: Project, columns: Collection[str], unlabelled: bool = False) -> None:
+    """Raise `DataError` naming the first column of the project file that is not among *columns*.
+
+    The rows may be *unlabelled*, without the target.
+    """
     data = project.data
-    named = {"data.target": data.target, "data.timestamp": data.timestamp, "data.id": data.id}
-    named |= {"data.entity": data.entity, "training.sample_weight": project.training.weight_column}
+    training = {"data.target": data.target, "training.sample_weight": project.training.weight_column}
+    named = {} if unlabelled else training
+    named |= {"data.timestamp": data.timestamp, "data.id": data.id, "data.entity": data.entity}
     named |= {f"data.features[{place}]": column for place, column in enumerate(data.features or ())}
     for key, column in named.items():
         if column is not None and column not in columns:

@@ -33,6 +33,13 @@ from regrow.project.fields import Strict, format_duration, parse_duration
 from regrow.project.file import Project, ProjectFile, json_schema, load_project
 from regrow.project.metrics import Metric
 from regrow.project.monitoring import Budget, DriftRule, Monitoring, PerformanceRule, QualityRule, Retraining
+from regrow.project.scoring import (
+    DeltaDestination,
+    Destination,
+    ParquetDestination,
+    Scoring,
+    SqlDestination,
+)
 from regrow.project.sources import (
     CsvSource,
     DeltaSource,
@@ -52,8 +59,10 @@ __all__ = [
     "ChampionGate",
     "CsvSource",
     "Data",
+    "DeltaDestination",
     "DeltaSource",
     "Deployment",
+    "Destination",
     "DriftRule",
     "EvaluationPlan",
     "Expectation",
@@ -63,6 +72,7 @@ __all__ = [
     "Leakage",
     "Metric",
     "Monitoring",
+    "ParquetDestination",
     "ParquetSource",
     "PerformanceRule",
     "Project",
@@ -75,12 +85,14 @@ __all__ = [
     "Retraining",
     "RolloutLimits",
     "RolloutPlan",
+    "Scoring",
     "Search",
     "Shadow",
     "SklearnSource",
     "SliceGate",
     "Source",
     "Split",
+    "SqlDestination",
     "SqlSource",
     "Stage",
     "StratifiedSplit",

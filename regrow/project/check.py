@@ -87,12 +87,12 @@ def check_threshold(project: Project, kind: str) -> None:
 
 def check_sources(project: Project) -> Iterator[str]:
     """Find a hook that is missing, fails at import or cannot be called as it will be, and a file that is not there."""
-    for key, source in (("data.source", project.data.source), ("data.labels", project.data.labels)):
+    for key, source in project.sources.items():
         if isinstance(source, PythonSource):
             yield from _problem(check_hook, project, f"{key}.load", source.load, "start", "end")
             if source.fingerprint is not None:
                 yield from _problem(check_hook, project, f"{key}.fingerprint", source.fingerprint)
-        elif source is not None:
+        else:
             yield from _problem(_check_file, project, key, source)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from regrow.errors import ProjectError
 from regrow.project.data import Data
@@ -17,7 +17,8 @@ from regrow.project.fields import Strict
 from regrow.project.imports import hook_file, import_hook
 from regrow.project.metrics import bind_metrics, is_own
 from regrow.project.monitoring import Monitoring, Retraining
-from regrow.project.sources import PythonSource
+from regrow.project.scoring import RESULT_COLUMNS, Scoring
+from regrow.project.sources import PythonSource, Source
 from regrow.project.training import Training, TunedThreshold
 
 
@@ -34,6 +35,27 @@ class ProjectFile(Strict):
     deployment: Deployment = Deployment()
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
+    scoring: Scoring = Scoring()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ProjectFile":
+        scoring, data = self.scoring, self.data
+        if scoring.window is not None and data.timestamp is None:
+            raise ValueError("scoring.window needs data.timestamp: name the column with the event's time")
+        taken = {*RESULT_COLUMNS, data.id, data.entity}
+        if clash := [name for name in scoring.columns if name in taken or name.startswith("probability_")]:
+            raise ValueError(
+                f"scoring.columns holds `{clash[0]}`, a column that each destination has of itself; leave it out"
+            )
+        return self
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Every source that the file names, by its key."""
+        named = {"data.source": self.data.source, "data.labels": self.data.labels}
+        return {
+            key: found for key, found in (named | {"scoring.source": self.scoring.source}).items() if found
+        }
 
     @property
     def metrics(self) -> dict[str, str]:
@@ -122,7 +144,7 @@ def _digest(path: Path, text: str, file: ProjectFile) -> str:
 
 def _hooks(file: ProjectFile) -> list[str]:
     """List the Python hooks that *file* names, and the classes and metrics of its own."""
-    sources = [each for each in (file.data.source, file.data.labels) if isinstance(each, PythonSource)]
+    sources = [each for each in file.sources.values() if isinstance(each, PythonSource)]
     named = [name for source in sources for name in (source.load, source.fingerprint) if name]
     return [
         *named,

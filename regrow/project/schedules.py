@@ -7,6 +7,8 @@ from regrow.project.file import Project, ProjectFile
 def schedules_of(project: ProjectFile) -> dict[str, str]:
     """Return the schedules that *project* has, by their key in its file."""
     schedules = {
+        "training.schedule": project.training.schedule,
+        "scoring.schedule": project.scoring.schedule,
         "monitoring.schedule": project.monitoring.schedule,
         "retraining.schedule": project.retraining.schedule,
         "deployment.rollout_schedule": project.deployment.rollout_schedule,

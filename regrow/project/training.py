@@ -128,6 +128,9 @@ class Training(Strict):
         Duration | None, Field(description="How far back from `as_of`; default: everything")
     ] = None
     search: Search | None = None
+    schedule: Annotated[
+        str | None, Field(description="Cron, UTC, whatever `retraining` says; default: by hand")
+    ] = None
     threshold: Annotated[
         Threshold | None,
         Field(

@@ -9,7 +9,6 @@ from regrow.data.predictions import (
     CHALLENGER,
     META,
     SHADOW,
-    append_new_predictions,
     append_predictions,
     count_predictions,
     count_served,
@@ -88,14 +87,6 @@ def test_rows_from_before_rollouts_are_a_champions(rollout_rows: pa.Table, rows:
     found = find_prediction("p10")
     assert found is not None
     assert (found["role"], found["rollout"], found["seconds"]) == ("champion", None, None)
-
-
-def test_only_new_predictions_are_added(rows: Rows) -> None:
-    """Rows whose identifier is in the log are not appended again."""
-    assert append_new_predictions("demo", rows(3)) == 3
-    assert append_new_predictions("demo", rows(5)) == 2
-    assert append_new_predictions("demo", rows(5)) == 0
-    assert read_predictions("demo").rows["prediction_id"].is_unique
 
 
 def test_a_log_of_any_version_tells_what_names_its_rows(rows: Rows) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regrow.data.selection import Selection, join_chunks, mixed_columns
+from regrow.data.selection import Kinds, Selection, join_chunks
 
 
 @given(st.lists(st.lists(st.one_of(st.none(), st.floats()), max_size=5), min_size=1, max_size=5))
@@ -30,7 +30,7 @@ def test_a_column_of_two_kinds_is_found() -> None:
     """Text in one chunk and numbers in another are two kinds; whole numbers and others, or nothing at all, are not."""
     one = pd.DataFrame({"a": [1, 2], "b": [1, 2], "c": [np.nan, np.nan], "d": [True, False]})
     other = pd.DataFrame({"a": ["1", "x"], "b": [1.5, 2], "c": ["x", "y"], "d": [0, 1]})
-    assert mixed_columns([one, other]) == {"a", "d"}
+    assert Kinds([one, other]).mixed == {"a", "d"}
 
 
 def test_only_the_wanted_columns_are_kept() -> None:

@@ -6,15 +6,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 import yaml
 from mlflow.models import infer_signature
 
-from regrow.data.predictions import append_new_predictions, append_predictions, read_predictions
+from regrow.data import columnar, csv_files
+from regrow.data.batch_log import BatchLog
+from regrow.data.predictions import append_predictions, read_predictions
 from regrow.data.rows import name_as_before
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.data.sources import read_source
 from regrow.errors import DataError
+from regrow.models.batches import logged_rows, read_batch
 from regrow.models.contract import Contract, write_signature
 from regrow.models.decoding import decode
 from regrow.models.frames import infer_columns
@@ -23,7 +28,7 @@ from regrow.project import Project, Training, load_project
 from regrow.registry import Version
 from regrow.results import ModelFacts
 from tasks.fit import fit_pipeline, kind_of
-from tasks.score_rows import shape_predictions
+from tasks.score_rows import score_period
 
 NOTHING = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
@@ -90,6 +95,14 @@ def train(frame: pd.DataFrame, estimator: str = BOOSTING) -> LoadedModel:
 def version(number: int = 1) -> Version:
     """Make a version of which only the number matters."""
     return Version.model_construct(number=number)
+
+
+def shape_predictions(
+    project: Project, model: LoadedModel, version: Version, frame: pd.DataFrame, as_of: datetime
+) -> pa.Table:
+    """Predict *frame* and shape it as a chunk is logged."""
+    batch = read_batch(project.name, version.number, project.data, model, frame, untyped=True)
+    return logged_rows(batch, model.predict_read(batch.features), model, as_of)
 
 
 def text_columns(model: LoadedModel) -> list[str]:
@@ -162,11 +175,9 @@ def test_the_second_period_is_logged_and_the_same_one_is_not(home: Path) -> None
     project = make_project(home, as_csv())
     model = train(read_source(project))
     months = [datetime(2026, month, 1, tzinfo=UTC) for month in (2, 1, 4, 3)]
-    for begin in months * 2:
-        frame = read_source(project, begin, begin + timedelta(days=1), text_columns(model))
-        shaped = shape_predictions(project, model, version(), frame, AS_OF)
-        append_new_predictions("m", shaped)
-        assert frame["at"].eq(begin).all()
+    for place, begin in enumerate(months * 2):
+        scored = score_period(project, model, 1, begin, begin + timedelta(days=1), AS_OF)
+        assert (scored.rows, scored.new) == (150, 150 if place < 4 else 0)
     logged = read_predictions("m").rows
     assert len(logged) == 600
     assert logged["prediction_id"].is_unique
@@ -178,15 +189,11 @@ def test_rows_that_version_0_1_logged_are_known(home: Path, timestamp: str | Non
     project = make_project(home, as_csv(), timestamp=timestamp)
     frame = read_source(project)
     model = train(frame)
-    table = shape_predictions(project, model, version(), frame, AS_OF)
+    table = shape_predictions(project, model, version(), frame, AS_OF).drop_columns(["row_key"])
     former = name_as_before("m", 1, frame, project.data)
-    old = table.slice(0, 100).set_column(0, "prediction_id", [former[:100]])
-    append_predictions("m", old, "score")
-    dated = timestamp is not None
-    later = shape_predictions(project, model, version(), frame, AS_OF + timedelta(days=90))
-    assert append_new_predictions("m", later, former=former, dated=dated) == 500
-    again = shape_predictions(project, model, version(), frame, AS_OF + timedelta(days=180))
-    assert append_new_predictions("m", again, former=former, dated=dated) == 0
+    append_predictions("m", table.slice(0, 100).set_column(0, "prediction_id", [former[:100]]), "score")
+    assert score_period(project, model, 1, None, None, AS_OF + timedelta(days=90)).new == 500
+    assert score_period(project, model, 1, None, None, AS_OF + timedelta(days=180)).new == 0
     assert len(read_predictions("m").rows) == 600
 
 
@@ -198,8 +205,143 @@ def test_a_former_id_counts_with_its_time_only(home: Path) -> None:
     january = frame[frame["at"] < "2026-01-02"].reset_index(drop=True)[:1]
     february = january.assign(at=pd.Timestamp("2026-02-01", tz="UTC"))
     former = name_as_before("m", 1, february, project.data)
-    old = shape_predictions(project, model, version(), january, AS_OF)
+    old = shape_predictions(project, model, version(), january, AS_OF).drop_columns(["row_key"])
     append_predictions("m", old.set_column(0, "prediction_id", [former]), "score")
+    log = BatchLog("m", 1, None, None, dated=True)
     both = pd.concat([january, february], ignore_index=True)
     shaped = shape_predictions(project, model, version(), both, AS_OF)
-    assert append_new_predictions("m", shaped, former=[*former, *former]) == 1
+    ids, times = shaped.column("prediction_id").combine_chunks(), both["at"]
+    assert log.missing(ids, times, [*former, *former]).tolist() == [False, True]
+
+
+CHUNKS = 100
+
+
+@pytest.fixture
+def in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a chunk have a hundred rows."""
+    for module in (csv_files, columnar):
+        monkeypatch.setattr(module, "CHUNK", CHUNKS)
+
+
+def with_scoring(home: Path, text: str, scoring: dict[str, Any], **data: Any) -> Project:
+    """Make a project with a section `scoring`."""
+    project = make_project(home, text, **data)
+    content = yaml.safe_load(project.path.read_text()) | {"scoring": scoring}
+    project.path.write_text(yaml.safe_dump(content))
+    return load_project(project.path)
+
+
+def delivered(folder: Path) -> pd.DataFrame:
+    """Read what stands in the destination at *folder*."""
+    return ds.dataset(folder, format="parquet").to_table().to_pandas()
+
+
+@pytest.mark.parametrize("changes", [{}, {"id": None}, {"id": None, "timestamp": None}])
+def test_chunks_are_answered_as_one_frame(home: Path, in_chunks: None, changes: dict[str, Any]) -> None:
+    """In chunks of any size a row has the answer, the id and the key that it has among all rows."""
+    project = make_project(home, as_csv(), features=["flag", "size", "code"], **changes)
+    frame = read_source(project)
+    model = train(frame)
+    whole = shape_predictions(
+        project, model, version(), read_source(project, text=text_columns(model)), AS_OF
+    )
+    assert score_period(project, model, 1, None, None, AS_OF).new == 600
+    logged = read_predictions("m").rows.set_index("prediction_id")
+    expected = whole.drop_columns(["features"]).to_pandas().set_index("prediction_id")
+    assert logged["row_key"].sort_index().tolist() == expected["row_key"].sort_index().tolist()
+    np.testing.assert_array_equal(
+        np.vstack(list(logged["prediction"].sort_index())),
+        np.vstack(list(expected["prediction"].sort_index())),
+    )
+
+
+def test_a_run_that_was_killed_is_finished_without_doubles(
+    home: Path, in_chunks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run dies after some chunks, or between destination and log; its repetition brings both to every row, once."""
+    scoring = {"destination": {"kind": "parquet", "path": "out"}, "columns": ["code", "at"]}
+    project = with_scoring(home, as_csv(), scoring)
+    model = train(read_source(project))
+    add, calls = BatchLog.add, []
+
+    def die(self: BatchLog, *given: Any) -> int:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return add(self, *given)
+
+    monkeypatch.setattr(BatchLog, "add", die)
+    with pytest.raises(KeyboardInterrupt):
+        score_period(project, model, 1, None, None, AS_OF)
+    monkeypatch.setattr(BatchLog, "add", add)
+    assert (len(delivered(home / "out")), len(read_predictions("m").rows)) == (300, 200)
+    scored = score_period(project, model, 1, None, None, AS_OF)
+    assert (scored.rows, scored.new, scored.delivered, scored.gone) == (600, 400, 300, 0)
+    found = delivered(home / "out")
+    assert found["prediction_id"].is_unique
+    assert set(found["prediction_id"]) == set(read_predictions("m").rows["prediction_id"])
+    assert {"code", "at", "customer", "probability_0", "probability_1"} <= set(found)
+    again = score_period(project, model, 1, None, None, AS_OF)
+    assert (again.new, again.delivered) == (0, 0)
+    assert score_period(project, model, 2, None, None, AS_OF).delivered == 600
+
+
+def test_a_destination_of_another_kind_is_left_as_it_is(home: Path, in_chunks: None) -> None:
+    """A folder that holds other columns is refused by name, and neither it nor the log gets a row."""
+    (home / "out").mkdir()
+    pd.DataFrame({"prediction_id": ["x"], "score": [0.5]}).to_parquet(home / "out" / "mine.parquet")
+    project = with_scoring(home, as_csv(), {"destination": {"kind": "parquet", "path": "out"}})
+    model = train(read_source(project))
+    with pytest.raises(
+        DataError, match=r"scoring\.destination: it exists with other columns: `row_key` is missing"
+    ):
+        score_period(project, model, 1, None, None, AS_OF)
+    assert len(delivered(home / "out")) == 1
+    assert read_predictions("m").rows.empty
+
+
+def test_equal_rows_without_a_key_are_scored_each_in_any_chunk(home: Path, in_chunks: None) -> None:
+    """Rows that nothing tells apart are as many predictions, and the same ones the next time."""
+    lines = as_csv(50).splitlines()
+    text = "\n".join([lines[0], *lines[1:] * 7])
+    project = make_project(home, text, id=None, timestamp=None, features=["flag", "size", "code"])
+    model = train(read_source(make_project(home, as_csv())))
+    (home / "rows.csv").write_text(text)
+    assert score_period(project, model, 1, None, None, AS_OF).new == 350
+    assert score_period(project, model, 1, None, None, AS_OF + timedelta(days=1)).new == 0
+    assert read_predictions("m").rows["prediction_id"].is_unique
+
+
+def test_an_id_that_recurs_in_a_later_chunk_is_refused_before_anything_is_written(
+    home: Path, in_chunks: None
+) -> None:
+    """`data.id` is checked over all chunks; no row is logged if it recurs."""
+    lines = as_csv().splitlines()
+    model = train(read_source(make_project(home, "\n".join(lines))))
+    project = make_project(home, "\n".join([*lines, lines[1]]))
+    with pytest.raises(DataError, match=r"data\.id: `customer` recurs 1 times"):
+        score_period(project, model, 1, None, None, AS_OF)
+    assert read_predictions("m").rows.empty
+
+
+def test_a_source_that_shrinks_is_noticed(home: Path) -> None:
+    """Rows that were scored before and are gone are counted; their predictions stay."""
+    project = make_project(home, as_csv())
+    model = train(read_source(project))
+    score_period(project, model, 1, None, None, AS_OF)
+    (home / "rows.csv").write_text("\n".join(as_csv().splitlines()[:501]))
+    scored = score_period(project, model, 1, None, None, AS_OF)
+    assert (scored.rows, scored.new, scored.gone) == (500, 0, 100)
+
+
+def test_a_source_of_its_own_needs_no_target(home: Path) -> None:
+    """`scoring.source` may lack the target, and is read in place of the source of the training."""
+    model = train(read_source(make_project(home, as_csv())))
+    lines = [line.rpartition(",")[0] for line in as_csv().splitlines()[:11]]
+    (home / "new.csv").write_text("\n".join(lines))
+    project = with_scoring(home, as_csv(), {"source": {"kind": "csv", "path": "new.csv"}})
+    assert score_period(project, model, 1, None, None, AS_OF).new == 10
+    project = with_scoring(home, as_csv(), {"columns": ["nowhere"]})
+    with pytest.raises(DataError, match=r"scoring\.columns: the data has no column `nowhere`"):
+        score_period(project, model, 1, None, None, AS_OF)
