@@ -8,6 +8,7 @@ from prefect import flow
 from regrow.lineage import FlowRecord, flow_run, turn_to_train
 from regrow.project import Project, load_project
 from regrow.verdict import Verdict
+from tasks.collect_labels import collect_labels
 from tasks.deploy import deploy
 from tasks.evaluate import evaluate
 from tasks.find_champion_to_beat import find_champion_to_beat
@@ -39,6 +40,8 @@ def train(
 
 def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdict:
     """Run the steps of a training within the flow run of *run*."""
+    if project.data.source.kind == "log":
+        collect_labels(project, None, run.as_of)
     snapshot = ingest(project, run.as_of)
     validation = validate(project, snapshot)
     parts = split(project, validation.accepted)

@@ -8,11 +8,12 @@ import pandas as pd
 from regrow import registry
 from regrow.data.labels import KEY, append_labels, select_changes
 from regrow.data.predictions import knows_row_keys
+from regrow.data.queries import FIRST
 from regrow.data.rows import check_row_keys, row_keys
 from regrow.data.sources import as_names, feature_columns, read_label_source, read_source
 from regrow.lineage import current, step
 from regrow.models.stored import load_model
-from regrow.project import CsvSource, Data, Project
+from regrow.project import CsvSource, Data, LogSource, Project
 
 
 def matured_labels(rows: pd.DataFrame, features: pd.DataFrame, data: Data, as_of: datetime) -> pd.DataFrame:
@@ -50,18 +51,22 @@ def add_told(model: str, labels: pd.DataFrame) -> int:
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])
-def collect_labels(project: Project, start: datetime, as_of: datetime) -> int:
-    """Add the labels known at *as_of* of events from *start* on, and of those that were too young before.
+def collect_labels(project: Project, start: datetime | None, as_of: datetime) -> int:
+    """Add the labels known at *as_of* of events from *start* (None: ever) on, and of those that were too young before.
 
+    If rows come from the prediction log and labels from nowhere else, they are all there: they came over HTTP.
     Raises `DataError` if a `data.id` recurs among them: its labels would be those of other rows.
     """
-    data, delay = project.data, project.data.label_delay
+    data = project.data
+    first = FIRST if start is None else start - data.label_delay
     if data.labels is not None:
-        labels = read_label_source(project, data.labels, start - delay, as_of)
+        labels = read_label_source(project, data.labels, first, as_of)
         added = add_told(project.name, labels)
+    elif isinstance(data.source, LogSource):
+        labels, added = (), 0
     else:
         named = read_by_name if data.id or (data.entity and data.timestamp) else read_by_content
-        rows, features = named(project, start - delay, as_of)
+        rows, features = named(project, first, as_of)
         labels = matured_labels(rows, features, data, as_of)
         added = add_labels(project.name, labels, as_of)
     current().log_metrics({"labels.matured": float(len(labels)), "labels.added": float(added)})

@@ -21,12 +21,14 @@ def count_new_labels(project: Project, champion: Version, as_of: datetime) -> in
     facts, delay = champion.facts, project.data.label_delay
     seen = [moment for moment in (facts.training.end, facts.holdout.end) if moment is not None]
     if project.data.timestamp is None or not seen:
-        rows = read_source(project, as_of, as_of, columns=[project.data.target])
+        rows = read_source(project, as_of, as_of, columns=[project.data.target], as_of=as_of)
         labelled = rows[project.data.target].notna().sum()
         return max(int(labelled) - facts.training.rows - facts.holdout.rows, 0)
     newest = pd.Timestamp(max(seen))
     newest = newest.tz_localize("UTC") if newest.tzinfo is None else newest
-    rows = read_source(project, newest.to_pydatetime(), as_of - delay, columns=[project.data.target])
+    rows = read_source(
+        project, newest.to_pydatetime(), as_of - delay, columns=[project.data.target], as_of=as_of
+    )
     times = pd.to_datetime(rows[project.data.timestamp], utc=True)
     return int((rows[project.data.target].notna() & (times > newest)).sum())
 

@@ -1,4 +1,4 @@
-"""Open one kind of source: csv, parquet, Delta Lake, sql, a Python callable, a data set of scikit-learn.
+"""Open one kind of source: csv, parquet, Delta Lake, sql, a Python callable, a data set of scikit-learn, a log.
 
 Every error names the project file, the key, and what is wrong. An outage of a database or of a hook's service is
 `Unreachable` and may pass; anything else stays wrong until somebody mends it.
@@ -19,10 +19,12 @@ from regrow.data.csv_files import open_csv
 from regrow.data.delta import plain_words
 from regrow.data.queries import FIRST, LAST, open_query
 from regrow.data.selection import Opened, Selection
+from regrow.data.served_rows import log_state, open_log
 from regrow.errors import DataError, Unreachable
 from regrow.project import (
     CsvSource,
     DeltaSource,
+    LogSource,
     ParquetSource,
     Project,
     PythonSource,
@@ -54,6 +56,8 @@ def open_source(project: Project, source: Source, key: str) -> Opened:
             opened = Opened(None, partial(_call_load, project, source, key))
         case SklearnSource():
             opened = Opened(None, partial(_load_sklearn, source, project.data.target))
+        case LogSource():
+            opened = open_log(project, source, where)
     place = _place(source, where)
     if opened.names is not None:
         check_names(opened.names, place)
@@ -87,6 +91,8 @@ def fingerprint_of(project: Project, source: Source, key: str) -> str | None:
             import sklearn
 
             return f"{source.dataset}@{sklearn.__version__}"
+        case LogSource():
+            return log_state(project, source)
         case _:
             return None
 

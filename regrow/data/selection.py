@@ -29,6 +29,8 @@ class Selection:
     time_format: str | None = None
     text: frozenset[str] = frozenset()
     """Columns of a CSV file that are text although they look like numbers."""
+    as_of: datetime | None = None
+    """The moment by which the labels of a prediction log were known; None: now."""
 
     def narrow(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return *frame* with the columns that are wanted."""

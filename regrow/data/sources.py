@@ -11,9 +11,10 @@ import pandas as pd
 from regrow.data.csv_files import guess_again
 from regrow.data.readers import fingerprint_of, open_source
 from regrow.data.selection import Kinds, Opened, Selection, join_chunks
+from regrow.data.served_rows import PREDICTION_ID
 from regrow.data.times import parse_times
 from regrow.errors import DataError
-from regrow.project import CsvSource, Project, Source
+from regrow.project import CsvSource, LogSource, Project, Source
 from regrow.project.training import ByType
 
 
@@ -23,15 +24,17 @@ def read_source(
     end: datetime | None = None,
     text: Collection[str] = (),
     columns: Collection[str] | None = None,
+    as_of: datetime | None = None,
 ) -> pd.DataFrame:
     """Read the rows with an event time in [*start*, *end*), oldest first; *columns* of them, default all.
 
     What is not asked for is not read, or let go chunk by chunk: memory follows the rows of the period. A CSV file does
-    not say which columns are *text*: unless it is told, digits alone are read as numbers.
+    not say which columns are *text*: unless it is told, digits alone are read as numbers. A prediction log gives the
+    labels that were known at *as_of*.
     Raises `DataError` if a file or a column is missing, something cannot be read, or a date does not parse.
     """
     opened = open_source(project, project.data.source, "data.source")
-    selection = select_rows(project, start, end, text, columns)
+    selection = replace(select_rows(project, start, end, text, columns), as_of=as_of)
     kinds = Kinds()
     frame = _whole(opened, selection, partial(rows_of, project, opened, kinds=kinds), kinds)
     if isinstance(project.data.source, CsvSource):
@@ -145,10 +148,11 @@ def looks_like_numbers(values: pd.Series) -> bool:
 
 
 def _in_order(project: Project, frame: pd.DataFrame) -> pd.DataFrame:
-    """Sort *frame* by its event times, if it has them, then by what else names a row."""
-    column = project.data.timestamp
-    if column is not None and not (frame[column].is_monotonic_increasing and frame[column].is_unique):
-        frame = frame.sort_values(list(reversed(project.data.key_columns)), kind="stable")
+    """Sort *frame* by its event times, if it has them, then by what else names a row; a log has no order of its own."""
+    column, logged = project.data.timestamp, [name for name in _named_by_log(project) if name in frame]
+    order = [*(reversed(project.data.key_columns) if column else ()), *logged]
+    if order and not (column and frame[column].is_monotonic_increasing and frame[column].is_unique):
+        frame = frame.sort_values(order, kind="stable")
     return frame.reset_index(drop=True)
 
 
@@ -236,10 +240,11 @@ def _listed(columns: Iterable[str]) -> str:
 def feature_columns(project: Project, columns: list[str]) -> list[str]:
     """Return the columns that the model sees: those of the project file, or all but those that mean something else.
 
-    These are the target, what names a row, and the rows' weights. If dates become ages, the event's time is one too.
+    These are the target, what names a row or its prediction, and the rows' weights. If dates become ages, the event's
+    time is a feature too.
     """
     data, training = project.data, project.training
-    others = {data.target, *data.key_columns, training.weight_column}
+    others = {data.target, *data.key_columns, training.weight_column, *_named_by_log(project)}
     found = data.features if data.features is not None else [name for name in columns if name not in others]
     aged = isinstance(training.preprocessing, ByType) and training.preprocessing.dates == "age"
     return [*found, *([data.timestamp] if aged and data.timestamp and data.timestamp not in found else [])]
@@ -256,8 +261,13 @@ def training_columns(project: Project, more: Collection[str] = ()) -> frozenset[
     return (
         None
         if data.features is None or whole
-        else frozenset({*more, *_texts(project.model_dump(exclude={"path"}))})
+        else frozenset({*more, *_named_by_log(project), *_texts(project.model_dump(exclude={"path"}))})
     )
+
+
+def _named_by_log(project: Project) -> set[str]:
+    """Return the column by which a row that was logged leads to its prediction, if rows come from the log."""
+    return {PREDICTION_ID} if isinstance(project.data.source, LogSource) else set()
 
 
 def _texts(content: object) -> Iterator[str]:

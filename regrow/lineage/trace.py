@@ -7,6 +7,7 @@ from mlflow.entities import Run
 
 from regrow import registry
 from regrow.data.predictions import find_prediction
+from regrow.data.served_rows import PREDICTION_ID
 from regrow.data.snapshots import Snapshot
 from regrow.errors import RegistryError
 from regrow.lineage.record import time_range
@@ -134,6 +135,12 @@ def _snapshot_lines(name: str, snapshot: Snapshot) -> Iterator[Line]:
     span = f", {times['start']} to {times['end']}" if times else ""
     yield f"{name} data", f"{snapshot.rows} rows{span}"
     yield "  SHA-256", snapshot.digest
+    if PREDICTION_ID in snapshot.columns:
+        ids = snapshot.read([PREDICTION_ID])[PREDICTION_ID]
+        yield (
+            "  learnt from",
+            f"{len(ids)} logged predictions ({ids.iloc[0]} …): column {PREDICTION_ID} of {snapshot.uri}",
+        )
 
 
 def _run_line(run: Run) -> str:

@@ -43,6 +43,7 @@ from regrow.project.scoring import (
 from regrow.project.sources import (
     CsvSource,
     DeltaSource,
+    LogSource,
     ParquetSource,
     PythonSource,
     SklearnSource,
@@ -70,6 +71,7 @@ __all__ = [
     "GroupSplit",
     "HalvingSearch",
     "Leakage",
+    "LogSource",
     "Metric",
     "Monitoring",
     "ParquetDestination",

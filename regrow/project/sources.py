@@ -98,7 +98,16 @@ class SklearnSource(Strict):
     dataset: Literal["diabetes", "breast_cancer", "wine", "iris"]
 
 
-Source = Annotated[
-    CsvSource | ParquetSource | DeltaSource | SqlSource | PythonSource | SklearnSource,
-    Field(discriminator="kind"),
-]
+class LogSource(Strict):
+    """The prediction log: the features as they were served, each row once, with the label that came for it."""
+
+    kind: Literal["log"]
+    model: Annotated[
+        str | None, Field(description="Model whose log and labels are read; default: the file's own")
+    ] = None
+
+
+Table = CsvSource | ParquetSource | DeltaSource | SqlSource | PythonSource | SklearnSource
+
+Source = Annotated[Table | LogSource, Field(discriminator="kind")]
+LabelSource = Annotated[Table, Field(discriminator="kind")]

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 
 from flows.rollback import rollback
 from flows.score import score
 from flows.train import train
 from regrow import provenance, registry
+from regrow.data.labels import append_labels
 from regrow.data.predictions import read_predictions
 from regrow.errors import RegistryError
 from regrow.lineage.trace import trace
@@ -42,6 +44,34 @@ def test_a_prediction_leads_to_its_origin(services: object, project: Callable[..
     assert said["approved by"].startswith("the gates of the project file at ")
     assert said["  in flow run"].endswith("train as of 2024-03-01T00:00:00+00:00 (schedule)")
     assert trace(f"models:/{made.name}/1") == trace(f"models:/{made.name}@champion") == lines[2:]
+
+
+def test_a_version_leads_to_the_predictions_that_it_learnt_from(
+    services: object, project: Callable[..., Project]
+) -> None:
+    """A successor that was trained on the log and told labels names predictions of the version before."""
+    made = project()
+    train(made.path, AS_OF)
+    score(made.path, as_of=AS_OF)
+    logged = read_predictions(made.name)
+    late = logged.features["size"].add(logged.features["colour"].eq("red") / 2) > 0
+    told = pd.DataFrame({"prediction_id": logged.rows["prediction_id"], "label": late, "labelled_at": AS_OF})
+    append_labels(made.name, told[::2], "http")
+    served = made.path.read_text().replace("kind: csv", "kind: log").replace("    path: rows.csv\n", "")
+    made.path.write_text(served)
+    train(made.path, AS_OF, override="the successor is to serve whatever it shows")
+    facts = registry.version(made.name, 2).facts
+    lines = trace(f"models:/{made.name}/2")
+    learnt = next(text for name, text in lines if name == "  learnt from")
+    rows = facts.training.read()
+    assert facts.training.rows + facts.holdout.rows == len(told[::2])
+    assert learnt == (
+        f"{len(rows)} logged predictions ({rows['prediction_id'].iloc[0]} …): column prediction_id of "
+        f"{facts.training.uri}"
+    )
+    assert set(rows["prediction_id"]) < set(told["prediction_id"][::2])
+    assert facts.classes == (0, 1)
+    assert trace(rows["prediction_id"].iloc[0])[2] == ("version", f"{made.name} version 1 (promoted)")
 
 
 @pytest.mark.parametrize(

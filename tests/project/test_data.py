@@ -14,6 +14,7 @@ from regrow.project import (
     Data,
     DeltaSource,
     Expectation,
+    LogSource,
     ParquetSource,
     Project,
     PythonSource,
@@ -48,6 +49,13 @@ def test_kind_decides_the_source(content: dict[str, str], kind: type) -> None:
     """Each kind of source is read as its own type, of the rows and of the labels alike."""
     made = data(source=content, labels=content)
     assert type(made.source) is type(made.labels) is kind
+
+
+def test_a_log_gives_rows_and_no_labels() -> None:
+    """Rows may come from the prediction log, of this model or another; labels come from elsewhere."""
+    assert data(source={"kind": "log", "model": "other"}).source == LogSource(kind="log", model="other")
+    with pytest.raises(ValidationError, match="labels"):
+        data(labels={"kind": "log"})
 
 
 @pytest.mark.parametrize(

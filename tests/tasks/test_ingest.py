@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from regrow import registry
 from regrow.errors import DataError
-from regrow.project import Project
-from tasks.ingest import read_known
+from regrow.project import LogSource, Project
+from tasks.ingest import as_before, keep_labelled, read_known
 
 AT = pd.date_range("2024-01-01", periods=10, tz="UTC")
 FRAME = pd.DataFrame(
@@ -64,3 +66,42 @@ def test_the_champions_columns_are_read_too(project: Make) -> None:
     made = project(FRAME.assign(weight=1.0, other=2.0), data=data)
     found = read_known(made, datetime(2024, 1, 8, tzinfo=UTC), ["weight", "gone"])
     assert set(found.columns) == {"id", "at", "size", "late", "weight"}
+
+
+def test_logged_rows_without_a_label_are_left_out(project: Make) -> None:
+    """Of rows of the log those with a label train, and whole numbers are whole again; without one it says so."""
+    made = project(FRAME, data=DATA)
+    rows = pd.DataFrame({"size": [1.0, 2.0, 3.0], "late": [1.0, None, 0.0]})
+    kept = keep_labelled(made, rows, "January")
+    assert (kept["size"].tolist(), kept["late"].tolist(), kept["late"].dtype) == ([1.0, 3.0], [1, 0], "int64")
+    amounts = rows.assign(late=pd.Series([0.5, None, 1.0]))
+    assert keep_labelled(made, amounts, "")["late"].tolist() == [0.5, 1.0]
+    texts = rows.assign(late=pd.Series(["yes", None, "no"], dtype="object"))
+    assert keep_labelled(made, texts, "")["late"].tolist() == ["yes", "no"]
+    with pytest.raises(
+        DataError, match="log holds 3 rows in January, and no label of them was known: it awaits labels"
+    ):
+        keep_labelled(made, rows.assign(late=None), "January")
+
+
+@pytest.mark.parametrize(
+    ("classes", "told", "restored"),
+    [((False, True), [1, 0], [True, False]), (("0", "1"), [1, 0], ["1", "0"]), ((0, 1), [1, 2], [1, 2])],
+)
+def test_labels_come_out_as_the_champions_classes(
+    project: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    classes: tuple[object, ...],
+    told: list[int],
+    restored: list[object],
+) -> None:
+    """The label table keeps booleans as numbers; the successor has the classes of the model, and any new one."""
+    made, source = project(FRAME, data=DATA), LogSource(kind="log", model="served")
+    champion = SimpleNamespace(facts=SimpleNamespace(kind="binary", classes=classes))
+    monkeypatch.setattr(registry, "champion_at", lambda name, as_of: champion if name == "served" else None)
+    frame = pd.DataFrame({"late": told})
+    found = as_before(made, source, frame, AT[0].to_pydatetime())["late"]
+    assert found.tolist() == restored
+    assert list(map(type, found.tolist())) == list(map(type, restored))
+    own = LogSource(kind="log")
+    assert as_before(made, own, frame, AT[0].to_pydatetime())["late"].tolist() == told
