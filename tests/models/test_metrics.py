@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from regrow.errors import DataError, ProjectError
 from regrow.models.metrics import as_judged, encode, higher_is_better, score, scorer, sign
+from regrow.project import metrics
 from regrow.project.metrics import bind_metrics
 
 TARGET = np.array([False, True, True, False])
@@ -78,8 +79,9 @@ def broken(target, prediction):
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> None:
-    """Write a file of own metrics beside a project file that names them."""
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a file of own metrics beside a project file that names them, and forget those of other tests."""
+    monkeypatch.setattr(metrics, "_FILES", {})
     (tmp_path / "scores.py").write_text(METRICS)
     names = [f"{way}scores:{name}" for way in "+-" for name in ("cost", "mean", "none", "text", "broken")]
     bind_metrics(tmp_path / "demo.yaml", names)

@@ -200,7 +200,7 @@ def test_the_step_looks_for_leaks(refuse, project, remember, recent, tmp_path, m
     monkeypatch.setenv("REGROW_HOME", str(tmp_path / "state"))
     record = remember(tasks.validate)
     frame = recent.assign(refund=recent["late"] * 7.5)
-    data = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "timestamp": "at"}
+    data = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "timestamp": "at", "id": "id"}
     data["leakage"] = {"refuse": refuse}
     snapshot = write_snapshot(frame, "at")
     if refuse:
