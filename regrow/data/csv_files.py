@@ -3,7 +3,7 @@
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import StringIO
@@ -24,9 +24,10 @@ CURRENCY = r"(?:[$€£¥₹]|[A-Z]{3})?"
 logger = logging.getLogger("regrow.data")
 
 
-def open_csv(source: CsvSource, path: Path, where: str) -> Opened:
+def open_csv(source: CsvSource, path: Path, where: str, naming: Collection[str] = ()) -> Opened:
     """Open the CSV file at *path*; *where* is the key of *source* in the project file.
 
+    Of the columns *naming* a row, those whose digits begin with zeros are text: row 007 is not row 7.
     Raises `DataError` if the first line cannot be read or leaves a column without a name, `ProjectError` if the
     separator is no regular expression.
     """
@@ -49,7 +50,21 @@ def open_csv(source: CsvSource, path: Path, where: str) -> Opened:
                 f"{where}.{key}: the file has no column `{missing[0]}`; it has {', '.join(names)}"
             )
     shown = names[names[0] == ROW_NUMBERS :]
+    if padded := find_padded(source, path, where, [name for name in naming if name in shown]):
+        source = source.model_copy(update={"text": (*source.text, *padded)})
     return Opened(shown, partial(_chunks, source, path, where, options, shown), untyped=True)
+
+
+def find_padded(source: CsvSource, path: Path, where: str, columns: Collection[str]) -> tuple[str, ...]:
+    """Return those of *columns* in whose first rows a whole number begins with a zero, such as 007 or 01067."""
+    columns = [name for name in columns if name not in source.text]
+    if not columns:
+        return ()
+    with _parsing(f"{where}.path: {path}", where):
+        frame = pd.read_csv(
+            path, nrows=CHUNK, index_col=False, usecols=columns, **_options(source, where, dtype=str)
+        )
+    return tuple(str(name) for name in frame if frame[name].str.fullmatch(r"0\d+").any())
 
 
 def guess_again(frame: pd.DataFrame, columns: list[str], source: CsvSource, where: str) -> pd.DataFrame:

@@ -44,7 +44,8 @@ def open_source(project: Project, source: Source, key: str) -> Opened:
     where = f"{project.path}: {key}"
     match source:
         case CsvSource():
-            opened = open_csv(source, _find(project, source.path, where), where)
+            names = {project.data.id, project.data.entity} - {None, *(project.data.features or ())}
+            opened = open_csv(source, _find(project, source.path, where), where, [*filter(None, names)])
         case ParquetSource():
             path = _find(project, source.path, where)
             opened = open_parquet(path, f"{where}.path: {path}")

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from regrow.data.csv_files import find_padded
 from regrow.data.sources import read_table
 from regrow.data.text_columns import better_reading, suspect
 from regrow.errors import DataError, ProjectError
+from regrow.inspection.columns import is_number
 from regrow.inspection.project_file import write_project_file
 from regrow.inspection.report import report_lines
 from regrow.inspection.suggestions import suggest
@@ -66,14 +68,30 @@ def make_project_file(
 
 
 def read_well(project: Project, source: Source) -> tuple[pd.DataFrame, Source]:
-    """Read *source*; of a CSV file whose text holds amounts, return the source that reads them, and its rows."""
+    """Read *source*; of a CSV file whose text holds amounts, return the source that reads them, and its rows.
+
+    Codes of digits that begin with zeros, such as 01067, are text in both.
+    """
     frame = read_table(project, source, "data.source")
+    if codes := _find_codes(frame, source):
+        source = source.model_copy(update={"text": codes})
+        frame = read_table(project, source, "data.source")
     for _ in range(2):  # A decimal comma is found first, and then what is an amount by it.
         better = better_reading(frame, source) if isinstance(source, CsvSource) else source
         if better == source:
             break
         frame, source = read_table(project, better, "data.source"), better
     return frame, source
+
+
+def _find_codes(frame: pd.DataFrame, source: Source) -> tuple[str, ...]:
+    """Return the columns of a CSV file whose whole numbers would lose the zeros that they begin with."""
+    if not isinstance(source, CsvSource):
+        return ()
+    numbers = [
+        str(name) for name in frame if is_number(frame[name]) and (frame[name].dropna() % 1 == 0).all()
+    ]
+    return find_padded(source, Path(source.path), "data.source", numbers)
 
 
 def suspected_text(frame: pd.DataFrame, source: Source) -> dict[str, str]:

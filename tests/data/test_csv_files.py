@@ -135,3 +135,14 @@ def test_what_is_no_amount_is_named(text: str) -> None:
     """A value that is no amount is named with its row; a decimal comma is not taken for thousands."""
     with pytest.raises(DataError, match=r"column `price`, row 1: .* is no amount \(1 such rows\)"):
         read_amounts(pd.Series(["$3", text], name="price"), source(), f"{WHERE}.numbers")
+
+
+def test_what_names_a_row_keeps_its_zeros(tmp_path: Path) -> None:
+    """Row 007 is not row 7, as the model server and its labels see it; names without such zeros stay numbers."""
+    path = tmp_path / "rows.csv"
+    path.write_text("id,who,size,n\n007,1,01,\n012,,2,5\n")
+    opened = open_csv(source(), path, WHERE, ["id", "who", "gone"])
+    found = join_chunks(opened.chunks(Selection()))
+    assert found["id"].tolist() == ["007", "012"]
+    assert found["who"].dropna().tolist() == [1.0]
+    assert found["size"].tolist() == [1, 2]

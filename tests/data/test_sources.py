@@ -158,3 +158,11 @@ def test_a_hook_must_give_a_frame(project: Make, tmp_path: Path) -> None:
     (tmp_path / "bad_rows.py").write_text("def load(start, end):\n    return [1]\n")
     with pytest.raises(DataError, match="gave list, not a pandas DataFrame"):
         read_source(project(FRAME, data=data({"kind": "python", "load": "bad_rows:load"})))
+
+
+def test_a_name_keeps_its_zeros_in_every_period(project: Make, tmp_path: Path) -> None:
+    """Customer 007 of a CSV file is `007` in each period, as requests and labels call it, and 11 is `11`."""
+    frame = FRAME.assign(id=["12", "11", "007", "3"])
+    made = project(frame)
+    assert read_source(made)["id"].tolist() == ["3", "007", "11", "12"]
+    assert read_source(made, datetime(2024, 1, 3, tzinfo=UTC))["id"].tolist() == ["11", "12"]

@@ -49,6 +49,20 @@ def test_any_kind_of_table(kind: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert dict(found)["target"].startswith("`repaid`, 2 classes")
 
 
+def test_codes_keep_their_zeros(tmp_path: Path) -> None:
+    """Whole numbers that begin with zeros, such as postcodes, are text, with gaps too; plain ones are numbers."""
+    frame = loans(300)
+    frame["zip"] = ["01067", "10115", None] * 100
+    frame["rooms"] = [1, 2, 30] * 100
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    file, _ = make_project_file(str(tmp_path / "a.csv"), "repaid", tmp_path)
+    project = load_project(file)
+    assert isinstance(project.data.source, CsvSource)
+    assert project.data.source.text == ("zip",)
+    rows = read_known(project, datetime(2030, 1, 1, tzinfo=UTC))
+    assert set(rows["zip"].dropna()) == {"01067", "10115"}
+
+
 def test_a_file_of_other_habits_is_read_well(tmp_path: Path) -> None:
     """Latin-1, decimal commas, money and shares are read as what they are, by options in the file that is written."""
     frame = loans(300)
