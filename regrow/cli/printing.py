@@ -44,7 +44,7 @@ def show(told: CommandResult, as_json: bool) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     if isinstance(told.result, Scored):
         console.print(f"[bold]{told.model}: scored[/bold]", highlight=False)
-        console.print(_pairs(told.result.model_dump()))
+        console.print(_pairs(told.result.model_dump(exclude_defaults=True)))
     else:
         _print_verdict(console, told, told.result)
     if told.state:

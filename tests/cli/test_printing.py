@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from rich.console import Console
 
-from regrow.cli.printing import describe_state, findings_table, headline
+from regrow.cli.command_result import CommandResult
+from regrow.cli.printing import describe_state, findings_table, headline, show
 from regrow.project import Canary
 from regrow.registry import Rollout, State
+from regrow.results import Scored
 from regrow.verdict import RESULTS, Finding, Verdict
 
 AT = datetime(2024, 3, 1, tzinfo=UTC)
@@ -56,3 +59,12 @@ def test_the_state_names_champion_and_challenger() -> None:
     unseen = state.model_copy(update={"rollout": rollout.model_copy(update={"stage": 0, "paused": False})})
     assert describe_state(unseen).endswith("version 2 challenges it and is scored unseen (shadow)")
     assert describe_state(State()) == "no champion"
+
+
+def test_what_does_not_apply_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a destination nothing is said of what was delivered, or is gone."""
+    scored = Scored(version=1, rows=20, new=0)
+    show(CommandResult("score", "churn", scored, {}, None), as_json=False)
+    told = capsys.readouterr().out
+    assert ("churn: scored" in told, "delivered" in told, "gone" in told) == (True, False, False)
+    assert [line.split() for line in told.splitlines() if line.startswith("new")] == [["new", "0"]]
