@@ -14,6 +14,7 @@ from tasks.find_champion import find_champion
 from tasks.measure_drift import measure_drift
 from tasks.measure_performance import measure_performance
 from tasks.measure_quality import measure_quality
+from tasks.measure_skew import measure_skew
 from tasks.raise_alarm import raise_alarm
 from tasks.read_window import read_window
 from tasks.report_monitoring import report_monitoring
@@ -47,7 +48,10 @@ def monitor(
         quality = measure_quality(project, champion, served)
         drift = measure_drift(project, champion, served)
         performance = measure_performance(project, champion, length, run.as_of)
-        verdict = report_monitoring(project, (performance, drift, quality), run.as_of)
+        measured = [performance, drift, quality]
+        if rule := project.monitoring.skew:
+            measured.append(measure_skew(project, champion, rule, start, run.as_of))
+        verdict = report_monitoring(project, tuple(measured), run.as_of)
         run.verdict(verdict)
         if verdict.failed:
             raise_alarm(project, verdict, run.as_of, run.run_id)

@@ -4,12 +4,17 @@ Predictions have one shape everywhere: `(rows,)` for a regression, `(rows, class
 in the order of `ModelFacts.classes`; the positive class of a binary classifier is the second.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from regrow.data.snapshots import Snapshot
 from regrow.verdict import Finding, Subject
+
+UNFIT = re.compile(r"[^\w./ -]")
+"""What MLflow takes in no name of a metric."""
 
 ProblemType = Literal["binary", "multiclass", "regression"]
 """What a model predicts: one of two classes, one of several, or a number."""
@@ -139,6 +144,17 @@ class Measurement(Result):
     """The step's MLflow run; None if MLflow is used without a server."""
     report: str | None = None
     """The page with the step's report, if it wrote one."""
+
+
+def figures_by_column(figure: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Name the *values* of columns as MLflow takes them: `FIGURE.COLUMN`, each by a name of its own."""
+    figures: dict[str, float] = {}
+    for column, value in values.items():
+        name = f"{figure}.{UNFIT.sub('_', column)}"
+        while name in figures:
+            name += "_"
+        figures[name] = value
+    return figures
 
 
 class Scored(Result):

@@ -1,6 +1,5 @@
 """Measure how far served rows and predictions have moved, and render Evidently's report."""
 
-import re
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -17,11 +16,8 @@ from regrow.models.predictions import stack_predictions
 from regrow.models.stored import load_model
 from regrow.project import Monitoring, Project
 from regrow.registry import Version
-from regrow.results import Measurement, ModelFacts, Window
+from regrow.results import Measurement, ModelFacts, Window, figures_by_column
 from regrow.verdict import Finding
-
-UNFIT = re.compile(r"[^\w./ -]")
-"""What MLflow takes in no name of a metric."""
 
 
 def name_prediction(columns: Collection[str]) -> str:
@@ -63,12 +59,7 @@ def name_figures(
     columns: Mapping[str, float], prediction: float | None, rule: Monitoring
 ) -> dict[str, float]:
     """Name the figures as MLflow takes them: each column's as `drift.column.NAME`, apart from ours."""
-    figures: dict[str, float] = {}
-    for name, distance in columns.items():
-        figure = f"drift.column.{UNFIT.sub('_', name)}"
-        while figure in figures:
-            figure += "_"
-        figures[figure] = distance
+    figures = figures_by_column("drift.column", columns)
     figures["drift.columns"] = float(len(drifted_columns(columns, rule.drift)))
     figures["drift.share"] = drift_share(columns, rule.drift)
     return figures if prediction is None else figures | {"prediction_drift": prediction}

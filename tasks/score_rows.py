@@ -19,7 +19,7 @@ from regrow.errors import DataError
 from regrow.lineage import RunRecord, current, step
 from regrow.models.batches import carried_types, delivered_rows, logged_rows, read_batch
 from regrow.models.stored import LoadedModel, load_model
-from regrow.project import CsvSource, Project
+from regrow.project import CsvSource, LogSource, Project
 from regrow.registry import Version
 from regrow.results import Scored
 
@@ -63,6 +63,11 @@ def score_period(
     source, key = (
         (data.source, "data.source") if scoring.source is None else (scoring.source, "scoring.source")
     )
+    if isinstance(source, LogSource):
+        raise DataError(
+            f"{project.path}: {key}: the rows of the prediction log were predicted already; name the source of the "
+            "rows to score under scoring.source"
+        )
     state = fingerprint_of(project, source, key)
     log = BatchLog(project.name, version, start, end, data.timestamp is not None)
     opened = open_source(project, source, key)

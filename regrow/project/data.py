@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from regrow.project.fields import Duration, Share, Strict
-from regrow.project.sources import TIME_FORMAT, LabelSource, Source
+from regrow.project.sources import TIME_FORMAT, Source, TableSource
 
 
 class Expectation(Strict):
@@ -125,7 +125,7 @@ class Data(Strict):
         timedelta(0)
     )
     labels: Annotated[
-        LabelSource | None,
+        TableSource | None,
         Field(
             description="Where labels come from later: columns `label`, `labelled_at`, and `prediction_id`, the "
             "one of data.id, or those of data.entity and data.timestamp; default: the target in data.source, "

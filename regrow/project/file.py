@@ -18,7 +18,7 @@ from regrow.project.imports import hook_file, import_hook
 from regrow.project.metrics import bind_metrics, is_own
 from regrow.project.monitoring import Monitoring, Retraining
 from regrow.project.scoring import RESULT_COLUMNS, Scoring
-from regrow.project.sources import PythonSource, Source
+from regrow.project.sources import LogSource, PythonSource, Source
 from regrow.project.training import Training, TunedThreshold
 
 
@@ -46,6 +46,14 @@ class ProjectFile(Strict):
         if clash := [name for name in scoring.columns if name in taken or name.startswith("probability_")]:
             raise ValueError(
                 f"scoring.columns holds `{clash[0]}`, a column that each destination has of itself; leave it out"
+            )
+        if self.monitoring.skew is not None and isinstance(data.source, LogSource):
+            raise ValueError(
+                "monitoring.skew: data.source is the log of what was served itself; leave it out"
+            )
+        if self.monitoring.skew is not None and not (data.id or (data.entity and data.timestamp)):
+            raise ValueError(
+                "monitoring.skew needs data.id, or data.entity and data.timestamp, to find a row again"
             )
         return self
 

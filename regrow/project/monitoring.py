@@ -59,6 +59,18 @@ class PerformanceRule(Strict):
     ] = 0.9
 
 
+class SkewRule(Strict):
+    """The features that were served for a row, beside those that data.source now gives for the same row."""
+
+    share: Annotated[
+        Share | None,
+        Field(
+            description="Greatest share of the rows in which a column differs; default: recorded, never an alarm"
+        ),
+    ] = None
+    max_rows: Annotated[int, Field(ge=100, description="Served rows that are compared at most")] = 10_000
+
+
 class Monitoring(Strict):
     """What is watched, how often, over which window."""
 
@@ -74,6 +86,12 @@ class Monitoring(Strict):
         float, Field(gt=0, description="Distance from which predictions have drifted")
     ] = 0.2
     performance: PerformanceRule = PerformanceRule()
+    skew: Annotated[
+        SkewRule | None,
+        Field(
+            description="Compare served features with the source's; default: not, as it reads the source once more"
+        ),
+    ] = None
 
 
 class Budget(Strict):

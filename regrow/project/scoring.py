@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from regrow.project.fields import Duration, Strict
-from regrow.project.sources import Source
+from regrow.project.sources import TableSource
 
 RESULT_COLUMNS = ("prediction_id", "row_key", "event_time", "model", "version", "scored_at", "prediction")
 """What a destination holds of each row, beside what is carried along and a probability of each class."""
@@ -41,7 +41,9 @@ Destination = Annotated[ParquetDestination | DeltaDestination | SqlDestination, 
 class Scoring(Strict):
     """Which rows are scored in batch, when, by which version, and where the predictions go."""
 
-    source: Annotated[Source | None, Field(description="Rows without a target; default: data.source")] = None
+    source: Annotated[
+        TableSource | None, Field(description="Rows without a target; default: data.source")
+    ] = None
     schedule: Annotated[str | None, Field(description="Cron, UTC; default: by hand only")] = None
     window: Annotated[
         Duration | None,

@@ -110,4 +110,4 @@ class LogSource(Strict):
 Table = CsvSource | ParquetSource | DeltaSource | SqlSource | PythonSource | SklearnSource
 
 Source = Annotated[Table | LogSource, Field(discriminator="kind")]
-LabelSource = Annotated[Table, Field(discriminator="kind")]
+TableSource = Annotated[Table, Field(discriminator="kind")]

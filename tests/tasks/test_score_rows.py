@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -345,3 +345,10 @@ def test_a_source_of_its_own_needs_no_target(home: Path) -> None:
     project = with_scoring(home, as_csv(), {"columns": ["nowhere"]})
     with pytest.raises(DataError, match=r"scoring\.columns: the data has no column `nowhere`"):
         score_period(project, model, 1, None, None, AS_OF)
+
+
+def test_what_was_predicted_already_is_not_scored(home: Path) -> None:
+    """Rows that come from the prediction log are refused as rows to score, and the key for others is named."""
+    made, anything = make_project(home, as_csv(10), source={"kind": "log"}), cast(LoadedModel, None)
+    with pytest.raises(DataError, match=r"data.source: .* predicted already; name .* under scoring.source"):
+        score_period(made, anything, 1, None, None, AS_OF)
