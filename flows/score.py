@@ -13,7 +13,7 @@ from tasks.find_champion import find_champion
 from tasks.score_rows import score_rows
 
 
-@flow(name="score")
+@flow(name="score", flow_run_name="score-{config.stem}")
 def score(
     config: Path,
     start: datetime | None = None,
