@@ -135,7 +135,8 @@ def _select(
 def _check_names(project: Project, opened: Opened, selection: Selection) -> Selection:
     """Read what names the rows alone; raise `DataError` if a `data.id` recurs, before anything is written.
 
-    Return *selection* with the names that are text in some chunk of the source: they are text in all.
+    Return *selection* with the names, and the columns that are carried along, that are text in some chunk of the
+    source: they are text in all.
     """
     named = [name for name in (project.data.id, project.data.entity) if name is not None]
     missing = [
@@ -143,11 +144,13 @@ def _check_names(project: Project, opened: Opened, selection: Selection) -> Sele
     ]
     if missing:
         raise DataError(f"{project.path}: scoring.columns: the data has no column `{missing[0]}`")
-    if opened.names is None or not (project.data.id or (opened.untyped and named)):
+    carried = project.scoring.columns if opened.untyped else ()
+    if opened.names is None or not (project.data.id or (opened.untyped and (named or carried))):
         return selection
     kinds, hashes = Kinds(), [np.zeros(0, dtype=np.uint64)]
-    alone = replace(selection, columns=frozenset({*named, *project.data.key_columns}))
+    alone = replace(selection, columns=frozenset({*named, *carried, *project.data.key_columns}))
     for chunk in rows_of(project, opened, alone, kinds=kinds, unlabelled=True):
+        kinds.add(chunk, carried)
         if project.data.id is not None:
             ids = as_names(chunk[project.data.id]).to_numpy(dtype=object)
             hashes.append(pd.util.hash_array(ids[ids != ""], categorize=False))
@@ -155,7 +158,7 @@ def _check_names(project: Project, opened: Opened, selection: Selection) -> Sele
     if len(np.unique(whole)) < len(whole):
         ids = [chunk[[project.data.id]] for chunk in rows_of(project, opened, alone, unlabelled=True)]
         check_row_keys(project, pd.concat(ids, ignore_index=True))
-    return replace(selection, text=selection.text | kinds.mixed) if opened.untyped else selection
+    return replace(selection, text=selection.text | kinds.mixed | kinds.text) if opened.untyped else selection
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])

@@ -95,6 +95,11 @@ class Kinds:
         """The columns that hold text in some chunks and numbers or booleans in others."""
         return frozenset(name for name, found in self._found.items() if len(found) > 1)
 
+    @property
+    def text(self) -> frozenset[str]:
+        """The columns that hold text in some chunk; others may lack a value of it."""
+        return frozenset(name for name, found in self._found.items() if "text" in found)
+
 
 def _kind(column: pd.Series) -> str:
     """Return what *column* holds: `text`, `boolean`, `number`; empty text if it is something else, or nothing."""

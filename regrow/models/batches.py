@@ -135,8 +135,8 @@ def carried_types(frame: pd.DataFrame, columns: tuple[str, ...], data: Data) -> 
 
 def _kind(values: pd.Series) -> pa.DataType:
     """Return the Arrow type for *values*."""
-    if pd.api.types.is_bool_dtype(values.dtype):
-        return pa.bool_()
+    if pd.api.types.is_bool_dtype(values.dtype) or set(map(type, values.dropna())) == {bool}:
+        return pa.bool_()  # With gaps they are objects.
     if pd.api.types.is_numeric_dtype(values.dtype):
         return pa.float64()
     return TIME if pd.api.types.is_datetime64_any_dtype(values.dtype) else pa.string()

@@ -30,3 +30,11 @@ def test_columns_are_carried_in_one_type() -> None:
         "flag": pa.bool_(),
     }
     assert found == expected | {"at": TIME}
+
+
+def test_a_boolean_with_gaps_is_carried_as_one() -> None:
+    """A period in which a boolean has gaps fits the destination of one in which it had none."""
+    content = {"source": {"kind": "csv", "path": "x"}, "target": "y"}
+    frame = pd.DataFrame({"flag": [True, None, False], "word": ["x", None, "y"]})
+    found = carried_types(frame, ("flag", "word"), Data.model_validate_json(json.dumps(content)))
+    assert found == {"flag": pa.bool_(), "word": pa.string()}

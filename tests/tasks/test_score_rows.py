@@ -256,6 +256,20 @@ def test_chunks_are_answered_as_one_frame(home: Path, in_chunks: None, changes: 
     )
 
 
+@pytest.mark.parametrize("first", ["", "7"])
+def test_a_carried_column_has_one_type_in_all_chunks(home: Path, in_chunks: None, first: str) -> None:
+    """A carried column that is empty, or digits, in the first chunk and text in a later one is text in each."""
+    head, *lines = as_csv(150).splitlines()
+    notes = [f"{line},{first if place < 120 else 'late'}" for place, line in enumerate(lines)]
+    scoring = {"destination": {"kind": "parquet", "path": "out"}, "columns": ["note"]}
+    project = with_scoring(home, "\n".join([f"{head},note", *notes]), scoring)
+    model = train(read_source(project))
+    assert score_period(project, model, 1, None, None, AS_OF).delivered == 150
+    found = delivered(home / "out")
+    assert set(found["note"].dropna()) == {first, "late"} - {""}
+    assert found["note"].isna().sum() == (0 if first else 120)
+
+
 def test_a_run_that_was_killed_is_finished_without_doubles(
     home: Path, in_chunks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
