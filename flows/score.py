@@ -9,6 +9,8 @@ from regrow.data.times import as_utc
 from regrow.lineage import flow_run
 from regrow.project import load_project
 from regrow.results import Scored
+from regrow.verdict import Verdict
+from tasks.await_start import await_start
 from tasks.find_champion import find_champion
 from tasks.score_rows import score_rows
 
@@ -21,7 +23,7 @@ def score(
     alias: str | None = None,
     as_of: datetime | None = None,
     trigger: str = "manual",
-) -> Scored:
+) -> Scored | Verdict:
     """Predict the source's rows of a period, or what is new, and keep each prediction once.
 
     Args:
@@ -37,6 +39,9 @@ def score(
     """
     project = load_project(config)
     with flow_run(project, trigger, as_of) as run:
+        if awaited := await_start(project, trigger, run.as_of, "score"):
+            run.verdict(awaited)
+            return awaited
         version = find_champion(project, run.as_of, alias or project.scoring.version)
         first, last = (moment and as_utc(moment) for moment in (start, end))
         return score_rows(project, version, first, last, run.as_of)

@@ -10,7 +10,7 @@ Result = Literal["pass", "fail", "undecided"]
 """`undecided`: there is too little to tell. It is never a pass."""
 Subject = Literal["quality", "drift", "prediction drift", "performance"]
 """What a rule of the monitoring watches."""
-Decision = Literal["promote", "monitor", "retrain", "validate", "deploy", "rollout", "roll back"]
+Decision = Literal["promote", "monitor", "retrain", "score", "validate", "deploy", "rollout", "roll back"]
 Outcome = Literal["", "advance", "hold", "roll back", "better", "worse", "no difference"]
 
 RESULTS: tuple[Result, ...] = get_args(Result)

@@ -47,6 +47,12 @@ class ProjectFile(Strict):
             raise ValueError(
                 f"scoring.columns holds `{clash[0]}`, a column that each destination has of itself; leave it out"
             )
+        named = [name for name in (data.id, data.entity) if name in RESULT_COLUMNS]
+        if scoring.destination is not None and named:
+            raise ValueError(
+                f"scoring.destination has a column `{named[0]}` of its own, and the data names its rows by one; "
+                "rename it in the source"
+            )
         if self.monitoring.skew is not None and isinstance(data.source, LogSource):
             raise ValueError(
                 "monitoring.skew: data.source is the log of what was served itself; leave it out"

@@ -93,6 +93,13 @@ def test_periods_are_scored_one_after_the_other(services: object, project: Calla
     np.testing.assert_array_equal(held_out["p"], evaluated)
 
 
+def test_a_schedule_waits_for_the_first_champion(services: object, project: Callable[..., Project]) -> None:
+    """Before the first training a scheduled run completes, and says what it waits for."""
+    awaited = score(project(odd_rows(), data=CUSTOMERS).path, trigger="schedule")
+    assert awaited.result == "undecided"
+    assert "waits for its first champion" in awaited.reason
+
+
 def test_a_row_that_does_not_fit_ends_the_run(services: object, project: Callable[..., Project]) -> None:
     """A value that is none is named with its column and row, and nothing of the period is logged."""
     frame = odd_rows()

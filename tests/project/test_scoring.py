@@ -37,6 +37,15 @@ def test_a_column_that_each_destination_has_is_refused(project: Make, column: st
         project(scoring={"columns": [column]})
 
 
+@pytest.mark.parametrize("key", ["id", "entity"])
+def test_a_name_of_rows_is_no_column_of_the_destination(project: Make, key: str) -> None:
+    """Rows that are named by `model` would lose their names to the destination's own column."""
+    data = {"source": SOURCE, "target": "late", "timestamp": "at", key: "model"}
+    assert project(data=data).scoring.destination is None
+    with pytest.raises(ProjectError, match=r"scoring\.destination has a column `model` of its own"):
+        project(data=data, scoring={"destination": {"kind": "parquet", "path": "out"}})
+
+
 def test_a_window_needs_times(project: Make) -> None:
     """A window without a timestamp is refused; a table of a database is named by one word or two."""
     with pytest.raises(ProjectError, match=r"scoring\.window needs data\.timestamp"):
