@@ -25,10 +25,8 @@ def parse_duration(value: object) -> object:
 
 
 def format_duration(value: timedelta) -> str:
-    """Write *value* in the largest unit that divides it; nothing is no days."""
+    """Write *value* in the largest unit that divides it."""
     seconds = value.total_seconds()
-    if not seconds:
-        return "0d"
     unit = next(unit for unit in ("w", "d", "h", "m", "s") if seconds % UNITS[unit] == 0 or unit == "s")
     return f"{seconds / UNITS[unit]:f}".rstrip("0").rstrip(".") + unit
 

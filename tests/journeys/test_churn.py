@@ -16,22 +16,21 @@ import pytest
 from mlflow.models import infer_signature
 
 from regrow.data.labels import append_labels, read_labels
-from regrow.data.predictions import append_new_predictions, append_predictions, read_answers
-from regrow.data.rows import name_as_before
+from regrow.data.predictions import append_predictions, read_answers
 from regrow.data.snapshots import write_snapshot
 from regrow.data.sources import read_source
 from regrow.decisions.performance import Holdout, judge_performance
+from regrow.models.batches import logged_rows, read_batch
 from regrow.models.contract import Contract, write_signature
 from regrow.models.frames import infer_columns
 from regrow.models.stored import LoadedModel
 from regrow.project import Project
-from regrow.registry import Version
 from regrow.results import ModelFacts
 from tasks import collect_labels as collecting
 from tasks.fit import fit_pipeline, kind_of
 from tasks.ingest import read_known
 from tasks.measure_performance import Labelled, label_windows
-from tasks.score_rows import shape_predictions
+from tasks.score_rows import score_period
 
 MONTHS = [datetime(2025, month, 1, tzinfo=UTC) for month in range(1, 13)]
 DRIFT_FROM = MONTHS[6]
@@ -66,12 +65,7 @@ class Churn:
 
     def score(self, month: datetime, version: int = 1) -> int:
         """Score the customers of *month* in batch, as the flow does; return how many rows were new."""
-        frame = read_source(self.project, month, month + timedelta(days=1))
-        shaped = shape_predictions(
-            self.project, self.model, Version.model_construct(number=version), frame, month
-        )
-        former = name_as_before(self.project.name, version, frame, self.project.data)
-        return append_new_predictions(self.project.name, shaped, former=former)
+        return score_period(self.project, self.model, version, month, month + timedelta(days=1), month).new
 
     def watch(self, as_of: datetime, version: int = 1) -> list[Labelled]:
         """Collect the labels that have come by *as_of* and judge the windows, as `monitor` does."""
@@ -225,9 +219,8 @@ def test_a_log_of_0_2_is_judged_as_well(churn: Churn) -> None:
     """Months that version 0.2 logged without row keys, under `id: customer`, are joined to their own labels."""
     for month in MONTHS[4:8]:
         frame = read_source(churn.project, month, month + timedelta(days=1))
-        shaped = shape_predictions(
-            churn.project, churn.model, Version.model_construct(number=1), frame, month
-        )
+        batch = read_batch(churn.project.name, 1, churn.project.data, churn.model, frame, untyped=False)
+        shaped = logged_rows(batch, churn.model.predict_read(batch.features), churn.model, month)
         append_predictions(churn.project.name, shaped.drop_columns(["row_key"]), f"score-{month.month}")
         assert churn.score(month) == 0, "nothing is scored again"
     *_, window = churn.watch(datetime(2025, 8, 1, tzinfo=UTC))

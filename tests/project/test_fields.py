@@ -69,7 +69,7 @@ def test_each_unit_means_what_it_says(text: str, interval: timedelta) -> None:
 @pytest.mark.parametrize(
     ("interval", "text"),
     [
-        (timedelta(0), "0d"),
+        (timedelta(0), "0w"),
         (timedelta(days=14), "2w"),
         (timedelta(days=15), "15d"),
         (timedelta(minutes=90), "90m"),
