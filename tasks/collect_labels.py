@@ -8,9 +8,9 @@ import pandas as pd
 from regrow import registry
 from regrow.data.labels import KEY, append_labels, select_changes
 from regrow.data.predictions import knows_row_keys
-from regrow.data.queries import FIRST
 from regrow.data.rows import check_row_keys, row_keys
 from regrow.data.sources import as_names, feature_columns, read_label_source, read_source
+from regrow.data.times import FIRST
 from regrow.lineage import current, step
 from regrow.models.stored import load_model
 from regrow.project import CsvSource, Data, LogSource, Project
@@ -79,9 +79,8 @@ def read_by_name(project: Project, start: datetime, as_of: datetime) -> tuple[pd
     rows = read_source(project, start, end, columns=[data.target])
     check_row_keys(project, rows)
     names = rows[[data.id] if data.id else [data.entity, data.timestamp]]
-    if (
-        names.isna().any(axis=None) or names.duplicated().any()
-    ):  # What has no name of its own is known by its content.
+    # What has no name of its own is known by its content.
+    if names.isna().any(axis=None) or names.duplicated().any():
         rows = read_source(project, start, end)
     return rows, rows[[name for name in feature_columns(project, list(rows.columns)) if name in rows]]
 
@@ -95,6 +94,5 @@ def read_by_content(project: Project, start: datetime, as_of: datetime) -> tuple
     if champion is None or not knows_row_keys(project.name):
         return pd.DataFrame({project.data.target: []}), pd.DataFrame()
     contract = load_model(f"models:/{champion.model_id}").contract
-    text = [name for name, kind in contract.types.items() if kind in {"string", "boolean"}]
-    rows = read_source(project, start, as_of - project.data.label_delay, text)
+    rows = read_source(project, start, as_of - project.data.label_delay, contract.text)
     return rows, contract.read(rows, untyped=isinstance(project.data.source, CsvSource))

@@ -1,9 +1,7 @@
 """Fit preprocessing and estimator as one pipeline and log it, signed, to MLflow."""
 
 import hashlib
-import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +10,7 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel
-from mlflow.models import Model, infer_signature
+from mlflow.models import Model
 from numpy.typing import NDArray
 from sklearn.base import is_regressor
 from sklearn.experimental import (
@@ -24,16 +22,15 @@ from sklearn.utils import get_tags
 
 from regrow import provenance
 from regrow.data.sources import feature_columns
-from regrow.errors import DataError, UnsafeModel
+from regrow.errors import DataError
 from regrow.lineage import RunRecord, current, step
-from regrow.models.contract import Contract, write_signature
-from regrow.models.fitted import packages_of, take_any_classes, use_one_thread
+from regrow.models.contract import Contract
+from regrow.models.fitted import take_any_classes, use_one_thread
 from regrow.models.frames import infer_columns, why_idle, widen_whole_numbers
 from regrow.models.metrics import kind_of_classes, scorer
 from regrow.models.preprocessing import held_by, preprocess_by_type
-from regrow.models.stored import TRUSTED_TYPES, untrusted_types
+from regrow.models.stored import describe_stored, own_files
 from regrow.models.thresholds import find_threshold
-from regrow.models.values import Column
 from regrow.models.weights import name_classes, sample_weights
 from regrow.project import CsvSource, HalvingSearch, Metric, Project, Search, Training
 from regrow.project.estimators import build_estimator, check_search, make_preprocessing
@@ -148,11 +145,6 @@ def _sought(project: Project) -> list[str]:
     return [*metrics, *own]
 
 
-def own_files(project: Project) -> list[Path]:
-    """Return the Python files of the team's own that *project* trains with."""
-    return sorted({hook_file(project.path, reference) for reference in project.training.own_code})
-
-
 def find_candidate(client: MlflowClient, experiment_id: str, recipe: str) -> LoggedModel | None:
     """Find the model that *recipe* gave already, if its upload was finished."""
     found = client.search_logged_models([experiment_id], filter_string=f"tags.`{RECIPE}` = '{recipe}'")
@@ -190,42 +182,6 @@ def _log_model(run: RunRecord, facts: ModelFacts, recipe: str, stored: dict[str,
     return str(logged.model_id)
 
 
-def describe_stored(
-    project: Project,
-    pipeline: Pipeline,
-    columns: Sequence[Column],
-    features: pd.DataFrame,
-    facts: ModelFacts,
-    folder: Path,
-) -> dict[str, Any]:
-    """Return how *pipeline* is stored: its signature of *columns*, pinned packages, facts, types and own code.
-
-    *folder* holds copies of the code until it is stored. Raises `UnsafeModel` if the server would refuse the model.
-    """
-    types = _check_types(pipeline, facts)
-    sample, method = features.head(50), "predict" if facts.kind == "regression" else "predict_proba"
-    outputs = infer_signature(model_output=getattr(pipeline, method)(sample)).outputs
-    return {
-        "sk_model": pipeline,
-        "serialization_format": "skops",
-        "skops_trusted_types": sorted(TRUSTED_TYPES | types),
-        "signature": write_signature(columns, outputs),
-        "pyfunc_predict_fn": method,
-        "pip_requirements": list(provenance.pinned_requirements(packages_of(pipeline))),
-        "metadata": {"regrow": facts.model_dump(mode="json")},
-        "code_paths": _copy_code(project, folder),
-    }
-
-
-def _copy_code(project: Project, folder: Path) -> list[str] | None:
-    """Copy the team's own code into *folder*, each file under the name that its module has in the model."""
-    copies = []
-    for file in own_files(project):
-        copies.append(str(folder / f"{code_name(file)}.py"))
-        shutil.copyfile(file, copies[-1])
-    return copies or None
-
-
 def _begin_model(run: RunRecord, facts: ModelFacts, recipe: str) -> LoggedModel:
     """Begin a logged model in the experiment of *run*; left to itself MLflow takes the default experiment."""
     tags = {
@@ -237,22 +193,6 @@ def _begin_model(run: RunRecord, facts: ModelFacts, recipe: str) -> LoggedModel:
     return run.client.create_logged_model(
         run.experiment_id, name="model", source_run_id=run.run_id, tags=tags, params=params
     )
-
-
-def _check_types(pipeline: Pipeline, facts: ModelFacts) -> set[str]:
-    """Refuse a model that the server would refuse, before it is stored; return the types beyond skops' own list."""
-    import skops.io
-
-    with naming_origin(UnsafeModel, "training.estimator: the fitted model cannot be stored"):
-        found = set(skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)))
-    untrusted = untrusted_types(found, facts.trust, facts.code)
-    if untrusted:
-        raise UnsafeModel(
-            f"training.estimator: the fitted model holds {', '.join(untrusted)}, not on the checked list "
-            "regrow.models.stored.TRUSTED_TYPES; take another estimator, or review the types and add to the project "
-            f"file `training: {{ trust: [{', '.join(untrusted)}] }}`"
-        )
-    return found
 
 
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regrow.data.joining import join_labels, name_rows
+from regrow.data.joining import join_labels, keys_of_logged
 from regrow.data.labels import read_labels
 from regrow.data.predictions import count_predictions, read_answers
 from regrow.data.rows import trained_keys
@@ -79,7 +79,7 @@ def label_window(
     """
     served = read_answers(project.name, start, end, MOST_ROWS)
     own = served[served["version"] == version].sort_values(["served_at", "prediction_id"])
-    names = name_rows(own, project.data).fillna(own["prediction_id"])
+    names = keys_of_logged(own, project.data).fillna(own["prediction_id"])
     seen = names.isin(trained)
     own, names = own[~seen], names[~seen]
     joined = join_labels(project.name, own, labels, project.data)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from regrow.data.joining import name_rows
+from regrow.data.joining import keys_of_logged
 from regrow.data.predictions import read_predictions
 from regrow.data.readers import open_source
 from regrow.data.rows import row_keys
@@ -13,7 +13,7 @@ from regrow.decisions.skew import judge_skew, skew_by_column
 from regrow.lineage import current, step
 from regrow.models.contract import Contract
 from regrow.models.stored import load_model
-from regrow.project import CsvSource, Project
+from regrow.project import Project
 from regrow.project.monitoring import SkewRule
 from regrow.registry import Version
 from regrow.results import Measurement, figures_by_column
@@ -22,7 +22,7 @@ from regrow.results import Measurement, figures_by_column
 def served_features(project: Project, start: datetime, end: datetime, most: int) -> pd.DataFrame:
     """Return the features of at most *most* rows served in [*start*, *end*), by row key; of several the last ones."""
     logged = read_predictions(project.name, start, end, most)
-    features = logged.features.set_axis(name_rows(logged.rows, project.data), axis="index")
+    features = logged.features.set_axis(keys_of_logged(logged.rows, project.data), axis="index")
     newest = logged.rows["served_at"].argsort(kind="stable")
     features = features.iloc[newest]
     return features[features.index.notna() & ~features.index.duplicated(keep="last")]
@@ -35,17 +35,14 @@ def source_features(
 
     The source is read chunk by chunk. Raises `DataError` if it cannot be read, or a row does not fit the model.
     """
-    text = [name for name, kind in contract.types.items() if kind in {"string", "boolean"}]
     opened = open_source(project, project.data.source, "data.source")
-    untyped, found = isinstance(project.data.source, CsvSource), []
-    for chunk in rows_of(
-        project, opened, select_rows(project, start, end, text, contract.features), unlabelled=True
-    ):
+    selection, found = select_rows(project, start, end, contract.text, contract.features), []
+    for chunk in rows_of(project, opened, selection, unlabelled=True):
         rows = chunk.reset_index(drop=True)
         names = row_keys(rows, rows, project.data)
         wanted = names.isin(keys).to_numpy()
         if wanted.any() or not found:
-            read = contract.read(rows[wanted], untyped=untyped)
+            read = contract.read(rows[wanted], untyped=opened.untyped)
             found.append(read.set_axis(pd.Index(names[wanted]), axis="index"))
     features = pd.concat([each for each in found if len(each)] or found)
     return features[~features.index.duplicated(keep="last")]

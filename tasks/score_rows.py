@@ -1,7 +1,8 @@
 """Score rows in batch, chunk by chunk, and keep each prediction once."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pyarrow as pa
 from prefect import get_run_logger
 
 from regrow.data.batch_log import BatchLog
-from regrow.data.destinations import open_destination
+from regrow.data.destinations import Destination, open_destination
 from regrow.data.known_rows import Recurrence
 from regrow.data.readers import fingerprint_of, open_source
 from regrow.data.rows import check_row_keys, name_as_before
@@ -17,14 +18,29 @@ from regrow.data.selection import Kinds, Opened, Selection
 from regrow.data.sources import as_names, rows_of, select_rows
 from regrow.errors import DataError
 from regrow.lineage import RunRecord, current, step
-from regrow.models.batches import carried_types, delivered_rows, logged_rows, read_batch
+from regrow.models.batches import Batch, carried_types, delivered_rows, logged_rows, read_batch
 from regrow.models.stored import LoadedModel, load_model
-from regrow.project import CsvSource, LogSource, Project
+from regrow.project import LogSource, Project, Source
 from regrow.registry import Version
 from regrow.results import Scored
 
 UNTIL = "regrow.scored_until"
 """Tag of a run that scored what was new: where the next one begins."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A destination, and the columns of the source that are carried along to it."""
+
+    destination: Destination
+    carried: dict[str, pa.DataType]
+
+
+class Kept(NamedTuple):
+    """How many rows of a chunk were new to the prediction log, and to the destination."""
+
+    logged: int
+    delivered: int
 
 
 def next_period(project: Project, run: RunRecord, as_of: datetime) -> tuple[datetime | None, datetime]:
@@ -59,60 +75,77 @@ def score_period(
     was killed is finished by its repetition. Raises `DataError` if a row does not fit the model, a `data.id` recurs,
     the destination has other columns, or the source changes meanwhile.
     """
-    data, scoring = project.data, project.scoring
-    source, key = (
-        (data.source, "data.source") if scoring.source is None else (scoring.source, "scoring.source")
-    )
-    if isinstance(source, LogSource):
-        raise DataError(
-            f"{project.path}: {key}: the rows of the prediction log were predicted already; name the source of the "
-            "rows to score under scoring.source"
-        )
+    source, key = source_to_score(project)
     state = fingerprint_of(project, source, key)
-    log = BatchLog(project.name, version, start, end, data.timestamp is not None)
+    log = BatchLog(project.name, version, start, end, project.data.timestamp is not None)
     opened = open_source(project, source, key)
-    selection = _select(project, model, log, start, end)
-    selection = _check_names(project, opened, selection)
+    selection = _check_names(project, opened, _select(project, model, log, start, end))
     rows = new = delivered = 0
-    destination, carried, earlier = None, {}, Recurrence()
+    delivery, earlier = None, Recurrence()
     for chunk in rows_of(project, opened, selection, unlabelled=True):
         if chunk.empty:
             continue
         if opened.names is None:
             check_row_keys(project, chunk)
-        untyped = isinstance(source, CsvSource)
         frame = chunk.reset_index(drop=True)
-        batch = read_batch(project.name, version, data, model, frame, untyped=untyped, earlier=earlier)
-        if not rows and scoring.destination is not None:
-            carried = carried_types(frame, scoring.columns, data)
-            empty = delivered_rows(
-                batch.take(np.zeros(len(frame), bool)), _nothing(model), model, as_of, carried
-            )
-            destination = open_destination(project, version, empty.schema)
-        rows += len(frame)
-        former = name_as_before(project.name, version, frame, data) if log.former else None
-        unlogged = log.missing(batch.ids, batch.times(as_of), former)
-        undelivered = ~destination.known.has(batch.ids) if destination else np.zeros(len(frame), dtype=bool)
-        wanted = unlogged | undelivered
-        if not wanted.any():
-            continue
-        batch, unlogged, undelivered = batch.take(wanted), unlogged[wanted], undelivered[wanted]
-        prediction = model.predict_read(batch.features)
-        if destination is not None:
-            table = delivered_rows(batch, prediction, model, as_of, carried)
-            delivered += destination.add(table.filter(pa.array(undelivered)))
-        new += log.add(logged_rows(batch, prediction, model, as_of).filter(pa.array(unlogged)))
+        batch = read_batch(
+            project.name, version, project.data, model, frame, untyped=opened.untyped, earlier=earlier
+        )
+        if not rows:
+            delivery = open_delivery(project, model, batch, as_of)
+        kept = keep(model, batch, log, delivery, as_of)
+        rows, new, delivered = rows + len(frame), new + kept.logged, delivered + kept.delivered
     if state != fingerprint_of(project, source, key):
         raise DataError(
             f"{project.path}: {key}: the source changed while its rows were scored; run it again: what was scored stays"
         )
-    return Scored(
-        version=version,
-        rows=rows,
-        new=new,
-        delivered=None if scoring.destination is None else delivered,
-        gone=log.gone,
-    )
+    told = None if project.scoring.destination is None else delivered
+    return Scored(version=version, rows=rows, new=new, delivered=told, gone=log.gone)
+
+
+def source_to_score(project: Project) -> tuple[Source, str]:
+    """Return the source whose rows are scored, and its key; raise `DataError` if it is the prediction log."""
+    asked, data = project.scoring.source, project.data
+    source, key = (data.source, "data.source") if asked is None else (asked, "scoring.source")
+    if isinstance(source, LogSource):
+        raise DataError(
+            f"{project.path}: {key}: the rows of the prediction log were predicted already; name the source of the "
+            "rows to score under scoring.source"
+        )
+    return source, key
+
+
+def open_delivery(project: Project, model: LoadedModel, batch: Batch, as_of: datetime) -> Delivery | None:
+    """Open the project's destination for rows like those of *batch*, the first; None if it names none."""
+    if project.scoring.destination is None:
+        return None
+    carried = carried_types(batch.frame, project.scoring.columns, project.data)
+    nothing = batch.take(np.zeros(len(batch.ids), bool))
+    schema = delivered_rows(nothing, _nothing(model), model, as_of, carried).schema
+    destination = open_destination(project, batch.version, schema)
+    return destination and Delivery(destination, carried)
+
+
+def keep(model: LoadedModel, batch: Batch, log: BatchLog, delivery: Delivery | None, as_of: datetime) -> Kept:
+    """Predict the rows of *batch* that the log or the destination lacks, and add them there.
+
+    The destination comes first: a run that was killed in between finds its rows missing in the log, and goes on.
+    """
+    former = name_as_before(batch.model, batch.version, batch.frame, batch.data) if log.former else None
+    unlogged = log.missing(batch.ids, batch.times(as_of), former)
+    undelivered = np.zeros(len(batch.ids), dtype=bool)
+    if delivery is not None:
+        undelivered = ~delivery.destination.known.has(batch.ids)
+    wanted = unlogged | undelivered
+    if not wanted.any():
+        return Kept(0, 0)
+    batch, unlogged, undelivered = batch.take(wanted), unlogged[wanted], undelivered[wanted]
+    prediction, delivered = model.predict_read(batch.features), 0
+    if delivery is not None:
+        table = delivered_rows(batch, prediction, model, as_of, delivery.carried)
+        delivered = delivery.destination.add(table.filter(pa.array(undelivered)))
+    logged = log.add(logged_rows(batch, prediction, model, as_of).filter(pa.array(unlogged)))
+    return Kept(logged, delivered)
 
 
 def _nothing(model: LoadedModel) -> np.ndarray:
@@ -124,12 +157,10 @@ def _select(
     project: Project, model: LoadedModel, log: BatchLog, start: datetime | None, end: datetime | None
 ) -> Selection:
     """Select the rows of the period, with the columns that the model takes, and those that are carried along."""
-    types = model.contract.types
-    text = [name for name, kind in types.items() if kind in {"string", "boolean"}]
-    columns = {*types, *project.scoring.columns}
+    columns = {*model.features, *project.scoring.columns}
     # Version 0.1 named a row without an id by all that stands in it.
     everything = log.former and project.data.id is None and project.data.entity is None
-    return select_rows(project, start, end, text, None if everything else columns)
+    return select_rows(project, start, end, model.contract.text, None if everything else columns)
 
 
 def _check_names(project: Project, opened: Opened, selection: Selection) -> Selection:

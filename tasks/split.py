@@ -1,7 +1,7 @@
 """Split accepted rows into a training part and a holdout that no fit ever sees."""
 
 from regrow.data.snapshots import Snapshot, write_snapshot
-from regrow.decisions.splitting import check_target, split_rows
+from regrow.decisions.splitting import part_rows
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.results import Parts
@@ -10,11 +10,8 @@ from regrow.results import Parts
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)
 def split(project: Project, accepted: Snapshot) -> Parts:
     """Write the training part and the holdout of *accepted* as snapshots of their own."""
-    frame = accepted.read()
-    data = project.data
-    check_target(frame, data.target)
-    training, holdout = split_rows(frame, data.splitting, data.target, data.timestamp, project.training.seed)
-    check_target(frame.iloc[training], data.target)
+    frame, data = accepted.read(), project.data
+    training, holdout = part_rows(frame, data, project.training.seed)
     parts = Parts(
         training=write_snapshot(frame.iloc[training].reset_index(drop=True), data.timestamp),
         holdout=write_snapshot(frame.iloc[holdout].reset_index(drop=True), data.timestamp),

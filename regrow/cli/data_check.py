@@ -17,7 +17,7 @@ def check_data(project: "Project") -> Iterator[str]:
 
     Raises `DataError` for what `train` would refuse, `BatchRejected` if it is an expectation or a leak.
     """
-    from regrow.decisions.splitting import check_target, split_rows
+    from regrow.decisions.splitting import part_rows
     from tasks.ingest import read_known
     from tasks.validate import examine
 
@@ -25,13 +25,9 @@ def check_data(project: "Project") -> Iterator[str]:
     examined = examine(project, frame)
     if not examined.verdict.passed:
         raise BatchRejected(f"{project.path}: {examined.verdict.reason}")
-    data, accepted = project.data, examined.accepted.reset_index(drop=True)
-    check_target(accepted, data.target)
-    training, holdout = (
-        accepted.iloc[part]
-        for part in split_rows(accepted, data.splitting, data.target, data.timestamp, project.training.seed)
-    )
-    check_target(training, data.target)
+    accepted = examined.accepted.reset_index(drop=True)
+    parts = part_rows(accepted, project.data, project.training.seed)
+    training, holdout = (accepted.iloc[rows] for rows in parts)
     check_classes(project, training, holdout)
     aside = f", {len(examined.quarantined):,} set aside" if len(examined.quarantined) else ""
     yield (

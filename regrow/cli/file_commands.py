@@ -11,7 +11,7 @@ from rich.text import Text
 
 from regrow.cli.arguments import File
 from regrow.cli.log import quiet
-from regrow.cli.printing import WIDTH
+from regrow.cli.printing import open_console
 
 
 def init(
@@ -36,7 +36,7 @@ def init(
     lines = Table.grid(padding=(0, 2))
     for word, told in found:
         lines.add_row(Text(word, style="bold"), Text(told))
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    console = open_console()
     console.print(lines)
     shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
     console.print(

@@ -34,6 +34,11 @@ DECIDED: "dict[tuple[Decision, Result], str]" = {
 """What the usual decisions come to, in a few words; others are named with their result."""
 
 
+def open_console() -> Console:
+    """Return the terminal, or for a file or a pipe lines of `WIDTH` columns."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+
+
 def show(told: CommandResult, as_json: bool) -> None:
     """Print *told*: for people a headline, the reason, the figures and the links; *as_json*: one object."""
     if as_json:
@@ -41,7 +46,7 @@ def show(told: CommandResult, as_json: bool) -> None:
         return
     from regrow.results import Scored
 
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    console = open_console()
     if isinstance(told.result, Scored):
         console.print(f"[bold]{told.model}: scored[/bold]", highlight=False)
         console.print(_pairs(told.result.model_dump(exclude_defaults=True)))

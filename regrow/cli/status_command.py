@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from regrow.cli.arguments import Json
 from regrow.cli.log import quiet
-from regrow.cli.printing import WIDTH
+from regrow.cli.printing import open_console
 
 if TYPE_CHECKING:
     from regrow.lineage.status import LastRun, ModelStatus, Status
@@ -33,7 +32,7 @@ def status(json: Json = False) -> None:
     if json:
         sys.stdout.write(json_text.dumps(told.model_dump(mode="json"), indent=2) + "\n")
         return
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    console = open_console()
     if told.models:
         console.print(status_table(told, datetime.now(UTC)))
     else:

@@ -65,7 +65,7 @@ class BatchLog:
             known |= np.array([name in self.former for name in self._dated(pd.Series(former), times)])
         return ~known
 
-    def add(self, rows: pa.Table, former: Sequence[str] | None = None) -> int:
+    def add(self, rows: pa.Table) -> int:
         """Append *rows*, which the log lacks, but for those that another writer has appended; return their number."""
         for _ in range(ATTEMPTS):
             if not rows.num_rows:
@@ -75,9 +75,7 @@ class BatchLog:
                 return rows.num_rows
             self.load()
             ids, times = rows.column("prediction_id").combine_chunks(), rows.column("event_time").to_pandas()
-            left = self.missing(ids, times, former)
-            rows = rows.filter(pa.array(left))
-            former = former and [name for name, lacking in zip(former, left, strict=True) if lacking]
+            rows = rows.filter(pa.array(self.missing(ids, times, None)))
         raise Busy(f"{predictions_path(self.model)}: other writers came first {ATTEMPTS} times; try again")
 
     def _dated(self, names: pd.Series, times: pd.Series) -> list[str]:

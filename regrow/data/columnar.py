@@ -63,10 +63,8 @@ def _columns_of_all_files(dataset: ds.Dataset, where: str) -> pa.Schema | None:
                 )
     try:
         whole = pa.unify_schemas([dataset.schema, *schemas], promote_options="permissive")
-    except (
-        pa.ArrowTypeError,
-        pa.ArrowInvalid,
-    ):  # Arrow may cast one into the other; if not, it says so later.
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        # Arrow may cast one into the other; if not, it says so later.
         return None
     return None if whole == dataset.schema else whole.with_metadata(dataset.schema.metadata)
 

@@ -17,7 +17,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from regrow.data.delta import append, committed, open_table, plain_words
+from regrow.data.delta import ATTEMPTS, append, committed, open_table, plain_words
 from regrow.data.files import flush_to_disk, locked_file, partial_file, remove_partials, state_errors
 from regrow.data.known_rows import KnownIds, pack
 from regrow.data.queries import connect_to
@@ -25,7 +25,6 @@ from regrow.data.selection import readable
 from regrow.errors import Busy, DataError, Unreachable
 from regrow.project import DeltaDestination, ParquetDestination, Project, SqlDestination
 
-ATTEMPTS = 8
 SQL_ROWS = 10_000
 """Rows of one INSERT that are sent at once."""
 PARTIALS = "_partial"

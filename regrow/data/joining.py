@@ -35,7 +35,7 @@ def join_labels(model: str, rows: pd.DataFrame, labels: pd.DataFrame, data: Data
     *rows* have `prediction_id`, `row_key`, `entity_id`, `event_time` and perhaps `shadow_of`: a shadow has the label
     of the row that the client got. To find the nearest row, or to see whether an entity recurs, the log is read.
     """
-    labels, keys = labels.reset_index(drop=True), name_rows(rows, data)
+    labels, keys = labels.reset_index(drop=True), keys_of_logged(rows, data)
     shadowed = (
         rows["shadow_of"].fillna(rows["prediction_id"]) if "shadow_of" in rows else rows["prediction_id"]
     )
@@ -57,7 +57,7 @@ def join_labels(model: str, rows: pd.DataFrame, labels: pd.DataFrame, data: Data
     )
 
 
-def name_rows(rows: pd.DataFrame, data: Data) -> pd.Series:
+def keys_of_logged(rows: pd.DataFrame, data: Data) -> pd.Series:
     """Return the key of each of *rows*; one that was logged without is named by its entity, or by that and its time."""
     return rows["row_key"].astype("str").fillna(rows["entity_id"] if data.entity is None else _moments(rows))
 
@@ -126,7 +126,7 @@ def _by_entity(model: str, rows: pd.DataFrame, labels: pd.DataFrame, data: Data)
     if told.empty:
         return np.full(len(rows), -1), 0
     logged = read_row_names(model, entities=told["entity_id"].unique().tolist())
-    known = pd.DataFrame({"key": name_rows(logged, data), "entity_id": logged["entity_id"]})
+    known = pd.DataFrame({"key": keys_of_logged(logged, data), "entity_id": logged["entity_id"]})
     known = known.assign(of=logged["event_time"]).drop_duplicates("key", keep="last")
     recurs = known["entity_id"].map(known["entity_id"].value_counts()) > 1
     pairs = (
@@ -138,4 +138,4 @@ def _by_entity(model: str, rows: pd.DataFrame, labels: pd.DataFrame, data: Data)
     isdue = (late - data.label_delay).between(pd.Timedelta(0), pd.Timedelta(data.label_tolerance))
     fits = pairs[(late >= pd.Timedelta(0)) & (isdue | ~pairs["recurs"])].drop_duplicates("place", keep=False)
     ambiguous = pairs.loc[pairs["recurs"] & ~pairs["place"].isin(fits["place"]), "place"].nunique()
-    return _places(fits.set_index("place")["key"].sort_index(), name_rows(rows, data)), ambiguous
+    return _places(fits.set_index("place")["key"].sort_index(), keys_of_logged(rows, data)), ambiguous

@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +10,12 @@ import pandas as pd
 
 from regrow.data.delta import plain_words
 from regrow.data.selection import CHUNK, Opened, Selection
+from regrow.data.times import FIRST, LAST
 from regrow.errors import DataError, ProjectError, Unreachable
 from regrow.project import SqlSource
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-"""What `:start` and `:end` are if the period has no begin or no end."""
 
 
 def open_query(source: SqlSource, where: str) -> Opened:

@@ -17,9 +17,10 @@ import pandas as pd
 from regrow.data.columnar import open_dataset, open_parquet
 from regrow.data.csv_files import open_csv
 from regrow.data.delta import plain_words
-from regrow.data.queries import FIRST, LAST, open_query
+from regrow.data.queries import open_query
 from regrow.data.selection import Opened, Selection
 from regrow.data.served_rows import log_state, open_log
+from regrow.data.times import FIRST, LAST
 from regrow.errors import DataError, Unreachable
 from regrow.project import (
     CsvSource,

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from regrow.data.delta import TIME, open_table
-from regrow.data.joining import join_labels, name_rows
+from regrow.data.joining import join_labels, keys_of_logged
 from regrow.data.labels import labels_path, read_labels
 from regrow.data.predictions import complete, predictions_path, scan_predictions
 from regrow.data.selection import CHUNK, Opened, Selection
@@ -136,7 +136,7 @@ def _rows(log: _Log, dataset: ds.Dataset, selection: Selection) -> pd.DataFrame:
     known = [name for name in NAMES if name in dataset.schema.names]
     logged = complete(dataset.to_table(known)).select(NAMES).to_pandas()
     logged = logged.drop_duplicates(PREDICTION_ID, ignore_index=True)
-    keys = name_rows(logged, data)
+    keys = keys_of_logged(logged, data)
     logged = logged.assign(name=keys.fillna(logged[PREDICTION_ID]))
     labels = pd.concat(
         [read_labels(each, selection.as_of) for each in dict.fromkeys([log.model, log.project.name])]

@@ -95,9 +95,8 @@ def _of_period(project: Project, opened: Opened, selection: Selection, chunk: pd
         return chunk
     try:
         times = parse_times(chunk[column], where, selection.time_format)
-    except (
-        DataError
-    ):  # The row that is named is that of the source, not of the chunk; all such rows are counted.
+    except DataError:
+        # The error names the row of the source, not of the chunk, and counts all such rows.
         everything = Selection(frozenset({column}), column, time_format=selection.time_format)
         whole = join_chunks(everything.narrow(each) for each in opened.chunks(everything))
         parse_times(whole[column], where, selection.time_format)

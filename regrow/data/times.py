@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""No event and no label is of before or after: so a period without a begin or an end is asked for."""
 
 
 def as_utc(moment: datetime) -> datetime:
@@ -45,9 +47,8 @@ def parse_times(
     """Parse the column *values* as moments in UTC, in microseconds; *written* is their format, default ISO 8601.
 
     A format is that of `strptime`, `iso`, `epoch_s` or `epoch_ms`; a column of moments needs none, and a number is no
-    date without one. Raises
-    `DataError` that begins with *where* and names the column, the first row and the value that do not parse; a
-    missing value is none unless *gaps* says so.
+    date without one. Raises `DataError` that begins with *where* and names the column, the first row and the value
+    that do not parse; a missing value does not, unless there may be *gaps*.
     """
     import pandas as pd
 

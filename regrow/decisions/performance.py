@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from regrow.decisions.bootstrap import weighted
 from regrow.errors import DataError
-from regrow.models.metrics import Floats, Label, encode, higher_is_better, score
+from regrow.models.metrics import Floats, Label, encode, score
 from regrow.project import Metric, PerformanceRule
+from regrow.project.metrics import higher_is_better
 from regrow.verdict import Finding, pass_if
 
 RESAMPLES = 400

@@ -9,9 +9,20 @@ from sklearn.model_selection import train_test_split
 from regrow.data.sources import as_names
 from regrow.decisions.rollout.assignment import position
 from regrow.errors import DataError
-from regrow.project import GroupSplit, Split, StratifiedSplit, TimeSplit
+from regrow.project import Data, GroupSplit, Split, StratifiedSplit, TimeSplit
 
 Rows = NDArray[np.intp]
+
+
+def part_rows(frame: pd.DataFrame, data: Data, seed: int) -> tuple[Rows, Rows]:
+    """Split *frame* as *data* says; return what `split_rows` does.
+
+    Raises `DataError` also if the target does not do, in all rows or in those that train.
+    """
+    check_target(frame, data.target)
+    training, holdout = split_rows(frame, data.splitting, data.target, data.timestamp, seed)
+    check_target(frame.iloc[training], data.target)
+    return training, holdout
 
 
 def split_rows(
@@ -82,8 +93,7 @@ def _split_groups(groups: pd.Series, holdout: float, seed: int) -> tuple[Rows, R
     """Hold out whole groups: each by a hash of its name and *seed*, so that a new group moves no other one over.
 
     Rows without a group are one group. About the share *holdout* of the groups is held out, however many rows each
-    has. Raises `ValueError` if that
-    leaves a side empty.
+    has. Raises `ValueError` if that leaves a side empty.
     """
     codes, names = pd.factorize(as_names(groups))
     held = np.array([position(f"split/{seed}", name) < holdout for name in names], dtype=bool)

@@ -64,10 +64,7 @@ def _describe(values: pd.Series, missing: float) -> ColumnFacts:
     try:
         kind = infer_columns(present.to_frame())[0].type
         distinct = int(present.nunique())
-    except (
-        DataError,
-        TypeError,
-    ) as error:  # TypeError: what it holds cannot be counted, as lists and mappings.
+    except (DataError, TypeError) as error:  # What cannot be counted, as lists, is a TypeError.
         return ColumnFacts(name, "no single values", missing, 0, str(error))
     holds, note = _read(present, kind, distinct)
     return ColumnFacts(name, holds, missing, distinct, note)
@@ -93,9 +90,8 @@ def _read_text(present: pd.Series, distinct: int) -> tuple[Holds, str]:
         return "dates", ""
     if _all_match(OTHER_DATE, present):
         return "categories", f"dates as {example}; write them as 2024-03-25 in the source"
-    if (
-        _all_match(NUMBER_AS_TEXT, present) and present.str.contains(r"\D").mean() > 0.5
-    ):  # Digits alone may be a code.
+    # Digits alone may be a code.
+    if _all_match(NUMBER_AS_TEXT, present) and present.str.contains(r"\D").mean() > 0.5:
         return "categories", f"numbers as text ({example}); make them numbers in the source"
     each = distinct / len(present)
     words = float(present.str.count(" ").mean()) + 1

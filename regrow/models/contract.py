@@ -53,6 +53,8 @@ class Contract:
         self.columns = tuple(columns)
         self.features = [column.name for column in self.columns]
         self.types = {column.name: column.type for column in self.columns}
+        self.text = [name for name, kind in self.types.items() if kind in {"string", "boolean"}]
+        """The columns that an untyped source, as a CSV file, must read as text: their digits are no numbers."""
         self.id = id
         self.timestamp = timestamp
         self.entity = entity or id

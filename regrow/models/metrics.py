@@ -14,7 +14,15 @@ from sklearn.exceptions import UndefinedMetricWarning
 from regrow.errors import DataError
 from regrow.project import Metric
 from regrow.project.imports import naming_origin
-from regrow.project.metrics import BUILT_IN, check_metric, decides, is_own, own_metric, rises, takes_decisions
+from regrow.project.metrics import (
+    BUILT_IN,
+    check_metric,
+    decides,
+    higher_is_better,
+    is_own,
+    own_metric,
+    takes_decisions,
+)
 from regrow.results import ProblemType
 
 Label = str | int | float | bool
@@ -106,11 +114,6 @@ def scorer(metric: Metric) -> Callable[[Any, Any, ArrayLike], float]:
 def kind_of_classes(classes: int) -> ProblemType:
     """Return what a model of *classes* classes predicts; none are a regression."""
     return "regression" if not classes else "binary" if classes == 2 else "multiclass"
-
-
-def higher_is_better(metric: Metric) -> bool:
-    """Return whether a greater *metric* is a better model."""
-    return rises(metric)
 
 
 def sign(metric: Metric) -> int:

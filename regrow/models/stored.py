@@ -1,20 +1,26 @@
-"""Read stored models through a checked list of types."""
+"""How a model is stored with its code, and read back, through a checked list of types."""
 
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
+from mlflow.models import Model, ModelSignature, infer_signature
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from regrow import provenance
 from regrow.errors import DataError, RegistryError, UnsafeModel
-from regrow.models.contract import Contract, read_signature
-from regrow.project.imports import code_name, load_code, naming_origin
+from regrow.models.contract import Contract, read_signature, write_signature
+from regrow.models.fitted import packages_of
+from regrow.models.values import Column
+from regrow.project import Project
+from regrow.project.imports import code_name, hook_file, load_code, naming_origin
 from regrow.results import ModelFacts
 
 CODE_FOLDER = "code"
@@ -124,6 +130,63 @@ def _explain(features: pd.DataFrame, error: ValueError) -> str:
     row, place = (int(found) for found in np.argwhere(infinite)[0])
     column = numbers.columns[place]
     return f"column {column!r}, row {row}: {numbers.iloc[row, place]} is no finite number; correct it in the source"
+
+
+def own_files(project: Project) -> list[Path]:
+    """Return the Python files of the team's own that *project* trains with."""
+    return sorted({hook_file(project.path, reference) for reference in project.training.own_code})
+
+
+def describe_stored(
+    project: Project,
+    pipeline: Pipeline,
+    columns: Sequence[Column],
+    features: pd.DataFrame,
+    facts: ModelFacts,
+    folder: Path,
+) -> dict[str, Any]:
+    """Return how *pipeline* is stored: its signature of *columns*, pinned packages, facts, types and own code.
+
+    *folder* holds copies of the code until it is stored. Raises `UnsafeModel` if the server would refuse the model.
+    """
+    types = _check_types(pipeline, facts)
+    sample, method = features.head(50), "predict" if facts.kind == "regression" else "predict_proba"
+    outputs = infer_signature(model_output=getattr(pipeline, method)(sample)).outputs
+    return {
+        "sk_model": pipeline,
+        "serialization_format": "skops",
+        "skops_trusted_types": sorted(TRUSTED_TYPES | types),
+        "signature": write_signature(columns, outputs),
+        "pyfunc_predict_fn": method,
+        "pip_requirements": list(provenance.pinned_requirements(packages_of(pipeline))),
+        "metadata": {"regrow": facts.model_dump(mode="json")},
+        "code_paths": _copy_code(project, folder),
+    }
+
+
+def _copy_code(project: Project, folder: Path) -> list[str] | None:
+    """Copy the team's own code into *folder*, each file under the name that its module has in the model."""
+    copies = []
+    for file in own_files(project):
+        copies.append(str(folder / f"{code_name(file)}.py"))
+        shutil.copyfile(file, copies[-1])
+    return copies or None
+
+
+def _check_types(pipeline: Pipeline, facts: ModelFacts) -> set[str]:
+    """Refuse a model that the server would refuse, before it is stored; return the types beyond skops' own list."""
+    import skops.io
+
+    with naming_origin(UnsafeModel, "training.estimator: the fitted model cannot be stored"):
+        found = set(skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)))
+    untrusted = untrusted_types(found, facts.trust, facts.code)
+    if untrusted:
+        raise UnsafeModel(
+            f"training.estimator: the fitted model holds {', '.join(untrusted)}, not on the checked list "
+            "regrow.models.stored.TRUSTED_TYPES; take another estimator, or review the types and add to the project "
+            f"file `training: {{ trust: [{', '.join(untrusted)}] }}`"
+        )
+    return found
 
 
 def load_model(model_uri: str) -> LoadedModel:

@@ -31,10 +31,7 @@ def import_hook(project_path: Path, reference: str, key: str = "") -> Any:
 
     Raises `ProjectError` if the module or the attribute is missing, or the module raises or exits when imported.
     """
-    file, attribute = hook_file(project_path, reference), reference.partition(":")[2]
-    where = f"{project_path}: {key + ': ' if key else ''}{reference}"
-    if not file.is_file():
-        raise ProjectError(f"{where}: no file {file}; a hook's module sits beside its project file")
+    file, where = _find_file(project_path, reference, key)
     unique = f"regrow_hook_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
     spec = importlib.util.spec_from_file_location(unique, file)
     if spec is None or spec.loader is None:
@@ -43,10 +40,7 @@ def import_hook(project_path: Path, reference: str, key: str = "") -> Any:
     sys.modules[unique] = module
     with naming_origin(ProjectError, f"{where}: {file} fails at import", file.parent):
         spec.loader.exec_module(module)
-    try:
-        return getattr(module, attribute)
-    except AttributeError as error:
-        raise ProjectError(f"{where}: {file} defines no `{attribute}`") from error
+    return _find_attribute(module, reference, f"{where}: {file}")
 
 
 def hook_file(project_path: Path, reference: str) -> Path:
@@ -72,15 +66,28 @@ def import_code(project_path: Path, reference: str, key: str = "") -> Any:
 
     Raises `ProjectError` if the module or the attribute is missing, or the module raises or exits when imported.
     """
-    file, attribute = hook_file(project_path, reference), reference.partition(":")[2]
+    file, where = _find_file(project_path, reference, key)
+    with naming_origin(ProjectError, f"{where}: {file} fails at import", file.parent):
+        module = load_code(file)
+    return _find_attribute(module, reference, f"{where}: {file}")
+
+
+def _find_file(project_path: Path, reference: str, key: str) -> tuple[Path, str]:
+    """Return the file that *reference* names, and how errors name it; raise `ProjectError` if there is no such file."""
+    file = hook_file(project_path, reference)
     where = f"{project_path}: {key + ': ' if key else ''}{reference}"
     if not file.is_file():
         raise ProjectError(f"{where}: no file {file}; a hook's module sits beside its project file")
-    with naming_origin(ProjectError, f"{where}: {file} fails at import", file.parent):
-        module = load_code(file)
-    if not hasattr(module, attribute):
-        raise ProjectError(f"{where}: {file} defines no `{attribute}`")
-    return getattr(module, attribute)
+    return file, where
+
+
+def _find_attribute(module: ModuleType, reference: str, where: str) -> Any:
+    """Return what *reference* names in *module*; raise `ProjectError` if it defines no such thing."""
+    attribute = reference.partition(":")[2]
+    try:
+        return getattr(module, attribute)
+    except AttributeError as error:
+        raise ProjectError(f"{where} defines no `{attribute}`") from error
 
 
 def code_name(file: Path) -> str:

@@ -130,6 +130,6 @@ def own_metric(metric: str) -> Callable[..., Any]:
 
 
 @lru_cache(maxsize=256)
-def rises(metric: str) -> bool:
+def higher_is_better(metric: str) -> bool:
     """Return whether a greater *metric* is a better model; scikit-learn's scorers all rise."""
     return metric not in LOWER_IS_BETTER and not metric.startswith("-")

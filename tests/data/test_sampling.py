@@ -13,7 +13,7 @@ Rows = Callable[..., pa.Table]
 
 
 def sampled(model: str, max_rows: int) -> set[str]:
-    """Give the identifiers of a sample, and check that it is one."""
+    """Return the identifiers of a sample, and check that it is one."""
     frame = read_predictions(model, max_rows=max_rows).rows
     assert len(frame) == max_rows
     assert frame["prediction_id"].is_unique

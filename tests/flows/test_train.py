@@ -115,7 +115,7 @@ def test_first_champion_then_nothing_changes(services: object, project: Callable
 
 
 def rewrite(model: Project, rows: pd.DataFrame, **data: object) -> None:
-    """Give *model* other rows, and other keys under `data`."""
+    """Write other rows for *model*, and other keys under `data`."""
     rows.to_csv(model.path.parent / "rows.csv", index=False)
     content = yaml.safe_load(model.path.read_text())
     content["data"].update(data)

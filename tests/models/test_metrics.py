@@ -7,9 +7,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from regrow.errors import DataError, ProjectError
-from regrow.models.metrics import as_judged, encode, higher_is_better, score, scorer, sign
+from regrow.models.metrics import as_judged, encode, score, scorer, sign
 from regrow.project import metrics
-from regrow.project.metrics import bind_metrics
+from regrow.project.metrics import bind_metrics, higher_is_better
 
 TARGET = np.array([False, True, True, False])
 RIGHT = np.array([[0.9, 0.1], [0.2, 0.8], [0.1, 0.9], [0.7, 0.3]])

@@ -16,8 +16,8 @@ from regrow.project.metrics import (
     bind_metrics,
     check_metric,
     decides,
+    higher_is_better,
     own_metric,
-    rises,
 )
 from regrow.project.scorers import OF_CLUSTERS
 
@@ -107,7 +107,7 @@ def test_metrics_of_decisions_are_told_from_metrics_of_probabilities(metric: str
 
 def test_direction() -> None:
     """Errors and costs are better low; every scorer of scikit-learn is better high."""
-    assert [rises(m) for m in ("rmse", "-metrics:cost", "+metrics:gain", "neg_max_error")] == [
+    assert [higher_is_better(m) for m in ("rmse", "-metrics:cost", "+metrics:gain", "neg_max_error")] == [
         False,
         False,
         True,

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from regrow.data.times import read_moment, to_microseconds
+from regrow.data.times import FIRST, LAST, read_moment, to_microseconds
 from regrow.errors import InvalidRequest, StateError, Unavailable
 from regrow.models.predictions import fit_to
 from regrow.results import ModelFacts
@@ -33,7 +32,6 @@ from regrow.serving.log.flush import TO_LABELS
 
 LONGEST = 1000
 """The longest identifier or label, in characters."""
-FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 CLOCK_SECONDS = 300
 """How far a client's clock may be ahead of this machine's."""
 SHOWN = 20
