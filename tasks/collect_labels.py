@@ -10,7 +10,7 @@ from regrow.data.labels import KEY, append_labels, select_changes
 from regrow.data.predictions import knows_row_keys
 from regrow.data.rows import check_row_keys, row_keys
 from regrow.data.sources import as_names, feature_columns, read_label_source, read_source
-from regrow.data.times import FIRST
+from regrow.data.times import FIRST, in_utc
 from regrow.lineage import current, step
 from regrow.models.stored import load_model
 from regrow.project import CsvSource, Data, LogSource, Project
@@ -24,13 +24,14 @@ def matured_labels(rows: pd.DataFrame, features: pd.DataFrame, data: Data, as_of
     """
     if rows.empty:
         return pd.DataFrame(columns=["row_key", "label", "labelled_at"])
-    labelled_at = pd.Series(pd.Timestamp(as_of), index=rows.index)
+    labelled_at, events = pd.Series(pd.Timestamp(as_of), index=rows.index), None
     if data.timestamp:
-        labelled_at = pd.to_datetime(rows[data.timestamp], utc=True) + data.label_delay
+        events = in_utc(rows[data.timestamp])
+        labelled_at = events + data.label_delay
     labels = pd.DataFrame({"row_key": row_keys(rows, features, data).array}, index=rows.index)
     if data.entity:
         labels["entity_id"] = as_names(rows[data.entity]).replace("", None)
-        labels["event_time"] = pd.to_datetime(rows[data.timestamp], utc=True) if data.timestamp else pd.NaT
+        labels["event_time"] = pd.NaT if events is None else events
     labels = labels.assign(label=rows[data.target], labelled_at=labelled_at)
     known = labels["label"].notna() & (labelled_at <= pd.Timestamp(as_of))
     return labels[known].reset_index(drop=True)

@@ -6,6 +6,7 @@ import pandas as pd
 from prefect.artifacts import create_markdown_artifact
 
 from regrow.data.sources import read_source
+from regrow.data.times import in_utc
 from regrow.decisions.retraining import judge_retraining
 from regrow.lineage import FLOW_RUN, RunRecord, current, effective_flow_runs, step
 from regrow.project import Project
@@ -29,7 +30,7 @@ def count_new_labels(project: Project, champion: Version, as_of: datetime) -> in
     rows = read_source(
         project, newest.to_pydatetime(), as_of - delay, columns=[project.data.target], as_of=as_of
     )
-    times = pd.to_datetime(rows[project.data.timestamp], utc=True)
+    times = in_utc(rows[project.data.timestamp])
     return int((rows[project.data.target].notna() & (times > newest)).sum())
 
 

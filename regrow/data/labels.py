@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from regrow.data.delta import TIME, append, open_table
-from regrow.data.times import as_utc
+from regrow.data.times import as_utc, in_utc
 from regrow.errors import DataError
 from regrow.settings import load_settings
 
@@ -116,7 +116,7 @@ def _shape(model: str, frame: pd.DataFrame) -> pd.DataFrame:
         for name in NAMES
     }
     own = names["prediction_id"].notna()
-    event = pd.to_datetime(frame.get("event_time", pd.Series(pd.NaT, frame.index)), utc=True)
+    event = in_utc(frame.get("event_time", pd.Series(pd.NaT, frame.index)))
     received = frame.get("received_at", pd.Series(datetime.now(UTC), frame.index))
     columns = {
         "prediction_id": names["prediction_id"],
@@ -125,8 +125,8 @@ def _shape(model: str, frame: pd.DataFrame) -> pd.DataFrame:
         "event_time": event.where(~own & names["entity_id"].notna()).dt.as_unit("us"),
         "label": numbers,
         "label_text": text,
-        "labelled_at": pd.to_datetime(frame["labelled_at"], utc=True).dt.as_unit("us"),
-        "received_at": pd.to_datetime(received, utc=True).dt.as_unit("us"),
+        "labelled_at": in_utc(frame["labelled_at"]).dt.as_unit("us"),
+        "received_at": in_utc(received).dt.as_unit("us"),
     }
     texts = dict.fromkeys([*NAMES, "label_text"], "str")
     return pd.DataFrame(columns).astype(texts).reset_index(drop=True)

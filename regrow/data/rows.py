@@ -16,7 +16,7 @@ import pandas as pd
 from regrow.data.known_rows import Recurrence
 from regrow.data.snapshots import Snapshot
 from regrow.data.sources import as_names
-from regrow.data.times import as_utc
+from regrow.data.times import as_utc, in_utc
 from regrow.errors import DataError
 from regrow.project import Data, Project
 
@@ -106,9 +106,7 @@ def event_times(frame: pd.DataFrame, data: Data) -> pd.Series:
     """Return the event time of each row of *frame* in microseconds since 1970, UTC; missing if it has none."""
     if data.timestamp is None:
         return pd.Series(pd.NA, index=range(len(frame)), dtype="Int64")
-    moments = (
-        pd.to_datetime(frame[data.timestamp], utc=True, cache=False).dt.as_unit("us").reset_index(drop=True)
-    )
+    moments = in_utc(frame[data.timestamp]).dt.as_unit("us").reset_index(drop=True)
     return moments.astype("int64").astype("Int64").mask(moments.isna())
 
 

@@ -36,6 +36,16 @@ def to_microseconds(moment: datetime) -> int:
     return (past.days * 86400 + past.seconds) * 1_000_000 + past.microseconds
 
 
+def in_utc(values: "pd.Series") -> "pd.Series":
+    """Return the moments *values* in UTC.
+
+    pandas would first look whether enough of them are equal to be worth a cache: that takes longer than the rest.
+    """
+    import pandas as pd
+
+    return pd.to_datetime(values, utc=True, cache=False)
+
+
 def is_strptime(written: str | None) -> bool:
     """Return whether *written* (`data.timestamp_format`) is a format of `strptime`; such a column is read as text."""
     return written is not None and "%" in written
@@ -72,7 +82,7 @@ def _parse(values: "pd.Series", written: str | None) -> "pd.Series":
 
     kind = values.dtype
     if pd.api.types.is_datetime64_any_dtype(kind):
-        return pd.to_datetime(values, utc=True)
+        return in_utc(values)
     if written in {"epoch_s", "epoch_ms"}:
         numbers = pd.to_numeric(values, errors="coerce")
         return pd.to_datetime(numbers, unit="s" if written == "epoch_s" else "ms", utc=True, errors="coerce")

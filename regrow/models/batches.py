@@ -12,7 +12,7 @@ from regrow.data.delta import TIME
 from regrow.data.known_rows import Recurrence
 from regrow.data.predictions import feature_type
 from regrow.data.rows import Named, entity_names, ids_of, keys_of, name_rows
-from regrow.data.times import as_utc
+from regrow.data.times import as_utc, in_utc
 from regrow.models.metrics import Floats
 from regrow.models.stored import LoadedModel
 from regrow.project import Data
@@ -48,7 +48,7 @@ class Batch:
         column = self.data.timestamp
         if column is None:
             return pd.Series(pd.Timestamp(as_utc(as_of)), self.frame.index).dt.as_unit("us")
-        return pd.to_datetime(self.frame[column], utc=True, cache=False).dt.as_unit("us")
+        return in_utc(self.frame[column]).dt.as_unit("us")
 
 
 def read_batch(
