@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +16,8 @@ from regrow.data.selection import CHUNK, Opened, Selection, readable
 from regrow.data.times import to_microseconds
 from regrow.errors import DataError
 
+ROW_GROUPS = 20
+"""Row groups of which a sample is read, if there are more."""
 INDEX = "__index_level_"
 """What pandas names the rows by when it writes a frame that numbers them itself."""
 
@@ -36,7 +39,16 @@ def open_parquet(path: Path, where: str) -> Opened:
 def open_dataset(dataset: ds.Dataset, where: str) -> Opened:
     """Open *dataset*; an error while it is read begins with *where*."""
     names = [name for name in dataset.schema.names if not name.startswith(INDEX)]
-    return Opened(names, partial(_chunks, dataset, names, where))
+    return Opened(names, partial(_chunks, dataset, names, where), count=dataset.count_rows)
+
+
+def partitions_of(path: Path) -> list[str]:
+    """Return the columns that stand in the names of the folders in *path* alone, such as `month` of `month=3`."""
+    first = next(iter(_open(path).get_fragments()), None)
+    if first is None:
+        return []
+    written = first.physical_schema.names
+    return [name for name in ds.get_partition_keys(first.partition_expression) if name not in written]
 
 
 def _open(path: Path, schema: pa.Schema | None = None) -> ds.Dataset:
@@ -84,13 +96,27 @@ def _chunks(
         scanner = dataset.scanner(
             columns=wanted, filter=_within(dataset.schema, selection), batch_size=CHUNK, batch_readahead=4
         )
-        metadata, empty = dataset.schema.metadata, True
-        for batch in scanner.to_batches():
+        metadata, empty, most = dataset.schema.metadata, True, selection.most
+        spread = most is not None and dataset.count_rows() > most
+        for batch in _spread(dataset, wanted, most or 0) if spread else scanner.to_batches():
             if batch.num_rows:
                 empty = False
                 yield _to_pandas(pa.Table.from_batches([batch]), metadata, wanted)
         if empty:
             yield _to_pandas(scanner.projected_schema.empty_table(), metadata, wanted)
+
+
+def _spread(dataset: ds.Dataset, names: list[str], most: int) -> Iterator[pa.RecordBatch]:
+    """Read about *most* rows of *dataset*: of some row groups, first and last among them, every so many rows."""
+    groups = [group for fragment in dataset.get_fragments() for group in fragment.split_by_row_group()]
+    places = np.unique(np.linspace(0, len(groups) - 1, min(len(groups), ROW_GROUPS)).astype(int))
+    rows = sum(group.num_rows for place in places for group in groups[place].row_groups)
+    every, seen = max(1, -(-rows // most)), 0
+    for place in places:
+        for batch in groups[place].to_batches(dataset.schema, columns=names, batch_size=CHUNK):
+            kept = pa.array(np.arange(-seen % every, batch.num_rows, every))
+            seen += batch.num_rows
+            yield batch.take(kept)
 
 
 def _to_pandas(table: pa.Table, metadata: dict[bytes, bytes] | None, names: list[str]) -> pd.DataFrame:

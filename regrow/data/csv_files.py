@@ -3,9 +3,9 @@
 import logging
 import re
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from regrow.data.compression import check_compression, count_lines
 from regrow.data.selection import CHUNK, Opened, Selection, readable
 from regrow.data.times import is_strptime, parse_times
 from regrow.errors import DataError, ProjectError
@@ -32,6 +33,7 @@ def open_csv(source: CsvSource, path: Path, where: str, naming: Collection[str] 
     separator is no regular expression.
     """
     options, place = _options(source, where), f"{where}.path: {path}"
+    check_compression(path, place)
     as_text = _options(source, where, dtype=str, keep_default_na=False)
     with _parsing(place, where):
         header = pd.read_csv(path, header=None, nrows=1, **as_text)
@@ -52,7 +54,18 @@ def open_csv(source: CsvSource, path: Path, where: str, naming: Collection[str] 
     shown = names[names[0] == ROW_NUMBERS :]
     if padded := find_padded(source, path, where, [name for name in naming if name in shown]):
         source = source.model_copy(update={"text": (*source.text, *padded)})
-    return Opened(shown, partial(_chunks, source, path, where, options, shown), untyped=True)
+    count = cache(lambda: max(0, count_lines(path, place) - 1))
+    chunks = partial(_chunks, source, path, where, options, shown, count)
+    return Opened(shown, chunks, untyped=True, count=count)
+
+
+def _left_out(rows: int, most: int) -> Callable[[int], bool] | None:
+    """Return which lines are left out if of *rows* rows *most* are read: half in a row, then every so many."""
+    if rows <= most:
+        return None
+    head = most // 2
+    every = -(-(rows - head) // (most - head))
+    return lambda line: line > head and (line - head) % every != 0
 
 
 def find_padded(source: CsvSource, path: Path, where: str, columns: Collection[str]) -> tuple[str, ...]:
@@ -123,17 +136,24 @@ def _nameless(place: str, position: int) -> DataError:
 
 
 def _chunks(
-    source: CsvSource, path: Path, where: str, options: dict[str, Any], names: list[str], selection: Selection
+    source: CsvSource,
+    path: Path,
+    where: str,
+    options: dict[str, Any],
+    names: list[str],
+    count: Callable[[], int],
+    selection: Selection,
 ) -> Iterator[pd.DataFrame]:
-    """Read what is selected; every row is parsed whole, or one that is too long would go unseen."""
+    """Read what is selected; every row that is read is parsed whole, or one that is too long would go unseen."""
     text = {*source.text, *source.numbers, *selection.text}
     text |= {name for name, written in source.dates.items() if is_strptime(written)}
     if selection.timestamp is not None and is_strptime(selection.time_format):
         text.add(selection.timestamp)
     place = f"{where}.path: {path}"
     with _parsing(place, where):
+        skip = None if selection.most is None else _left_out(count(), selection.most)
         reader = pd.read_csv(
-            path, index_col=False, dtype=dict.fromkeys(text, "str"), chunksize=CHUNK, **options
+            path, index_col=False, dtype=dict.fromkeys(text, "str"), chunksize=CHUNK, skiprows=skip, **options
         )
     with reader:
         while True:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from regrow.data.compression import BROKEN
 from regrow.data.delta import plain_words
 from regrow.errors import DataError
 
@@ -29,6 +30,8 @@ class Selection:
     time_format: str | None = None
     text: frozenset[str] = frozenset()
     """Columns of a CSV file that are text although they look like numbers."""
+    most: int | None = None
+    """Rows that are read at most, spread over a file; None: all. What is no file gives more."""
     as_of: datetime | None = None
     """The moment by which the labels of a prediction log were known; None: now."""
 
@@ -49,6 +52,8 @@ class Opened:
     """Reads what is selected, in chunks of at most `CHUNK` rows if the source can; at least one, maybe without rows."""
     untyped: bool = False
     """Whether the types are guessed from the values of each chunk, as of a CSV file."""
+    count: Callable[[], int] | None = None
+    """Counts the rows of a file without reading them; of a CSV file its lines, which may be more."""
 
 
 @contextmanager
@@ -57,7 +62,7 @@ def readable(where: str) -> Iterator[None]:
     try:
         yield
     # ParserError, EmptyDataError, UnicodeDecodeError and most errors of Arrow are ValueErrors.
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (*BROKEN, ValueError, pa.ArrowException) as error:
         raise DataError(f"{where}: cannot be read: {plain_words(error)}") from error
 
 

@@ -42,10 +42,15 @@ def read_source(
     return _in_order(project, frame)
 
 
-def read_table(project: Project, source: Source, key: str) -> pd.DataFrame:
-    """Read all rows and columns of *source*, which stands under *key*, whatever the project expects of them."""
+def read_table(project: Project, source: Source, key: str, most: int) -> tuple[pd.DataFrame, int]:
+    """Read all columns of *source*, which stands under *key*, and *most* rows, spread over it if it is a file.
+
+    Returns them and how many rows there are; of a CSV file of more than *most* it may be less, as lines are counted.
+    """
     opened = open_source(project, source, key)
-    return _whole(opened, Selection(), opened.chunks)
+    frame = _whole(opened, Selection(most=most), opened.chunks)
+    there = opened.count() if opened.count else 0
+    return frame, there if there > most else len(frame)
 
 
 def select_rows(

@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import gzip
 import os
 import re
 from collections import Counter
@@ -11,10 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from regrow.data.columnar import partitions_of
+from regrow.data.compression import BLOCK, open_bytes
 from regrow.data.csv_files import find_padded
 from regrow.data.sources import read_table
 from regrow.data.text_columns import better_reading, suspect
-from regrow.errors import DataError, ProjectError
+from regrow.errors import ProjectError
 from regrow.inspection.columns import is_number
 from regrow.inspection.project_file import write_project_file
 from regrow.inspection.report import report_lines
@@ -33,8 +34,10 @@ from regrow.project import (
     load_project,
 )
 
-BEGIN = 4_000_000
-"""Bytes by which the encoding is told."""
+MOST = 200_000
+"""Rows of a Parquet or CSV file that are read at most."""
+FIRST_LINE = 1 << 20
+"""Bytes of which the first line is looked at."""
 SEPARATORS = (",", ";", "\t", "|")
 ENDINGS = re.compile(r"(\.(csv|tsv|txt|parquet|pq|gz|bz2|zip|xz|zst))+$", re.IGNORECASE)
 
@@ -56,8 +59,9 @@ def make_project_file(
     if file.exists():
         raise ProjectError(f"{file} exists and is not written over; give another --name, or move it away")
     source = find_source(table, url_env)
-    frame, source = read_well(_bare_project(name, source, target, file), source)
-    facts = inspect_table(frame, target, table, suspected_text(frame, source))
+    frame, rows, source = read_well(_bare_project(name, source, target, file), source)
+    partitions = partitions_of(Path(source.path)) if isinstance(source, ParquetSource) else ()
+    facts = inspect_table(frame, target, table, suspected_text(frame, source), partitions, rows)
     suggestion = suggest(frame, facts)
     text = write_project_file(name, _seen_from(file.parent, source), facts, suggestion)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -67,21 +71,23 @@ def make_project_file(
     return file, list(report_lines(frame, facts, suggestion))
 
 
-def read_well(project: Project, source: Source) -> tuple[pd.DataFrame, Source]:
-    """Read *source*; of a CSV file whose text holds amounts, return the source that reads them, and its rows.
+def read_well(project: Project, source: Source) -> tuple[pd.DataFrame, int, Source]:
+    """Read *source*, `MOST` rows of a large file; return them, how many rows there are, and the source.
 
-    Codes of digits that begin with zeros, such as 01067, are text in both.
+    Of a CSV file whose text holds amounts it is the source that reads them. Codes of digits that begin with zeros, such
+    as 01067, are text in both.
     """
-    frame = read_table(project, source, "data.source")
+    frame, rows = read_table(project, source, "data.source", MOST)
     if codes := _find_codes(frame, source):
         source = source.model_copy(update={"text": codes})
-        frame = read_table(project, source, "data.source")
+        frame, rows = read_table(project, source, "data.source", MOST)
     for _ in range(2):  # A decimal comma is found first, and then what is an amount by it.
         better = better_reading(frame, source) if isinstance(source, CsvSource) else source
         if better == source:
             break
-        frame, source = read_table(project, better, "data.source"), better
-    return frame, source
+        source = better
+        frame, rows = read_table(project, source, "data.source", MOST)
+    return frame, rows, source
 
 
 def _find_codes(frame: pd.DataFrame, source: Source) -> tuple[str, ...]:
@@ -121,7 +127,8 @@ def find_source(table: str, url_env: str | None = None) -> Source:
     with path.open("rb") as stream:
         if stream.read(4) == b"PAR1":
             return ParquetSource(kind="parquet", path=str(path))
-    return CsvSource(kind="csv", path=str(path), separator=find_separator(path), encoding=find_encoding(path))
+    encoding = find_encoding(path)
+    return CsvSource(kind="csv", path=str(path), separator=find_separator(path, encoding), encoding=encoding)
 
 
 def _seen_from(folder: Path, source: Source) -> Source:
@@ -131,28 +138,33 @@ def _seen_from(folder: Path, source: Source) -> Source:
     return source
 
 
-def find_separator(path: Path) -> str:
+def find_separator(path: Path, encoding: str = "utf-8") -> str:
     """Return what separates the fields of the CSV file at *path*: what its first line has most of."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8", errors="replace") as stream:
-            first = stream.readline()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+    with open_bytes(path, str(path)) as stream:
+        begin = stream.read(FIRST_LINE).decode(encoding, errors="replace")
+    first = next(iter(begin.splitlines()), "")
     counts = Counter({each: len(next(csv.reader([first], delimiter=each), [])) for each in SEPARATORS})
     return max(SEPARATORS, key=lambda each: counts[each])
 
 
 def find_encoding(path: Path) -> str:
-    """Return how the CSV file at *path* is written: UTF-8 if its beginning can be read so, else cp1252."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rb") as stream:
-        begin = stream.read(BEGIN)
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(begin)
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
+    """Return how the CSV file at *path* is written: as its mark says, else UTF-8 if all of it can be read so.
+
+    Else it is cp1252, or Latin-1 if some of its bytes mean nothing in that.
+    """
+    decoders = {name: codecs.getincrementaldecoder(name)() for name in ("utf-8", "cp1252")}
+    with open_bytes(path, str(path)) as stream:
+        block = stream.read(BLOCK)
+        if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        while block and decoders:
+            for name in list(decoders):
+                try:
+                    decoders[name].decode(block)
+                except UnicodeDecodeError:
+                    del decoders[name]
+            block = stream.read(BLOCK)
+    return next(iter(decoders), "latin-1")
 
 
 def _name_after(table: str, url_env: str | None) -> str:

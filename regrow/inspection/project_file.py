@@ -27,7 +27,7 @@ def write_project_file(name: str, source: Source, facts: TableFacts, suggestion:
             "  # When the event was; a run does not see rows from after its `as_of`.",
             f"  timestamp: {_flow(keys.timestamp)}",
             "  # How long after the event the target is known; rows younger than that do not train.",
-            f"  label_delay: {format_duration(suggestion.label_delay)}",
+            f"  label_delay: {suggestion.label_delay.days}d",
         ]
     if keys.row:
         lines += ["  # Names a row; it is unique.", f"  id: {_flow(keys.row)}"]

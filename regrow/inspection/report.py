@@ -12,7 +12,7 @@ from regrow.inspection.table import TableFacts, TargetFacts
 def report_lines(frame: pd.DataFrame, facts: TableFacts, suggestion: Suggestion) -> Iterator[tuple[str, str]]:
     """Yield what was found in *frame*, each with a word for what it is about; what was unsure comes last."""
     looked = f"; {facts.looked_at}" if facts.looked_at else ""
-    yield "table", f"{facts.rows:,} rows, {len(facts.columns):,} columns{looked}"
+    yield "table", f"{facts.whole:,} rows, {len(facts.columns):,} columns{looked}"
     yield "target", _describe_target(facts.target)
     keys = facts.keys
     if keys.timestamp:

@@ -56,12 +56,12 @@ def suggest(frame: pd.DataFrame, facts: TableFacts) -> Suggestion:
     target = facts.target
     usable = frame[frame[target.name].notna() & ~frame[target.name].isin(target.rare)]
     split, unsure = suggest_split(usable, facts)
-    forest = facts.rows < SMALL
+    forest = facts.whole < SMALL
     kind = "Regressor" if target.predicts == "regression" else "Classifier"
     primary, metrics = suggest_metrics(facts)
     times = parse_times(frame[facts.keys.timestamp], "") if facts.keys.timestamp else None
     delay = suggest_delay(times, frame[target.name])
-    window, least_rows = _suggest_window(times, delay)
+    window, least_rows = _suggest_window(times, delay, facts.whole)
     aside = 1 - len(usable) / len(frame)
     if facts.keys.timestamp:
         unsure.append(
@@ -80,7 +80,7 @@ def suggest(frame: pd.DataFrame, facts: TableFacts) -> Suggestion:
         window=window,
         least_rows=least_rows,
         tolerance=_tolerance(usable, facts),
-        least_labels=max(50, facts.rows // 10),
+        least_labels=max(50, facts.whole // 10),
         unsure=tuple(unsure),
     )
 
@@ -146,15 +146,15 @@ def suggest_delay(times: pd.Series | None, target: pd.Series) -> timedelta:
     return timedelta(days=math.ceil((times.max() - known) / timedelta(days=1)))
 
 
-def _suggest_window(times: pd.Series | None, delay: timedelta) -> tuple[timedelta, int]:
-    """Return how far back the monitoring looks, and the labelled rows that it needs."""
+def _suggest_window(times: pd.Series | None, delay: timedelta, rows: int) -> tuple[timedelta, int]:
+    """Return how far back the monitoring looks, and the labelled rows that it needs, if *rows* have such *times*."""
     if times is None:
         return timedelta(days=WINDOWS[0]), ROWS_TO_WATCH
     days = max(1.0, (times.max() - times.min()) / timedelta(days=1))
     longer = [window for window in WINDOWS if window > 2 * delay.days] or [3 * delay.days]
-    enough = [window for window in longer if window * len(times) / days >= ROWS_TO_WATCH]
+    enough = [window for window in longer if window * rows / days >= ROWS_TO_WATCH]
     window = enough[0] if enough else longer[-1]
-    labelled = (window - delay.days) * len(times) / days
+    labelled = (window - delay.days) * rows / days
     return timedelta(days=window), int(np.clip(labelled / 2, 50, ROWS_TO_WATCH))
 
 
@@ -181,7 +181,7 @@ def _expectations(frame: pd.DataFrame, facts: TableFacts) -> Iterator[Expectatio
     """Yield what the table itself lets one expect of the next one: with room, so that a common month passes."""
     keys, target = facts.keys, facts.target
     yield Expectation(
-        expect="expect_table_row_count_to_be_between", arguments={"min_value": max(FEWEST, facts.rows // 10)}
+        expect="expect_table_row_count_to_be_between", arguments={"min_value": max(FEWEST, facts.whole // 10)}
     )
     if keys.row:
         yield Expectation(expect="expect_column_values_to_be_unique", arguments={"column": keys.row})

@@ -1,6 +1,6 @@
 """A table at a glance: its target, its keys, what each column holds, and which columns a model should not see."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,8 @@ Predicts = Literal["binary", "multiclass", "regression"]
 MOST_CLASSES = 50
 FEWEST_ROWS = 20
 """Rows below which nothing can be learnt and held out."""
+PARTITION = "it stands in the names of folders alone; write it into the files if a served row will have it"
+"""Why a column of a partitioned folder is no feature."""
 RARE = 5
 """Rows below which a class cannot be learnt, held out and measured."""
 
@@ -44,6 +46,9 @@ class TableFacts:
     """What a table of *rows* rows shows of itself."""
 
     rows: int
+    """Rows that were looked at."""
+    whole: int
+    """Rows of the table; of a large CSV file its lines."""
     target: TargetFacts
     keys: Keys
     columns: tuple[ColumnFacts, ...]
@@ -61,17 +66,24 @@ class TableFacts:
     @property
     def looked_at(self) -> str:
         """How much of a large table was looked at, in words; empty if all of it was."""
-        if self.rows <= SAMPLE:
-            return ""
-        return f"types and values by {SAMPLE:,} of {self.rows:,} rows, leaks by {ROWS:,}"
+        spread = f"{self.rows:,} of them are read, from all parts" if self.whole > self.rows else ""
+        sampled = f"types and values by {SAMPLE:,} of {self.rows:,} rows, leaks by {ROWS:,}"
+        return "; ".join(filter(None, (spread, sampled if self.rows > SAMPLE else "")))
 
 
 def inspect_table(
-    frame: pd.DataFrame, target: str, place: str, suspected: Mapping[str, str] | None = None
+    frame: pd.DataFrame,
+    target: str,
+    place: str,
+    suspected: Mapping[str, str] | None = None,
+    partitions: Collection[str] = (),
+    whole: int | None = None,
 ) -> TableFacts:
     """Return what *frame*, read from *place*, shows of itself if *target* is to be predicted.
 
     *suspected* columns are text that should be something else, each with what to do: no feature until it is done.
+    *partitions* are the columns that stand in the names of folders alone. *whole* is how many rows the table has, if
+    that is more than those of *frame*.
 
     Raises `DataError` if the target is not there or cannot be predicted, or no column is left to predict it by.
     """
@@ -93,16 +105,24 @@ def inspect_table(
     if target in odd:
         raise DataError(f"{place}: --target {target}: {odd[target]}")
     left_out = {
-        one.name: reason for one in columns if one.name not in named and (reason := why_left_out(one))
+        one.name: reason
+        for one in columns
+        if one.name not in named and (reason := PARTITION if one.name in partitions else why_left_out(one))
     }
     able = [column.name for column in columns if column.name not in named | set(left_out)]
     shadows = {
         one.column: one.words
         for one in find_shadows(frame[able], frame[target], aim.predicts != "regression")
     }
+    unsure_of_key = (
+        [f"`{keys.row}` is unique in the rows that were read; `regrow check --data` looks at all"]
+        if keys.row and (whole or 0) > len(frame)
+        else []
+    )
+    leaks = [f"`{name}` is left out: {why}" for name, why in shadows.items()]
     facts = TableFacts(
-        len(frame), aim, keys, columns, left_out | shadows,
-        (*unsure_of_target, *keys.unsure, *(f"`{name}` is left out: {why}" for name, why in shadows.items())),
+        len(frame), whole or len(frame), aim, keys, columns, left_out | shadows,
+        (*unsure_of_target, *unsure_of_key, *keys.unsure, *leaks),
     )  # fmt: skip
     if not facts.features:
         told = (

@@ -116,3 +116,20 @@ def test_an_empty_file_gives_its_columns(tmp_path: Path) -> None:
     assert list(read(tmp_path / "rows.parquet")) == ["at", "size", "b.c"]
     pq.write_table(pa.table({"at": pa.array([], pa.timestamp("us"))}), tmp_path / "none.parquet")
     assert read(tmp_path / "none.parquet", timestamp="at", start=START, end=END).empty
+
+
+def test_a_sample_comes_from_all_parts(tmp_path: Path) -> None:
+    """About as many rows as asked for are read, in order, spread over files and row groups, with folders' columns."""
+    for month in range(3):
+        folder = tmp_path / "rows" / f"month={month}"
+        folder.mkdir(parents=True)
+        pd.DataFrame({"n": np.arange(1000) + 1000 * month}).to_parquet(
+            folder / "1.parquet", row_group_size=90
+        )
+    found = read(tmp_path / "rows", most=100)
+    assert 80 <= len(found) <= 100
+    assert found["n"].is_monotonic_increasing
+    assert found["n"].min() < 30
+    assert found["n"].max() > 2970
+    assert set(found["month"]) == {0, 1, 2}
+    assert len(read(tmp_path / "rows", most=3000)) == 3000

@@ -1,16 +1,21 @@
 """`regrow init`: from a table to a project file that `check` and `train` take as it is."""
 
+import bz2
 import gzip
+import lzma
 import os
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from loans import loans
 
 from flows.train import train
 from regrow.errors import DataError, ProjectError
-from regrow.inspection.new_project import find_separator, make_project_file
+from regrow.inspection import new_project
+from regrow.inspection.new_project import find_encoding, find_separator, make_project_file
 from regrow.project import CsvSource, load_project
 from regrow.project.check import check_project
 from tasks.ingest import read_known
@@ -121,6 +126,71 @@ def test_a_separator_in_quotes_does_not_count(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "b.csv.gz", "wt") as stream:
         stream.write("a\tb,c\td\n")
     assert find_separator(tmp_path / "b.csv.gz") == "\t"
+
+
+@pytest.mark.parametrize("rows", [300, 3_000])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_of_a_large_file_a_part_is_read(
+    kind: str, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more rows than stated are read, from beginning to end; the report has the table's own number and says so."""
+    monkeypatch.setattr(new_project, "MOST", 1_000)
+    table = tmp_path / f"loans.{kind}"
+    loans(rows).to_csv(table, index=False) if kind == "csv" else loans(rows).to_parquet(
+        table, row_group_size=500
+    )
+    file, found = make_project_file(str(table), "repaid", tmp_path)
+    told = dict(found)
+    assert told["table"].startswith(f"{rows:,} rows, 13 columns")
+    assert ("of them are read, from all parts" in told["table"]) == (rows > 1_000)
+    assert ("regrow check --data" in str(found)) == (rows > 1_000)
+    days = told["time"].partition(", ")[2]
+    first, last = loans(rows)["issued_at"].iloc[[0, -1]].str[:10]
+    assert days[:10] == first
+    assert abs(pd.Timestamp(days[-10:]) - pd.Timestamp(last)) < pd.Timedelta("5D")
+    assert load_project(file).retraining.least_labels == max(50, rows // 10)
+
+
+def test_the_names_of_folders_are_no_features(tmp_path: Path) -> None:
+    """What only the folders of a partitioned table say is left out, with the remedy; `label_delay` is in days."""
+    frame = loans(300).assign(region=["north", "south", "west"] * 100)
+    frame.loc[:, "repaid"] = ["yes", "no", "no", "yes", "no"] * 60
+    frame.to_parquet(tmp_path / "loans", partition_cols=["region"])
+    file, found = make_project_file(str(tmp_path / "loans"), "repaid", tmp_path)
+    assert "region" not in (load_project(file).data.features or ())
+    assert "label_delay: 0d\n" in file.read_text()
+    assert "names of folders" in str(found) + file.read_text()
+    assert "# - region  # left out" in file.read_text()
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zip"])
+def test_compressed_files_are_read_as_plain_ones(suffix: str, tmp_path: Path) -> None:
+    """Separator and encoding of a compressed file are found, as the readers take it."""
+    content = loans(100).assign(städte="Köln").to_csv(index=False, sep=";").encode("cp1252")
+    path = tmp_path / f"loans.csv.{suffix}"
+    if suffix == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("loans.csv", content)
+    else:
+        path.write_bytes({"gz": gzip, "bz2": bz2, "xz": lzma}[suffix].compress(content))
+    file, _ = make_project_file(str(path), "repaid", tmp_path)
+    source = load_project(file).data.source
+    assert isinstance(source, CsvSource)
+    assert (source.separator, source.encoding, file.name) == (";", "cp1252", "loans.yaml")
+    assert len(read_known(load_project(file), datetime(2030, 1, 1, tzinfo=UTC))) == 100
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        ("aé\n", "utf-8"), ("aé\n", "utf-16"), ("aé€\n", "cp1252"), ("aé\x81\n", "latin-1"),
+        ("a\n" * 2_000_000 + "é\n", "cp1252"),
+    ],
+)  # fmt: skip
+def test_the_encoding_is_told_by_the_whole_file(content: str, encoding: str, tmp_path: Path) -> None:
+    """One byte that is no UTF-8, however late it comes, decides."""
+    (tmp_path / "a.csv").write_bytes(content.encode(encoding))
+    assert find_encoding(tmp_path / "a.csv") == encoding
 
 
 def test_what_init_writes_can_be_trained_at_once(services: object, tmp_path: Path) -> None:
