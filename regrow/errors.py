@@ -11,6 +11,7 @@ RegrowError
 ├── StateError            the state folder is full, read-only or in use
 │   └── Busy              other writers came first, again and again: the same may work in a moment
 ├── UnsafeModel           a stored model holds types that are not on the checked list
+├── IncompatibleModel     a stored model was made with another major version of a library
 ├── NoFastPath            a pipeline holds what the fast path does not know; it answers itself
 ├── InvalidRequest        a request, or one of its rows, does not fit the model
 └── ServingError          the model server cannot start or answer
@@ -62,6 +63,10 @@ class Busy(StateError):
 
 class UnsafeModel(RegrowError):
     """A stored model holds types that are not on the checked list."""
+
+
+class IncompatibleModel(RegrowError):
+    """A stored model was made with another major version of a library, or with one that is not installed."""
 
 
 class NoFastPath(RegrowError):

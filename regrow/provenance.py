@@ -17,6 +17,10 @@ LOCK = ROOT / "requirements.lock"
 OUTSIDE_OF_STEPS = {"cli", "cli.py", "demo", "services", "serving"}
 """What no step runs: a change there leaves stored results as they are."""
 MODEL_PACKAGES = ("mlflow", "scikit-learn", "scipy", "numpy", "pandas", "skops", "cloudpickle")
+LIBRARIES = ("numpy", "pandas", "scikit-learn", "skops")
+"""What every model is made with."""
+BOOSTERS = ("lightgbm", "xgboost", "xgboost-cpu")
+"""What many are made with beside these."""
 
 
 @cache
@@ -67,6 +71,28 @@ def pinned_requirements(packages: tuple[str, ...]) -> tuple[str, ...]:
     for name in wanted - set(pinned):
         pinned[name] = f"{name}=={importlib.metadata.version(name)}"
     return tuple(pinned[name] for name in sorted(pinned))
+
+
+@cache
+def library_versions(packages: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the installed versions of the libraries with which a model whose classes are of *packages* is made."""
+    found_in = {name for package in packages for name in _distributions_of(package)}
+    return {name: importlib.metadata.version(name) for name in sorted({*LIBRARIES, *found_in})}
+
+
+@cache
+def environment_digest() -> str:
+    """Hash the lock and what is installed of the libraries that make a model, whatever the lock says of them."""
+    versions = {name: installed_version(name) or "" for name in (*LIBRARIES, *BOOSTERS)}
+    return digest_packages({"lock": lock_digest(), **versions})
+
+
+def installed_version(name: str) -> str | None:
+    """Return the version of the distribution *name* that is installed; None if it is not."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _distributions_of(package: str) -> list[str]:

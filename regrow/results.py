@@ -63,6 +63,10 @@ class ModelFacts(Result):
     """Modules of the team's own code that are stored with the model; each is named by its content."""
     trust: tuple[str, ...] = ()
     """Types beyond the checked list that the project file trusted."""
+    libraries: dict[str, str] = {}
+    """The libraries that the model was made with, and their versions; a model of version 0.2 names none."""
+    trust_versions: tuple[str, ...] = ()
+    """Libraries that may be here in another major version: the project file said so."""
 
     def reference(self, part: Literal["training", "holdout"]) -> Snapshot:
         """Return the model's own rows that a window is compared with."""

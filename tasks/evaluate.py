@@ -9,7 +9,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.inspection import permutation_importance
 
 from regrow.data.snapshots import write_snapshot
-from regrow.errors import DataError
+from regrow.errors import DataError, IncompatibleModel
 from regrow.lineage import current, step
 from regrow.models.comparison import WAIVE, align_classes, unseen_rows, why_not_comparable
 from regrow.models.metrics import (
@@ -46,8 +46,9 @@ def evaluate(
     run = current()
     run.log_input(candidate.facts.holdout, "holdout")
     facts, model = candidate.facts, load_model(candidate.uri)
-    champion_model = load_model(champion.uri) if champion else None
+    champion_model, outdated = load_champion(champion)
     frame, predictions, obstacle = predict_unseen(project, candidate, model, champion_model)
+    obstacle = outdated or obstacle
     target, thresholds = frame[project.data.target], thresholds_of(model, champion_model)
     measured = {
         name: measure(project.evaluation.all_metrics, target, prediction, facts.classes, thresholds.get(name))
@@ -76,6 +77,16 @@ def evaluate(
     run.log_metrics(flatten(measured) | {"rows": len(frame)})
     run.log_text(evaluation.model_dump_json(indent=2, include={"metrics", "slices", "rows"}), "slices.json")
     return evaluation
+
+
+def load_champion(champion: Candidate | None) -> tuple[LoadedModel | None, str]:
+    """Return the model of *champion*, or why the libraries that are installed do not load it and what to do."""
+    if champion is None:
+        return None, ""
+    try:
+        return load_model(champion.uri), ""
+    except IncompatibleModel as error:
+        return None, f"{error}; or {WAIVE}"
 
 
 def predict_unseen(

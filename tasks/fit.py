@@ -25,7 +25,7 @@ from regrow.data.sources import feature_columns
 from regrow.errors import DataError
 from regrow.lineage import RunRecord, current, step
 from regrow.models.contract import Contract
-from regrow.models.fitted import take_any_classes, use_one_thread
+from regrow.models.fitted import packages_of, take_any_classes, use_one_thread
 from regrow.models.frames import infer_columns, why_idle, widen_whole_numbers
 from regrow.models.metrics import kind_of_classes, scorer
 from regrow.models.preprocessing import held_by, preprocess_by_type
@@ -122,7 +122,7 @@ def recipe_of(project: Project, parts: Parts) -> str:
     """Hash all that determines the fit."""
     ingredients = [
         project.name, project.data.model_dump_json(), project.training.model_dump_json(),
-        parts.training.digest, parts.holdout.digest, provenance.code_digest(), provenance.lock_digest(),
+        parts.training.digest, parts.holdout.digest, provenance.code_digest(), provenance.environment_digest(),
         *(code_name(file) for file in own_files(project)), *_sought(project),
     ]  # fmt: skip
     return hashlib.sha256("\n".join(ingredients).encode()).hexdigest()
@@ -239,6 +239,7 @@ def fit(project: Project, parts: Parts) -> Candidate:
         training=parts.training, holdout=parts.holdout,
         code=tuple(map(code_name, own_files(project))), trust=project.training.trust,
         threshold=threshold,
+        libraries=provenance.library_versions(packages_of(pipeline)), trust_versions=project.training.trust_versions,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         stored = describe_stored(project, pipeline, columns, features, facts, Path(folder))

@@ -35,7 +35,7 @@ def write_card(project: Project, evaluation: Evaluation) -> str:
             f"- **Trained on** {_rows(facts.training)}",
             f"- **Judged on** {_rows(facts.holdout)}, {evaluation.rows} rows unseen by every model compared",
             f"- **Label delay** {project.data.label_delay}",
-            *_beyond_the_list(facts),
+            *_made_of(facts),
             "",
             "| metric | this version | baseline | champion then |",
             "|---|---|---|---|",
@@ -85,19 +85,14 @@ def _rows(snapshot: Snapshot) -> str:
     return f"{snapshot.rows} rows{span} (SHA-256 `{snapshot.digest[:12]}`)"
 
 
-def _decision(facts: ModelFacts) -> list[str]:
-    """Return from which probability the model decides for the second class, if it has a threshold of its own."""
-    if facts.threshold is None:
-        return []
-    return [f"- **Decides** for `{facts.classes[1]}` from a probability of {facts.threshold:.4f}"]
-
-
-def _beyond_the_list(facts: ModelFacts) -> list[str]:
-    """Name what the model holds beyond the checked list of types, if anything."""
-    code = ", ".join(f"`{name}`" for name in facts.code)
-    trust = ", ".join(f"`{name}`" for name in facts.trust)
-    lines = [f"- **Own code**, stored with the model: {code}"] if code else []
-    return [*lines, f"- **Trusted by the project file** beyond the checked list: {trust}"] if trust else lines
+def _made_of(facts: ModelFacts) -> list[str]:
+    """Name what the model holds beyond the checked list of types, and the libraries that it was made with."""
+    told = {
+        "Own code**, stored with the model:": [f"`{name}`" for name in facts.code],
+        "Trusted by the project file** beyond the checked list:": [f"`{name}`" for name in facts.trust],
+        "Made with**": [f"{name} {version}" for name, version in facts.libraries.items()],
+    }
+    return [f"- **{what} {', '.join(names)}" for what, names in told.items() if names]
 
 
 def _champion(evaluation: Evaluation, metric: str) -> str:

@@ -48,6 +48,16 @@ def test_without_its_lock_the_installed_packages_count(
     assert len(provenance.lock_digest.__wrapped__()) == 64
 
 
+def test_a_library_that_is_installed_beside_the_lock_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed decides what a fit gives: another scikit-learn is another environment under one lock."""
+    before = provenance.environment_digest()
+    assert provenance.environment_digest.__wrapped__() == before
+    installed = provenance.installed_version
+    changed = {"scikit-learn": "9.0.0"}
+    monkeypatch.setattr(provenance, "installed_version", lambda name: changed.get(name) or installed(name))
+    assert provenance.environment_digest.__wrapped__() != before
+
+
 def git(folder: Path, *words: str) -> str:
     identity = ["-c", "user.name=ada", "-c", "user.email=ada@example.org"]
     done = subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True)

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from regrow import provenance
-from regrow.errors import DataError, RegistryError, UnsafeModel
+from regrow.errors import DataError, IncompatibleModel, RegistryError, UnsafeModel
 from regrow.models.contract import Contract, read_signature, write_signature
 from regrow.models.fitted import packages_of
+from regrow.models.libraries import ChangedLibrary, changed_libraries, check_libraries
 from regrow.models.values import Column
 from regrow.project import Project
 from regrow.project.imports import code_name, hook_file, load_code, naming_origin
@@ -85,6 +86,8 @@ class LoadedModel:
     pipeline: Pipeline
     signature: ModelSignature
     facts: ModelFacts
+    changed: tuple[ChangedLibrary, ...] = ()
+    """The libraries that are here in another version than the model was made with."""
 
     @cached_property
     def contract(self) -> Contract:
@@ -192,8 +195,8 @@ def _check_types(pipeline: Pipeline, facts: ModelFacts) -> set[str]:
 def load_model(model_uri: str) -> LoadedModel:
     """Load the model at *model_uri* (`models:/m-…`, `models:/flights@champion`, a folder).
 
-    Raises `UnsafeModel` if it holds a type that is not on the list, `RegistryError` if its files are not
-    those of a Regrow model.
+    Raises `UnsafeModel` if it holds a type that is not on the list, `IncompatibleModel` if a library has changed too
+    much since, `RegistryError` if its files are not those of a Regrow model.
     """
     import mlflow.artifacts
 
@@ -210,14 +213,21 @@ def load_model(model_uri: str) -> LoadedModel:
             f"{model_uri}: not logged by Regrow (no facts, or no signature); train it with a project file"
         )
     facts = ModelFacts.model_validate(metadata["regrow"])
+    model_id, changed = str(described.model_id), changed_libraries(facts.libraries)
+    check_libraries(model_id, changed, facts.trust_versions)
     _load_code(folder, facts)
+    path = folder / described.flavors["sklearn"]["pickled_model"]
+    try:
+        pipeline = load_pipeline(path, facts.trust, facts.code)
+    except ImportError as error:
+        made_with = " ".join(f"{name}=={version}" for name, version in facts.libraries.items())
+        raise IncompatibleModel(f"{model_id}: {error}; install what it was made with: {made_with}") from error
     return LoadedModel(
-        model_id=str(described.model_id),
-        pipeline=load_pipeline(
-            folder / described.flavors["sklearn"]["pickled_model"], facts.trust, facts.code
-        ),
+        model_id=model_id,
+        pipeline=pipeline,
         signature=described.signature,
         facts=facts,
+        changed=changed,
     )
 
 

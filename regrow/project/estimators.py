@@ -1,7 +1,7 @@
 """Build the estimator that a project file names, so that `check` and `train` refuse the same ones."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from regrow.errors import ProjectError
 from regrow.project.imports import check_callable, find_class, import_code, naming_origin
 from regrow.project.training import Search, Training, is_nested
+from regrow.provenance import installed_version
 
 INTERFACE = ("fit", "get_params", "set_params")
 TRANSFORMER = ("fit", "transform", "get_params")
@@ -27,6 +28,7 @@ def build_estimator(training: Training, project_path: Path = Path()) -> BaseEsti
     Raises `ProjectError` naming the key if a class is no estimator, refuses its parameters, is neither a classifier
     nor a regressor, or gives no probabilities. A class is called only after it is known to be an estimator.
     """
+    check_packages(training.trust_versions)
     named = training.estimator
     estimator = _Builder(training.seed, project_path).build(named, training.parameters, "training")
     with naming_origin(ProjectError, f"training.estimator: {named} does not say what it predicts"):
@@ -44,6 +46,16 @@ def build_estimator(training: Training, project_path: Path = Path()) -> BaseEsti
             "take one with predict_proba, or sklearn.calibration.CalibratedClassifierCV"
         )
     return estimator
+
+
+def check_packages(names: Sequence[str]) -> None:
+    """Raise `ProjectError` for one of *names* that no package has here: it would never let a model be loaded."""
+    for name in names:
+        if installed_version(name) is None:
+            raise ProjectError(
+                f"training.trust_versions: no package `{name}` is installed; write the name by which it is installed, "
+                "such as scikit-learn"
+            )
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,13 @@ TypeName = Annotated[
         description="Full name of a class or function: `package.module.Class`",
     ),
 ]
+PackageName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$",
+        description="A package as it is installed: `scikit-learn`",
+    ),
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scalar = str | int | Annotated[float, Field(allow_inf_nan=True)] | bool | None
 """A value that a search tries; scikit-learn takes an infinite one for some parameters."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
-from regrow.project.fields import ClassPath, Duration, Reference, Scalar, Strict, TypeName
+from regrow.project.fields import ClassPath, Duration, PackageName, Reference, Scalar, Strict, TypeName
 from regrow.project.metrics import Metric
 
 
@@ -142,6 +142,12 @@ class Training(Strict):
     trust: Annotated[
         tuple[TypeName, ...],
         Field(description="Full names of types that the model may hold beyond the checked list"),
+    ] = ()
+    trust_versions: Annotated[
+        tuple[PackageName, ...],
+        Field(
+            description="Packages with which the model may be loaded in another major version than it was made with"
+        ),
     ] = ()
 
     @property

@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from regrow.errors import NoFastPath, RegistryError, UnsafeModel
+from regrow.errors import IncompatibleModel, NoFastPath, RegistryError, UnsafeModel
 from regrow.models.contract import Contract
 from regrow.models.decoding import Columns
 from regrow.models.fast_path.compiling import compile_pipeline
@@ -203,3 +203,29 @@ def test_dates_are_stored_and_answered_alike(tmp_path: Path) -> None:
             since=pd.to_datetime(given["since"]), at=pd.to_datetime(given["at"])
         )
         assert (loaded.predict_checked(loaded.contract.frame([request])) == loaded.predict(table)).all()
+
+
+def test_a_model_says_what_it_was_made_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of a library's other major version is refused before its file is read; its project's word lets it in."""
+    training, rows = Training(estimator="sklearn.linear_model.LogisticRegression"), frame(50)[["hour"]]
+    older = {"libraries": {"scikit-learn": "0.24.2"}}
+    with pytest.raises(IncompatibleModel, match=r"scikit-learn 0\.24\.2 \(here "):
+        store(tmp_path, training, rows, **older)
+    loaded = store(tmp_path, training, rows, **older, trust_versions=("scikit-learn",))
+    assert [each.name for each in loaded.changed] == ["scikit-learn"]
+
+
+def test_a_model_without_its_library_names_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that is gone is no traceback from within: the packages that the model was made with are named."""
+
+    def fail(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'lightgbm'")
+
+    monkeypatch.setattr("regrow.models.stored.load_pipeline", fail)
+    training = Training(estimator="sklearn.linear_model.LogisticRegression")
+    with pytest.raises(
+        IncompatibleModel, match=r"'lightgbm'; install what it was made with: lightgbm==4\.6\.0"
+    ):
+        store(tmp_path, training, frame(50)[["hour"]], libraries={"lightgbm": "4.6.0"})

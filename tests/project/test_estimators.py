@@ -34,6 +34,7 @@ def test_the_seed_reaches_the_estimator() -> None:
         ({"estimator": "sklearn.cluster.KMeans"}, "neither a classifier nor a regressor"),
         ({"estimator": "sklearn.preprocessing.StandardScaler"}, "neither a classifier nor a regressor"),
         ({"estimator": "sklearn.linear_model.RidgeClassifier"}, "gives no probabilities"),
+        ({"estimator": LOGISTIC, "trust_versions": ("learnt",)}, r"trust_versions: no package `learnt`"),
     ],
 )
 def test_a_wrong_estimator_names_the_key(training: dict[str, Any], message: str) -> None:

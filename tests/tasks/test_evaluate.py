@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from regrow.data.snapshots import write_snapshot
-from regrow.errors import DataError
+from regrow.errors import DataError, IncompatibleModel
 from regrow.models.metrics import Floats
 from regrow.models.stored import LoadedModel
 from regrow.project import EvaluationPlan, Metric, Project
@@ -26,6 +26,7 @@ from tasks.evaluate import (
     draw,
     draw_importances,
     flatten,
+    load_champion,
     measure,
     measure_slices,
     predict_unseen,
@@ -98,6 +99,21 @@ def test_a_champion_that_does_not_take_the_rows_types_is_left_out(
     expected = "" if fits else "column 'size', row 0: '2' is not a number, or let the candidate pass"
     assert obstacle.startswith(expected)
     assert bool(obstacle) == bool(expected)
+
+
+def test_a_champion_of_other_libraries_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be loaded any more, so a training goes on without it and says why; any other error ends it."""
+
+    def refuse(_: str) -> LoadedModel:
+        raise IncompatibleModel("m-1 was made with numpy 1.26.4 (here 2.4.1): train it again")
+
+    candidate = Candidate(model_id="m-1", run_id="r", recipe="0", facts=make_facts(0, 1))
+    monkeypatch.setattr("tasks.evaluate.load_model", refuse)
+    model, obstacle = load_champion(candidate)
+    assert model is None
+    assert obstacle.startswith("m-1 was made with numpy 1.26.4")
+    assert obstacle.endswith("regrow train --override REASON`")
+    assert load_champion(None) == (None, "")
 
 
 def shown(figure: Figure) -> tuple[set[str], int]:

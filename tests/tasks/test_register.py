@@ -69,6 +69,16 @@ def test_the_card_tells_no_champion_from_one_that_was_not_measured(project: Call
     assert "| roc_auc | 0.8124 | 0.5000 | v3: not measured |" in write_card(project(), obstructed)
 
 
+def test_the_card_names_what_the_model_is_made_of(project: Callable[..., Project]) -> None:
+    """Own code, what the file trusts, and the libraries stand in the card; what there is none of does not."""
+    facts = make_facts(0, 1, trust=("theirs.Model",), libraries={"numpy": "2.3.0", "scikit-learn": "1.8.0"})
+    candidate = Candidate(model_id="m-1", run_id="r", recipe="0", facts=facts)
+    card = write_card(project(), evaluation(candidate=candidate))
+    assert "- **Made with** numpy 2.3.0, scikit-learn 1.8.0" in card
+    assert "- **Trusted by the project file** beyond the checked list: `theirs.Model`" in card
+    assert "Own code" not in card
+
+
 def test_the_fast_path_is_proven_on_the_whole_holdout(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -175,6 +175,7 @@ def _version(served: ServedVersion | None) -> dict[str, Any]:
         "version": served.version if served else None,
         "model_id": served.model.model_id if served else None,
         "since": served.since if served else None,
+        "changed_libraries": [str(each) for each in served.model.changed] if served else [],
     }
 
 

@@ -68,9 +68,13 @@ def send():
 
 @pytest.fixture
 def served():
-    """Make a version in memory by its number."""
-    return lambda number: ServedVersion(
-        number, SimpleNamespace(model_id=f"m-{number}", facts=make_facts(0, 1)), None, 5.0, ()
+    """Make a version in memory by its number, with the libraries that are here in another version."""
+    return lambda number, *changed: ServedVersion(
+        number,
+        SimpleNamespace(model_id=f"m-{number}", facts=make_facts(0, 1), changed=changed),
+        None,
+        5.0,
+        (),
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from regrow.models.libraries import ChangedLibrary
 from regrow.serving import roster as roster_module
 from regrow.serving.http.health import HealthPage, VersionPage, health_routes, roster_entry
 from regrow.serving.http.keys import new_key
@@ -62,6 +63,14 @@ async def test_a_rollout_is_shown_with_who_contends(make_server, follows, served
     assert shown["rollout"] == {"id": "v4-a", "stage": 1, "contender": 4, "weight": 0.5, "mirror": 0.25}
     assert page["journal"] == {"bytes": 99, "folded": 7, "last": None, "error": None}
     HealthPage.model_validate(page)
+
+
+async def test_a_library_of_another_version_is_shown_and_no_problem(make_server, follows, served):
+    """A version that was made with another scikit-learn answers, and the page says which one it was."""
+    changed = ChangedLibrary("scikit-learn", "1.7.1", "1.8.0")
+    page = (await get(make_server(demo=follows(TrafficSplit(served(3, changed)))), "/health")).json()
+    assert page["status"] == "ok"
+    assert page["models"]["demo"]["changed_libraries"] == ["scikit-learn 1.7.1 (here 1.8.0)"]
 
 
 def without_flush(server):
