@@ -64,6 +64,14 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, description="Seconds after which the champion answers what the challenger has not"),
     ] = 1.0
+    dask: Annotated[
+        Annotated[str, Field(pattern=r"^(local(:[1-9]\d*)?|[a-z]+://\S+)$")] | None,
+        BeforeValidator(lambda value: value or None),
+        Field(
+            description="Scheduler of Dask that batch scoring works on, `tcp://host:8786`; `local` or `local:4`: "
+            "processes on this machine; empty: no Dask"
+        ),
+    ] = None
     configs: Annotated[Path, Field(description="Folder of the project files that `regrow up` deploys")] = (
         Path("configs")
     )

@@ -1,7 +1,9 @@
 """Score rows in batch, chunk by chunk, and keep each prediction once."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +19,22 @@ from regrow.data.rows import check_row_keys, name_as_before
 from regrow.data.selection import Kinds, Opened, Selection
 from regrow.data.sources import as_names, rows_of, select_rows
 from regrow.errors import DataError
+from regrow.fan_out import open_workers
 from regrow.lineage import RunRecord, current, step
-from regrow.models.batches import Batch, carried_types, delivered_rows, logged_rows, read_batch
+from regrow.models.batches import (
+    Answered,
+    Batch,
+    Lacking,
+    Predictor,
+    carried_types,
+    delivered_rows,
+    read_batch,
+)
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import LogSource, Project, Source
 from regrow.registry import Version
 from regrow.results import Scored
+from regrow.settings import load_settings
 
 UNTIL = "regrow.scored_until"
 """Tag of a run that scored what was new: where the next one begins."""
@@ -71,36 +83,32 @@ def score_period(
 ) -> Scored:
     """Score the rows with an event time in [*start*, *end*) by *model*, which is *version*, and keep each once.
 
-    A chunk is read, predicted, delivered and logged before the next one, so memory does not follow the rows; a run that
-    was killed is finished by its repetition. Raises `DataError` if a row does not fit the model, a `data.id` recurs,
-    the destination has other columns, or the source changes meanwhile.
+    A chunk is read, predicted, delivered and logged before the next one, or few at once on Dask's workers, so memory
+    does not follow the rows; a run that was killed is finished by its repetition. Raises `DataError` if a row does not
+    fit the model, a `data.id` recurs, the destination has other columns, or the source changes meanwhile;
+    `Unreachable` if the scheduler of Dask is gone.
     """
     source, key = source_to_score(project)
     state = fingerprint_of(project, source, key)
     log = BatchLog(project.name, version, start, end, project.data.timestamp is not None)
     opened = open_source(project, source, key)
-    selection = _check_names(project, opened, _select(project, model, log, start, end))
-    rows = new = delivered = 0
-    delivery, earlier = None, Recurrence()
-    for chunk in rows_of(project, opened, selection, unlabelled=True):
-        if chunk.empty:
-            continue
-        if opened.names is None:
-            check_row_keys(project, chunk)
-        frame = chunk.reset_index(drop=True)
-        batch = read_batch(
-            project.name, version, project.data, model, frame, untyped=opened.untyped, earlier=earlier
-        )
-        if not rows:
-            delivery = open_delivery(project, model, batch, as_of)
-        kept = keep(model, batch, log, delivery, as_of)
-        rows, new, delivered = rows + len(frame), new + kept.logged, delivered + kept.delivered
+    seen: list[int] = []
+    new = delivered = 0
+    with open_workers(load_settings().dask) as each:
+        selection = _check_names(project, opened, _select(project, model, log, start, end))
+        batches = _read(project, version, model, opened, selection, seen)
+        for first in batches:  # None, or the first, which tells how a destination looks.
+            delivery = open_delivery(project, model, first, as_of)
+            predictor = Predictor(model, as_of, delivery and delivery.carried)
+            for answered in each(predictor, _lacking(chain([first], batches), log, delivery, as_of)):
+                kept = keep(answered, log, delivery)
+                new, delivered = new + kept.logged, delivered + kept.delivered
     if state != fingerprint_of(project, source, key):
         raise DataError(
             f"{project.path}: {key}: the source changed while its rows were scored; run it again: what was scored stays"
         )
     told = None if project.scoring.destination is None else delivered
-    return Scored(version=version, rows=rows, new=new, delivered=told, gone=log.gone)
+    return Scored(version=version, rows=sum(seen), new=new, delivered=told, gone=log.gone)
 
 
 def source_to_score(project: Project) -> tuple[Source, str]:
@@ -120,32 +128,58 @@ def open_delivery(project: Project, model: LoadedModel, batch: Batch, as_of: dat
     if project.scoring.destination is None:
         return None
     carried = carried_types(batch.frame, project.scoring.columns, project.data)
-    nothing = batch.take(np.zeros(len(batch.ids), bool))
+    nothing = batch.take(np.zeros(len(batch), bool), carried)
     schema = delivered_rows(nothing, _nothing(model), model, as_of, carried).schema
     destination = open_destination(project, batch.version, schema)
     return destination and Delivery(destination, carried)
 
 
-def keep(model: LoadedModel, batch: Batch, log: BatchLog, delivery: Delivery | None, as_of: datetime) -> Kept:
-    """Predict the rows of *batch* that the log or the destination lacks, and add them there.
+def keep(answered: Answered, log: BatchLog, delivery: Delivery | None) -> Kept:
+    """Add what was *answered* to the destination and to the log.
 
     The destination comes first: a run that was killed in between finds its rows missing in the log, and goes on.
     """
-    former = name_as_before(batch.model, batch.version, batch.frame, batch.data) if log.former else None
-    unlogged = log.missing(batch.ids, batch.times(as_of), former)
-    undelivered = np.zeros(len(batch.ids), dtype=bool)
-    if delivery is not None:
-        undelivered = ~delivery.destination.known.has(batch.ids)
-    wanted = unlogged | undelivered
-    if not wanted.any():
-        return Kept(0, 0)
-    batch, unlogged, undelivered = batch.take(wanted), unlogged[wanted], undelivered[wanted]
-    prediction, delivered = model.predict_read(batch.features), 0
-    if delivery is not None:
-        table = delivered_rows(batch, prediction, model, as_of, delivery.carried)
-        delivered = delivery.destination.add(table.filter(pa.array(undelivered)))
-    logged = log.add(logged_rows(batch, prediction, model, as_of).filter(pa.array(unlogged)))
-    return Kept(logged, delivered)
+    delivered = 0
+    if delivery is not None and answered.delivered is not None:
+        delivered = delivery.destination.add(answered.delivered)
+    return Kept(log.add(answered.logged), delivered)
+
+
+def _read(
+    project: Project, version: int, model: LoadedModel, opened: Opened, selection: Selection, seen: list[int]
+) -> Iterator[Batch]:
+    """Read the rows that are selected, chunk by chunk; *seen* gets the number of rows of each."""
+    earlier = Recurrence()
+    for chunk in rows_of(project, opened, selection, unlabelled=True):
+        if chunk.empty:
+            continue
+        if opened.names is None:
+            check_row_keys(project, chunk)
+        frame = chunk.reset_index(drop=True)
+        seen.append(len(frame))
+        yield read_batch(
+            project.name, version, project.data, model, frame, untyped=opened.untyped, earlier=earlier
+        )
+
+
+def _lacking(
+    batches: Iterable[Batch], log: BatchLog, delivery: Delivery | None, as_of: datetime
+) -> Iterator[Lacking]:
+    """Keep of each batch the rows that the log or the destination lacks."""
+    for batch in batches:
+        unlogged, undelivered = np.ones(len(batch), bool), np.zeros(len(batch), bool)
+        if not log.empty:
+            former = (
+                name_as_before(batch.model, batch.version, batch.frame, batch.data) if log.former else None
+            )
+            unlogged = log.missing(batch.ids, batch.times(as_of), former)
+        if delivery is not None:
+            known = delivery.destination.known
+            undelivered = ~known.has(batch.ids) if known else ~undelivered
+        wanted = unlogged | undelivered
+        if wanted.any():
+            carried = delivery.carried if delivery else ()
+            yield Lacking(batch.take(wanted, carried), unlogged[wanted], undelivered[wanted])
 
 
 def _nothing(model: LoadedModel) -> np.ndarray:

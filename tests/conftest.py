@@ -21,7 +21,9 @@ from regrow.settings import Settings
 
 STARTS_SERVERS = {"services", "start", "stack"}
 """The fixtures whose tests are marked `servers`."""
-FILES_THAT_START_PROCESSES = {"test_stack.py", "test_outage.py", "test_start_run.py", "test_wheel.py"}
+FILES_THAT_START_PROCESSES = {
+    "test_fan_out.py", "test_outage.py", "test_score_on_dask.py", "test_stack.py", "test_start_run.py", "test_wheel.py",
+}  # fmt: skip
 FULL_SIZE_TIMEOUT = 3600
 
 # On a busy machine an example takes longer than hypothesis' 200 ms, and nothing is wrong.

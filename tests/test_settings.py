@@ -32,7 +32,14 @@ def test_each_field_is_read_from_the_environment_of_this_moment(monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("WORKERS", "0"), ("CHALLENGER_TIMEOUT", "0"), ("LOG_FORMAT", "xml"), ("MLFLOW_PORT", "x")],
+    [
+        ("WORKERS", "0"),
+        ("CHALLENGER_TIMEOUT", "0"),
+        ("LOG_FORMAT", "xml"),
+        ("MLFLOW_PORT", "x"),
+        ("DASK", "here"),
+        ("DASK", "local:0"),
+    ],
 )
 def test_a_value_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """A server without workers or a timeout of nothing is an error that names the field."""

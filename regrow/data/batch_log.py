@@ -54,6 +54,11 @@ class BatchLog:
         self.known, self._old, self.former = KnownIds(named), KnownIds(unnamed), frozenset(former)
 
     @property
+    def empty(self) -> bool:
+        """Whether the version has no prediction in the period, so that no row need be looked for."""
+        return not (self.known or self._old or self.former)
+
+    @property
     def gone(self) -> int:
         """How many rows that were scored before have not come up again."""
         return self.known.unmet

@@ -1,7 +1,9 @@
 """A chunk of rows that is scored: named, predicted, and shaped for the prediction log and for a destination."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -29,19 +31,24 @@ class Batch:
     features: pd.DataFrame
     """The rows as the model takes them."""
     named: Named
-    ids: pa.Array
-    """The ids of their predictions."""
 
-    def take(self, rows: NDArray[np.bool_]) -> "Batch":
-        """Return the batch of *rows* alone."""
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @cached_property
+    def ids(self) -> pa.Array:
+        """The ids of their predictions; to make them takes as long as many a model, so it is left to who needs them."""
+        return pa.array(ids_of(self.model, self.version, self.named), pa.string())
+
+    def take(self, rows: NDArray[np.bool_], columns: Collection[str]) -> "Batch":
+        """Return the batch of *rows* alone, and of its frame what names them and *columns*."""
+        frame = self.frame[[name for name in self.frame if name in {*self.data.key_columns, *columns}]]
         if rows.all():
-            return self
+            return replace(self, frame=frame)
         pieces = (self.named.names, self.named.times, self.named.places)
         named = Named(*(piece[rows].reset_index(drop=True) for piece in pieces))
-        frame, features = (part[rows].reset_index(drop=True) for part in (self.frame, self.features))
-        return Batch(
-            self.model, self.version, self.data, frame, features, named, self.ids.filter(pa.array(rows))
-        )
+        frame, features = (part[rows].reset_index(drop=True) for part in (frame, self.features))
+        return replace(self, frame=frame, features=features, named=named)
 
     def times(self, as_of: datetime) -> pd.Series:
         """Return the event time of each row; without one it is *as_of*."""
@@ -67,14 +74,49 @@ def read_batch(
     """
     features = model.contract.read(frame, untyped=untyped)
     named = name_rows(frame, features, data, earlier)
-    return Batch(
-        name, version, data, frame, features, named, pa.array(ids_of(name, version, named), pa.string())
-    )
+    return Batch(name, version, data, frame, features, named)
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """The rows of a batch that the prediction log or the destination lacks, and which of them lacks which."""
+
+    batch: Batch
+    unlogged: NDArray[np.bool_]
+    undelivered: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Predictions as they are kept: for the log, and for the destination if there is one."""
+
+    logged: pa.Table
+    delivered: pa.Table | None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Predicts the rows that are lacking, in this process or, with its model, in another one."""
+
+    model: LoadedModel
+    as_of: datetime
+    carried: dict[str, pa.DataType] | None
+    """The columns that go along to the destination; None without one."""
+
+    def __call__(self, lacking: Lacking) -> Answered:
+        """Predict the rows that are *lacking*; raises `DataError` if the model refuses them."""
+        batch, delivered = lacking.batch, None
+        prediction = self.model.predict_read(batch.features)
+        if self.carried is not None:
+            shaped = delivered_rows(batch, prediction, self.model, self.as_of, self.carried)
+            delivered = shaped.filter(pa.array(lacking.undelivered))
+        logged = logged_rows(batch, prediction, self.model, self.as_of).filter(pa.array(lacking.unlogged))
+        return Answered(logged, delivered)
 
 
 def logged_rows(batch: Batch, prediction: Floats, model: LoadedModel, as_of: datetime) -> pa.Table:
     """Shape *batch* and its *prediction*, made at *as_of*, like the prediction log."""
-    rows = len(batch.ids)
+    rows = len(batch)
     columns = {
         "prediction_id": batch.ids,
         "entity_id": pa.array(entity_names(batch.frame, batch.data).replace("", None), pa.string()),
@@ -104,7 +146,7 @@ def delivered_rows(
 
     A regression has `prediction`, a classifier `probability_CLASS` for each class.
     """
-    rows, data = len(batch.ids), batch.data
+    rows, data = len(batch), batch.data
     columns = {
         "prediction_id": batch.ids,
         "row_key": pa.array(keys_of(batch.named, batch.frame, data), pa.string()),

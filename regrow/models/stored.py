@@ -1,8 +1,9 @@
 """How a model is stored with its code, and read back, through a checked list of types."""
 
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,15 @@ class LoadedModel:
     facts: ModelFacts
     changed: tuple[ChangedLibrary, ...] = ()
     """The libraries that are here in another version than the model was made with."""
+    folder: Path | None = None
+    """Where its files are; None if it was not loaded."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as files, which are loaded there through the checked list of types."""
+        if self.folder is None:
+            raise RegistryError(f"{self.model_id}: a model that is not stored cannot go to another process")
+        files = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
+        return load_files, ({path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files},)
 
     @cached_property
     def contract(self) -> Contract:
@@ -228,7 +238,18 @@ def load_model(model_uri: str) -> LoadedModel:
         signature=described.signature,
         facts=facts,
         changed=changed,
+        folder=folder,
     )
+
+
+def load_files(files: Mapping[str, bytes]) -> LoadedModel:
+    """Load the model whose *files* came from another process, as `load_model` does."""
+    with tempfile.TemporaryDirectory(prefix="regrow-model-") as place:
+        for name, content in files.items():
+            path = Path(place, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return replace(load_model(place), folder=None)
 
 
 def _load_code(folder: Path, facts: ModelFacts) -> None:

@@ -229,3 +229,12 @@ def test_a_model_without_its_library_names_what_to_install(
         IncompatibleModel, match=r"'lightgbm'; install what it was made with: lightgbm==4\.6\.0"
     ):
         store(tmp_path, training, frame(50)[["hour"]], libraries={"lightgbm": "4.6.0"})
+
+
+def test_a_model_travels_as_its_files(tmp_path: Path) -> None:
+    """Another process gets the stored files and reads them through the checked list; the answers are the same."""
+    model = store(tmp_path, Training(estimator="sklearn.linear_model.LogisticRegression"), frame())
+    loaded = pickle.loads(pickle.dumps(model))  # noqa: S301 (made here)
+    assert (loaded.predict(frame()) == model.predict(frame())).all()
+    with pytest.raises(RegistryError, match="a model that is not stored cannot go to another process"):
+        pickle.dumps(loaded)

@@ -1,0 +1,80 @@
+"""Chunks that are worked on in this process, or on the workers of Dask: the same answers, in the same order."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from distributed import LocalCluster
+
+from regrow import fan_out
+from regrow.errors import DataError, Unreachable
+from regrow.fan_out import open_workers
+
+
+@dataclass(frozen=True)
+class Doubles:
+    """Doubles a number, and tells in which process; dies at the number that is to kill it, the first time."""
+
+    marks: Path
+    killer: int = -1
+    bad: int = -1
+
+    def __call__(self, number: int) -> tuple[int, int]:
+        if number == self.bad:
+            raise DataError("column 'n', row 0: bad")
+        if number == self.killer and not (mark := self.marks / "killed").exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 2 * number, os.getpid()
+
+
+def endless(read: list[int]) -> Iterator[int]:
+    """Count, and remember how far it was read."""
+    for number in range(1000):
+        read.append(number)
+        yield number
+
+
+def test_without_an_address_chunks_are_worked_on_here(tmp_path: Path) -> None:
+    """One chunk is read, worked on and handed over before the next one is read."""
+    read: list[int] = []
+    with open_workers(None) as each:
+        answers = each(Doubles(tmp_path), endless(read))
+        assert [next(answers), next(answers)] == [(0, os.getpid()), (2, os.getpid())]
+        assert read == [0, 1]
+
+
+def test_two_workers_answer_as_this_process_does(tmp_path: Path) -> None:
+    """Two processes share the chunks, the answers keep their order, few chunks are read ahead, an error is its own."""
+    with open_workers("local:2") as each:
+        answers = list(each(Doubles(tmp_path, killer=7), range(40)))
+        assert [number for number, _ in answers] == list(range(0, 80, 2))
+        assert len({process for _, process in answers} - {os.getpid()}) >= 2
+        assert (tmp_path / "killed").exists(), "a worker was to die"
+        read: list[int] = []
+        ahead = each(Doubles(tmp_path), endless(read))
+        next(ahead)
+        assert len(read) <= 2 * fan_out.AHEAD + 2
+        with pytest.raises(DataError, match="column 'n', row 0: bad"):
+            list(each(Doubles(tmp_path, bad=3), range(10)))
+
+
+def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a scheduler, or without a worker, the error names the address and what to do; nothing is read."""
+    monkeypatch.setattr(fan_out, "CONNECT", 1)
+    with (
+        pytest.raises(
+            Unreachable, match=r"scheduler at tcp://127.0.0.1:1 does not answer.*unset REGROW_DASK"
+        ),
+        open_workers("tcp://127.0.0.1:1"),
+    ):
+        pass
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as lonely,
+        pytest.raises(Unreachable, match="has no worker"),
+        open_workers(lonely.scheduler_address),
+    ):
+        pass
