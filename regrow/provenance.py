@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -96,9 +97,10 @@ def installed_version(name: str) -> str | None:
 
 
 def _distributions_of(package: str) -> list[str]:
-    """Name the distributions that bring *package*; scikit-learn is known, for the search reads every file list."""
-    if package == "sklearn":
-        return ["scikit-learn"]
+    """Name the distributions that bring *package*: the search for those of another name reads every file list."""
+    named = {"sklearn": "scikit-learn"}.get(package, package)
+    with suppress(importlib.metadata.PackageNotFoundError):
+        return [importlib.metadata.distribution(named).name]
     return importlib.metadata.packages_distributions().get(package, [])
 
 

@@ -13,6 +13,7 @@ from regrow.data.joining import join_labels
 from regrow.data.labels import read_labels
 from regrow.data.predictions import CHALLENGER, CHAMPION, SHADOW
 from regrow.data.rollouts import pair_predictions, read_rollout
+from regrow.data.rows import among
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
 from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs
 from regrow.errors import RegistryError
@@ -118,7 +119,7 @@ def find_targets(
     rows: pd.DataFrame, truth: pd.Series, facts: ModelFacts
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """Return the label of each of *rows* as *facts* spell it, and whether it has one; *truth* holds them by id."""
-    labelled = rows["prediction_id"].isin(truth.index).to_numpy()
+    labelled = among(rows["prediction_id"], truth.index)
     encoded = restore_labels(truth.reindex(rows["prediction_id"][labelled]), facts)
     filler = np.nan if facts.kind == "regression" else facts.classes[0]
     target = np.full(len(rows), filler, dtype=encoded.dtype)

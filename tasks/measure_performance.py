@@ -1,7 +1,6 @@
 """Measure the champion on the labels that have matured."""
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from regrow.data.joining import join_labels, keys_of_logged
 from regrow.data.labels import read_labels
 from regrow.data.predictions import count_predictions, read_answers
-from regrow.data.rows import trained_keys
+from regrow.data.rows import among, trained_keys
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.decisions.maturity import open_below
 from regrow.decisions.performance import Holdout, judge_performance
@@ -69,7 +68,7 @@ def label_window(
     version: int,
     facts: ModelFacts,
     labels: pd.DataFrame,
-    trained: Collection[str],
+    trained: pd.Series,
     start: datetime,
     end: datetime,
 ) -> Labelled:
@@ -80,7 +79,7 @@ def label_window(
     served = read_answers(project.name, start, end, MOST_ROWS)
     own = served[served["version"] == version].sort_values(["served_at", "prediction_id"])
     names = keys_of_logged(own, project.data).fillna(own["prediction_id"])
-    seen = names.isin(trained)
+    seen = among(names, trained)
     own, names = own[~seen], names[~seen]
     joined = join_labels(project.name, own, labels, project.data)
     rows = joined.rows[joined.rows["own"] | ~joined.rows["key"].duplicated(keep="last")]

@@ -7,7 +7,7 @@ import pandas as pd
 from regrow.data.joining import keys_of_logged
 from regrow.data.predictions import read_predictions
 from regrow.data.readers import open_source
-from regrow.data.rows import row_keys
+from regrow.data.rows import among, row_keys
 from regrow.data.sources import rows_of, select_rows
 from regrow.decisions.skew import judge_skew, skew_by_column
 from regrow.lineage import current, step
@@ -40,7 +40,7 @@ def source_features(
     for chunk in rows_of(project, opened, selection, unlabelled=True):
         rows = chunk.reset_index(drop=True)
         names = row_keys(rows, rows, project.data)
-        wanted = names.isin(keys).to_numpy()
+        wanted = among(names, keys)
         if wanted.any() or not found:
             read = contract.read(rows[wanted], untyped=opened.untyped)
             found.append(read.set_axis(pd.Index(names[wanted]), axis="index"))

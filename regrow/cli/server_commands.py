@@ -91,7 +91,12 @@ def demo() -> None:
     """Replay a year of flights: train, serve, watch, retrain."""
     from regrow.demo import main
 
-    main()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        main()
+    except KeyboardInterrupt as interrupt:
+        console.print("stopped; `regrow demo` goes on from here", markup=False)
+        raise typer.Exit(130) from interrupt
 
 
 def _report(line: str) -> None:

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from regrow.data.predictions import CHALLENGER, CHAMPION, SERVED, SHADOW, complete, scan_predictions
+from regrow.data.rows import among
 
 EVIDENCE = (
     "prediction_id", "entity_id", "row_key", "event_time", "served_at", "version", "role", "stage", "fallback",
@@ -44,6 +45,6 @@ def pair_predictions(rows: pd.DataFrame) -> pd.DataFrame:
             CHALLENGER: shadow.where(by_champion, answered["prediction"]),
         }
     )
-    fallen = answers[answers["fallback"].notna() & ~answers["prediction_id"].isin(both["prediction_id"])]
+    fallen = answers[answers["fallback"].notna() & ~among(answers["prediction_id"], both["prediction_id"])]
     missed = fallen[PAIRED].assign(**{CHAMPION: fallen["prediction"], CHALLENGER: None})
     return pd.concat([both, missed], ignore_index=True) if len(missed) else both

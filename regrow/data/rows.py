@@ -12,6 +12,9 @@ from json.encoder import encode_basestring_ascii
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from regrow.data.known_rows import Recurrence
 from regrow.data.snapshots import Snapshot
@@ -78,7 +81,7 @@ def keys_of(named: Named, frame: pd.DataFrame, data: Data) -> pd.Series:
     return keys.where(places == 0, keys + "#" + places.astype("str")) if places.any() else keys
 
 
-def trained_keys(training: Snapshot, data: Data, since: datetime) -> set[str]:
+def trained_keys(training: Snapshot, data: Data, since: datetime) -> pd.Series:
     """Return the keys of the rows of *training*, if any of them may be an event from *since* on.
 
     Rows that are known by their content alone have none here: what their champion read of them is not what is stored.
@@ -86,12 +89,21 @@ def trained_keys(training: Snapshot, data: Data, since: datetime) -> set[str]:
     columns = [data.id] if data.id else [name for name in (data.entity, data.timestamp) if name]
     isnamed = bool(data.id) or len(columns) == 2
     if not isnamed or not set(columns) <= set(training.columns):
-        return set()
+        return pd.Series(dtype="str")
     if data.timestamp is not None and training.end is not None and as_utc(training.end) < since:
-        return set()
+        return pd.Series(dtype="str")
     keys = data.model_copy(update={} if data.timestamp in columns else {"timestamp": None})
     frame = training.read(columns)
-    return set(row_keys(frame, frame, keys))
+    return row_keys(frame, frame, keys)
+
+
+def among(names: pd.Series, known: pd.Series | pd.Index) -> NDArray[np.bool_]:
+    """Return of which of the texts *names* stands among *known*; a missing one does not.
+
+    pandas' own `isin` asks for each text by itself: 0.4 seconds for 80,000.
+    """
+    found = pc.is_in(pa.array(names, pa.string()), value_set=pa.array(known, pa.string()), skip_nulls=True)
+    return found.to_numpy(zero_copy_only=False)
 
 
 def entity_names(frame: pd.DataFrame, data: Data) -> pd.Series:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlflow.artifacts import load_text
 from mlflow.entities import Run
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterName,
@@ -26,7 +26,7 @@ from regrow.verdict import Verdict
 
 TIMEOUT = 240.0
 ALARM_TIMEOUT = 60.0
-POLL = 0.2
+POLL = 0.3
 
 
 def run_flow(flow: str, project: Project, as_of: datetime, trigger: str, **more: str) -> FlowRun:
@@ -47,11 +47,12 @@ def await_retraining(project: Project, since: datetime) -> FlowRun:
     Raises `Unreachable` if none appears within a minute of *since*, or it does not complete.
     """
     until, run = time.monotonic() + ALARM_TIMEOUT, None
-    while run is None or not (run.state and run.state.is_final()):
-        if time.monotonic() > until + (TIMEOUT if run else 0):
-            raise Unreachable(f"the alarm on {project.name} started no retraining that came to an end")
-        time.sleep(POLL)
-        run = _latest(project, since)
+    with get_client(sync_client=True) as client:
+        while run is None or not (run.state and run.state.is_final()):
+            if time.monotonic() > until + (TIMEOUT if run else 0):
+                raise Unreachable(f"the alarm on {project.name} started no retraining that came to an end")
+            time.sleep(POLL)
+            run = client.read_flow_run(run.id) if run else _latest(client, project, since)
     return _completed(run, "retrain")
 
 
@@ -83,16 +84,15 @@ def _find(project: Project, condition: str) -> list[Run]:
     return list(client.search_runs([experiment.experiment_id], condition)) if experiment else []
 
 
-def _latest(project: Project, since: datetime) -> FlowRun | None:
+def _latest(client: SyncPrefectClient, project: Project, since: datetime) -> FlowRun | None:
     """Return the newest run of the retraining that was created after *since*."""
-    with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
-            deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[project.name])),
-            flow_run_filter=FlowRunFilter(
-                expected_start_time=FlowRunFilterExpectedStartTime.model_validate({"after_": since})
-            ),
-        )
+    found = client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
+        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[project.name])),
+        flow_run_filter=FlowRunFilter(
+            expected_start_time=FlowRunFilterExpectedStartTime.model_validate({"after_": since})
+        ),
+    )
     alarmed = [run for run in found if run.parameters.get("trigger") == "alarm"]
     return max(alarmed, key=lambda run: str(run.expected_start_time)) if alarmed else None
 

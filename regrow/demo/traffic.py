@@ -10,7 +10,8 @@ import orjson
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from regrow.data.predictions import SHADOW, count_predictions, read_predictions
+from regrow.data.predictions import SHADOW, count_predictions, read_answers
+from regrow.data.rows import among
 from regrow.errors import Unreachable
 from regrow.models.stored import LoadedModel
 from regrow.project import Project
@@ -80,13 +81,13 @@ def wait_until_logged(project: Project, start: datetime, end: datetime, rows: in
 
 def not_yet_sent(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
     """Return the rows of *frame* that the prediction log does not hold."""
-    sent = read_predictions(project.name, start, end).rows["entity_id"]
-    return frame[~frame[str(project.data.id)].astype(str).isin(sent)]
+    sent = read_answers(project.name, start, end)["entity_id"]
+    return frame[~among(frame[str(project.data.id)].astype(str), sent)]
 
 
 def served_scores(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
     """Return the rows of *frame* whose target came to be known, with the score that was `served`."""
-    logged = read_predictions(project.name, start, end).rows.drop_duplicates("entity_id", keep="last")
+    logged = read_answers(project.name, start, end).drop_duplicates("entity_id", keep="last")
     positive = pd.DataFrame({"id": logged["entity_id"], "served": [row[-1] for row in logged["prediction"]]})
     known = frame[frame[project.data.target].notna()]
     return known.assign(id=known[str(project.data.id)].astype(str)).merge(positive, on="id")

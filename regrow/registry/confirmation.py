@@ -45,22 +45,17 @@ def wait_until_followed(url: str, name: str, state: State, timeout: float = FOLL
     Raises `Unreachable` if one does not within *timeout* seconds.
     """
     until, behind = time.monotonic() + timeout, "no answer"
-    while time.monotonic() < until:
-        try:
-            answer = httpx.get(
-                f"{url}/version",
-                headers=load_settings().server_headers,
-                timeout=5,
-                trust_env=may_use_proxy(url),
-            )
-            answer.raise_for_status()
-            found = _behind(answer.json(), name, state)
-            if found is None:
-                return
-            behind = found
-        except (httpx.HTTPError, ValueError) as error:
-            behind = f"no answer ({error})"
-        time.sleep(0.25)
+    headers = load_settings().server_headers
+    with httpx.Client(headers=headers, timeout=5, trust_env=may_use_proxy(url)) as client:
+        while time.monotonic() < until:
+            try:
+                found = _behind(client.get(f"{url}/version").raise_for_status().json(), name, state)
+                if found is None:
+                    return
+                behind = found
+            except (httpx.HTTPError, ValueError) as error:
+                behind = f"no answer ({error})"
+            time.sleep(0.25)
     wanted = "no champion" if state.champion is None else f"version {state.champion}"
     raise Unreachable(
         f"the model server at {url} had {behind}, not {wanted} of {name} after move {state.move}, "

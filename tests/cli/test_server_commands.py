@@ -1,6 +1,8 @@
 """What `regrow up` says of the project files that it finds."""
 
+import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +17,18 @@ from regrow.settings import Settings
 Up = Callable[[Path], str]
 
 
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Put back the handlers of the signals that a command takes over."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
-def up(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Up]:
+def up(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Up:
     """Run `regrow up` on a folder of project files, with servers that are started only in name; then Ctrl-C."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     (tmp_path / "home").mkdir()
 
     class Servers:
@@ -42,9 +52,7 @@ def up(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         assert result.exit_code == 0, result.output
         return result.output
 
-    yield invoke
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return invoke
 
 
 def test_a_start_without_project_files_says_where_it_looked(up: Up, tmp_path: Path) -> None:
@@ -73,3 +81,22 @@ def test_a_broken_project_file_is_named_on_the_terminal(up: Up, project: Callabl
     assert f"left out: {folder / 'broken.yaml'}: data: is missing" in told
     assert "left out: refused: see " in told and "runner.log" in told
     assert f"deployed from {folder}: {made.name}\n" in told
+
+
+def test_a_demonstration_that_is_told_to_end_stops_its_servers(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM unwinds the demonstration as Ctrl-C does: what it started is stopped, and its next start goes on."""
+    stopped: list[str] = []
+
+    def replay() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        finally:
+            stopped.append("servers")
+
+    monkeypatch.setattr("regrow.demo.main", replay)
+    result = run("demo")
+    assert (result.exit_code, stopped) == (130, ["servers"])
+    assert "`regrow demo` goes on from here" in result.output

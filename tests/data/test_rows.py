@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regrow.data.rows import (
+    among,
     check_row_keys,
     entity_names,
     event_times,
@@ -135,3 +136,12 @@ def test_a_row_without_an_id_is_known_by_its_features() -> None:
     assert hash_rows(other)[:2].tolist() == hash_rows(one).tolist()
     assert hash_rows(other).is_unique
     assert hash_rows(pd.DataFrame({"x": [0.0]})).tolist() == hash_rows(pd.DataFrame({"x": [-0.0]})).tolist()
+
+
+@pytest.mark.parametrize("known", [["a", None, "é"], [], [None]])
+def test_texts_are_found_among_others_as_pandas_finds_them(known: list[str | None]) -> None:
+    """A text is among those that are known, whatever holds them; a missing one never is."""
+    names = pd.Series(["a", "b", None, "é", "a "], dtype="str")
+    expected = [name is not None and name in known for name in ["a", "b", None, "é", "a "]]
+    assert among(names, pd.Series(known, dtype="str")).tolist() == expected
+    assert among(names.astype(object), pd.Index(known, dtype=object)).tolist() == expected

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 from fitted_models import fitted, frame
 
 from regrow.errors import NoFastPath
-from regrow.models.fast_path.compiling import FastPath, compile_pipeline
+from regrow.models.fast_path.compiling import MOST_ROWS, FastPath, compile_pipeline
 from regrow.models.fast_path.proof import claim, describe, prove, trusted
 from regrow.models.stored import LoadedModel
 
@@ -105,6 +106,33 @@ def test_a_difference_is_found_in_batches_of_every_size(
     answer(lambda found, count: np.nextafter(found, 2) if found is not None and count == rows else found)
     with pytest.raises(NoFastPath, match=f"its answers to {rows} rows differ by up to"):
         prove(model, frame(150), alter=False)
+
+
+def test_a_difference_is_found_in_the_last_row(model: LoadedModel, answer: Callable[..., None]) -> None:
+    """Of a long holdout most rows are compared at once, and the last of them is among these."""
+    rows, seen = frame(3001), [0]
+
+    def change(found: np.ndarray, count: int) -> np.ndarray:
+        seen[0] += count
+        return found if seen[0] < len(rows) else np.nextafter(found, 2)
+
+    answer(change)
+    with pytest.raises(NoFastPath, match="differ by up to"):
+        prove(model, rows, alter=False)
+
+
+def test_a_pipeline_that_answers_many_rows_otherwise_is_no_difference(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A matrix product may depend on the number of rows: what counts is the answer to as many as the path takes."""
+    predict = LoadedModel.predict_checked
+
+    def by_size(self: LoadedModel, features: pd.DataFrame) -> np.ndarray:
+        answered = predict(self, features)
+        return np.nextafter(answered, 2) if len(features) > MOST_ROWS else answered
+
+    monkeypatch.setattr(LoadedModel, "predict_checked", by_size)
+    assert prove(model, frame(3001), alter=False).rows == 3001
 
 
 def test_an_answer_of_another_shape_is_another_answer(
