@@ -1,5 +1,7 @@
 """Reading back what the flows of the demonstration did."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,20 +52,34 @@ def test_a_run_that_does_not_complete_is_told_with_where_to_look(
         orchestrator.run_flow("train", PROJECT, MOMENT, "demo")
 
 
-def test_the_retraining_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let Prefect show these runs of the retraining, one after the other."""
+
+    def install(*runs: FlowRun | None) -> None:
+        told = iter(runs)
+        client = SimpleNamespace(read_flow_run=lambda _id: next(told))
+        monkeypatch.setattr(orchestrator, "POLL", 0)
+        monkeypatch.setattr(orchestrator, "get_client", lambda **_: nullcontext(client))
+        monkeypatch.setattr(orchestrator, "_latest", lambda *_: next(told))
+
+    return install
+
+
+def test_the_retraining_is_waited_for(found: Callable[..., None]) -> None:
     """It appears, runs, and ends; its last state is returned."""
-    seen = iter([None, run(Running()), run(Completed())])
-    monkeypatch.setattr(orchestrator, "POLL", 0)
-    monkeypatch.setattr(orchestrator, "_latest", lambda *_: next(seen))
-    found = orchestrator.await_retraining(PROJECT, MOMENT)
-    assert found.state is not None
-    assert found.state.is_completed()
+    found(None, run(Running()), run(Running()), run(Completed()))
+    ended = orchestrator.await_retraining(PROJECT, MOMENT)
+    assert ended.state is not None
+    assert ended.state.is_completed()
 
 
-def test_a_retraining_that_never_starts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retraining_that_never_starts_is_told(
+    monkeypatch: pytest.MonkeyPatch, found: Callable[..., None]
+) -> None:
     """The wait has an end."""
+    found(None)
     monkeypatch.setattr(orchestrator, "ALARM_TIMEOUT", -1.0)
-    monkeypatch.setattr(orchestrator, "_latest", lambda *_: None)
     with pytest.raises(Unreachable, match="the alarm on flights started no retraining"):
         orchestrator.await_retraining(PROJECT, MOMENT)
 
