@@ -102,7 +102,8 @@ def among(names: pd.Series, known: pd.Series | pd.Index) -> NDArray[np.bool_]:
 
     pandas' own `isin` asks for each text by itself: 0.4 seconds for 80,000.
     """
-    found = pc.is_in(pa.array(names, pa.string()), value_set=pa.array(known, pa.string()), skip_nulls=True)
+    options = pc.SetLookupOptions(pa.array(known, pa.string()), skip_nulls=True)
+    found = pc.call_function("is_in", [pa.array(names, pa.string())], options)
     return found.to_numpy(zero_copy_only=False)
 
 
