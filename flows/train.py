@@ -40,7 +40,7 @@ def train(
 
 def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdict:
     """Run the steps of a training within the flow run of *run*."""
-    if project.data.source.kind == "log":
+    if project.data.source.kind == "log" or project.data.labels is not None:
         collect_labels(project, None, run.as_of)
     snapshot = ingest(project, run.as_of)
     validation = validate(project, snapshot)

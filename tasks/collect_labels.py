@@ -6,7 +6,7 @@ from datetime import datetime
 import pandas as pd
 
 from regrow import registry
-from regrow.data.labels import KEY, append_labels, select_changes
+from regrow.data.labels import KEY, Origin, append_labels, select_changes
 from regrow.data.predictions import knows_row_keys
 from regrow.data.rows import check_row_keys, row_keys
 from regrow.data.sources import as_names, feature_columns, read_label_source, read_source
@@ -39,16 +39,17 @@ def matured_labels(rows: pd.DataFrame, features: pd.DataFrame, data: Data, as_of
 
 def add_labels(model: str, labels: pd.DataFrame, as_of: datetime) -> int:
     """Append those of *labels* that differ from what the table of *model* says at *as_of*, and count them."""
-    return 0 if labels.empty else add_told(model, select_changes(model, labels, as_of))
+    return 0 if labels.empty else add_told(model, select_changes(model, labels, as_of), "target")
 
 
-def add_told(model: str, labels: pd.DataFrame) -> int:
+def add_told(model: str, labels: pd.DataFrame, origin: Origin = "labels") -> int:
     """Append *labels*, which come with their own times, but for those that the table holds; count them."""
     if labels.empty:
         return 0
     keys = [name for name in KEY if name in labels]
     told = labels[[*keys, "label", "labelled_at"]].sort_values([*keys, "labelled_at"], ignore_index=True)
-    return append_labels(model, told, f"collect-labels/{hashlib.sha256(told.to_csv().encode()).hexdigest()}")
+    digest = hashlib.sha256(told.to_csv().encode()).hexdigest()
+    return append_labels(model, told, f"collect-labels/{digest}", origin=origin)
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])

@@ -4,17 +4,19 @@ from collections.abc import Collection
 from datetime import datetime
 
 import pandas as pd
-from pandas.api.types import is_float_dtype
+from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
 
 from regrow import registry
+from regrow.data.labels import labels_state
 from regrow.data.rows import check_row_keys
 from regrow.data.served_rows import logged_model
 from regrow.data.snapshots import EXACT, Snapshot, write_snapshot
 from regrow.data.sources import feature_columns, fingerprint, read_source, training_columns
 from regrow.data.text_columns import check_text
+from regrow.data.told_labels import told_targets
 from regrow.errors import DataError
 from regrow.lineage import current, step
-from regrow.models.predictions import restore_labels
+from regrow.models.predictions import as_target, restore_labels
 from regrow.project import LogSource, Project
 
 
@@ -61,6 +63,38 @@ def keep_labelled(project: Project, frame: pd.DataFrame, span: str) -> pd.DataFr
     return labelled
 
 
+def override_target(target: pd.Series, told: pd.Series) -> tuple[pd.Series, dict[str, float]]:
+    """Put the labels that were *told* in place of *target*, but for those that can be no target.
+
+    Returns what is true now, with the metrics of it: `labels.told`, the rows that have such a label, `labels.changed`,
+    those whose target was another, and `labels.unfit`, labels that can be no target.
+    """
+    given = told[told.notna()]
+    fitting = as_target(given, target).dropna()
+    before = target[fitting.index]
+    known = before.notna().to_numpy()
+    changed = before.to_numpy(object)[known] != fitting.to_numpy(object)[known]
+    figures = {
+        "labels.told": len(given),
+        "labels.unfit": len(given) - len(fitting),
+        "labels.changed": int(changed.sum()) + int((~known).sum()),
+    }
+    return _replace(target, fitting), {name: float(figure) for name, figure in figures.items()}
+
+
+def _replace(target: pd.Series, values: pd.Series) -> pd.Series:
+    """Return *target* with *values* at their rows, in its own type if that holds them."""
+    replaced = target.astype(object)
+    replaced[values.index] = values.astype(object)
+    if isinstance(target.dtype, pd.StringDtype):
+        return replaced.astype(target.dtype)
+    if is_bool_dtype(target) or not is_numeric_dtype(target):
+        return replaced.infer_objects()
+    numbers = pd.to_numeric(replaced, errors="coerce").astype("float64")
+    whole = bool((numbers.dropna() % 1 == 0).all())
+    return numbers.astype(target.dtype) if whole or is_float_dtype(target) else numbers
+
+
 def as_before(project: Project, source: LogSource, frame: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
     """Write the labels in *frame* as the classes of the champion of *as_of* that was asked: `true`, not 1."""
     champion, target = registry.champion_at(logged_model(project, source), as_of), project.data.target
@@ -68,6 +102,20 @@ def as_before(project: Project, source: LogSource, frame: pd.DataFrame, as_of: d
         return frame
     told = pd.Series(restore_labels(frame[target], champion.facts), frame.index)
     return frame.assign(**{target: told.infer_objects()})
+
+
+def told_rows(
+    project: Project, frame: pd.DataFrame, as_of: datetime
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return *frame* with the labels of its rows that were told until *as_of* as the target, and the metrics of it."""
+    if isinstance(project.data.source, LogSource) or frame.empty:
+        return frame, {}
+    target, window = project.data.target, project.training.window
+    told = told_targets(project, frame, as_of, None if window is None else as_of - window)
+    if told.isna().all():
+        return frame, {}
+    true, figures = override_target(frame[target], told)
+    return frame.assign(**{target: true}), figures
 
 
 def champions_columns(project: Project, as_of: datetime) -> tuple[str, ...]:
@@ -81,7 +129,7 @@ def champions_columns(project: Project, as_of: datetime) -> tuple[str, ...]:
 def _state_of_source(project: Project, as_of: datetime) -> str | None:
     """Return a text that changes when what is read does; None if the source cannot tell."""
     mark = fingerprint(project)
-    return mark and "|".join((mark, *champions_columns(project, as_of)))
+    return mark and "|".join((mark, labels_state(project.name), *champions_columns(project, as_of)))
 
 
 @step(retries=2, retry_delay_seconds=[5, 30], cached=_state_of_source)
@@ -90,9 +138,10 @@ def ingest(project: Project, as_of: datetime) -> Snapshot:
     frame, source = read_known(project, as_of, champions_columns(project, as_of)), project.data.source
     if isinstance(source, LogSource):
         frame = as_before(project, source, frame, as_of)
+    frame, figures = told_rows(project, frame, as_of)
     snapshot = write_snapshot(frame, project.data.timestamp)
     run = current()
     run.log_input(snapshot, "ingested")
-    run.log_metrics({"rows": snapshot.rows})
+    run.log_metrics({"rows": snapshot.rows, **figures})
     run.log_params({"as_of": as_of.isoformat(), "source": source.kind})
     return snapshot

@@ -59,11 +59,15 @@ def join_labels(model: str, rows: pd.DataFrame, labels: pd.DataFrame, data: Data
 
 def keys_of_logged(rows: pd.DataFrame, data: Data) -> pd.Series:
     """Return the key of each of *rows*; one that was logged without is named by its entity, or by that and its time."""
-    return rows["row_key"].astype("str").fillna(rows["entity_id"] if data.entity is None else _moments(rows))
+    return (
+        rows["row_key"]
+        .astype("str")
+        .fillna(rows["entity_id"] if data.entity is None else keys_of_events(rows))
+    )
 
 
-def _moments(frame: pd.DataFrame) -> pd.Series:
-    """Return `ENTITY@MICROSECONDS` for each row that has both: the key of a row that no id names."""
+def keys_of_events(frame: pd.DataFrame) -> pd.Series:
+    """Return `ENTITY@MICROSECONDS` for each of *frame* that has both: the key of a row that no id names."""
     times = frame["event_time"].astype("int64").astype("str")
     return (frame["entity_id"].astype("str") + "@" + times).where(frame["event_time"].notna(), None)
 
@@ -84,7 +88,7 @@ def _is_early(rows: pd.DataFrame, labels: pd.DataFrame, places: Places) -> NDArr
 
 def _by_event(model: str, rows: pd.DataFrame, labels: pd.DataFrame, data: Data) -> Places:
     """Find each row's label by entity and event time; one with a row key of its own is that of no other row."""
-    moments, told, nameless = _moments(rows), _moments(labels), labels["row_key"].isna()
+    moments, told, nameless = keys_of_events(rows), keys_of_events(labels), labels["row_key"].isna()
     if data.label_tolerance:
         told = told.where(~nameless, _nearest(model, rows, labels[nameless], data).reindex(labels.index))
     places = _places(told.where(nameless), moments)
@@ -112,7 +116,7 @@ def _nearest(model: str, rows: pd.DataFrame, labels: pd.DataFrame, data: Data) -
     )  # fmt: skip
     found = found[found["of"].notna()]
     found = found.assign(isexact=found["of"] == found["event_time"], event_time=found["of"])
-    found = found.assign(name=_moments(found)).sort_values(["isexact", "place"])
+    found = found.assign(name=keys_of_events(found)).sort_values(["isexact", "place"])
     return found.drop_duplicates("name", keep="last").set_index("place")["name"]
 
 

@@ -7,6 +7,7 @@ The same label twice is one. A changed label keeps both: the last one counts, by
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -27,12 +28,17 @@ LABELS = pa.schema(
         ("label_text", pa.string()),
         ("labelled_at", TIME),
         ("received_at", TIME),
+        ("origin", pa.string()),
     ]
 )
 """With a `prediction_id` the other names are null; a number stands in `label`, anything else in `label_text`.
 
-Labels from before version 0.3 have neither `row_key` nor `event_time`.
+Labels from before version 0.3 have neither `row_key` nor `event_time`, and no `origin`.
 """
+Origin = Literal["http", "labels", "target"]
+"""Where a label came from: over HTTP, from `data.labels`, or from the target in `data.source`."""
+TOLD: tuple[Origin, ...] = ("http", "labels")
+"""A label that was told of a row counts for more than the target that the source has."""
 
 NAMES = ["prediction_id", "row_key", "entity_id"]
 """What names a row: each label has one of them at least."""
@@ -46,14 +52,16 @@ def labels_path(model: str) -> Path:
     return load_settings().tables / "labels" / model
 
 
-def append_labels(model: str, frame: pd.DataFrame, transaction: str, number: int = 1) -> int:
+def append_labels(
+    model: str, frame: pd.DataFrame, transaction: str, number: int = 1, origin: Origin | None = None
+) -> int:
     """Append those of *frame* that *model*'s labels do not hold; return their number, 0 if it was done before.
 
     *frame* has `label`, `labelled_at`, one of `NAMES` (of several the first counts), perhaps `event_time` and,
-    unless it is now, `received_at`. *number* must grow with each append of one *transaction*.
+    unless it is now, `received_at`; all came from *origin*. *number* must grow with each append of one *transaction*.
     Raises `DataError` if a column or a value is missing, `StateError` if the table cannot be written.
     """
-    given = _shape(model, frame)
+    given = _shape(model, frame).assign(origin=pd.Series(origin, range(len(frame)), "str"))
     new = _without_known(given, _read(model, given["labelled_at"].min(), given["labelled_at"].max()))
     if new.empty:
         return 0
@@ -64,7 +72,7 @@ def append_labels(model: str, frame: pd.DataFrame, transaction: str, number: int
 def select_changes(model: str, frame: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
     """Keep those of *frame* that differ from what *model*'s labels say now; a correction was known at *as_of*.
 
-    For a source that tells what is true and not when it was corrected.
+    For a source that tells what is true and not when it was corrected. It corrects no label that was told.
     """
     given = _shape(model, frame)
     both = given.merge(_current(_read(model)), on=KEY, how="left", suffixes=("", "_before"))
@@ -72,23 +80,33 @@ def select_changes(model: str, frame: pd.DataFrame, as_of: datetime) -> pd.DataF
     for name in ("label", "label_text"):
         old, new = both[f"{name}_before"], both[name]
         same &= (old == new) | (old.isna() & new.isna())
+    same |= both["origin_before"].isin(TOLD)
     corrected = both["labelled_at_before"].notna() & ~same
     times = both["labelled_at"].mask(corrected, pd.Timestamp(as_utc(as_of)))
     return _values(both.assign(labelled_at=times)[~same][LABELS.names])
 
 
-def read_labels(model: str, as_of: datetime | None = None) -> pd.DataFrame:
+def read_labels(model: str, as_of: datetime | None = None, *, told: bool = False) -> pd.DataFrame:
     """Read the labels of *model* that counted at *as_of* (default: now), in the order in which they became known.
+
+    With *told* those that came over HTTP or from `data.labels` alone, without the targets of the source.
 
     The columns are those of `KEY`, `label` and `labelled_at`. There is one for each prediction, row key, and entity
     and event time; of an entity alone, which may recur, there is one for each moment at which one became known.
     """
     end = None if as_of is None else pd.Timestamp(as_utc(as_of))
-    rows = _once(_read(model, end=end))
+    rows = _read(model, end=end)
+    rows = _told_last(_once(rows[rows["origin"].isin(TOLD)] if told else rows))
     names = _what_it_is_of(rows)
     bare = names[["prediction_id", "row_key", "event_time"]].isna().all(axis=1)
     last = ~names.assign(moment=rows["labelled_at"].where(bare)).duplicated(keep="last")
-    return _values(rows[last])[[*KEY, "label", "labelled_at"]]
+    return _values(rows[last].sort_index())[[*KEY, "label", "labelled_at"]]
+
+
+def labels_state(model: str) -> str:
+    """Return a text that changes when labels of *model* are added."""
+    table = open_table(labels_path(model))
+    return "" if table is None else str(table.version())
 
 
 def newest_label(model: str) -> datetime | None:
@@ -127,8 +145,9 @@ def _shape(model: str, frame: pd.DataFrame) -> pd.DataFrame:
         "label_text": text,
         "labelled_at": in_utc(frame["labelled_at"]).dt.as_unit("us"),
         "received_at": in_utc(received).dt.as_unit("us"),
+        "origin": frame.get("origin", pd.Series(None, frame.index, object)),
     }
-    texts = dict.fromkeys([*NAMES, "label_text"], "str")
+    texts = dict.fromkeys([*NAMES, "label_text", "origin"], "str")
     return pd.DataFrame(columns).astype(texts).reset_index(drop=True)
 
 
@@ -171,9 +190,14 @@ def _once(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop_duplicates(IDENTITY, keep="first")
 
 
+def _told_last(rows: pd.DataFrame) -> pd.DataFrame:
+    """Put the targets of a source before all other *rows*: of two labels of one row the last one counts."""
+    return rows.iloc[(rows["origin"] != "target").argsort(kind="stable")]
+
+
 def _current(rows: pd.DataFrame) -> pd.DataFrame:
     """Keep the label that counts of each thing that *rows* name."""
-    rows = _once(rows)
+    rows = _told_last(_once(rows))
     return rows[~_what_it_is_of(rows).duplicated(keep="last")]
 
 

@@ -154,12 +154,14 @@ def read_row_names(
     start: datetime | None = None,
     end: datetime | None = None,
     entities: Sequence[str] | None = None,
+    more: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Read what names the rows of *model*'s log with an event time in [*start*, *end*), of *entities* alone if given.
 
-    The columns are `row_key`, `entity_id`, `event_time`: a row that several versions predicted stands there as often.
+    The columns are `row_key`, `entity_id`, `event_time` and *more*: a row that several versions predicted stands there
+    as often.
     """
-    names, dataset = ["row_key", "entity_id", "event_time"], scan_predictions(model, start, end)
+    names, dataset = ["row_key", "entity_id", "event_time", *more], scan_predictions(model, start, end)
     if dataset is None:
         return PREDICTIONS.empty_table().select(names).to_pandas()
     wanted = None if entities is None else pc.field("entity_id").isin(pa.array(entities, pa.string()))

@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 
 from regrow.data.delta import TIME, open_table
 from regrow.data.joining import join_labels, keys_of_logged
-from regrow.data.labels import labels_path, read_labels
+from regrow.data.labels import labels_state, read_labels
 from regrow.data.predictions import complete, predictions_path, scan_predictions
 from regrow.data.selection import CHUNK, Opened, Selection
 from regrow.data.times import as_utc
@@ -62,9 +62,9 @@ def logged_model(project: Project, source: LogSource) -> str:
 def log_state(project: Project, source: LogSource) -> str:
     """Return a text that changes when rows or labels are added to what *source* reads."""
     model = logged_model(project, source)
-    paths = [predictions_path(model), *map(labels_path, dict.fromkeys([model, project.name]))]
-    versions = [None if table is None else table.version() for table in map(open_table, paths)]
-    return f"{model}@{'/'.join(map(str, versions))}"
+    table = open_table(predictions_path(model))
+    states = [str(table and table.version()), *map(labels_state, dict.fromkeys([model, project.name]))]
+    return f"{model}@{'/'.join(states)}"
 
 
 def keys_seen(data: Data) -> set[str]:

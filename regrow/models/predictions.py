@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from regrow.models.metrics import Floats
 from regrow.results import ModelFacts, ProblemType
@@ -54,6 +55,19 @@ def restore_labels(labels: pd.Series, facts: ModelFacts) -> NDArray[np.generic]:
     encoded = np.empty(len(labels), dtype=object)
     encoded[:] = [classes.get(_key(label), label) for label in labels]
     return encoded
+
+
+def as_target(labels: pd.Series, target: pd.Series) -> pd.Series:
+    """Return *labels*, as the label table keeps them, as values of *target*; missing if one can be none.
+
+    A label that *target* does not hold yet is a new class if it is a number beside numbers, or text beside text.
+    """
+    if is_numeric_dtype(target) and not is_bool_dtype(target):
+        return pd.to_numeric(labels, errors="coerce").astype(np.float64)
+    known = {_key(value): value for value in target.dropna().unique().tolist()}
+    istext = all(isinstance(value, str) for value in known.values())
+    told = [known.get(_key(label), label if istext and isinstance(label, str) else None) for label in labels]
+    return pd.Series(told, labels.index, object)
 
 
 def _key(label: object) -> str:

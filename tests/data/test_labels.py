@@ -144,6 +144,20 @@ def test_a_source_tells_only_what_changed() -> None:
     assert label_history("demo")["label"].tolist() == ["no", "yes", "no"]
 
 
+def test_a_label_that_was_told_outlives_the_sources_target() -> None:
+    """The target of the source never counts for more than a label over HTTP, whichever was known first."""
+    moments = [(START + pd.Timedelta(hour, "h")).to_pydatetime() for hour in (1, 2, 3)]
+    source = pd.DataFrame({"row_key": ["7", "8"], "label": [0, 0], "labelled_at": [START] * 2})
+    append_labels("demo", select_changes("demo", source, moments[0]), "source", origin="target")
+    early = START - pd.Timedelta(1, "h")
+    http = pd.DataFrame({"row_key": ["7"], "label": [1], "labelled_at": [early]})
+    append_labels("demo", http, "http", origin="http")
+    assert read_labels("demo").set_index("row_key")["label"].to_dict() == {"7": 1, "8": 0}
+    assert read_labels("demo", told=True)["row_key"].tolist() == ["7"]
+    changes = select_changes("demo", source.assign(label=[0, 1]), moments[2])
+    assert changes["row_key"].tolist() == ["8"]
+
+
 @pytest.mark.parametrize("row", [(None, None, 1, 0, 0), ("p", None, None, 0, 0)], ids=["of nothing", "empty"])
 def test_a_label_that_says_nothing_is_refused(row: Row) -> None:
     """A row without a value or an identifier is a DataError that names it, and nothing is stored."""

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from regrow import registry
+from regrow.data.labels import append_labels
 from regrow.errors import DataError
 from regrow.project import LogSource, Project
-from tasks.ingest import as_before, keep_labelled, read_known
+from tasks.ingest import as_before, keep_labelled, override_target, read_known, told_rows
 
 AT = pd.date_range("2024-01-01", periods=10, tz="UTC")
 FRAME = pd.DataFrame(
@@ -105,3 +107,52 @@ def test_labels_come_out_as_the_champions_classes(
     assert list(map(type, found.tolist())) == list(map(type, restored))
     own = LogSource(kind="log")
     assert as_before(made, own, frame, AT[0].to_pydatetime())["late"].tolist() == told
+
+
+@pytest.fixture
+def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Use a state folder of the test's own."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "state"))
+
+
+@pytest.mark.usefixtures("state")
+def test_a_label_that_was_told_corrects_the_sources_target(project: Make) -> None:
+    """A label over HTTP is the target of its row, if it was known then; what came from the source itself is none."""
+    made, day = project(FRAME, data=DATA), datetime(2024, 1, 8, tzinfo=UTC)
+    frame = read_known(made, day)
+    http = pd.DataFrame({"row_key": ["r0", "r3", "r5"], "label": [1, 0, 0], "labelled_at": AT[[6, 6, 8]]})
+    append_labels(made.name, http, "http", origin="http")
+    stale = pd.DataFrame({"row_key": ["r2"], "label": [1], "labelled_at": AT[[6]]})
+    append_labels(made.name, stale, "collect", origin="target")
+    append_labels(made.name, stale.assign(row_key="r4"), "an older version's")
+    corrected, figures = told_rows(made, frame, day)
+    assert frame["late"].tolist() == [0, 1, 0, 1, 0, 1, 0]
+    assert corrected["late"].tolist() == [1, 1, 0, 0, 0, 1, 0]
+    assert corrected["late"].dtype == frame["late"].dtype
+    assert figures == {"labels.told": 2, "labels.changed": 2, "labels.unfit": 0}
+    tomorrow, _ = told_rows(made, frame, day + timedelta(days=2))
+    assert tomorrow["late"].tolist() == [1, 1, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("target", "told", "true"),
+    [
+        ([0, 1, 0], [None, 0.0, "often"], [0, 0, 0]),
+        ([0, 1, 0], [2.0, None, 0.5], [2, 1, 0.5]),
+        ([True, False, True], [0.0, 1.0, 2.0], [False, True, True]),
+        (["no", "yes", None], ["maybe", 1.0, "yes"], ["maybe", "yes", "yes"]),
+        (["0", "1", "1"], [1.0, None, None], ["1", "1", "1"]),
+        ([0.5, float("nan"), 2.0], [None, 1.0, None], [0.5, 1.0, 2.0]),
+    ],
+)
+def test_labels_become_values_of_the_target(
+    target: list[object], told: list[object], true: list[object]
+) -> None:
+    """The table holds numbers and text; the target keeps its kind, and a label that can be none changes nothing."""
+    given = pd.Series(target)
+    found, figures = override_target(given, pd.Series(told, dtype=object))
+    assert found.tolist() == true
+    assert list(map(type, found.tolist())) == list(map(type, pd.Series(true).tolist()))
+    assert figures["labels.told"] == sum(each is not None for each in told)
+    changed = sum(one is None or one != other for one, other in zip(target, true, strict=True))
+    assert figures["labels.changed"] == changed

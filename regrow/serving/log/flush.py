@@ -56,7 +56,7 @@ def _append_labels(
     keys = ("prediction_id", "row_key", "entity_id", "label", "event_time", "labelled_at", "received_at")
     frame = pd.DataFrame({key: pd.Series([row.get(key) for row in rows], dtype=object) for key in keys})
     times = {key: pd.to_datetime(frame[key].astype("Int64"), unit="us", utc=True) for key in keys[4:]}
-    return append_labels(model, frame.assign(**times), writer, number)
+    return append_labels(model, frame.assign(**times), writer, number, "http")
 
 
 TO_PREDICTIONS = Destination("", predictions_path, _append_predictions)
