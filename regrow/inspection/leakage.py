@@ -200,6 +200,8 @@ def _hash(frame: pd.DataFrame) -> NDArray[np.uint64]:
 
 def later_share(values: pd.Series, events: pd.Series) -> float:
     """Return the share of the dates in *values*, as dates or as text, that are later than the row's own in *events*."""
+    if isinstance(values.dtype, pd.CategoricalDtype):  # The parts of a Parquet folder: `month=2024-03`.
+        values = values.astype(values.cat.categories.dtype)
     form = None if types.is_datetime64_any_dtype(values) else "ISO8601"
     times = pd.to_datetime(values, utc=True, errors="coerce", format=form)
     there = times.notna()

@@ -20,6 +20,7 @@ from regrow.errors import DataError, IncompatibleModel, RegistryError, UnsafeMod
 from regrow.models.contract import Contract, read_signature, write_signature
 from regrow.models.fitted import packages_of
 from regrow.models.libraries import ChangedLibrary, changed_libraries, check_libraries
+from regrow.models.linear import answer_rows_alone
 from regrow.models.values import Column
 from regrow.project import Project
 from regrow.project.imports import code_name, hook_file, load_code, naming_origin
@@ -91,6 +92,10 @@ class LoadedModel:
     """The libraries that are here in another version than the model was made with."""
     folder: Path | None = None
     """Where its files are; None if it was not loaded."""
+
+    def __post_init__(self) -> None:
+        """Let a row's answer not depend on the rows beside it."""
+        answer_rows_alone(self.pipeline)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as files, which are loaded there through the checked list of types."""

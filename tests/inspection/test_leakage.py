@@ -105,8 +105,9 @@ def test_rows_on_both_sides_are_estimated_of_many() -> None:
 
 
 def test_later_dates_are_counted() -> None:
-    """Dates after the row's own event are told, as dates and as text; missing ones do not count."""
+    """Dates after the row's own event are told, as dates, text and categories; missing ones do not count."""
     events = pd.Series(pd.to_datetime(["2024-01-01", "2024-06-01", "2024-06-01"], utc=True))
     assert later_share(pd.Series(["2024-02-01", "2024-02-01", None]), events) == 0.5
     assert later_share(pd.Series(pd.to_datetime([None, None, "2025-01-01"])), events) == 1.0
+    assert later_share(pd.Series(["2024-02", "2024-02", None], dtype="category"), events) == 0.5
     assert later_share(pd.Series([None, None, None]), events) == 0.0

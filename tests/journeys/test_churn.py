@@ -22,10 +22,14 @@ from regrow.data.sources import read_source
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.models.batches import logged_rows, read_batch
 from regrow.models.contract import Contract, write_signature
+from regrow.models.decoding import Columns
 from regrow.models.frames import infer_columns
 from regrow.models.stored import LoadedModel
 from regrow.project import Project
 from regrow.results import ModelFacts
+from regrow.serving.log.lines import new_identifiers
+from regrow.serving.predict.jobs import CheckedRequest
+from regrow.serving.predict.versions import ServedVersion, TrafficSplit
 from tasks import collect_labels as collecting
 from tasks.fit import fit_pipeline, kind_of
 from tasks.ingest import read_known
@@ -213,6 +217,45 @@ def test_the_next_training_has_the_rows_whose_labels_had_come(churn: Churn) -> N
         expected.sort_values(keys, ignore_index=True),
         check_dtype=False,
     )
+
+
+def test_a_canary_keeps_a_customer_on_one_version(churn: Churn) -> None:
+    """Month after month a customer meets the same version at one weight, and never leaves the challenger at a higher.
+
+    Decided where the server decides it, on the rows of a request, in requests of any size and order.
+    """
+    served = [ServedVersion(number, churn.model, churn.model.contract, 0.0, (2,)) for number in (1, 2)]
+    weights = dict(zip(MONTHS, np.repeat([0.05, 0.25, 0.5], 4), strict=True))
+    met = []
+    for month, rows in churn.table.groupby("month"):
+        split = TrafficSplit(
+            served[0],
+            move=1,
+            rollout="v2-a",
+            stage=1,
+            weight=weights[month],
+            contender=2,
+            challenger=served[1],
+        )
+        for _, part in rows.groupby(np.arange(len(rows)) // (1 + month.month * 7)):
+            told = part[["customer", "month", "orders", "plan"]].assign(month=month.isoformat())
+            given = Columns({name: told[name].tolist() for name in told}, len(told))
+            request = CheckedRequest(
+                split, churn.model.contract.check(given, len(told)), 0.0, new_identifiers(len(told))
+            )
+            challenged = np.isin(np.arange(len(part)), request.challenged_rows())
+            met.append(
+                part.assign(challenged=challenged, weight=weights[month])[
+                    ["customer", "weight", "challenged"]
+                ]
+            )
+    table = pd.concat(met).groupby(["customer", "weight"])["challenged"].agg(["nunique", "first", "size"])
+    assert (table["size"] == 4).all()
+    assert (table["nunique"] == 1).all(), "one version for four months"
+    by_weight = table["first"].unstack("weight")
+    assert (by_weight.astype(int).diff(axis=1).iloc[:, 1:] >= 0).all(axis=None), "nobody goes back"
+    for weight, share in by_weight.mean().items():
+        assert share == pytest.approx(weight, abs=4 * np.sqrt(weight * (1 - weight) / len(by_weight)))
 
 
 def test_a_log_of_0_2_is_judged_as_well(churn: Churn) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, cycle, repeat
+from itertools import chain, cycle, islice, repeat
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,10 @@ from regrow.models.stored import LoadedModel
 LOG = logging.getLogger(__name__)
 TAG = "regrow.fast_path"
 MOST_PROVEN = 50_000
+MOST_CELLS = 20 * MOST_PROVEN
+"""Of a table with more than 20 columns fewer rows are compared: its values are in memory as Python's own."""
+MOST_ALTERED = 2_000
+"""Altered rows; of more than some 160 columns every second, third … is altered."""
 SINGLE_ROWS, ALTERED_ROWS, SOME_ROWS = 16, 64, 2_000
 BATCHES = (7, FEW, MOST_ROWS)
 """Sizes of the batches of the first `SOME_ROWS`, after the single ones: a matrix product may differ in its last bit
@@ -83,7 +87,8 @@ def prove(model: LoadedModel, frame: pd.DataFrame, *, alter: bool = True) -> Pro
 def _prove(model: LoadedModel, frame: pd.DataFrame, alter: bool) -> Proof:
     """Compare all rows, then the altered ones."""
     fast_path, contract = compile_pipeline(model), model.contract
-    some = frame.iloc[:: 1 + len(frame) // MOST_PROVEN]
+    most = min(MOST_PROVEN, 1 + MOST_CELLS // max(1, len(contract.columns)))
+    some = frame.iloc[:: 1 + len(frame) // most]
     values = contract.plain(some).values
     rows = sum(_compare(model, fast_path, contract, batch) for batch in _batches(values, len(some)))
     if rows == 0:
@@ -107,6 +112,8 @@ def _batches(values: dict[str, list[Any]], rows: int) -> Iterator[dict[str, list
 def _altered(contract: Contract, row: dict[str, Any]) -> Iterator[dict[str, list[Any]]]:
     """Alter *row* in one column after the other, like with like, and in all at once."""
     asked = {column.name: ALTERED.get(column.type, ()) for column in contract.columns}
+    step = 1 + sum(map(len, asked.values())) // MOST_ALTERED
+    asked = dict(islice(asked.items(), 0, None, step))
     for number in range(max(map(len, asked.values()))):
         for changed, values in asked.items():
             if number < len(values):

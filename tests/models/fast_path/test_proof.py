@@ -78,6 +78,15 @@ def test_a_proof_counts_its_rows(model: LoadedModel) -> None:
     assert describe(model, frame(80)) == f"{claim()} on 80 rows and {proof.altered} altered ones"
 
 
+def test_the_work_of_a_proof_is_bounded(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many columns some are altered, and fewer rows are compared; no more is in memory for 1,500 than for 20."""
+    monkeypatch.setattr("regrow.models.fast_path.proof.MOST_ALTERED", 20)
+    monkeypatch.setattr("regrow.models.fast_path.proof.MOST_CELLS", 40 * len(model.features))
+    proof = prove(model, frame(400))
+    assert 8 <= proof.altered <= 21
+    assert 20 < proof.rows <= 41
+
+
 def test_rows_that_the_contract_refuses_prove_nothing(model: LoadedModel) -> None:
     """A row that the model does not take is left out, and without any other there is no proof."""
     some = frame(5).astype({"hour": object})
