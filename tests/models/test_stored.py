@@ -23,6 +23,7 @@ from regrow.models.contract import Contract
 from regrow.models.decoding import Columns
 from regrow.models.fast_path.compiling import compile_pipeline
 from regrow.models.frames import infer_columns
+from regrow.models.linear import answer_rows_alone
 from regrow.models.stored import LoadedModel, describe_stored, load_model, load_pipeline, own_files
 from regrow.project import Training
 from regrow.project.imports import code_name
@@ -91,6 +92,7 @@ def store(folder: Path, training: Training, frame: pd.DataFrame, **changes: Any)
             path=str(place), **describe_stored(project, pipeline, columns, features, facts, Path(copies))
         )
     loaded = load_model(str(place))
+    answer_rows_alone(pipeline)
     assert (loaded.predict(frame) == pipeline.predict_proba(features)).all()
     return loaded
 
