@@ -179,6 +179,7 @@ def test_a_cancelled_run_stops(runner: ProbeRunner) -> None:
     wait(lambda: not lives(process), 10)
 
 
+@pytest.mark.long
 def test_a_run_ends_with_its_command(runner: ProbeRunner) -> None:
     """If the command that Prefect has started for a run is killed, so is the run, and it is marked as crashed."""
     run = runner.start("linger")
@@ -189,6 +190,7 @@ def test_a_run_ends_with_its_command(runner: ProbeRunner) -> None:
     wait(lambda: not lives(process), 10)
 
 
+@pytest.mark.long
 def test_runs_outlive_a_killed_preloaded_process_and_the_next_has_a_new_one(runner: ProbeRunner) -> None:
     """If the preloaded process is killed, its runs go on, and another one is started for those to come."""
     run = runner.start("linger", seconds=5)
@@ -211,6 +213,7 @@ def test_a_runner_that_is_told_to_stop_leaves_no_process(services: Services, tmp
     wait(lambda: not any(lives(each) for each in family), 30)
 
 
+@pytest.mark.long
 def test_a_run_whose_runner_is_killed_too_is_marked_by_its_silence(
     services: Services, tmp_path: Path
 ) -> None:

@@ -15,12 +15,12 @@ KILLED = -9
 Runner = Callable[..., tuple[int, int]]
 POINTS = (
     "ingest: written, not renamed",
-    "fit: uploaded, not finished",
-    "register: version made, not returned",
     "deploy: moved, alias not written",
     *(
         pytest.param(point, marks=pytest.mark.long)
         for point in (
+            "fit: uploaded, not finished",
+            "register: version made, not returned",
             "fit: finished, not returned",
             "deploy: about to move",
             "deploy: alias written, not reconciled",

@@ -26,6 +26,11 @@ ENDS = {
     "by order": ["promote", "start", "finish", "roll back"],
 }
 FLOW = {"by order": "rollback"}
+SCENARIOS = (
+    "advance",
+    "by order",
+    *(pytest.param(each, marks=pytest.mark.long) for each in ("finish", "roll back")),
+)
 
 
 def rows() -> pd.DataFrame:
@@ -98,7 +103,7 @@ def end_state(project: Project) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("scenario", ENDS)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_killed_before_a_write(
     scenario: str, run: Runner, prepare: Prepare, size: Callable[[int, int], int]
 ) -> None:

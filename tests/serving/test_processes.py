@@ -7,6 +7,7 @@ import time
 
 import httpx
 import psutil
+import pytest
 
 from regrow.data.predictions import read_predictions
 
@@ -96,6 +97,7 @@ def test_two_workers_answer_as_one_server(start, tmp_path, monkeypatch):
     assert not list((tmp_path / "workers").glob("*"))
 
 
+@pytest.mark.long
 def test_workers_end_with_their_supervisor(start, tmp_path):
     """A supervisor that is killed leaves no worker behind, and the next start cleans up after it."""
     server = start(tmp_path, "--model", "demo", "--workers", "2")

@@ -30,7 +30,7 @@ api_key = "{key}"
 
 def test_the_server_answers_as_it_describes_itself(start, tmp_path, size):
     """Whatever is sent: no 5xx that is not described, no hang, no status, type or body outside the description."""
-    examples = size(15, 4000)  # of each operation; 4000 make over 10,000 requests
+    examples = size(5, 4000)  # of each operation; 4000 make over 10,000 requests
     key, entry = new_key({"admin"})
     server = start(tmp_path, "--model", "demo", REGROW_API_KEYS=entry, REGROW_LOG_FORMAT="json")
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION.format(key=key))
