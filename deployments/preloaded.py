@@ -48,6 +48,7 @@ MODULES = (
     "great_expectations.render.renderer.page_renderer",
     "great_expectations.render.view.view",
     "matplotlib.backends.backend_agg",
+    "regrow.models.pictures",
 )
 logger = logging.getLogger("regrow.deployments")
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.inspection import permutation_importance
 
@@ -14,7 +13,6 @@ from regrow.lineage import current, step
 from regrow.models.comparison import WAIVE, align_classes, unseen_rows, why_not_comparable
 from regrow.models.metrics import (
     RANKING,
-    Codes,
     Floats,
     Label,
     as_judged,
@@ -29,7 +27,7 @@ from regrow.project import EvaluationPlan, Metric, Project, SliceGate
 from regrow.results import Candidate, Evaluation, ProblemType, SliceMetrics
 
 SAMPLE = 2000
-"""Rows on which the importance of the columns is measured, and that a scatter plot shows."""
+"""Rows on which the importance of the columns is measured."""
 REPEATS = 2
 """Times that each column is shuffled for it."""
 
@@ -43,6 +41,8 @@ def evaluate(
     A champion that these rows cannot be shown to is not measured, and the evaluation says why.
     Raises `DataError` if no such row is left, or they hold one class only.
     """
+    from regrow.models import pictures
+
     run = current()
     run.log_input(candidate.facts.holdout, "holdout")
     facts, model = candidate.facts, load_model(candidate.uri)
@@ -57,9 +57,9 @@ def evaluate(
     slices = measure_slices(
         project.evaluation, frame, target, predictions["candidate"], facts.classes, facts.threshold
     )
-    figures = draw(facts.kind, target, predictions, facts.classes)
+    figures = pictures.draw(facts.kind, target, predictions, facts.classes)
     importances = column_importances(project, model, frame)
-    figures["importance.png"] = draw_importances(importances, project.evaluation.primary)
+    figures["importance.png"] = pictures.draw_importances(importances, project.evaluation.primary)
     for name, figure in figures.items():
         run.log_figure(figure, name)
     evaluation = Evaluation(
@@ -200,50 +200,6 @@ def tabulate(target: pd.Series, predictions: dict[str, Floats], kind: ProblemTyp
     return pd.DataFrame({"target": target.to_numpy(), **columns})
 
 
-def draw(
-    kind: ProblemType, target: pd.Series, predictions: dict[str, Floats], classes: Sequence[Label]
-) -> dict[str, Figure]:
-    """Draw candidate and champion: the curves of a binary classifier, the errors of a regression."""
-    shown = {name: prediction for name, prediction in predictions.items() if name != "baseline"}
-    if kind == "binary":
-        codes = encode(target, classes)
-        return draw_curves(codes, {name: prediction[:, 1] for name, prediction in shown.items()})
-    return draw_errors(target.to_numpy(dtype=np.float64), shown) if kind == "regression" else {}
-
-
-def draw_curves(codes: Codes, probabilities: dict[str, Floats]) -> dict[str, Figure]:
-    """Draw calibration, ROC and precision against recall of P(positive) of each model."""
-    from sklearn.calibration import CalibrationDisplay
-    from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
-
-    calibration, roc, recall = (Figure(layout="constrained") for _ in range(3))
-    axes = [figure.subplots() for figure in (calibration, roc, recall)]
-    for name, values in probabilities.items():
-        first = name == next(iter(probabilities))
-        CalibrationDisplay.from_predictions(
-            codes, values, n_bins=10, strategy="quantile", name=name, ax=axes[0], ref_line=first
-        )
-        RocCurveDisplay.from_predictions(codes, values, name=name, ax=axes[1], plot_chance_level=first)
-        PrecisionRecallDisplay.from_predictions(codes, values, name=name, ax=axes[2], drop_intermediate=True)
-    return {"calibration.png": calibration, "roc.png": roc, "precision_recall.png": recall}
-
-
-def draw_errors(target: Floats, predictions: dict[str, Floats]) -> dict[str, Figure]:
-    """Draw true values and residuals against what each model predicts, on at most `SAMPLE` rows."""
-    from sklearn.metrics import PredictionErrorDisplay
-
-    truth, residuals = Figure(layout="constrained"), Figure(layout="constrained")
-    axes = {"actual_vs_predicted": truth.subplots(), "residual_vs_predicted": residuals.subplots()}
-    for kind, axis in axes.items():
-        for name, prediction in predictions.items():
-            PredictionErrorDisplay.from_predictions(
-                target, prediction, kind=kind, ax=axis, subsample=min(SAMPLE, len(target)), random_state=0,
-                scatter_kwargs={"s": 8, "alpha": 0.6, "label": name},
-            )  # fmt: skip
-        axis.legend()
-    return {"predicted_true.png": truth, "residuals.png": residuals}
-
-
 def column_importances(project: Project, model: LoadedModel, frame: pd.DataFrame) -> pd.DataFrame:
     """Measure by how much the primary metric gets worse when one column of a sample of *frame* is shuffled.
 
@@ -264,16 +220,6 @@ def column_importances(project: Project, model: LoadedModel, frame: pd.DataFrame
     )  # fmt: skip
     figures = {"mean": found["importances_mean"], "spread": found["importances_std"]}
     return pd.DataFrame(figures, index=model.features).sort_values("mean", kind="stable")
-
-
-def draw_importances(importances: pd.DataFrame, metric: Metric) -> Figure:
-    """Draw the twenty most important columns of *importances*."""
-    shown = importances[-20:]
-    figure = Figure(figsize=(7.0, 1.0 + 0.28 * len(shown)), layout="constrained")
-    axis = figure.subplots()
-    axis.barh(list(shown.index), shown["mean"], xerr=shown["spread"])
-    axis.set(title="Permutation importance", xlabel=f"loss of {metric} when the column is shuffled")
-    return figure
 
 
 def flatten(measured: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -8,7 +8,6 @@ from typing import cast
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from mlflow.models import infer_signature
 from model_facts import make_facts
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -23,8 +22,6 @@ from regrow.results import Candidate, ProblemType
 from tasks.evaluate import (
     baseline,
     column_importances,
-    draw,
-    draw_importances,
     flatten,
     load_champion,
     measure,
@@ -116,38 +113,6 @@ def test_a_champion_of_other_libraries_is_left_out(monkeypatch: pytest.MonkeyPat
     assert load_champion(None) == (None, "")
 
 
-def shown(figure: Figure) -> tuple[set[str], int]:
-    """Return the legend's entries, without the figures that scikit-learn adds, and how many lines or clouds stand."""
-    axis = figure.axes[0]
-    legend = axis.get_legend()
-    assert legend is not None
-    names = {text.get_text().split(" (")[0] for text in legend.get_texts()}
-    return names, len(axis.lines) + len(axis.collections)
-
-
-def test_a_classifier_gets_its_curves() -> None:
-    """Calibration, ROC and precision against recall of candidate and champion, not of the baseline."""
-    models = {"candidate": MODEL, "baseline": MODEL, "champion": MODEL[::-1]}
-    figures = draw("binary", TARGET, models, (False, True))
-    assert {name: shown(figure) for name, figure in figures.items()} == {
-        "calibration.png": ({"candidate", "champion", "Perfectly calibrated"}, 3),
-        "roc.png": ({"candidate", "champion", "Chance level"}, 3),
-        "precision_recall.png": ({"candidate", "champion"}, 2),
-    }
-
-
-def test_a_regression_gets_its_errors() -> None:
-    """What candidate and champion predict, against the truth and against what is left of it."""
-    values = np.array([1.0, 2.0, 4.0])
-    figures = draw("regression", pd.Series(values), {"candidate": values, "champion": values + 1}, ())
-    assert {name: shown(figure)[0] for name, figure in figures.items()} == {
-        "predicted_true.png": {"candidate", "champion"},
-        "residuals.png": {"candidate", "champion"},
-    }
-    assert [len(figure.axes[0].collections) for figure in figures.values()] == [2, 2]
-    assert draw("multiclass", TARGET, {"candidate": MODEL}, ("a", "b", "c")) == {}
-
-
 @pytest.mark.parametrize(
     ("kind", "metric"), [("binary", "roc_auc"), ("binary", "log_loss"), ("regression", "mae")]
 )
@@ -166,9 +131,6 @@ def test_the_column_that_matters_is_the_important_one(
     found = column_importances(made, model, features.assign(late=target))
     assert list(found.index) == ["noise", "half", "whole"]
     assert abs(found["mean"]["noise"]) < 0.05 < found["mean"]["half"] < found["mean"]["whole"]
-    bars = draw_importances(found, metric).axes[0]
-    assert [label.get_text() for label in bars.get_yticklabels()] == ["noise", "half", "whole"]
-    assert metric in bars.get_xlabel()
 
 
 def test_metrics_are_named_after_their_model():
