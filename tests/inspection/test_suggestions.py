@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from loans import loans
 
+from regrow.inspection.expectations import check
 from regrow.inspection.suggestions import Suggestion, suggest, suggest_delay
 from regrow.inspection.table import inspect_table
-from tasks.validate import check
 
 DRAW = np.random.default_rng(0)
 
