@@ -1,7 +1,7 @@
 """Measure the champion on the labels that have matured."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from regrow.data.joining import join_labels, keys_of_logged
 from regrow.data.labels import read_labels
-from regrow.data.predictions import count_predictions, read_answers
+from regrow.data.predictions import count_predictions, count_unknown, read_answers
 from regrow.data.rows import among, trained_keys
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.decisions.maturity import open_below
@@ -47,6 +47,8 @@ class Labelled:
     """Labels of an entity that recurs, which do not tell which of its rows they mean: they are left out."""
     trained: int = 0
     """Rows that the version was trained on: they are left out."""
+    unknown: int = 0
+    """Labels known since the window began that name a prediction which the log does not hold."""
 
     @property
     def target(self) -> NDArray[np.generic]:
@@ -113,7 +115,10 @@ def label_windows(
     end = end_of_matured(project, labels, as_of)
     ends = [end - back * length for back in range(PAST, -1, -1)]
     trained = trained_keys(facts.training, project.data, ends[0] - length)
-    return [label_window(project, version, facts, labels, trained, each - length, each) for each in ends]
+    windows = [label_window(project, version, facts, labels, trained, each - length, each) for each in ends]
+    late = labels.loc[labels["labelled_at"] >= pd.Timestamp(windows[-1].start), "prediction_id"]
+    unknown = count_unknown(project.name, late.dropna().unique().tolist())
+    return [*windows[:-1], replace(windows[-1], unknown=unknown)]
 
 
 def keep_rows(judged: Labelled) -> Snapshot:
@@ -143,6 +148,8 @@ def describe_window(finding: Finding, judged: Labelled, younger: int) -> Finding
     told += [f"{count} rows {what}" for what, count in counts.items() if count]
     if judged.ambiguous:
         told.append(f"{judged.ambiguous} labels of entities that recur do not tell their row")
+    if judged.unknown:
+        told.append(f"{judged.unknown} labels name a prediction that the log does not hold")
     if younger:
         told.append(f"{younger} later rows are still open")
     return Finding.model_validate(dict(finding) | {"detail": f"{finding.detail}; {', '.join(told)}"})
@@ -199,6 +206,7 @@ def name_figures(judged: Labelled, younger: int, holdout: Holdout) -> dict[str, 
         "performance.holdout.rows": holdout.rows,
         "labels.unfit": judged.unfit,
         "labels.ambiguous": judged.ambiguous,
+        "labels.unknown": judged.unknown,
     }
     return {name: float(value) for name, value in figures.items()}
 

@@ -212,6 +212,16 @@ def find_prediction(prediction_id: str, roles: Collection[str] = SERVED) -> dict
     return None
 
 
+def count_unknown(model: str, prediction_ids: Collection[str]) -> int:
+    """Count those of *prediction_ids* that no prediction in *model*'s log has."""
+    dataset = scan_predictions(model)
+    if dataset is None or not prediction_ids:
+        return len(prediction_ids)
+    asked = pa.array(prediction_ids, pa.string())
+    found = dataset.to_table(columns=["prediction_id"], filter=pc.field("prediction_id").isin(asked))
+    return len(prediction_ids) - len(found["prediction_id"].unique())
+
+
 def complete(table: pa.Table) -> pa.Table:
     """Add the columns of `PREDICTIONS` that an old log lacks; a row without a role is a champion's."""
     table = table.drop_columns([TIER]) if TIER in table.schema.names else table

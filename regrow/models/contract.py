@@ -14,7 +14,7 @@ from mlflow.types import DataType
 from mlflow.types.schema import ColSpec, Schema
 
 from regrow.errors import DataError, InvalidRequest
-from regrow.models.decoding import Columns
+from regrow.models.decoding import Columns, fill
 from regrow.models.frames import plain_values, read_column
 from regrow.models.values import WORDS, Array, Column, check_values, read_moments, read_names, to_array
 
@@ -77,6 +77,34 @@ class Contract:
         keys = None if self.id == self.entity else read_names(self.id, self._column(self.id, given))
         moments = read_moments(self.timestamp, self._column(self.timestamp, given))
         return Rows(features, given.rows, entities, moments, keys)
+
+    def about(self, given: Columns, entity: str | None, event: str | None) -> Columns:
+        """Return *given* with *entity* and *event* time in each row that names none itself.
+
+        Raises `InvalidRequest` if the model has no column for them, or if the entity names a row and there are several.
+        """
+        columns = {
+            "an entity": (entity, self.entity, "data.entity"),
+            "an event time": (event, self.timestamp, "data.timestamp"),
+        }
+        for what, (value, column, key) in columns.items():
+            if value is None:
+                continue
+            if column is None:
+                message = (
+                    f"the request names {what}, and the model has no column for it; leave it out, or name "
+                )
+                raise InvalidRequest(
+                    "unknown_column", f"{message}`{key}` in the project file and train again"
+                )
+            given = fill(given, column, value)
+        if entity is not None and self.entity == self.id and given.rows > 1:
+            message = (
+                f"one entity is named for {given.rows} rows, and `{self.id}` has a value of its own in each; "
+                "send it as a column"
+            )
+            raise InvalidRequest("wrong_type", message, self.id)
+        return given
 
     @staticmethod
     def _column(name: str | None, given: Columns) -> list[Any]:

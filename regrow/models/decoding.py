@@ -25,6 +25,14 @@ class Columns:
     """Columns that some rows lack, each with the first row that lacks it."""
 
 
+def fill(given: Columns, name: str, value: str) -> Columns:
+    """Return *given* with *value* in each row that has none in the column *name*."""
+    column = given.values.get(name, [None] * given.rows)
+    filled = [Text(value) if each is None else each for each in column]
+    gaps = {other: row for other, row in given.gaps.items() if other != name}
+    return Columns({**given.values, name: filled}, given.rows, gaps)
+
+
 def decode(body: bytes, content_type: str, features: list[str]) -> Columns:
     """Read *body* by its *content_type*; *features* name the values of a row that comes as a bare list.
 

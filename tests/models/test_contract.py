@@ -250,6 +250,27 @@ def test_a_folder_of_files_is_one_column(tmp_path: Path) -> None:
     assert len(CONTRACT.read(pd.read_parquet(tmp_path))) == 6
 
 
+def test_a_request_may_say_once_what_all_its_rows_are_about() -> None:
+    """It counts for rows that say nothing themselves; one id for several rows, or what no column takes, is refused."""
+    customers = Contract([Column("hour", "double", True)], timestamp="at", entity="customer")
+    body = b'{"dataframe_records": [{"hour": 1, "customer": "own"}, {"hour": 2}]}'
+    told = customers.about(decode(body, "", []), "17", "2024-06-01T00:00:00+00:00")
+    rows = customers.check(told, 10)
+    assert rows.entities == ["own", "17"]
+    assert rows.events == [1717200000000000] * 2
+    ids, bare = Contract(customers.columns, id="row"), Contract(customers.columns)
+    one = decode(b'{"inputs": {"hour": [1]}}', "", [])
+    assert ids.check(ids.about(one, "x", None), 10).entities == ["x"]
+    with pytest.raises(
+        InvalidRequest, match="one entity is named for 2 rows, and `row` has a value of its own"
+    ):
+        ids.about(decode(body, "", []), "x", None)
+    with pytest.raises(InvalidRequest, match=r"the model has no column for it; .*`data\.timestamp`"):
+        bare.about(one, None, "2024-06-01")
+    seen = Contract([Column("customer", "long", True)], entity="customer")
+    assert seen.check(seen.about(Columns({}, 1), "17", None), 10).features == {"customer": [17]}
+
+
 def test_a_row_is_named_by_its_id_and_is_about_its_entity() -> None:
     """A request brings both beside the features, or neither; if there is no entity, the row is about itself."""
     columns = [Column("hour", "double", True)]

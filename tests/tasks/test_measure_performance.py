@@ -109,6 +109,19 @@ def test_rows_that_the_champion_was_trained_on_are_left_out(watched: Any) -> Non
     assert keep_rows(found).rows == 1
 
 
+def test_a_label_of_no_known_prediction_is_counted(watched: Any) -> None:
+    """It was taken, as its prediction may reach the log after it; if it never does, the finding says how many such."""
+    made = watched()
+    serve(made, ("a", "1", 0), ("b", "2", 1))
+    tell(made, prediction_id=["a", "never", "long ago"], label=[0, 1, 1], labelled_at=[2, 2, -9])
+    windows = label_windows(made, 2, FACTS, timedelta(days=3), day(3))
+    assert [window.unknown for window in windows] == [0, 0, 0, 1]
+    holdout, window = Holdout("accuracy", 0.6, 100, FACTS.classes), windows[-1]
+    found = judge_performance(window.target, window.prediction, holdout, made.monitoring.performance)
+    said = describe_window(found, window, 0).detail
+    assert "1 labels name a prediction that the log does not hold" in said
+
+
 def test_the_window_ends_where_labels_have_come(watched: Any) -> None:
     """Without a word of the delay it is seen from the rows that have labels; a delay in the file is kept."""
     made = watched()

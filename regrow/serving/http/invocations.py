@@ -8,6 +8,7 @@ from pydantic import Field
 from starlette.background import BackgroundTask
 
 from regrow.data.predictions import CHALLENGER, CHAMPION
+from regrow.data.times import FIRST, LAST, read_moment
 from regrow.errors import InvalidRequest, ServingError, Unavailable
 from regrow.models.decoding import decode
 from regrow.serving.following.follower import Follower
@@ -22,6 +23,9 @@ from regrow.serving.predict.versions import ServedVersion
 
 BOTH = "both"
 VERSION, PROBE = "x-regrow-version", "x-regrow-probe"
+ENTITY, EVENT_TIME = "x-regrow-entity", "x-regrow-event-time"
+LONGEST = 1000
+"""The longest name of an entity in a header, in characters."""
 
 
 class Predictions(Described):
@@ -55,6 +59,20 @@ READ_BY_HAND: dict[str, Any] = {
             "required": False,
             "schema": {"type": "string", "enum": ["1"]},
             "description": "Let the champion answer, and log nothing; takes the role admin if there are keys",
+        },
+        {
+            "name": "X-Regrow-Entity",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+            "description": "Whom the rows are about that name no entity themselves (data.entity); UTF-8",
+        },
+        {
+            "name": "X-Regrow-Event-Time",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "format": "date-time"},
+            "description": "The event time of the rows that have none themselves (data.timestamp); default: now",
         },
     ],
     "requestBody": {
@@ -119,6 +137,9 @@ async def _answer(server: Server, name: str, request: Request, start: float) -> 
     split = server.split(name)
     served = split.champion if wanted is None else server.version(name, wanted)
     columns = decode(body, request.headers.get("content-type", ""), served.contract.features)
+    entity, event = _about(request)
+    if entity is not None or event is not None:
+        columns = served.contract.about(columns, entity, event)
     rows = served.contract.check(columns, server.limits.max_rows)
     role = CHAMPION if served is split.champion else CHALLENGER
     if rows.count == 0:
@@ -145,6 +166,33 @@ def _wishes(request: Request) -> tuple[int | None, bool]:
         message = f"X-Regrow-Version is the number of a version; it was {wanted[:20]!r}"
         raise Refused(400, "malformed_header", message)
     return int(wanted), probe is not None
+
+
+def _about(request: Request) -> tuple[str | None, str | None]:
+    """Read whom the rows are about, and when; raises `Refused`."""
+    sent, event = request.headers.get(ENTITY), request.headers.get(EVENT_TIME)
+    entity = sent and _utf8(sent)
+    if entity is not None and not 0 < len(entity) <= LONGEST:
+        message = f"X-Regrow-Entity is text of 1 to {LONGEST} characters in UTF-8"
+        raise Refused(400, "malformed_header", message)
+    if event is None:
+        return entity, None
+    try:
+        moment = read_moment(event)
+    except ValueError:
+        moment = None
+    if moment is None or not FIRST <= moment <= LAST:
+        message = f"X-Regrow-Event-Time is a moment such as 2013-04-01T05:00:00Z, 1900 to 2200; it was {event[:40]!r}"
+        raise Refused(400, "malformed_header", message)
+    return entity, moment.isoformat()
+
+
+def _utf8(sent: str) -> str:
+    """Return the header *sent*, which Starlette reads as Latin-1, as the UTF-8 that it is; empty if it is none."""
+    try:
+        return sent.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def _role(answer: Answer, champion: ServedVersion) -> str:

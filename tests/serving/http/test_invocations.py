@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from model_facts import make_facts
 
-from regrow.serving.http.invocations import _response, _wishes
+from regrow.serving.http.invocations import _about, _response, _wishes
 from regrow.serving.http.responses import Refused
 from regrow.serving.predict.jobs import Answer
 from regrow.serving.predict.versions import ServedVersion
@@ -39,6 +39,31 @@ def test_headers_that_mean_nothing_are_refused(headers):
     """What is no version's number, or no probe, is a 400 that says what it was."""
     with pytest.raises(Refused) as refused:
         wishes({"admin"}, **headers)
+    assert (refused.value.status, refused.value.code) == (400, "malformed_header")
+    assert len(str(refused.value)) < 200
+
+
+def about(**headers):
+    given = {f"x-regrow-{name.replace('_', '-')}": value for name, value in headers.items()}
+    return _about(SimpleNamespace(headers=given))
+
+
+def test_entity_and_moment_are_read_from_headers():
+    """A header's bytes are UTF-8, as in a body, and a moment is in UTC; what is not sent is nothing."""
+    assert about() == (None, None)
+    assert about(entity="Zoë".encode().decode("latin-1")) == ("Zoë", None)
+    assert about(event_time="2024-06-01T02:00:00+02:00") == (None, "2024-06-01T00:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"entity": v} for v in ("", "\xff", "x" * 1001)]
+    + [{"event_time": v} for v in ("", "June", "1717200000", "0024-06-01")],
+)
+def test_an_entity_or_a_moment_that_means_nothing_is_refused(headers):
+    """What names nobody or no moment is a 400, and never the moment of the answer in silence."""
+    with pytest.raises(Refused) as refused:
+        about(**headers)
     assert (refused.value.status, refused.value.code) == (400, "malformed_header")
     assert len(str(refused.value)) < 200
 
