@@ -5,6 +5,7 @@ Without a word, one cell `unknown` would make a category of each number in its c
 
 import re
 from collections.abc import Collection, Iterator
+from functools import partial
 
 import pandas as pd
 
@@ -20,12 +21,16 @@ WORDS = 10
 """Different values that are none, beyond which a column of numbers is taken for names."""
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 DATES = {
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d:?\d\d)?": "iso",
-    r"\d{1,2}\.\d{1,2}\.\d{4}": "%d.%m.%Y",
-    r"\d{1,2}/\d{1,2}/\d{4}": "%m/%d/%Y or %d/%m/%Y",
-    r"\d{1,2}-\d{1,2}-\d{4}": "%d-%m-%Y or %m-%d-%Y",
-    r"\d{4}/\d\d/\d\d": "%Y/%m/%d",
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d:?\d\d)?": ["iso"],
+    r"\d{1,2}\.\d{1,2}\.\d{4}": ["%d.%m.%Y"],
+    r"\d{1,2}/\d{1,2}/\d{4}": ["%m/%d/%Y", "%d/%m/%Y"],
+    r"\d{1,2}-\d{1,2}-\d{4}": ["%d-%m-%Y", "%m-%d-%Y"],
+    r"\d{4}/\d\d/\d\d": ["%Y/%m/%d"],
+    r"\d{1,2} [A-Z][a-z]{2} \d{4}": ["%d %b %Y"],
+    r"\d{1,2} [A-Z][a-z]{3,8} \d{4}": ["%d %B %Y"],
 }
+CLOCKS = {"": "", r" \d{1,2}:\d\d": " %H:%M", r" \d{1,2}:\d\d:\d\d": " %H:%M:%S"}
+"""What may stand after a date."""
 
 
 def check_text(project: Project, frame: pd.DataFrame, columns: Collection[str]) -> None:
@@ -47,28 +52,42 @@ def check_text(project: Project, frame: pd.DataFrame, columns: Collection[str]) 
         raise DataError("\n".join(found))
 
 
-def suspect(values: pd.Series, source: CsvSource) -> Iterator[str]:
-    """Find what the text *values*, indexed by the names of their rows, were meant to be, and how to read them so."""
+def suspect(values: pd.Series, source: CsvSource | None) -> Iterator[str]:
+    """Find what the text *values*, indexed by the names of their rows, were meant to be, and how to read them so.
+
+    *source* is the CSV file that holds them; None if what holds them knows text from numbers. There digits alone are
+    codes, and what is to be done is to be done in the source.
+    """
     known = values[values.notna()].astype("str").str.strip()
     some = known.iloc[:: max(len(known) // SAMPLE, 1)]
     keep = f"`text: [{values.name}]` to keep it as text, or leave it out of data.features"
-    comma = "." if source.decimal == "," else ","
-    plain = _share(some, NUMBER)
+    decimal = "." if source is None else source.decimal
+    comma = "." if decimal == "," else ","
+    told = partial(_told, known, None if source is None else keep)
     if holds_amounts(some, source):
-        yield _told(known, "amounts or shares", f"numbers: [{values.name}]", keep)
-    elif plain >= MOSTLY:
-        yield from _nearly_numbers(known, keep)
+        yield told("amounts or shares", f"numbers: [{values.name}]")
+    elif _share(some, NUMBER) >= MOSTLY:
+        if source is not None or _share(some, r"\d+") < 0.5:
+            yield from _nearly_numbers(known, None if source is None else keep)
     elif _share(some, amount_pattern(comma, None)) >= MOSTLY:
-        yield _told(known, f"numbers with a decimal `{comma}`", f'decimal: "{comma}"', keep)
-    else:
-        for pattern, written in DATES.items():
-            if _share(some, pattern) >= MOSTLY:
-                yield _told(known, "dates", f'dates: {{{values.name}: "{written}"}}', keep)
+        yield told(f"numbers with a decimal `{comma}`", f'decimal: "{comma}"')
+    elif written := _date_format(some):
+        yield told("dates", f'dates: {{{values.name}: "{written}"}}')
 
 
-def holds_amounts(known: pd.Series, source: CsvSource) -> bool:
+def _date_format(some: pd.Series) -> str:
+    """Return how the dates in *some* are written; empty if they are none."""
+    for pattern, formats in DATES.items():
+        for clock, written in CLOCKS.items():
+            if _share(some, pattern + clock) >= MOSTLY:
+                return " or ".join(one if one == "iso" else one + written for one in formats)
+    return ""
+
+
+def holds_amounts(known: pd.Series, source: CsvSource | None) -> bool:
     """Return whether the text *known* is mostly amounts or shares, as `$1,200.50` and `12%`, and not plain numbers."""
-    amounts = _share(known, amount_pattern(source.decimal, source.thousands))
+    decimal, thousands = (".", None) if source is None else (source.decimal, source.thousands)
+    amounts = _share(known, amount_pattern(decimal, thousands))
     return amounts >= MOSTLY and amounts > _share(known, NUMBER)
 
 
@@ -90,23 +109,26 @@ def _is_text(values: pd.Series) -> bool:
     return isinstance(values.dtype, pd.StringDtype)
 
 
-def _nearly_numbers(known: pd.Series, keep: str) -> Iterator[str]:
-    """Find the few words that make text of a column of numbers."""
+def _nearly_numbers(known: pd.Series, keep: str | None) -> Iterator[str]:
+    """Find the few words that make text of a column of numbers; *keep* says how it stays text in a CSV file."""
     other = known[~known.str.fullmatch(NUMBER)]
     words = list(other.drop_duplicates().iloc[: WORDS + 1])
     if len(words) > WORDS or len(other) > (1 - MOSTLY) * len(known):
         return
+    if not words:
+        yield _told(known, keep, "numbers", f"numbers: [{known.name}]")
+        return
+    remedy = f"correct them, or write `null_values: [{', '.join(words)}]`, {keep}" if keep else "correct them"
     yield (
         f"column `{known.name}` is text because of {len(other)} of {len(known)} values, the first in row "
-        f"{other.index[0]}: {other.iloc[0]!r}; correct them, or write `null_values: [{', '.join(words)}]`, {keep}"
-        if words
-        else f"column `{known.name}` holds numbers as text; write `numbers: [{known.name}]`, {keep}"
+        f"{other.index[0]}: {other.iloc[0]!r}; {remedy}"
     )
 
 
-def _told(known: pd.Series, what: str, remedy: str, keep: str) -> str:
-    """Return what *known* holds and how it is read so."""
-    return f"column `{known.name}` holds {what} such as {known.iloc[0]!r}, read as text; write `{remedy}`, {keep}"
+def _told(known: pd.Series, keep: str | None, what: str, option: str) -> str:
+    """Return *what* the text *known* holds, and the *option* that reads it so, or *keep*s it as it is."""
+    remedy = f"write `{option}`, {keep}" if keep else "write them as such in the source"
+    return f"column `{known.name}` holds {what} such as {known.iloc[0]!r}, read as text; {remedy}"
 
 
 def _share(values: pd.Series, pattern: str | re.Pattern[str]) -> float:

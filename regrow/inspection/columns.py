@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from regrow.data.text_columns import suspect
 from regrow.errors import DataError
 from regrow.models.frames import infer_columns
+from regrow.project import CsvSource
 
 Holds = Literal[
     "numbers", "whole numbers", "true or false", "categories", "free text", "names", "dates", "row numbers",
@@ -19,12 +21,6 @@ Holds = Literal[
 
 SAMPLE = 100_000
 """Rows that are looked at if there are more."""
-NUMBER_AS_TEXT = re.compile(
-    r"[-+(]?\s*[$€£¥]?\s*[-+]?(\d{1,3}([,.' ]\d{3})+|\d+)([.,]\d+)?\s*([%€£$]|[A-Z]{3})?\)?"
-)
-OTHER_DATE = re.compile(
-    r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2} [A-Z][a-z]{2,8} \d{4}"
-)
 ISO_DATE = re.compile(r"\d{4}-\d{2}(-\d{2}.*)?")
 
 
@@ -45,10 +41,13 @@ class ColumnFacts:
         return self.holds in {"numbers", "whole numbers", "true or false", "categories"} and not self.note
 
 
-def describe_columns(frame: pd.DataFrame) -> tuple[ColumnFacts, ...]:
-    """Return what each column of *frame* holds, in order; of many rows a sample is looked at, the same each time."""
+def describe_columns(frame: pd.DataFrame, source: CsvSource | None = None) -> tuple[ColumnFacts, ...]:
+    """Return what each column of *frame* holds, in order; of many rows a sample is looked at, the same each time.
+
+    *source* is the CSV file that it was read from, if it was one: how it is described there decides what is text.
+    """
     looked = take_sample(frame, SAMPLE)
-    return tuple(_describe(looked[name], float(frame[name].isna().mean())) for name in frame)
+    return tuple(_describe(looked[name], float(frame[name].isna().mean()), source) for name in frame)
 
 
 def take_sample(frame: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -56,7 +55,7 @@ def take_sample(frame: pd.DataFrame, most: int) -> pd.DataFrame:
     return frame if len(frame) <= most else frame.sample(most, random_state=0).sort_index()
 
 
-def _describe(values: pd.Series, missing: float) -> ColumnFacts:
+def _describe(values: pd.Series, missing: float, source: CsvSource | None) -> ColumnFacts:
     """Return what *values* holds."""
     name, present = str(values.name), values.dropna()
     if present.empty:
@@ -66,16 +65,16 @@ def _describe(values: pd.Series, missing: float) -> ColumnFacts:
         distinct = int(present.nunique())
     except (DataError, TypeError) as error:  # What cannot be counted, as lists, is a TypeError.
         return ColumnFacts(name, "no single values", missing, 0, str(error))
-    holds, note = _read(present, kind, distinct)
+    holds, note = _read(present, kind, distinct, source)
     return ColumnFacts(name, holds, missing, distinct, note)
 
 
-def _read(present: pd.Series, kind: str, distinct: int) -> tuple[Holds, str]:
+def _read(present: pd.Series, kind: str, distinct: int, source: CsvSource | None) -> tuple[Holds, str]:
     """Return what *present*, of MLflow's type *kind*, holds, and what is to be done about it."""
     if distinct == 1:
         return "one value", ""
     if kind == "string":
-        return _read_text(present.astype("str"), distinct)
+        return _read_text(present.astype("str"), distinct, source)
     if kind in {"datetime", "boolean"}:
         return ("dates" if kind == "datetime" else "true or false"), ""
     if not _whole(present):
@@ -83,16 +82,12 @@ def _read(present: pd.Series, kind: str, distinct: int) -> tuple[Holds, str]:
     return ("row numbers" if _counts_rows(present) else "whole numbers"), ""
 
 
-def _read_text(present: pd.Series, distinct: int) -> tuple[Holds, str]:
+def _read_text(present: pd.Series, distinct: int, source: CsvSource | None) -> tuple[Holds, str]:
     """Return what text holds, and what is to be done if it is something else in disguise."""
-    example = repr(present.iloc[0])[:40]
     if _all_match(ISO_DATE, present) and _parses(present):
         return "dates", ""
-    if _all_match(OTHER_DATE, present):
-        return "categories", f"dates as {example}; write them as 2024-03-25 in the source"
-    # Digits alone may be a code.
-    if _all_match(NUMBER_AS_TEXT, present) and present.str.contains(r"\D").mean() > 0.5:
-        return "categories", f"numbers as text ({example}); make them numbers in the source"
+    if said := next(suspect(present, source), None):
+        return "categories", said
     each = distinct / len(present)
     words = float(present.str.count(" ").mean()) + 1
     if words > 4 and each > 0.3:

@@ -14,7 +14,7 @@ from regrow.data.columnar import partitions_of
 from regrow.data.compression import BLOCK, open_bytes
 from regrow.data.csv_files import find_padded
 from regrow.data.sources import read_table
-from regrow.data.text_columns import better_reading, suspect
+from regrow.data.text_columns import better_reading
 from regrow.errors import ProjectError
 from regrow.inspection.columns import is_number
 from regrow.inspection.project_file import write_project_file
@@ -61,7 +61,9 @@ def make_project_file(
     source = find_source(table, url_env)
     frame, rows, source = read_well(_bare_project(name, source, target, file), source)
     partitions = partitions_of(Path(source.path)) if isinstance(source, ParquetSource) else ()
-    facts = inspect_table(frame, target, table, suspected_text(frame, source), partitions, rows)
+    facts = inspect_table(
+        frame, target, table, source if isinstance(source, CsvSource) else None, partitions, rows
+    )
     suggestion = suggest(frame, facts)
     text = write_project_file(name, _seen_from(file.parent, source), facts, suggestion)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -98,14 +100,6 @@ def _find_codes(frame: pd.DataFrame, source: Source) -> tuple[str, ...]:
         str(name) for name in frame if is_number(frame[name]) and (frame[name].dropna() % 1 == 0).all()
     ]
     return find_padded(source, Path(source.path), "data.source", numbers)
-
-
-def suspected_text(frame: pd.DataFrame, source: Source) -> dict[str, str]:
-    """Return the text columns of a CSV file that a training would refuse, each with what it should be."""
-    if not isinstance(source, CsvSource):
-        return {}
-    text = [str(name) for name in frame if isinstance(frame[name].dtype, pd.StringDtype)]
-    return {name: said for name in text for said in suspect(frame[name], source)}
 
 
 def find_source(table: str, url_env: str | None = None) -> Source:

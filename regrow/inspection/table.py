@@ -1,6 +1,6 @@
 """A table at a glance: its target, its keys, what each column holds, and which columns a model should not see."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from regrow.errors import DataError
 from regrow.inspection.columns import SAMPLE, ColumnFacts, describe_columns, plain
 from regrow.inspection.keys import Keys, find_keys
 from regrow.inspection.leakage import ROWS, find_shadows
+from regrow.project import CsvSource
 from regrow.project.data import named_alike
 
 Predicts = Literal["binary", "multiclass", "regression"]
@@ -75,13 +76,14 @@ def inspect_table(
     frame: pd.DataFrame,
     target: str,
     place: str,
-    suspected: Mapping[str, str] | None = None,
+    source: CsvSource | None = None,
     partitions: Collection[str] = (),
     whole: int | None = None,
 ) -> TableFacts:
     """Return what *frame*, read from *place*, shows of itself if *target* is to be predicted.
 
-    *suspected* columns are text that should be something else, each with what to do: no feature until it is done.
+    *source* is the CSV file that it was read from, if it was one; text in it that should be something else is no
+    feature until it is read so.
     *partitions* are the columns that stand in the names of folders alone. *whole* is how many rows the table has, if
     that is more than those of *frame*.
 
@@ -98,12 +100,13 @@ def inspect_table(
             f"{place}: the columns `{alike[0]}` and `{alike[1]}` differ in capitals alone, and the prediction log "
             "takes them for one; rename one in the table"
         )
-    columns = describe_columns(frame)
+    columns = describe_columns(frame, source)
     aim, unsure_of_target = describe_target(frame[target], columns, place)
     keys = find_keys(frame, columns, target)
-    named, odd = {target, keys.timestamp, keys.row, keys.entity}, suspected or {}
-    if target in odd:
-        raise DataError(f"{place}: --target {target}: {odd[target]}")
+    named = {target, keys.timestamp, keys.row, keys.entity}
+    note = next(column.note for column in columns if column.name == target)
+    if source is not None and note:
+        raise DataError(f"{place}: --target {target}: {note}")
     left_out = {
         one.name: reason
         for one in columns

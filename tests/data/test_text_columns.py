@@ -22,6 +22,9 @@ SOURCE = CsvSource(kind="csv", path="rows.csv")
         (["1,5", "2,25", "3,5"], r'decimal `,`.*decimal: ","'),
         (["2024-01-05", "2024-02-05T03:00:00Z"], r'dates: \{a: "iso"\}'),
         (["05/01/2024", "13/01/2024"], r"%m/%d/%Y or %d/%m/%Y"),
+        (["05/01/2024 10:00", "13/01/2024 9:30"], r"%m/%d/%Y %H:%M or %d/%m/%Y %H:%M"),
+        (["5.1.2024 10:00:01", "13.1.2024 09:30:59"], r'"%d.%m.%Y %H:%M:%S"'),
+        (["5 Jan 2024", "13 Feb 2024"], r'"%d %b %Y"'),
     ],
 )  # fmt: skip
 def test_what_was_meant_is_said(values: list[str], said: str) -> None:

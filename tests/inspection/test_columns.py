@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from regrow.inspection.columns import SAMPLE, describe_columns, take_sample
+from regrow.project import CsvSource
 
 
 @pytest.mark.parametrize(
@@ -38,18 +39,30 @@ def test_what_a_column_holds(name: str, values: list[Any], holds: str) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (["$1,200.00", "$85", "$3,999"], "numbers as text"),
-        (["12 %", "7%", "3.5 %"], "numbers as text"),
-        (["1.200,50", "3,5", "-7,25"], "numbers as text"),
-        (["03/25/2024", "12/31/2023"], "dates as"),
-        (["25.3.2024 10:00", "1.12.2023 08:30"], "dates as"),
+        (["$1,200.00", "$85", "$3,999"], "amounts or shares such as '$1,200.00'"),
+        (["12 %", "7%", "3.5 %"], "amounts or shares"),
+        (["1.200,50", "3,5", "-7,25"], "numbers with a decimal `,`"),
+        (["1.5", "2.25", "0.5"], "holds numbers such as '1.5'"),
+        (["1.5", "2.25", "0.5"] * 9 + ["unknown"], "text because of 10 of 280 values"),
+        (["03/25/2024", "12/31/2023"], "dates such as"),
+        (["25.3.2024 10:00", "1.12.2023 08:30"], "dates such as"),
+        (["5 March 2024", "25 November 2023"], "dates such as"),
     ],
 )
 def test_numbers_and_dates_in_disguise_are_told(values: list[str], said: str) -> None:
     """Money, percent, decimal commas and dates of other habits are no categories: the remedy is said."""
     column = describe_columns(pd.DataFrame({"a": values * 10}))[0]
     assert said in column.note
+    assert column.note.endswith(("write them as such in the source", "correct them"))
     assert not column.usable
+
+
+def test_text_of_a_csv_file_is_told_by_its_options() -> None:
+    """Beside a CSV file the remedy is an option of the project file, and what it describes already is none."""
+    frame = pd.DataFrame({"a": ["1,5", "2,25"] * 20})
+    plain, comma = (CsvSource(kind="csv", path="a.csv", separator=";", decimal=each) for each in ".,")
+    assert 'write `decimal: ","`' in describe_columns(frame, plain)[0].note
+    assert 'decimal: ","' not in describe_columns(frame, comma)[0].note
 
 
 def test_codes_are_no_numbers_as_text() -> None:

@@ -74,6 +74,8 @@ def test_a_file_of_other_habits_is_read_well(tmp_path: Path) -> None:
     frame["städte"] = ["Köln", "Genf", "Graz"] * 100
     frame["share"] = [f"{n % 40}%" for n in range(300)]
     frame["mostly"] = ["unknown" if n % 50 == 0 else str(n / 4) for n in range(300)]
+    frame["few"] = ["unknown" if n % 50 == 0 else str(n % 3) for n in range(300)]
+    frame["when"] = [f"{n % 28 + 1}.3.2024 10:00" for n in range(300)]
     frame.to_csv(tmp_path / "a.csv", index=False, sep=";", decimal=",", encoding="latin-1")
     file, _ = make_project_file(str(tmp_path / "a.csv"), "repaid", tmp_path)
     project = load_project(file)
@@ -82,7 +84,8 @@ def test_a_file_of_other_habits_is_read_well(tmp_path: Path) -> None:
     assert (source.separator, source.decimal, source.encoding) == (";", ",", "cp1252")
     assert "share" in source.numbers
     assert {"income", "städte", "share"} <= set(project.data.features or ())
-    assert "mostly" not in (project.data.features or ())
+    assert not {"mostly", "few", "when"} & set(project.data.features or ())
+    assert "null_values: [unknown]" in file.read_text()
     rows = read_known(project, datetime(2030, 1, 1, tzinfo=UTC))
     assert rows["share"].max() == 0.39
     assert rows["income"].dtype == "float64"

@@ -14,7 +14,7 @@ def test_what_a_model_should_not_see_is_left_out_with_a_reason() -> None:
     facts = inspect_table(loans(), "repaid", "loans.csv")
     assert [column.name for column in facts.features] == ["income", "purpose", "guarantor", "children"]
     assert set(facts.left_out) == {"currency", "fax", "reason", "written_off_at", "price"}
-    assert "numbers as text" in facts.left_out["price"]
+    assert "amounts or shares" in facts.left_out["price"]
     assert facts.target.predicts == "binary"
     assert facts.target.missing == 60
 
