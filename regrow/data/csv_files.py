@@ -73,11 +73,24 @@ def find_padded(source: CsvSource, path: Path, where: str, columns: Collection[s
     columns = [name for name in columns if name not in source.text]
     if not columns:
         return ()
-    with _parsing(f"{where}.path: {path}", where):
-        frame = pd.read_csv(
-            path, nrows=CHUNK, index_col=False, usecols=columns, **_options(source, where, dtype=str)
-        )
+    frame = _read_begin(source, path, where, columns)
     return tuple(str(name) for name in frame if frame[name].str.fullmatch(r"0\d+").any())
+
+
+def find_codes(source: CsvSource, path: Path, where: str) -> tuple[str, ...]:
+    """Return the columns that hold digits alone in the first rows, some beginning with a zero, such as 01067."""
+    frame = _read_begin(source, path, where)
+    padded = (str(name) for name in frame if frame[name].str.fullmatch(r"0\d+").any())
+    return tuple(name for name in padded if frame[name].dropna().str.fullmatch(r"\d+").all())
+
+
+def _read_begin(
+    source: CsvSource, path: Path, where: str, columns: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Read *columns* of the first rows, default all, as they are written."""
+    options = _options(source, where, dtype=str, usecols=columns)
+    with _parsing(f"{where}.path: {path}", where):
+        return pd.read_csv(path, nrows=CHUNK, index_col=False, **options)
 
 
 def guess_again(frame: pd.DataFrame, columns: list[str], source: CsvSource, where: str) -> pd.DataFrame:
@@ -162,10 +175,10 @@ def _chunks(
                     chunk = next(reader)
             except StopIteration:
                 return
-            yield _converted(selection.narrow(chunk[names]), source, where)
+            yield convert(selection.narrow(chunk[names]), source, where)
 
 
-def _converted(frame: pd.DataFrame, source: CsvSource, where: str) -> pd.DataFrame:
+def convert(frame: pd.DataFrame, source: CsvSource, where: str) -> pd.DataFrame:
     """Read the columns of *frame* that the file says are amounts or dates."""
     amounts = {
         name: read_amounts(frame[name], source, f"{where}.numbers")

@@ -12,11 +12,10 @@ import pandas as pd
 
 from regrow.data.columnar import partitions_of
 from regrow.data.compression import BLOCK, open_bytes
-from regrow.data.csv_files import find_padded
+from regrow.data.csv_files import convert, find_codes
 from regrow.data.sources import read_table
 from regrow.data.text_columns import better_reading
 from regrow.errors import ProjectError
-from regrow.inspection.columns import is_number
 from regrow.inspection.project_file import write_project_file
 from regrow.inspection.report import report_lines
 from regrow.inspection.suggestions import suggest
@@ -79,27 +78,16 @@ def read_well(project: Project, source: Source) -> tuple[pd.DataFrame, int, Sour
     Of a CSV file whose text holds amounts it is the source that reads them. Codes of digits that begin with zeros, such
     as 01067, are text in both.
     """
-    frame, rows = read_table(project, source, "data.source", MOST)
-    if codes := _find_codes(frame, source):
-        source = source.model_copy(update={"text": codes})
-        frame, rows = read_table(project, source, "data.source", MOST)
-    for _ in range(2):  # A decimal comma is found first, and then what is an amount by it.
-        better = better_reading(frame, source) if isinstance(source, CsvSource) else source
-        if better == source:
-            break
-        source = better
-        frame, rows = read_table(project, source, "data.source", MOST)
-    return frame, rows, source
-
-
-def _find_codes(frame: pd.DataFrame, source: Source) -> tuple[str, ...]:
-    """Return the columns of a CSV file whose whole numbers would lose the zeros that they begin with."""
     if not isinstance(source, CsvSource):
-        return ()
-    numbers = [
-        str(name) for name in frame if is_number(frame[name]) and (frame[name].dropna() % 1 == 0).all()
-    ]
-    return find_padded(source, Path(source.path), "data.source", numbers)
+        return *read_table(project, source, "data.source", MOST), source
+    codes = find_codes(source, Path(source.path), "data.source")
+    source = source.model_copy(update={"text": codes})
+    frame, rows = read_table(project, source, "data.source", MOST)
+    better = better_reading(frame, source)
+    if better.decimal != source.decimal:  # It makes numbers of text: the file is read anew.
+        frame, rows = read_table(project, better, "data.source", MOST)
+        better = better_reading(frame, better)
+    return convert(frame, better, "data.source"), rows, better
 
 
 def find_source(table: str, url_env: str | None = None) -> Source:

@@ -7,6 +7,7 @@ import os
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -89,6 +90,27 @@ def test_a_file_of_other_habits_is_read_well(tmp_path: Path) -> None:
     rows = read_known(project, datetime(2030, 1, 1, tzinfo=UTC))
     assert rows["share"].max() == 0.39
     assert rows["income"].dtype == "float64"
+
+
+def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codes and amounts are found without reading the table again; only a decimal comma needs that."""
+    reads: list[object] = []
+    read = new_project.read_table
+
+    def counted(*arguments: Any) -> Any:
+        reads.append(arguments)
+        return read(*arguments)
+
+    monkeypatch.setattr(new_project, "read_table", counted)
+    frame = loans(300).assign(zip=["01067", "10115", None] * 100)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    file, _ = make_project_file(str(tmp_path / "a.csv"), "repaid", tmp_path)
+    source = load_project(file).data.source
+    assert isinstance(source, CsvSource)
+    assert (source.text, source.numbers, len(reads)) == (("zip",), ("price",), 1)
+    frame.to_csv(tmp_path / "b.csv", index=False, sep=";", decimal=",")
+    make_project_file(str(tmp_path / "b.csv"), "repaid", tmp_path)
+    assert len(reads) == 3
 
 
 def test_a_file_is_never_written_over(tmp_path: Path) -> None:
