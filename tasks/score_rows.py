@@ -98,7 +98,8 @@ def score_period(
         selection = _check_names(project, opened, _select(project, model, log, start, end))
         batches = _read(project, version, model, opened, selection, seen)
         for first in batches:  # None, or the first, which tells how a destination looks.
-            delivery = open_delivery(project, model, first, as_of)
+            carried = carried_of(project, opened, selection, first.frame)
+            delivery = open_delivery(project, model, first, as_of, carried)
             predictor = Predictor(model, as_of, delivery and delivery.carried)
             for answered in each(predictor, _lacking(chain([first], batches), log, delivery, as_of)):
                 kept = keep(answered, log, delivery)
@@ -123,11 +124,30 @@ def source_to_score(project: Project) -> tuple[Source, str]:
     return source, key
 
 
-def open_delivery(project: Project, model: LoadedModel, batch: Batch, as_of: datetime) -> Delivery | None:
+def carried_of(
+    project: Project, opened: Opened, selection: Selection, first: pd.DataFrame
+) -> dict[str, pa.DataType]:
+    """Return the types of the columns that are carried along, as the *first* rows show them.
+
+    Of a column that is empty in those, as the next rows do in which it is not.
+    """
+    seen = {name: first[name] for name in project.scoring.columns}
+    empty = {name for name, values in seen.items() if values.isna().all()}
+    alone = replace(selection, columns=frozenset({*empty, *project.data.key_columns}))
+    for chunk in rows_of(project, opened, alone, unlabelled=True) if empty else ():
+        seen |= {name: chunk[name] for name in empty if chunk[name].notna().any()}
+        empty = {name for name in empty if chunk[name].isna().all()}
+        if not empty:
+            break
+    return carried_types(seen, project.scoring.columns, project.data)
+
+
+def open_delivery(
+    project: Project, model: LoadedModel, batch: Batch, as_of: datetime, carried: dict[str, pa.DataType]
+) -> Delivery | None:
     """Open the project's destination for rows like those of *batch*, the first; None if it names none."""
     if project.scoring.destination is None:
         return None
-    carried = carried_types(batch.frame, project.scoring.columns, project.data)
     nothing = batch.take(np.zeros(len(batch), bool), carried)
     schema = delivered_rows(nothing, _nothing(model), model, as_of, carried).schema
     destination = open_destination(project, batch.version, schema)

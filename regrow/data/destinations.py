@@ -5,6 +5,7 @@ from model, version, row key and event time. A reader sees whole chunks while ot
 """
 
 import hashlib
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from regrow.data.queries import connect_to
 from regrow.data.selection import readable
 from regrow.errors import Busy, DataError, Unreachable
 from regrow.project import DeltaDestination, ParquetDestination, Project, SqlDestination
+from regrow.project.scoring import DECISION
+
+logger = logging.getLogger("regrow.data")
 
 SQL_ROWS = 10_000
 """Rows of one INSERT that are sent at once."""
@@ -51,8 +55,18 @@ class Destination(ABC):
         """Append *rows*, all or none; False if another writer came in between, so that they must be compared again."""
 
     def open(self) -> None:
-        """Look at what is there; raises `DataError` if it has other columns than the predictions."""
+        """Look at what is there; raises `DataError` if it has other columns than the predictions.
+
+        What was made before decisions were written goes on without them.
+        """
         found, wanted = self.columns(), _in_words(self.schema)
+        if found is not None and wanted.keys() - found.keys() == {DECISION}:
+            logger.warning(
+                "%s: it was made before decisions were written, and gets none; name another destination to have them",
+                self.where,
+            )
+            self.schema = self.schema.remove(self.schema.get_field_index(DECISION))
+            del wanted[DECISION]
         if found is not None and found != wanted:
             odd = next(name for name in [*wanted, *found] if found.get(name) != wanted.get(name))
             raise DataError(
@@ -63,6 +77,7 @@ class Destination(ABC):
 
     def add(self, rows: pa.Table) -> int:
         """Append those of *rows* that are not there yet; return their number."""
+        rows = rows.select(self.schema.names)
         for _ in range(ATTEMPTS):
             new = rows.filter(pa.array(~self.known.has(rows.column("prediction_id").combine_chunks())))
             if not new.num_rows or self.append(new):

@@ -1,6 +1,6 @@
 """A chunk of rows that is scored: named, predicted, and shaped for the prediction log and for a destination."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -15,9 +15,10 @@ from regrow.data.known_rows import Recurrence
 from regrow.data.predictions import feature_type
 from regrow.data.rows import Named, entity_names, ids_of, keys_of, name_rows
 from regrow.data.times import as_utc, in_utc
-from regrow.models.metrics import Floats
+from regrow.models.metrics import Floats, decide_by
 from regrow.models.stored import LoadedModel
 from regrow.project import Data
+from regrow.project.scoring import DECISION
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def delivered_rows(
 ) -> pa.Table:
     """Shape *batch* and its *prediction*, made at *as_of*, like a destination, with the columns that are *carried*.
 
-    A regression has `prediction`, a classifier `probability_CLASS` for each class.
+    A regression has `prediction`, a classifier `decision` and `probability_CLASS` for each class.
     """
     rows, data = len(batch), batch.data
     columns = {
@@ -162,11 +163,25 @@ def delivered_rows(
         f"probability_{name}": pa.array(prediction[:, place])
         for place, name in enumerate(model.facts.classes)
     }
-    return pa.table(columns | classes)
+    return pa.table(columns | {DECISION: decided(prediction, model)} | classes)
 
 
-def carried_types(frame: pd.DataFrame, columns: tuple[str, ...], data: Data) -> dict[str, pa.DataType]:
-    """Return the type in which each of *columns* of *frame* is carried along, after what names its rows.
+def decided(prediction: Floats, model: LoadedModel) -> pa.Array:
+    """Return the class that *model* decides for in each row of *prediction*: by its threshold, else the likeliest one.
+
+    A row without a prediction has none.
+    """
+    facts = model.facts
+    judged = prediction if facts.threshold is None else decide_by(prediction, facts.threshold)
+    lacking = np.isnan(judged).any(axis=1)
+    places = np.where(lacking, 0, np.where(np.isnan(judged), 0, judged).argmax(axis=1))
+    return pa.array(list(facts.classes)).take(pa.array(places, pa.int64(), mask=lacking))
+
+
+def carried_types(
+    frame: Mapping[str, pd.Series] | pd.DataFrame, columns: tuple[str, ...], data: Data
+) -> dict[str, pa.DataType]:
+    """Return the type in which each of *columns*, with values as in *frame*, is carried along, after what names rows.
 
     A name is text; a number is a double, whatever the first rows look like.
     """

@@ -7,7 +7,11 @@ from pydantic import Field
 from regrow.project.fields import Duration, Strict
 from regrow.project.sources import TableSource
 
-RESULT_COLUMNS = ("prediction_id", "row_key", "event_time", "model", "version", "scored_at", "prediction")
+DECISION = "decision"
+"""The class that a classifier decides for."""
+RESULT_COLUMNS = (
+    "prediction_id", "row_key", "event_time", "model", "version", "scored_at", "prediction", DECISION,
+)  # fmt: skip
 """What a destination holds of each row, beside what is carried along and a probability of each class."""
 
 

@@ -151,3 +151,19 @@ def test_a_database_that_is_away_may_come_back(project: Make, monkeypatch: pytes
         Unreachable, match=r"scoring\.destination\.url_env: \$OUT_URL: the database does not answer"
     ):
         open_destination(made, 1, rows(model="m").schema)
+
+
+def test_a_place_without_decisions_goes_on_without(made: Project, caplog: pytest.LogCaptureFixture) -> None:
+    """What was made before decisions were written takes new rows as it is, with a warning; a new one has them."""
+    old = rows(1, 2, model=made.name)
+    first = open_destination(made, 1, old.schema)
+    assert first is not None
+    first.add(old)
+    new = rows(2, 3, model=made.name).append_column("decision", pa.array(["yes", "no"]))
+    opened = open_destination(made, 1, new.schema)
+    assert opened is not None
+    assert "made before decisions were written" in caplog.text
+    assert opened.add(new) == 1
+    found = read(made)
+    assert len(found) == 3
+    assert "decision" not in found

@@ -30,7 +30,7 @@ def test_training_and_scoring_have_schedules(project: Make) -> None:
     assert schedules_of(made) == {"training.schedule": "0 1 * * 0", "scoring.schedule": "0 2 * * *"}
 
 
-@pytest.mark.parametrize("column", ["prediction_id", "probability_yes", "id"])
+@pytest.mark.parametrize("column", ["prediction_id", "decision", "probability_yes", "id"])
 def test_a_column_that_each_destination_has_is_refused(project: Make, column: str) -> None:
     """A column that is carried along must not have the name of one that is there anyway."""
     with pytest.raises(ProjectError, match=rf"scoring\.columns holds `{column}`"):

@@ -270,6 +270,32 @@ def test_a_carried_column_has_one_type_in_all_chunks(home: Path, in_chunks: None
     assert found["note"].isna().sum() == (0 if first else 120)
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize(("value", "type_"), [(True, "bool"), (2.5, "double"), ("late", "string")])
+def test_a_carried_column_may_be_empty_at_first(
+    kind: str, value: Any, type_: str, home: Path, in_chunks: None
+) -> None:
+    """A carried column without a value in the first chunk, or in the last, has the type of the values between."""
+    scoring = {"destination": {"kind": "parquet", "path": "out"}, "columns": ["note"]}
+    project = with_scoring(home, as_csv(300), scoring)
+    frame = read_source(project)
+    if kind == "parquet":
+        note = pd.Series([None] * 120 + [value] * 60 + [None] * 120, dtype="object")
+        frame.assign(note=note).to_parquet(home / "rows.parquet")
+        scoring["source"] = {"kind": "parquet", "path": "rows.parquet"}
+    else:
+        head, *lines = as_csv(300).splitlines()
+        notes = [f"{line},{value if 120 <= place < 180 else ''}" for place, line in enumerate(lines)]
+        (home / "notes.csv").write_text("\n".join([f"{head},note", *notes]))
+        scoring["source"] = {"kind": "csv", "path": "notes.csv"}
+    project = with_scoring(home, as_csv(300), scoring)
+    model = train(frame)
+    assert score_period(project, model, 1, None, None, AS_OF).delivered == 300
+    table = ds.dataset(home / "out", format="parquet").to_table()
+    assert str(table.schema.field("note").type) == type_
+    assert table.column("note").drop_null().to_pylist() == [value] * 60
+
+
 def test_a_run_that_was_killed_is_finished_without_doubles(
     home: Path, in_chunks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +322,9 @@ def test_a_run_that_was_killed_is_finished_without_doubles(
     assert found["prediction_id"].is_unique
     assert set(found["prediction_id"]) == set(read_predictions("m").rows["prediction_id"])
     assert {"code", "at", "customer", "probability_0", "probability_1"} <= set(found)
+    assert (
+        found["decision"].tolist() == (found["probability_1"] > found["probability_0"]).astype(int).tolist()
+    )
     again = score_period(project, model, 1, None, None, AS_OF)
     assert (again.new, again.delivered) == (0, 0)
     assert score_period(project, model, 2, None, None, AS_OF).delivered == 600
