@@ -33,15 +33,16 @@ def may_use_proxy(url: str) -> bool:
 
 def check_reachable(settings: Settings, prefect: bool = True) -> None:
     """Raise `Unreachable` if MLflow, or with *prefect* Prefect, does not answer."""
-    if prefect:
-        _check("Prefect", f"{settings.prefect_api_url}/health", "PREFECT_API_URL")
+    for name, url, variable in servers_of(settings, prefect):
+        if silence := why_silent(url, timeout=10):
+            raise Unreachable(
+                f"{name} does not answer at {url} ({silence}); start the servers with `regrow up`, or set {variable}"
+            )
+
+
+def servers_of(settings: Settings, prefect: bool = True) -> list[tuple[str, str, str]]:
+    """Return name, health page and environment variable of MLflow, if it is a server, and with *prefect* of Prefect."""
+    servers = [("Prefect", f"{settings.prefect_api_url}/health", "PREFECT_API_URL")] if prefect else []
     if settings.tracking_uri.startswith("http"):
-        _check("MLflow", f"{settings.tracking_uri}/health", "MLFLOW_TRACKING_URI")
-
-
-def _check(name: str, url: str, variable: str) -> None:
-    """Ask *url* once."""
-    if silence := why_silent(url, timeout=10):
-        raise Unreachable(
-            f"{name} does not answer at {url} ({silence}); start the servers with `regrow up`, or set {variable}"
-        )
+        servers.append(("MLflow", f"{settings.tracking_uri}/health", "MLFLOW_TRACKING_URI"))
+    return servers

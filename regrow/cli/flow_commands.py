@@ -9,6 +9,7 @@ from regrow.cli.arguments import AsOf, File, Json, Request, read_moment, read_re
 from regrow.cli.command_result import MOVING, CommandResult, find_links
 from regrow.cli.log import quiet
 from regrow.cli.printing import show
+from regrow.cli.waiting import tell_waits
 
 
 def train(
@@ -64,7 +65,7 @@ def _run(name: str, doing: str, request: Request, json: bool, **parameters: obje
     Raises what the flow raises.
     """
     project = request.project
-    with quiet(f"{doing} {project.name}"):
+    with tell_waits(request.settings), quiet(f"{doing} {project.name}"):
         from regrow import registry
 
         flow = getattr(import_module(f"flows.{name}"), name)

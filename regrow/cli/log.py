@@ -44,7 +44,7 @@ def quiet(doing: str) -> Iterator[None]:
         if sys.stderr.isatty():
             stack.enter_context(_spinner(doing))
         for number, stream in ((1, sys.stdout), (2, sys.stderr)):
-            if _number_of(stream) == number:
+            if number_of(stream) == number:
                 stream.flush()
                 stack.enter_context(_redirected(number, log))
         stack.enter_context(redirect_stdout(log))
@@ -83,7 +83,7 @@ def _redirected(number: int, log: TextIO) -> Iterator[None]:
         os.close(kept)
 
 
-def _number_of(stream: TextIO) -> int | None:
+def number_of(stream: TextIO) -> int | None:
     """Return the file descriptor of *stream*, or None if it has none."""
     try:
         return stream.fileno()
