@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from decimal import Decimal
 
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
@@ -40,9 +41,18 @@ def read_known(project: Project, as_of: datetime, more: Collection[str] = ()) ->
         )
     if isinstance(data.source, LogSource):
         frame = keep_labelled(project, frame, span)
+    frame = numbers_of_decimals(frame, data.target)
     check_row_keys(project, frame)
     check_text(project, frame, [data.target, *feature_columns(project, list(frame.columns))])
     return frame
+
+
+def numbers_of_decimals(frame: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Return *frame* with doubles for the decimals of a database or a Parquet file in *target*; gaps stay."""
+    present = frame[target].dropna()
+    if present.empty or not present.map(lambda value: isinstance(value, Decimal)).all():
+        return frame
+    return frame.assign(**{target: frame[target].astype("float64")})
 
 
 def keep_labelled(project: Project, frame: pd.DataFrame, span: str) -> pd.DataFrame:

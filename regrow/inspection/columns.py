@@ -21,6 +21,7 @@ Holds = Literal[
 
 SAMPLE = 100_000
 """Rows that are looked at if there are more."""
+INFINITE = "infinite values"
 ISO_DATE = re.compile(r"\d{4}-\d{2}(-\d{2}.*)?")
 
 
@@ -77,6 +78,8 @@ def _read(present: pd.Series, kind: str, distinct: int, source: CsvSource | None
         return _read_text(present.astype("str"), distinct, source)
     if kind in {"datetime", "boolean"}:
         return ("dates" if kind == "datetime" else "true or false"), ""
+    if infinite := int(np.isinf(present.to_numpy(dtype=np.float64)).sum()):
+        return "numbers", f"{INFINITE} ({infinite:,}); make gaps, or numbers, of them in the source"
     if not _whole(present):
         return "numbers", ""
     return ("row numbers" if _counts_rows(present) else "whole numbers"), ""

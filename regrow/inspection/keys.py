@@ -10,6 +10,8 @@ from regrow.data.times import parse_times
 from regrow.errors import DataError
 from regrow.inspection.columns import ColumnFacts
 
+LATER = 0.01
+"""Share of dates in the future from which they are no times of events: a run sees none of those rows."""
 TIME_NAME = re.compile(
     r"(^|_)(timestamp|datetime|date|time|ts|at|on|day|month|period|when|created|event)($|_)"
 )
@@ -45,6 +47,10 @@ def find_timestamp(frame: pd.DataFrame, columns: Sequence[ColumnFacts]) -> tuple
     """Return the column with the event's time: a date in every row, of several the one named so, else the earliest."""
     dates = [column for column in columns if column.holds == "dates"]
     times = {column.name: parsed for column in dates if (parsed := _parse(frame[column.name])) is not None}
+    later = [name for name in times if (times[name] > pd.Timestamp.now(tz="UTC")).mean() > LATER]
+    if later and len(later) == len(times):
+        return None, [f"`{name}` has dates of the future: it is no time of an event" for name in later]
+    times = {name: parsed for name, parsed in times.items() if name not in later}
     if not times:
         years = [
             column.name for column in columns if _plain_name(column.name) in {"year", "yr", "date", "time"}

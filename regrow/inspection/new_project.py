@@ -5,7 +5,7 @@ import csv
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +15,7 @@ from regrow.data.compression import BLOCK, open_bytes
 from regrow.data.csv_files import convert, find_codes
 from regrow.data.sources import read_table
 from regrow.data.text_columns import better_reading
-from regrow.errors import ProjectError
+from regrow.errors import DataError, ProjectError
 from regrow.inspection.project_file import write_project_file
 from regrow.inspection.report import report_lines
 from regrow.inspection.suggestions import suggest
@@ -35,6 +35,11 @@ from regrow.project import (
 
 MOST = 200_000
 """Rows of a Parquet or CSV file that are read at most."""
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+"""How files of these encodings begin; the longer marks come first."""
 FIRST_LINE = 1 << 20
 """Bytes of which the first line is looked at."""
 SEPARATORS = (",", ";", "\t", "|")
@@ -69,7 +74,14 @@ def make_project_file(
     with file.open("x", encoding="utf-8") as stream:
         stream.write(text)
     load_project(file)
-    return file, list(report_lines(frame, facts, suggestion))
+    unsure = [("unsure", line) for line in _doubts_of_reading(source)]
+    return file, [*report_lines(frame, facts, suggestion), *unsure]
+
+
+def _doubts_of_reading(source: Source) -> Iterator[str]:
+    """Yield what may be wrong in how a CSV file was read."""
+    if isinstance(source, CsvSource) and source.encoding in {"cp1252", "latin-1"}:
+        yield f"the file is not UTF-8 and is read as {source.encoding}; if words look wrong, write its `encoding`"
 
 
 def read_well(project: Project, source: Source) -> tuple[pd.DataFrame, int, Source]:
@@ -132,13 +144,18 @@ def find_separator(path: Path, encoding: str = "utf-8") -> str:
 def find_encoding(path: Path) -> str:
     """Return how the CSV file at *path* is written: as its mark says, else UTF-8 if all of it can be read so.
 
-    Else it is cp1252, or Latin-1 if some of its bytes mean nothing in that.
+    Else it is cp1252, or Latin-1 if some of its bytes mean nothing in that. Raises `DataError` if it holds zero bytes,
+    as text of UTF-16 without its mark does.
     """
     decoders = {name: codecs.getincrementaldecoder(name)() for name in ("utf-8", "cp1252")}
     with open_bytes(path, str(path)) as stream:
         block = stream.read(BLOCK)
-        if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16"
+        if marked := next((name for mark, name in MARKS.items() if block.startswith(mark)), None):
+            return marked
+        if b"\0" in block:
+            raise DataError(
+                f"{path}: it holds zero bytes, so it is no CSV file, or UTF-16 without its mark; save it as UTF-8"
+            )
         while block and decoders:
             for name in list(decoders):
                 try:

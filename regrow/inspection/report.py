@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from regrow.data.times import parse_times
 from regrow.inspection.suggestions import Suggestion
 from regrow.inspection.table import TableFacts, TargetFacts
 
@@ -16,7 +17,7 @@ def report_lines(frame: pd.DataFrame, facts: TableFacts, suggestion: Suggestion)
     yield "target", _describe_target(facts.target)
     keys = facts.keys
     if keys.timestamp:
-        times = pd.to_datetime(frame[keys.timestamp], utc=True)
+        times = parse_times(frame[keys.timestamp], "")
         yield "time", f"`{keys.timestamp}`, {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}"
     else:
         yield "time", "no column has a date in every row"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from regrow.errors import DataError
-from regrow.inspection.columns import SAMPLE, ColumnFacts, describe_columns, plain
+from regrow.inspection.columns import INFINITE, SAMPLE, ColumnFacts, describe_columns, plain
 from regrow.inspection.keys import Keys, find_keys
 from regrow.inspection.leakage import ROWS, find_shadows
 from regrow.project import CsvSource
@@ -141,6 +141,8 @@ def describe_target(
 ) -> tuple[TargetFacts, list[str]]:
     """Return what *values*, the target, are, and what is unsure of it; raises `DataError` if no model predicts them."""
     facts = next(column for column in columns if column.name == values.name)
+    if facts.note.startswith(INFINITE):
+        raise DataError(f"{place}: --target {facts.name}: {facts.note}")
     name, missing, present = facts.name, int(values.isna().sum()), values.dropna()
     where = f"{place}: --target {name}"
     if facts.holds in {"nothing", "one value"}:

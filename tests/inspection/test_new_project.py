@@ -14,6 +14,7 @@ import pytest
 from loans import loans
 
 from flows.train import train
+from regrow.cli.data_check import check_data
 from regrow.errors import DataError, ProjectError
 from regrow.inspection import new_project
 from regrow.inspection.new_project import find_encoding, find_separator, make_project_file
@@ -208,7 +209,7 @@ def test_compressed_files_are_read_as_plain_ones(suffix: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "encoding"),
     [
-        ("aé\n", "utf-8"), ("aé\n", "utf-16"), ("aé€\n", "cp1252"), ("aé\x81\n", "latin-1"),
+        ("aé\n", "utf-8"), ("aé\n", "utf-16"), ("aé\n", "utf-32"), ("aé€\n", "cp1252"), ("aé\x81\n", "latin-1"),
         ("a\n" * 2_000_000 + "é\n", "cp1252"),
     ],
 )  # fmt: skip
@@ -216,6 +217,60 @@ def test_the_encoding_is_told_by_the_whole_file(content: str, encoding: str, tmp
     """One byte that is no UTF-8, however late it comes, decides."""
     (tmp_path / "a.csv").write_bytes(content.encode(encoding))
     assert find_encoding(tmp_path / "a.csv") == encoding
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("when", ["2024-05-01T10:00:00", "2024-05-02T10:00:00Z"] * 60, "`when`, 2024-05-01 to 2024-05-02"),
+        ("valid_to", ["9999-12-31", "2024-05-02", "2024-05-03"] * 40, "`valid_to` has dates of the future"),
+        ("when", ["2262-05-01", "2300-05-02"] * 60, "`when` has dates of the future"),
+        ("when", ["1901-05-01", "1950-05-02"] * 60, "`when`, 1901-05-01 to 1950-05-02"),
+        ("size", [1.5, float("inf"), 2.0, -2.5] * 30, "infinite values (30)"),
+    ],
+)
+def test_odd_columns_are_told(column: str, values: list[Any], said: str, tmp_path: Path) -> None:
+    """Times of several habits, of long ago or to come, and infinite values: the file passes `check --data`."""
+    rows = {
+        "x": range(120),
+        "kind": ["a", "b", "c"] * 40,
+        column: values,
+        "y": ["no", "yes", "yes", "no"] * 30,
+    }
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    file, found = make_project_file(str(tmp_path / "a.csv"), "y", tmp_path)
+    assert said in str(found)
+    assert "data: ok: 120 rows; " in next(check_data(load_project(file)))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (pd.DataFrame({"y": [1.5, float("inf")] * 20, "x": 1}), "--target y: infinite values"),
+        ("x,y\n1,2\n".encode("utf-16-le") * 30, "holds zero bytes"),
+        (b"", "No columns to parse"),
+        (b"x,y\n1,2\n", "1 rows are too few"),
+        (b"x,x,y\n" + b"1,2,3\n" * 30, "two columns named `x`"),
+        (pd.DataFrame({"y": [None] * 30, "x": range(30)}), "it holds nothing in all rows"),
+        (pd.DataFrame({"y": ["a"] * 30, "x": range(30)}), "it holds one value in all rows"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused(content: Any, said: str, tmp_path: Path) -> None:
+    """Each has an error of its own that names what is wrong, and no file is written."""
+    table = tmp_path / "a.csv"
+    content.to_csv(table, index=False) if isinstance(content, pd.DataFrame) else table.write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        make_project_file(str(table), "y", tmp_path)
+    assert not (tmp_path / "a.yaml").exists()
+
+
+def test_an_encoding_that_is_a_guess_is_told(tmp_path: Path) -> None:
+    """Of a file that is not UTF-8 the report says as what it is read: other alphabets would be read wrongly."""
+    loans(60).assign(city="Köln").to_csv(tmp_path / "a.csv", index=False, encoding="latin-1")
+    _, found = make_project_file(str(tmp_path / "a.csv"), "repaid", tmp_path)
+    assert "the file is not UTF-8 and is read as cp1252; if words look wrong, write its `encoding`" in str(
+        found
+    )
 
 
 def test_what_init_writes_can_be_trained_at_once(services: object, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,14 @@ from regrow import registry
 from regrow.data.labels import append_labels
 from regrow.errors import DataError
 from regrow.project import LogSource, Project
-from tasks.ingest import as_before, keep_labelled, override_target, read_known, told_rows
+from tasks.ingest import (
+    as_before,
+    keep_labelled,
+    numbers_of_decimals,
+    override_target,
+    read_known,
+    told_rows,
+)
 
 AT = pd.date_range("2024-01-01", periods=10, tz="UTC")
 FRAME = pd.DataFrame(
@@ -156,3 +164,12 @@ def test_labels_become_values_of_the_target(
     assert figures["labels.told"] == sum(each is not None for each in told)
     changed = sum(one is None or one != other for one, other in zip(target, true, strict=True))
     assert figures["labels.changed"] == changed
+
+
+def test_decimals_of_a_target_are_numbers() -> None:
+    """Decimals of a database or a Parquet file become doubles, with gaps; anything else is left as it is."""
+    frame = pd.DataFrame({"y": [Decimal("1.25"), None, Decimal(2)], "z": ["a", None, "b"]})
+    found = numbers_of_decimals(frame, "y")
+    assert found["y"].dtype == "float64"
+    assert found["y"].dropna().tolist() == [1.25, 2.0]
+    assert numbers_of_decimals(frame, "z") is frame
