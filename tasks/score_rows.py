@@ -239,8 +239,8 @@ def _check_names(project: Project, opened: Opened, selection: Selection) -> Sele
         if project.data.id is not None:
             ids = as_names(chunk[project.data.id]).to_numpy(dtype=object)
             hashes.append(pd.util.hash_array(ids[ids != ""], categorize=False))
-    whole = np.concatenate(hashes)
-    if len(np.unique(whole)) < len(whole):
+    whole = np.sort(np.concatenate(hashes))
+    if (whole[1:] == whole[:-1]).any():
         ids = [chunk[[project.data.id]] for chunk in rows_of(project, opened, alone, unlabelled=True)]
         check_row_keys(project, pd.concat(ids, ignore_index=True))
     return replace(selection, text=selection.text | kinds.mixed | kinds.text) if opened.untyped else selection

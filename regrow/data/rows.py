@@ -136,7 +136,7 @@ def name_predictions(
 
 def ids_of(model: str, version: int, named: Named) -> list[str]:
     """Return the ids of the predictions of rows that are *named*, by *version* of *model*."""
-    moments = named.times.astype("str").where(named.times.notna(), "").tolist()
+    moments = pa.array(named.times, pa.int64()).cast(pa.string()).fill_null("").to_pylist()
     head, digest = json.dumps([model, version])[:-1], hashlib.sha256
     # As json.dumps writes the list of all five; row by row that alone takes longer than many a model.
     return [

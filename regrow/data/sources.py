@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from regrow.data.csv_files import guess_again
 from regrow.data.readers import fingerprint_of, open_source
@@ -205,6 +206,9 @@ def as_names(values: pd.Series) -> pd.Series:
     """
     if isinstance(values.dtype, pd.StringDtype):
         return values.astype("object").where(values.notna(), "")
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iu":
+        text = pa.array(values.to_numpy()).cast(pa.string()).to_numpy(zero_copy_only=False)
+        return pd.Series(text, index=values.index, name=values.name, dtype="object")
     codes, found = pd.factorize(values, use_na_sentinel=True)
     names = np.array([*map(_name, found), ""], dtype=object)
     return pd.Series(names[codes], index=values.index, name=values.name)

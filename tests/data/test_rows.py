@@ -83,6 +83,9 @@ def test_an_entity_is_named_as_by_a_request() -> None:
     assert entity_names(frame, data(entity="customer", id="n")).tolist() == ["7", ""]
     assert entity_names(frame, data(id="n")).tolist() == ["a", "b"]
     assert entity_names(frame, data()).tolist() == ["", ""]
+    for kind in ("int64", "uint64", "int8", "Int64", "float64", "object"):
+        whole = entity_names(pd.DataFrame({"n": pd.Series([7, 120, 7], dtype=kind)}), data(id="n"))
+        assert whole.tolist() == ["7", "120", "7"]
     assert event_times(frame.assign(at=[JANUARY, None]), data()).tolist() == [MICROSECONDS, pd.NA]
     assert event_times(frame, data(timestamp=None)).isna().all()
 
