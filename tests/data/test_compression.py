@@ -20,7 +20,7 @@ from regrow.project import CsvSource
         ("a.csv.zst", b"x", "`.zst` files are not read; write the table as CSV"),
         ("a.tar.gz", b"x", "`.tar` files are not read"),
         ("a.xlsx", b"PK", "`.xlsx` files are not read"),
-        ("a.csv", gzip.compress(b"a,b"), "the file is gzip; name it `.csv.gz`"),
+        ("a.csv", gzip.compress(b"a,b", mtime=0), "the file is gzip; name it `.csv.gz`"),
         ("a.csv", b"PK\x03\x04", "save the workbook as CSV"),
     ],
 )
