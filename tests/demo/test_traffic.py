@@ -9,7 +9,6 @@ import httpx
 import pandas as pd
 import pytest
 
-from regrow.data.predictions import LoggedPredictions
 from regrow.demo import traffic
 from regrow.errors import Unreachable
 
@@ -75,7 +74,7 @@ def test_a_month_is_its_own_rows() -> None:
 def logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Log rows 2 and 3 of April, row 3 twice."""
     rows = pd.DataFrame({"entity_id": ["2", "3", "3"], "prediction": [[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]]})
-    monkeypatch.setattr(traffic, "read_predictions", lambda *_: LoggedPredictions(rows, pd.DataFrame()))
+    monkeypatch.setattr(traffic, "read_answers", lambda *_: rows)
 
 
 @pytest.mark.usefixtures("logged")

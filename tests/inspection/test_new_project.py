@@ -266,7 +266,7 @@ def test_a_table_that_cannot_be_used_is_refused(content: Any, said: str, tmp_pat
 
 def test_an_encoding_that_is_a_guess_is_told(tmp_path: Path) -> None:
     """Of a file that is not UTF-8 the report says as what it is read: other alphabets would be read wrongly."""
-    loans(60).assign(city="Köln").to_csv(tmp_path / "a.csv", index=False, encoding="latin-1")
+    loans().assign(city="Köln").to_csv(tmp_path / "a.csv", index=False, encoding="latin-1")
     _, found = make_project_file(str(tmp_path / "a.csv"), "repaid", tmp_path)
     assert "the file is not UTF-8 and is read as cp1252; if words look wrong, write its `encoding`" in str(
         found
