@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from regrow.data.files import state_errors
+from regrow.data.files import DICTIONARY_BYTES, state_errors
 from regrow.errors import Busy, StateError
 
 TIME = pa.timestamp("us", tz="UTC")
 PROPERTIES = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "50"}
+WRITER = WriterProperties(dictionary_page_size_limit=DICTIONARY_BYTES)
 VACUUM_HOURS = 1
 ATTEMPTS = 8
 BROKEN = "restore the folder from a backup, or move it away to begin a new table"
@@ -90,7 +91,7 @@ def compact(path: Path) -> None:
     if table is None:
         return
     try:
-        table.optimize.compact()
+        table.optimize.compact(writer_properties=WRITER)
         table.vacuum(VACUUM_HOURS, dry_run=False, enforce_retention_duration=False)
     except (DeltaError, OSError) as error:
         said = plain_words(error)
@@ -144,6 +145,7 @@ def _write(
                 schema_mode="merge",
                 configuration=dict(properties),
                 commit_properties=commit,
+                writer_properties=WRITER,
                 partition_by=partition if partition in table.schema.names else None,
             )
         except CommitFailedError:

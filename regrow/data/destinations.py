@@ -19,7 +19,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from regrow.data.delta import ATTEMPTS, append, committed, open_table, plain_words
-from regrow.data.files import flush_to_disk, locked_file, partial_file, remove_partials, state_errors
+from regrow.data.files import (
+    DICTIONARY_BYTES,
+    flush_to_disk,
+    locked_file,
+    partial_file,
+    remove_partials,
+    state_errors,
+)
 from regrow.data.known_rows import KnownIds, pack
 from regrow.data.queries import connect_to
 from regrow.data.selection import readable
@@ -127,7 +134,7 @@ class ParquetFolder(Destination):
                     raise Busy(
                         f"{self.where}: another run writes into {self.folder}; try again when it has ended"
                     )
-                pq.write_table(rows, file, compression="zstd")
+                pq.write_table(rows, file, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES)
                 flush_to_disk(file)
                 file.replace(self.folder / f"{name}.parquet")
                 flush_to_disk(self.folder)
