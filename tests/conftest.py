@@ -88,7 +88,7 @@ def size(request: pytest.FixtureRequest) -> Callable[[float, float], Any]:
     return lambda short, long: long if full else short
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings_for() -> Callable[[Path], Settings]:
     """Make settings for a state folder, on free ports."""
     return fresh_settings

@@ -1,0 +1,122 @@
+"""Public tables of many kinds, each gone through as a stranger would: from a table to a watched model.
+
+Every step is a command or a request. The rows are split into those of the first training and two later periods, by
+times of the table's own (`oceans`, `countries`) or, where it has none, by times that are drawn (all others).
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import public_tables as tables
+import pytest
+from journey import ASKED, Journey
+
+from regrow import registry
+from regrow.data.labels import read_labels
+
+CASES = [
+    pytest.param(make, id=make.__name__, marks=() if make is tables.oceans else pytest.mark.long)
+    for make in tables.ALL
+]
+
+
+@pytest.fixture(scope="module")
+def journey(stack: Any) -> Callable[[Any], Journey]:
+    """Return a function that leads a table from its file to a champion that has answered and scored a period."""
+    begun: dict[str, Journey] = {}
+
+    def begin(make: Callable[[], tables.PublicTable]) -> Journey:
+        if make.__name__ not in begun:
+            made = begun[make.__name__] = Journey(make(), stack.configs, stack.run, stack.url)
+            made.begin()
+            assert made.train()["result"] == "pass"
+        return begun[make.__name__]
+
+    return begin
+
+
+@pytest.mark.parametrize("make", CASES)
+def test_what_is_trained_answers_the_same_everywhere(
+    make: Callable[[], tables.PublicTable], journey: Callable[[Any], Journey]
+) -> None:
+    """From the table to a champion; server, batch and the model in this process agree to the last bit."""
+    way = journey(make)
+    way.write(1)
+    rows = way.table.period(0)
+    asked = rows.head(ASKED)
+    answers = way.ask(asked)
+    way.label(asked, way.served[: len(asked)])
+    way.agree(way.model(), asked, answers, way.score(0))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("make", CASES)
+def test_after_a_restart_it_is_watched_and_trained_again(
+    make: Callable[[], tables.PublicTable], journey: Callable[[Any], Journey], stack: Any
+) -> None:
+    """The second period is scored, labels have come, monitoring judges it all, and a successor meets its champion."""
+    way = journey(make)
+    stack.restart_once()
+    way.write(2)
+    rows = way.table.period(1)
+    asked = rows.head(ASKED)
+    way.agree(way.model(), asked, way.ask(asked), way.score(1, new=True))
+    watched = way.command("monitor", way.file)["verdict"]
+    subjects = {finding["subject"]: finding for finding in watched["findings"]}
+    assert {"drift", "performance", "quality"} <= set(subjects)
+    assert subjects["performance"]["rows"] > 0
+    told = read_labels(way.table.name)["prediction_id"].isin(way.served)
+    assert told.any(), "labels that came over HTTP outlive the restart"
+    again = way.train()
+    assert any("champion" in finding["rule"] for finding in again["findings"])
+    way.agree(way.model(), asked, way.ask(asked), way.score(1))
+    champion = registry.champion(way.table.name)
+    assert champion is not None
+    assert champion.number == (2 if again["result"] == "pass" else 1)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.long
+@pytest.mark.parametrize("make", CASES)
+def test_deployments_watch_it_too(
+    make: Callable[[], tables.PublicTable], journey: Callable[[Any], Journey], stack: Any
+) -> None:
+    """After the restart each model has a deployment of `monitor`; a run of it, or of its schedule, ends well."""
+    if stack.prefect is None:
+        pytest.skip("deployments run under --full-size alone")
+    way = journey(make)
+    stack.restart_once()
+    name, scheduled = (
+        way.table.name,
+        "monitoring" in way.table.rest and "schedule" in way.table.rest["monitoring"],
+    )
+    if not scheduled:
+        found = (
+            httpx.get(f"{stack.prefect}/deployments/name/monitor/{name}", timeout=30)
+            .raise_for_status()
+            .json()
+        )
+        httpx.post(f"{stack.prefect}/deployments/{found['id']}/create_flow_run", json={}, timeout=30)
+    wanted = {"flow_runs": {"name": {"any_": [f"monitor-{name}"]}, "deployment_id": {"is_null_": False}}}
+    deadline = time.monotonic() + 300
+    while True:
+        runs = httpx.post(f"{stack.prefect}/flow_runs/filter", json=wanted, timeout=30).json()
+        ended = [run["state"] for run in runs if run["state"]["type"] in {"COMPLETED", "FAILED", "CRASHED"}]
+        if ended:
+            break
+        assert time.monotonic() < deadline, runs
+        time.sleep(1)
+    assert {state["type"] for state in ended} == {"COMPLETED"}, ended
+
+
+def test_names_that_differ_by_case_alone_are_refused(stack: Any) -> None:
+    """`Hue` and `hue` are one column to what is below: `init` and `check` say so before anything is trained."""
+    frame = tables.wines().frame.rename(columns={"hue": "Hue", "proline": "hue"})
+    frame.to_csv(stack.configs / "twice.csv", index=False)
+    refused = stack.run("init", stack.configs / "twice.csv", "--target", "grape")
+    assert refused.exit_code == 1
+    assert "`Hue`" in refused.output
+    assert "`hue`" in refused.output
+    assert not (stack.configs / "twice.yaml").exists()
