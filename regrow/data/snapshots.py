@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pandas.api import types
 from pydantic import BaseModel, ConfigDict
 
-from regrow.data.files import DICTIONARY_BYTES, flush_to_disk, partial_file, state_errors
+from regrow.data.files import flush_to_disk, partial_file, state_errors
 from regrow.errors import DataError, SnapshotError
 from regrow.settings import load_settings
 
@@ -156,7 +156,7 @@ def _write(table: pa.Table, folder: Path) -> tuple[Path, str]:
     """Write *table* into *folder* under the name of its digest."""
     with partial_file(folder) as partial:
         with partial.open("xb") as stream:
-            pq.write_table(table, stream, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES)
+            pq.write_table(table, stream, compression="zstd")
         flush_to_disk(partial)
         digest = _digest(partial)
         path = folder / f"{digest}.parquet"
