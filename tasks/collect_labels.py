@@ -67,7 +67,7 @@ def collect_labels(project: Project, start: datetime | None, as_of: datetime) ->
     elif isinstance(data.source, LogSource):
         labels, added = (), 0
     else:
-        named = read_by_name if data.id or (data.entity and data.timestamp) else read_by_content
+        named = read_by_name if data.naming else read_by_content
         rows, features = named(project, first, as_of)
         labels = matured_labels(rows, features, data, as_of)
         added = add_labels(project.name, labels, as_of)
@@ -80,7 +80,7 @@ def read_by_name(project: Project, start: datetime, as_of: datetime) -> tuple[pd
     data, end = project.data, as_of - project.data.label_delay
     rows = read_source(project, start, end, columns=[data.target])
     check_row_keys(project, rows)
-    names = rows[[data.id] if data.id else [data.entity, data.timestamp]]
+    names = rows[[*data.naming]]
     # What has no name of its own is known by its content.
     if names.isna().any(axis=None) or names.duplicated().any():
         rows = read_source(project, start, end)

@@ -86,9 +86,8 @@ def trained_keys(training: Snapshot, data: Data, since: datetime) -> pd.Series:
 
     Rows that are known by their content alone have none here: what their champion read of them is not what is stored.
     """
-    columns = [data.id] if data.id else [name for name in (data.entity, data.timestamp) if name]
-    isnamed = bool(data.id) or len(columns) == 2
-    if not isnamed or not set(columns) <= set(training.columns):
+    columns = [*data.naming]
+    if not columns or not set(columns) <= set(training.columns):
         return pd.Series(dtype="str")
     if data.timestamp is not None and training.end is not None and as_utc(training.end) < since:
         return pd.Series(dtype="str")

@@ -12,7 +12,7 @@ from regrow.data.labels import read_labels
 from regrow.data.predictions import read_row_names
 from regrow.data.rows import entity_names, row_keys
 from regrow.data.times import in_utc
-from regrow.project import Data, Project
+from regrow.project import Project
 
 
 def told_targets(
@@ -24,7 +24,7 @@ def told_targets(
     by prediction, by entity alone, and within `data.label_tolerance`. Rows that neither names have none.
     """
     data, told = project.data, pd.Series(None, frame.index, object)
-    labels = read_labels(project.name, as_of, told=True) if is_named(data) else pd.DataFrame()
+    labels = read_labels(project.name, as_of, told=True) if data.naming else pd.DataFrame()
     if labels.empty or frame.empty:
         return told
     keys = labels["row_key"] if data.entity else labels["row_key"].fillna(labels["entity_id"])
@@ -36,11 +36,6 @@ def told_targets(
         by_event = _last(labels, keys_of_events(labels).where(labels["row_key"].isna()))
         told = told.astype(object).where(told.notna(), events.map(by_event))
     return told.astype(object).set_axis(frame.index)
-
-
-def is_named(data: Data) -> bool:
-    """Return whether rows are named by more than their content."""
-    return data.id is not None or (data.entity is not None and data.timestamp is not None)
 
 
 def _last(labels: pd.DataFrame, keys: pd.Series) -> pd.Series:

@@ -206,6 +206,13 @@ class Data(Strict):
         return "row" if self.entity is None else "entity"
 
     @property
+    def naming(self) -> tuple[str, ...]:
+        """The columns that name a row by themselves: the id, or the entity and the time; none: its content names it."""
+        if self.id is not None:
+            return (self.id,)
+        return () if self.entity is None or self.timestamp is None else (self.entity, self.timestamp)
+
+    @property
     def key_columns(self) -> tuple[str, ...]:
         """The columns that name and date a row, if the file names them."""
         return tuple(column for column in (self.id, self.entity, self.timestamp) if column)

@@ -57,7 +57,7 @@ class ProjectFile(Strict):
             raise ValueError(
                 "monitoring.skew: data.source is the log of what was served itself; leave it out"
             )
-        if self.monitoring.skew is not None and not (data.id or (data.entity and data.timestamp)):
+        if self.monitoring.skew is not None and not data.naming:
             raise ValueError(
                 "monitoring.skew needs data.id, or data.entity and data.timestamp, to find a row again"
             )

@@ -171,3 +171,19 @@ def test_an_expectation_has_the_form_of_a_name(name: str) -> None:
     with pytest.raises(ValidationError, match="expect"):
         Expectation(expect=name)
     assert Expectation(expect="expect_column_values_to_be_unique").on_failure == "reject"
+
+
+@pytest.mark.parametrize(
+    ("keys", "naming"),
+    [
+        ({"id": "row", "entity": "who", "timestamp": "at"}, ("row",)),
+        ({"entity": "who", "timestamp": "at"}, ("who", "at")),
+        ({"entity": "who"}, ()),
+        ({"timestamp": "at"}, ()),
+    ],
+)
+def test_a_row_is_named_by_its_id_or_by_entity_and_time(
+    keys: dict[str, str], naming: tuple[str, ...]
+) -> None:
+    """Neither an entity, which may recur, nor a moment names a row alone: then its content does."""
+    assert data(**keys).naming == naming
