@@ -24,7 +24,7 @@ END = 300.0
 
 @contextmanager
 def tell_waits(settings: "Settings") -> Iterator[None]:
-    """Tell on the terminal what the command waits for meanwhile, and what it leaves if it is stopped by Ctrl-C.
+    """Print on the terminal what the command waits for meanwhile, and what it leaves if Ctrl-C stops it.
 
     A server that does not answer for `END` seconds ends the process with exit code 1: libraries would ask on and on.
     """

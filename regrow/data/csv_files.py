@@ -73,15 +73,18 @@ def find_padded(source: CsvSource, path: Path, where: str, columns: Collection[s
     columns = [name for name in columns if name not in source.text]
     if not columns:
         return ()
-    frame = _read_begin(source, path, where, columns)
-    return tuple(str(name) for name in frame if frame[name].str.fullmatch(r"0\d+").any())
+    return _padded(_read_begin(source, path, where, columns))
 
 
 def find_codes(source: CsvSource, path: Path, where: str) -> tuple[str, ...]:
     """Return the columns that hold digits alone in the first rows, some beginning with a zero, such as 01067."""
     frame = _read_begin(source, path, where)
-    padded = (str(name) for name in frame if frame[name].str.fullmatch(r"0\d+").any())
-    return tuple(name for name in padded if frame[name].dropna().str.fullmatch(r"\d+").all())
+    return tuple(name for name in _padded(frame) if frame[name].dropna().str.fullmatch(r"\d+").all())
+
+
+def _padded(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return the columns of *frame*, which is text, in which digits begin with a zero."""
+    return tuple(str(name) for name in frame if frame[name].str.fullmatch(r"0\d+").any())
 
 
 def _read_begin(

@@ -89,17 +89,7 @@ def inspect_table(
 
     Raises `DataError` if the target is not there or cannot be predicted, or no column is left to predict it by.
     """
-    if target not in frame:
-        near = [str(name) for name in frame if str(name).lower() == target.lower()]
-        has = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(map(str, frame.columns[:20]))}"
-        raise DataError(f"{place}: --target {target}: there is no such column; {has}")
-    if len(frame) < FEWEST_ROWS:
-        raise DataError(f"{place}: {len(frame)} rows are too few to learn from; bring {FEWEST_ROWS} or more")
-    if alike := named_alike(map(str, frame.columns)):
-        raise DataError(
-            f"{place}: the columns `{alike[0]}` and `{alike[1]}` differ in capitals alone, and the prediction log "
-            "takes them for one; rename one in the table"
-        )
+    _check_table(frame, target, place)
     columns = describe_columns(frame, source)
     aim, unsure_of_target = describe_target(frame[target], columns, place)
     keys = find_keys(frame, columns, target)
@@ -134,6 +124,21 @@ def inspect_table(
         )
         raise DataError(f"{place}: no column is left to predict `{target}` by: {told}")
     return facts
+
+
+def _check_table(frame: pd.DataFrame, target: str, place: str) -> None:
+    """Raise `DataError` if *frame* lacks the *target*, has too few rows, or two columns that no log can hold."""
+    if target not in frame:
+        near = [str(name) for name in frame if str(name).lower() == target.lower()]
+        has = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(map(str, frame.columns[:20]))}"
+        raise DataError(f"{place}: --target {target}: there is no such column; {has}")
+    if len(frame) < FEWEST_ROWS:
+        raise DataError(f"{place}: {len(frame)} rows are too few to learn from; bring {FEWEST_ROWS} or more")
+    if alike := named_alike(map(str, frame.columns)):
+        raise DataError(
+            f"{place}: the columns `{alike[0]}` and `{alike[1]}` differ in capitals alone, and the prediction log "
+            "takes them for one; rename one in the table"
+        )
 
 
 def describe_target(

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
+
+# Private: the two classes in which scikit-learn multiplies; a test notices if models no longer do it there.
 from sklearn.linear_model._base import LinearClassifierMixin, LinearModel
 from sklearn.utils.validation import validate_data
 

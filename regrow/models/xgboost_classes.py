@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class _AnyClasses:
-    """Gives XGBoost the places of the classes, and its answers their names back."""
+    """Trains XGBoost on the places of the classes, and answers by their names."""
 
     labels_: NDArray[Any] | None = None
 

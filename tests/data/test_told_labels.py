@@ -35,7 +35,7 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def tell(made: Project, **columns: list[Any]) -> None:
-    """Tell labels of *columns*, the last known last."""
+    """Append labels of *columns*, the last known last."""
     frame = pd.DataFrame(columns)
     known = pd.date_range("2024-02-10", periods=len(frame), tz="UTC")
     append_labels(made.name, frame.assign(labelled_at=known), str(columns), origin="http")

@@ -105,7 +105,7 @@ class Journey:
         return answer.json()["predictions"]
 
     def label(self, rows: pd.DataFrame, ids: list[str]) -> None:
-        """Tell the server the truth of *rows*, which it predicted under *ids*."""
+        """Send the server the truth of *rows*, which it predicted under *ids*."""
         truth = records_of(rows[[self.table.target]])
         labels = [
             {"prediction_id": name, "label": each[self.table.target]}

@@ -11,12 +11,13 @@ import pyarrow.dataset as ds
 import pytest
 import yaml
 from mlflow.models import infer_signature
+from model_facts import make_facts
 
 from regrow.data import columnar, csv_files
 from regrow.data.batch_log import BatchLog
 from regrow.data.predictions import append_predictions, read_predictions
 from regrow.data.rows import name_as_before
-from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.data.snapshots import write_snapshot
 from regrow.data.sources import read_source
 from regrow.errors import DataError
 from regrow.models.batches import logged_rows, read_batch
@@ -26,11 +27,9 @@ from regrow.models.frames import infer_columns
 from regrow.models.stored import LoadedModel
 from regrow.project import Project, Training, load_project
 from regrow.registry import Version
-from regrow.results import ModelFacts
 from tasks.fit import fit_pipeline, kind_of
 from tasks.score_rows import score_period
 
-NOTHING = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 BOOSTING = "sklearn.ensemble.HistGradientBoostingClassifier"
 
@@ -80,15 +79,7 @@ def train(frame: pd.DataFrame, estimator: str = BOOSTING) -> LoadedModel:
     pipeline, _ = fit_pipeline(Training(estimator=estimator), features, raw["late"])
     kind, classes = kind_of(pipeline)
     outputs = infer_signature(model_output=pipeline.predict_proba(features)).outputs
-    facts = ModelFacts(
-        project="m",
-        kind=kind,
-        classes=classes,
-        id="customer",
-        timestamp="at",
-        training=NOTHING,
-        holdout=NOTHING,
-    )
+    facts = make_facts(*classes, project="m", kind=kind, id="customer", timestamp="at")
     return LoadedModel("m-1", pipeline, write_signature(columns, outputs), facts)
 
 

@@ -14,7 +14,14 @@ from regrow.models.decoding import decode
 from regrow.serving.following.follower import Follower
 from regrow.serving.http.admission import read_body
 from regrow.serving.http.keys import allow, demand
-from regrow.serving.http.responses import Described, Refused, described, json_response, status_of
+from regrow.serving.http.responses import (
+    LONGEST,
+    Described,
+    Refused,
+    described,
+    json_response,
+    status_of,
+)
 from regrow.serving.http.server import Server
 from regrow.serving.log.lines import new_identifiers
 from regrow.serving.predict.jobs import Answer, CheckedRequest
@@ -24,8 +31,6 @@ from regrow.serving.predict.versions import ServedVersion
 BOTH = "both"
 VERSION, PROBE = "x-regrow-version", "x-regrow-probe"
 ENTITY, EVENT_TIME = "x-regrow-entity", "x-regrow-event-time"
-LONGEST = 1000
-"""The longest name of an entity in a header, in characters."""
 
 
 class Predictions(Described):

@@ -26,12 +26,10 @@ from regrow.models.predictions import fit_to
 from regrow.results import ModelFacts
 from regrow.serving.http.admission import read_body
 from regrow.serving.http.keys import allow
-from regrow.serving.http.responses import Described, described, json_response
+from regrow.serving.http.responses import LONGEST, Described, described, json_response
 from regrow.serving.http.server import Server
 from regrow.serving.log.flush import TO_LABELS
 
-LONGEST = 1000
-"""The longest identifier or label, in characters."""
 CLOCK_SECONDS = 300
 """How far a client's clock may be ahead of this machine's."""
 SHOWN = 20
