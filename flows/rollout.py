@@ -11,13 +11,13 @@ from regrow.registry import Rollout, State
 from regrow.verdict import Verdict
 from tasks.collect_labels import collect_labels
 from tasks.examine_rollout import examine_rollout
-from tasks.find_rollout import find_rollout, nothing_open
+from tasks.find_rollout import find_rollout, nothing_open, nothing_to_look_at
 from tasks.move_rollout import move_rollout
 
 
 @flow(name="rollout", flow_run_name="rollout-{config.stem}")
 def rollout(config: Path, as_of: datetime | None = None, trigger: str = "manual") -> Verdict:
-    """Judge the challenger by live traffic; advance, hold, finish or roll back.
+    """Judge the challenger by live traffic; advance, hold, finish or roll back. Without a rollout no run is kept.
 
     Args:
         config: The project file: the model's YAML file.
@@ -26,6 +26,8 @@ def rollout(config: Path, as_of: datetime | None = None, trigger: str = "manual"
 
     """
     project = load_project(config)
+    if nothing := nothing_to_look_at(project):
+        return nothing
     with flow_run(project, trigger, as_of) as run:
         seen = find_rollout(project)
         verdict = look(project, run, seen, seen.rollout) if seen.rollout else nothing_open(project, seen)

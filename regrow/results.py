@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from regrow.data.snapshots import Snapshot
+from regrow.data.windows import Window
 from regrow.verdict import Finding, Subject
 
 UNFIT = re.compile(r"[^\w./ -]")
@@ -123,17 +124,23 @@ class Evaluation(Result):
     """One row per holdout row: `target`, then `candidate`, `baseline` and, if there is one, `champion`."""
 
 
-class Window(Result):
-    """Rows of the prediction log as they were at one moment, in two snapshots of the same order."""
+class DriftFigures(Result):
+    """What drift was measured on, by which rule, and what came out: enough to draw its report again."""
 
-    predictions: Snapshot
-    """What Regrow logged of each row: `prediction_id`, `entity_id`, `version`, `prediction` …"""
-    features: Snapshot
-    """The raw columns that the predictions were made from; they may have any name."""
-
-    def shared_features(self, reference: Snapshot) -> list[str]:
-        """Return the raw columns of *reference* that were logged with the predictions."""
-        return [name for name in reference.columns if name in self.features.columns]
+    champion: int
+    window: Window
+    reference: Snapshot
+    method: Literal["psi", "jensenshannon", "wasserstein"]
+    threshold: float
+    prediction_threshold: float
+    max_rows: int
+    """Rows of the reference at most."""
+    columns: dict[str, float]
+    """The distance of each column that was compared."""
+    prediction: float | None
+    """The distance of the predictions; None if they could not be compared."""
+    predicted: int
+    """Rows of the window that the champion predicted."""
 
 
 class Measurement(Result):

@@ -1,7 +1,9 @@
 """Find the open rollout, after finishing what a writer that died had begun."""
 
+from prefect import task
+
 from regrow import registry
-from regrow.lineage import current, step
+from regrow.lineage import current, failed_by_outage, find_experiment, step, sweep
 from regrow.project import Project
 from regrow.registry import State
 from regrow.verdict import Verdict
@@ -16,6 +18,17 @@ def nothing_open(project: Project, seen: State) -> Verdict:
         reason=f"{project.name}: no rollout is open; {serving}",
         outcome="hold",
     )
+
+
+@task(retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=failed_by_outage)
+def nothing_to_look_at(project: Project) -> Verdict | None:
+    """Return the verdict of a look at no rollout, which leaves nothing in MLflow; None if one is open."""
+    seen = registry.reconcile(project.name).state
+    if seen.rollout is not None:
+        return None
+    client = registry.connect()
+    sweep(client, find_experiment(client, project.name))
+    return nothing_open(project, seen)
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])

@@ -1,23 +1,30 @@
-"""Measure how far served rows and predictions have moved, and render Evidently's report."""
+"""Measure how far served rows and predictions have moved; Evidently's report is drawn if it is needed."""
 
 import tempfile
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regrow.data.predictions import LoggedPredictions
 from regrow.data.reference import sample_snapshot
-from regrow.decisions.distances import measure_distances
+from regrow.data.snapshots import Snapshot
+from regrow.data.windows import Window
+from regrow.decisions.distances import Distances, Method, measure_distances
 from regrow.decisions.drift import drift_share, drifted_columns, judge_data_drift, judge_prediction_drift
-from regrow.lineage import current, step
+from regrow.lineage import RunRecord, current, step
 from regrow.models.predictions import stack_predictions
 from regrow.models.stored import load_model
 from regrow.project import Monitoring, Project
 from regrow.registry import Version
-from regrow.results import Measurement, ModelFacts, Window, figures_by_column
+from regrow.results import DriftFigures, Measurement, ModelFacts, figures_by_column
 from regrow.verdict import Finding
+
+FIGURES, REPORT = "drift.json", "report.html"
+"""What a run keeps of a comparison: the figures always, the page of 4 MB on an alarm or if the file asks for it."""
 
 
 def name_prediction(columns: Collection[str]) -> str:
@@ -71,30 +78,96 @@ def predict_holdout(champion: Version, max_rows: int) -> NDArray[np.float64]:
     return model.predict(sample_snapshot(champion.facts.holdout, model.features, max_rows))
 
 
+@dataclass(frozen=True)
+class Compared:
+    """The distances of a window's columns from the reference, and of its predictions."""
+
+    distances: Distances
+    columns: dict[str, float]
+    prediction: float | None
+    predicted: int
+    """Rows of the window that the champion predicted."""
+
+
+def compare(
+    champion: Version,
+    logged: LoggedPredictions,
+    reference: Snapshot,
+    columns: list[str],
+    method: Method,
+    thresholds: tuple[float, float],
+    max_rows: int,
+) -> Compared:
+    """Compare *columns* of *logged* rows with *reference*, and the champion's predictions with those on its holdout.
+
+    *thresholds*, of a column and of the predictions, only colour the report; at most *max_rows* are read of each side.
+    """
+    facts, name = champion.facts, name_prediction(columns)
+    own = logged.rows.loc[logged.rows["version"] == champion.number, "prediction"]
+    rows = sample_snapshot(reference, columns, max_rows)
+    distances = measure_distances(
+        with_predictions(rows, predict_holdout(champion, max_rows), name, facts),
+        with_predictions(logged.features[columns], stack_predictions(own, facts), name, facts),
+        method,
+        dict.fromkeys(columns, thresholds[0]) | {name: thresholds[1]},
+    )
+    values = distances.values
+    moved = {column: values[column] for column in columns if column in values}
+    return Compared(distances, moved, values.get(name), len(own))
+
+
+def draw_again(champion: Version, figures: DriftFigures, path: Path) -> int:
+    """Write the report of *figures* to *path*; return the number of rows that the log still holds of its window."""
+    logged = figures.window.read(exact=False)
+    columns = [
+        name
+        for name in figures.window.shared_features(figures.reference)
+        if name in logged.features and name in figures.columns
+    ]
+    thresholds = figures.threshold, figures.prediction_threshold
+    compared = compare(
+        champion, logged, figures.reference, columns, figures.method, thresholds, figures.max_rows
+    )
+    compared.distances.save_html(path)
+    return len(logged.rows)
+
+
+def keep_report(run: RunRecord, distances: Distances) -> str | None:
+    """Keep the report of *distances* on *run*; return its page, None if MLflow is used without a server."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, REPORT)
+        distances.save_html(report)
+        run.log_artifact(report)
+    run.tag(report=REPORT)
+    return f"{run.url}/artifacts/{REPORT}" if run.url else None
+
+
 @step(retries=2, retry_delay_seconds=[5, 30])
 def measure_drift(project: Project, champion: Version, window: Window) -> Measurement:
     """Compare *window* with the champion's reference rows, and its predictions with those on its holdout."""
-    run, rule, facts = current(), project.monitoring, champion.facts
-    snapshot = facts.reference(rule.reference)
-    columns = window.shared_features(snapshot)
-    served = window.predictions.read(["version", "prediction"])
-    own = served.loc[served["version"] == champion.number, "prediction"]
-    name = name_prediction(columns)
-    rows = sample_snapshot(snapshot, columns, rule.drift.max_rows)
-    reference = with_predictions(rows, predict_holdout(champion, rule.drift.max_rows), name, facts)
-    watched = with_predictions(window.features.read(columns), stack_predictions(own, facts), name, facts)
-    thresholds = dict.fromkeys(columns, rule.drift.threshold) | {name: rule.prediction_drift}
-    distances = measure_distances(reference, watched, rule.drift.method, thresholds)
-    moved = {column: distances.values[column] for column in columns if column in distances.values}
-    prediction = distances.values.get(name)
-    findings = judge_distances(moved, prediction, window.predictions.rows, len(own), rule)
-    figures = name_figures(moved, prediction, rule)
-    run.log_input(window.features, "window")
-    run.log_input(snapshot, "reference")
+    run, rule = current(), project.monitoring
+    reference = champion.facts.reference(rule.reference)
+    thresholds, most = (rule.drift.threshold, rule.prediction_drift), rule.drift.max_rows
+    columns = window.shared_features(reference)
+    found = compare(champion, window.read(), reference, columns, rule.drift.method, thresholds, most)
+    findings = judge_distances(found.columns, found.prediction, window.rows, found.predicted, rule)
+    figures = name_figures(found.columns, found.prediction, rule)
+    kept = DriftFigures(
+        champion=champion.number,
+        window=window,
+        reference=reference,
+        method=rule.drift.method,
+        threshold=rule.drift.threshold,
+        prediction_threshold=rule.prediction_drift,
+        max_rows=most,
+        columns=found.columns,
+        prediction=found.prediction,
+        predicted=found.predicted,
+    )
+    run.log_input(window, "window")
+    run.log_input(reference, "reference")
     run.log_metrics(figures)
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder, "report.html")
-        distances.save_html(report)
-        run.log_artifact(report)
-    page = f"{run.url}/artifacts/report.html" if run.url else None
+    run.log_text(kept.model_dump_json(indent=2), FIGURES)
+    alarmed = any(finding.failed for finding in findings)
+    page = keep_report(run, found.distances) if alarmed or rule.report == "always" else None
     return Measurement(subject="drift", findings=findings, figures=figures, url=run.url, report=page)

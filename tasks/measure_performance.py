@@ -12,7 +12,7 @@ from regrow.data.joining import join_labels, keys_of_logged
 from regrow.data.labels import read_labels
 from regrow.data.predictions import count_predictions, count_unknown, read_answers
 from regrow.data.rows import among, trained_keys
-from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.data.windows import LabelledRows, column_types, digest_of, labels_version, log_version
 from regrow.decisions.maturity import open_below
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.errors import DataError
@@ -27,6 +27,16 @@ from regrow.verdict import Finding
 
 PAST = 3
 """Windows before the judged one whose figures are computed again: labels may have come for them since."""
+JUDGED = (
+    "prediction_id",
+    "row_key",
+    "entity_id",
+    "event_time",
+    "version",
+    "prediction",
+    "target",
+    "labelled_at",
+)
 SAMPLE = 50_000
 """Rows of the log from which it is learnt which of them still wait for labels."""
 
@@ -121,20 +131,21 @@ def label_windows(
     return [*windows[:-1], replace(windows[-1], unknown=unknown)]
 
 
-def keep_rows(judged: Labelled) -> Snapshot:
-    """Keep the rows that were judged, with their predictions and labels, as a snapshot."""
-    names = [
-        "prediction_id",
-        "row_key",
-        "entity_id",
-        "event_time",
-        "version",
-        "prediction",
-        "target",
-        "labelled_at",
-    ]
-    rows = judged.rows[names]
-    return write_snapshot(rows.assign(target=rows["target"].tolist()), "event_time")
+def describe_rows(judged: Labelled, model: str, champion: int, as_of: datetime) -> LabelledRows:
+    """Describe the rows of *model* that *champion* was judged on by where they stand, with the labels of *as_of*."""
+    rows = judged.rows[list(JUDGED)]
+    return LabelledRows(
+        model=model,
+        version=log_version(model) or 0,
+        labels=labels_version(model) or 0,
+        champion=champion,
+        start=judged.start,
+        end=judged.end,
+        as_of=as_of,
+        rows=len(rows),
+        columns=column_types(rows),
+        digest=digest_of(rows["prediction_id"] + "=" + rows["target"].astype(str)),
+    )
 
 
 def describe_window(finding: Finding, judged: Labelled, younger: int) -> Finding:
@@ -190,7 +201,7 @@ def measure_performance(
     finding = describe_window(found, judged, younger)
     figures = name_figures(judged, younger, holdout) | _figures(finding, primary)
     if len(judged.rows):
-        run.log_input(keep_rows(judged), "labelled")
+        run.log_input(describe_rows(judged, project.name, champion.number, as_of), "labelled")
     run.log_metrics(figures)
     for window in windows:
         run.log_metrics(window_figures(window, primary, facts), at=int(window.end.timestamp()))

@@ -1,24 +1,14 @@
 """What steps hand to one another."""
 
-from pathlib import Path
-
-import pandas as pd
 import pytest
 
-from regrow.data.snapshots import write_snapshot
-from regrow.results import Window
+from regrow.results import figures_by_column
 
 
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
-
-
-def test_only_raw_columns_on_both_sides_are_shared():
-    """The target was never served and the log's own columns are no features: neither is compared."""
-    reference = write_snapshot(pd.DataFrame({"size": [1.0], "version": [1.0], "_x": [1.0], "late": [1]}))
-    logged, features = (
-        write_snapshot(pd.DataFrame({"version": [1], "late": [1]})),
-        write_snapshot(pd.DataFrame({"_x": [1.0], "size": [1.0]})),
-    )
-    assert Window(predictions=logged, features=features).shared_features(reference) == ["size", "_x"]
+@pytest.mark.parametrize("names", [("a", "b"), ("a(b", "a)b"), ("a(", "a)", "a_")])
+def test_each_column_keeps_a_figure_of_its_own(names: tuple[str, ...]) -> None:
+    """Names that MLflow writes alike are told apart, and none is lost."""
+    values = {name: float(place) for place, name in enumerate(names)}
+    figures = figures_by_column("drift", values)
+    assert list(figures.values()) == list(values.values())
+    assert all(name.startswith("drift.a") or name == "drift.b" for name in figures)

@@ -6,6 +6,7 @@ file_commands       init, check, schema
 server_commands     up, down, serve, key, demo
 flow_commands       train, monitor, retrain, rollout, score
 registry_commands   rollback, pause, resume, ledger, trace
+report_command      report
 outcome, printing   what a command came to, as a table or as JSON
 status_command      status
 log                 the file that takes what libraries print
@@ -17,13 +18,14 @@ from regrow.cli.app import EXIT_CODES, CleanErrors
 from regrow.cli.file_commands import check, init, schema
 from regrow.cli.flow_commands import monitor, retrain, rollout, score, train
 from regrow.cli.registry_commands import ledger, pause, resume, rollback, trace
+from regrow.cli.report_command import report
 from regrow.cli.server_commands import demo, down, key, serve, up
 from regrow.cli.status_command import status
 
 COMMANDS = (
     init, check, schema, up, down, demo, serve, key,
     train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace,
-    status,
+    status, report,
 )  # fmt: skip
 app = typer.Typer(
     cls=CleanErrors,

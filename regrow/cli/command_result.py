@@ -32,12 +32,13 @@ def find_links(settings: "Settings", model: str, flow_run_id: str) -> dict[str, 
     client = connect()
     experiment = find_experiment(client, model)
     links = {"Prefect run": f"{settings.prefect_ui_url}/runs/flow-run/{flow_run_id}"}
-    for name, key, page in (
-        ("MLflow run", flow_run_id, ""),
-        ("report", f"{flow_run_id}/measure_drift", "/artifacts/report.html"),
+    parent, drift = (find_run(client, experiment, f"{flow_run_id}{step}") for step in ("", "/measure_drift"))
+    if parent and (url := run_url(experiment, parent.info.run_id)):
+        links["MLflow run"] = url
+    if (
+        drift
+        and (page := drift.data.tags.get("regrow.report"))
+        and (url := run_url(experiment, drift.info.run_id))
     ):
-        run = find_run(client, experiment, key)
-        url = run_url(experiment, run.info.run_id) if run else None
-        if url:
-            links[name] = f"{url}{page}"
+        links["report"] = f"{url}/artifacts/{page}"
     return links

@@ -28,12 +28,15 @@ FRAME_OF_STACK = re.compile(r"\s*\d+: <unknown>")
 _ONE_WRITER = threading.Lock()
 
 
-def open_table(path: Path) -> DeltaTable | None:
-    """Open the table at *path*; return None if there is none. Raises `StateError` if it is damaged."""
+def open_table(path: Path, version: int | None = None) -> DeltaTable | None:
+    """Open the table at *path*, as it was at *version* (None: now); return None if there is none.
+
+    Raises `StateError` if it is damaged, or does not hold that version any more.
+    """
     if not DeltaTable.is_deltatable(str(path)):
         return None
     try:
-        return DeltaTable(str(path))
+        return DeltaTable(str(path), version=version)
     except (DeltaError, OSError) as error:
         raise StateError(f"{path}: the table cannot be opened ({plain_words(error)}); {BROKEN}") from error
 

@@ -105,9 +105,13 @@ def scan_predictions(
     start: datetime | None = None,
     end: datetime | None = None,
     roles: Collection[str] = SERVED,
+    version: int | None = None,
 ) -> ds.Dataset | None:
-    """Open *model*'s predictions of *roles* with an event time in [*start*, *end*); None without a log."""
-    table = open_table(predictions_path(model))
+    """Open *model*'s predictions of *roles* with an event time in [*start*, *end*); None without a log.
+
+    *version* names the state of the log that is read; None: the newest.
+    """
+    table = open_table(predictions_path(model), version)
     if table is None:
         return None
     dataset = table.to_pyarrow_dataset()
@@ -125,13 +129,14 @@ def read_predictions(
     end: datetime | None = None,
     max_rows: int | None = None,
     roles: Collection[str] = SERVED,
+    version: int | None = None,
 ) -> LoggedPredictions:
-    """Read *model*'s predictions of *roles* with an event time in [*start*, *end*).
+    """Read *model*'s predictions of *roles* with an event time in [*start*, *end*), from *version* of the log.
 
     Of more than *max_rows* rows a sample is drawn that is the same each time, whatever the order of the rows;
     memory follows the sample, not the log. Without a log both frames are empty.
     """
-    dataset = scan_predictions(model, start, end, roles)
+    dataset = scan_predictions(model, start, end, roles, version)
     if dataset is None:
         return _split(PREDICTIONS.empty_table())
     return _split(dataset.to_table() if max_rows is None else draw(dataset, max_rows))

@@ -1,6 +1,7 @@
 """Immutable, content-addressed datasets: Parquet files named by their SHA-256."""
 
 import hashlib
+import json
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -34,6 +35,16 @@ class Snapshot(BaseModel):
     start: datetime | None = None
     end: datetime | None = None
     """Time range of the rows, both ends included; None if the dataset has no timestamp."""
+
+    @property
+    def source_type(self) -> str:
+        """What MLflow calls a place like this one."""
+        return "local"
+
+    @property
+    def source(self) -> str:
+        """Where the rows stand, as MLflow keeps it."""
+        return json.dumps({"uri": self.uri})
 
     def read(self, columns: list[str] | None = None) -> pd.DataFrame:
         """Read the rows (or only *columns* of them).

@@ -72,10 +72,11 @@ def read_verdict(run: Run) -> Verdict:
     return Verdict.model_validate_json(load_text(f"{run.info.artifact_uri}/verdict.json"))
 
 
-def report_path(home: Path, run: Run) -> str:
-    """Return the path of Evidently's report on *run*, relative to *home*."""
+def report_path(home: Path, run: Run) -> str | None:
+    """Return the path of Evidently's report on *run*, relative to *home*; None if the run wrote none."""
     artifacts = Path(str(run.info.artifact_uri).removeprefix("file://"))
-    return str((artifacts / "report.html").relative_to(home))
+    report = artifacts / "report.html"
+    return str(report.relative_to(home)) if report.is_file() else None
 
 
 def _find(project: Project, condition: str) -> list[Run]:

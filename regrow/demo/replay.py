@@ -112,8 +112,8 @@ def describe(
     drifted, share = int(figures["drift.columns"]), figures["drift.share"]
     scores = traffic.served_scores(project, frame, start, end)
     links = {"monitor": run_url(monitor.info.experiment_id, monitor.info.run_id) or ""}
-    if drift:
-        links["drift report"] = orchestrator.report_path(scene.home, drift)
+    if drift and (report := orchestrator.report_path(scene.home, drift)):
+        links["drift report"] = report
     alarm = orchestrator.read_verdict(monitor)
     fate = {"decision": "", "challenger": None, "reason": "", "gist": ""}
     if alarm.failed and not retrained:

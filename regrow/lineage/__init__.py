@@ -7,12 +7,12 @@ everywhere; MLflow's active run, which is bound to a thread, is never used.
 from regrow.lineage.parent import FlowRecord, flow_run
 from regrow.lineage.record import RunRecord, time_range
 from regrow.lineage.runs import FLOW_RUN, KEY, PROCESS, find_experiment, find_run, run_url
-from regrow.lineage.steps import CACHED, Step, current, step
+from regrow.lineage.steps import CACHED, Step, current, failed_by_outage, step
 from regrow.lineage.sweeping import effective_flow_runs, sweep
 from regrow.lineage.turns import turn_to_train
 
 __all__ = [
     "CACHED", "FLOW_RUN", "KEY", "PROCESS", "FlowRecord", "RunRecord", "Step", "current", "effective_flow_runs",
-    "find_experiment", "find_run", "flow_run", "run_url", "step", "sweep", "time_range",
+    "failed_by_outage", "find_experiment", "find_run", "flow_run", "run_url", "step", "sweep", "time_range",
     "turn_to_train",
 ]  # fmt: skip

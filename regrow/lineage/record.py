@@ -12,6 +12,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, M
 from mlflow.entities import Param as RunParam
 
 from regrow.data.snapshots import Snapshot
+from regrow.data.windows import LabelledRows, Window
 from regrow.lineage.runs import KEY, open_run, run_url
 from regrow.registry.connection import twice
 from regrow.verdict import Verdict
@@ -33,14 +34,14 @@ class RunRecord:
         """The run's page; None if MLflow is used without a server."""
         return run_url(self.experiment_id, self.run_id)
 
-    def log_input(self, snapshot: Snapshot, context: str) -> None:
-        """Link *snapshot* to the run as an MLflow dataset with our own digest."""
+    def log_input(self, snapshot: Snapshot | Window | LabelledRows, context: str) -> None:
+        """Link *snapshot*, or what is described by its place in the log, to the run as an MLflow dataset."""
         columns = [{"name": name, "type": kind} for name, kind in snapshot.columns.items()]
         dataset = Dataset(
             name=f"{context} {snapshot.digest[:12]}",
             digest=snapshot.digest[:36],
-            source_type="local",
-            source=json.dumps({"uri": snapshot.uri}),
+            source_type=snapshot.source_type,
+            source=snapshot.source,
             schema=json.dumps({"regrow_columns": columns})[:60_000],
             profile=json.dumps(
                 {"num_rows": snapshot.rows, "sha256": snapshot.digest, **time_range(snapshot)}
@@ -109,7 +110,7 @@ class RunRecord:
         self.client.set_terminated(record.run_id)
 
 
-def time_range(snapshot: Snapshot) -> dict[str, str]:
+def time_range(snapshot: Snapshot | Window | LabelledRows) -> dict[str, str]:
     """Return the time range of *snapshot* as ISO texts; nothing if it has none."""
     if snapshot.start is None or snapshot.end is None:
         return {}

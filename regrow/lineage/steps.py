@@ -121,7 +121,7 @@ def step(
             "retries": retries,
             "retry_delay_seconds": retry_delay_seconds,
             "timeout_seconds": timeout_seconds,
-            "retry_condition_fn": _failed_by_outage,
+            "retry_condition_fn": failed_by_outage,
         }
         return Step(function, cached, policy)
 
@@ -188,7 +188,7 @@ def _record_cached(project: Project, flow_run_id: str, name: str, run_id: str) -
     record.client.set_terminated(record.run_id, "FINISHED")
 
 
-def _failed_by_outage(task: object, task_run: object, state: Any) -> bool:
+def failed_by_outage(task: object, task_run: object, state: Any) -> bool:
     """Return whether a retry of the task that ended in *state* can help."""
     return may_pass(state.result(raise_on_failure=False))
 

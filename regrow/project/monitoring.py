@@ -86,6 +86,13 @@ class Monitoring(Strict):
         float, Field(gt=0, description="Distance from which predictions have drifted")
     ] = 0.2
     performance: PerformanceRule = PerformanceRule()
+    report: Annotated[
+        Literal["alarm", "always"],
+        Field(
+            description="When the drift report of 4 MB is written; its figures are always kept, and "
+            "`regrow report` writes it at any time"
+        ),
+    ] = "alarm"
     skew: Annotated[
         SkewRule | None,
         Field(

@@ -13,6 +13,7 @@ from regrow.settings import Settings
     ("known", "server", "names"),
     [
         ({"flow": "r1", "flow/measure_drift": "r2"}, True, ["Prefect run", "MLflow run", "report"]),
+        ({"flow": "r1", "flow/measure_drift": "quiet"}, True, ["Prefect run", "MLflow run"]),
         ({"flow": "r1"}, True, ["Prefect run", "MLflow run"]),
         ({}, True, ["Prefect run"]),
         ({"flow": "r1", "flow/measure_drift": "r2"}, False, ["Prefect run"]),
@@ -21,10 +22,13 @@ from regrow.settings import Settings
 def test_only_pages_that_exist_are_linked(
     monkeypatch: pytest.MonkeyPatch, known: dict[str, str], server: bool, names: list[str]
 ) -> None:
-    """A run that was not found, or an MLflow without a server, has no page; Prefect's is always there."""
+    """A run that was not found, a report that was not written, or an MLflow without a server has no page."""
 
     def find_run(_: object, experiment: str, key: str) -> SimpleNamespace | None:
-        return SimpleNamespace(info=SimpleNamespace(run_id=known[key])) if key in known else None
+        if key not in known:
+            return None
+        tags = {} if known[key] == "quiet" else {"regrow.report": "report.html"}
+        return SimpleNamespace(info=SimpleNamespace(run_id=known[key]), data=SimpleNamespace(tags=tags))
 
     monkeypatch.setenv("PREFECT_API_URL", "http://prefect/api")
     monkeypatch.setattr(registry, "connect", lambda: "client")

@@ -85,6 +85,9 @@ def test_a_retraining_that_never_starts_is_told(
 
 
 def test_a_report_is_named_from_the_state_folder(tmp_path: Path) -> None:
-    """The page links it by a relative path, so that the folder can be moved."""
+    """The page links it by a relative path, so that the folder can be moved; a run without alarm wrote none."""
     found: Any = SimpleNamespace(info=SimpleNamespace(artifact_uri=f"file://{tmp_path}/artifacts/7"))
+    assert orchestrator.report_path(tmp_path, found) is None
+    (tmp_path / "artifacts/7").mkdir(parents=True)
+    (tmp_path / "artifacts/7/report.html").touch()
     assert orchestrator.report_path(tmp_path, found) == "artifacts/7/report.html"

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from regrow.data.snapshots import Snapshot
 from regrow.verdict import Verdict
 
 
@@ -16,15 +17,24 @@ class Remembered:
 
     url: str | None = None
     run_id: str = "run-1"
-    inputs: dict[str, Snapshot] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     tags: dict[str, object] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     pages: dict[str, str] = field(default_factory=dict)
     """Markdown artifacts of Prefect, by key."""
 
-    def log_input(self, snapshot: Snapshot, context: str) -> None:
+    files: dict[str, str] = field(default_factory=dict)
+    """Artifacts of MLflow, by name."""
+
+    def log_input(self, snapshot: Any, context: str) -> None:
         self.inputs[context] = snapshot
+
+    def log_text(self, text: str, name: str) -> None:
+        self.files[name] = text
+
+    def log_artifact(self, path: Path) -> None:
+        self.files[path.name] = path.read_text(encoding="utf-8")
 
     def log_metrics(self, metrics: dict[str, float], at: int = 0) -> None:
         self.metrics |= metrics

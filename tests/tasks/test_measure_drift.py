@@ -1,7 +1,10 @@
 """How far the served rows and the predictions moved."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +18,11 @@ from regrow.data.snapshots import write_snapshot
 from regrow.decisions.distances import measure_distances
 from regrow.decisions.quality import judge_quality
 from regrow.models.predictions import stack_predictions
-from regrow.project import Monitoring, QualityRule
+from regrow.project import Monitoring, Project, QualityRule
+from regrow.results import DriftFigures
+from tasks import measure_drift as module
 from tasks.measure_drift import judge_distances, name_figures, name_prediction, with_predictions
-from tasks.read_window import freeze_window
+from tasks.read_window import find_window
 
 OURS = (
     "_prediction",
@@ -59,15 +64,16 @@ def test_a_column_may_have_any_name() -> None:
     draw = np.random.default_rng(0)
     frame = pd.DataFrame({name: draw.normal(size=400) for name in OURS})
     log(frame)
-    window = freeze_window("m", START, START + timedelta(days=1), 1000)
+    window = find_window("m", START, START + timedelta(days=1), 1000)
+    logged = window.read()
     reference = write_snapshot(frame.assign(late=0.0))
     columns = window.shared_features(reference)
     assert columns == list(OURS)
-    features = window.features.read(columns)
+    features = logged.features[columns]
     assert len(judge_quality(reference.read(columns), features, QualityRule())) == len(OURS)
 
     rule, name = Monitoring(), name_prediction(columns)
-    served = stack_predictions(window.predictions.read(["prediction"])["prediction"], FACTS)
+    served = stack_predictions(logged.rows["prediction"], FACTS)
     assert sorted(served) == list(range(400))
     one, other = (with_predictions(frame[columns], rows, name, FACTS) for rows in (served + 1e6, served))
     distances = measure_distances(one, other, "psi", dict.fromkeys([*columns, name], 0.2))
@@ -91,7 +97,34 @@ def test_names_that_mlflow_writes_alike_keep_a_figure_each() -> None:
 def test_a_window_holds_row_for_row_what_was_logged() -> None:
     """The features of a window stand in the order of its predictions."""
     log(pd.DataFrame({"size": np.arange(50.0)}))
-    window = freeze_window("m", START, START + timedelta(days=1), 20)
-    predictions, features = window.predictions.read(), window.features.read()
-    assert [value[0] for value in predictions["prediction"]] == features["size"].tolist()
-    assert len(features) == 20
+    logged = find_window("m", START, START + timedelta(days=1), 20).read()
+    assert [value[0] for value in logged.rows["prediction"]] == logged.features["size"].tolist()
+    assert len(logged.features) == 20
+
+
+@pytest.mark.parametrize(
+    ("shift", "asked", "written"), [(0.0, "alarm", False), (9.0, "alarm", True), (0.0, "always", True)]
+)
+def test_the_page_is_written_on_an_alarm_or_if_the_file_asks(
+    project: Callable[..., Project],
+    remember: Callable[[ModuleType], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    shift: float,
+    asked: str,
+    written: bool,
+) -> None:
+    """The figures are kept each time, and the page can be drawn from them later, from the rows of that moment."""
+    frame, record = pd.DataFrame({"size": np.random.default_rng(0).normal(size=400)}), remember(module)
+    reference = write_snapshot(frame)
+    log(frame + shift)
+    champion: Any = SimpleNamespace(number=1, facts=FACTS.model_copy(update={"training": reference}))
+    monkeypatch.setattr(module, "predict_holdout", lambda *_: np.arange(400.0))
+    made = project(monitoring={"report": asked})
+    window = find_window("m", START, START + timedelta(days=1), 1000)
+    found = module.measure_drift.function(made, champion, window)
+    assert ("report" in record.tags) == written == ("report.html" in record.files)
+    figures = DriftFigures.model_validate_json(record.files["drift.json"])
+    assert figures.columns == {"size": found.figures["drift.column.size"]}
+    assert module.draw_again(champion, figures, tmp_path / "again.html") == 400
+    assert "size" in (tmp_path / "again.html").read_text()

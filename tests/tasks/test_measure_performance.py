@@ -1,6 +1,7 @@
 """The champion on the labels that have matured."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from regrow.registry import Version
 from regrow.results import Candidate, Evaluation
 from tasks.measure_performance import (
     Labelled,
+    describe_rows,
     describe_window,
     end_of_matured,
     holdout_figure,
-    keep_rows,
     label_window,
     label_windows,
     window_figures,
@@ -106,7 +107,10 @@ def test_rows_that_the_champion_was_trained_on_are_left_out(watched: Any) -> Non
     trained = FACTS.model_copy(update={"training": write_snapshot(rows, "at")})
     found = label_windows(made, 2, trained, timedelta(days=3), day(3))[-1]
     assert (found.rows["prediction_id"].tolist(), found.trained) == (["b"], 1)
-    assert keep_rows(found).rows == 1
+    described = describe_rows(found, made.name, 2, day(3))
+    assert (described.rows, described.version, described.labels) == (1, 0, 0)
+    other = describe_rows(replace(found, rows=found.rows.assign(target=[0])), made.name, 2, day(3))
+    assert other.digest != described.digest
 
 
 def test_a_label_of_no_known_prediction_is_counted(watched: Any) -> None:

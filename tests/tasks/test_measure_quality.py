@@ -10,7 +10,7 @@ import pytest
 
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.project import Project
-from regrow.results import ModelFacts, Window
+from regrow.results import ModelFacts
 from tasks import measure_quality as module
 from tasks.measure_quality import measure_quality
 
@@ -43,11 +43,13 @@ def test_the_window_is_held_against_the_reference_of_the_file(
     """Half of a column missing fails beside a whole reference, not beside one that lacks as much; both are linked."""
     record, made = remember(module), project(monitoring={"reference": reference})
     whole, holed = write_snapshot(frame()), write_snapshot(frame(ROWS // 2))
-    features = write_snapshot(frame(ROWS // 2).drop(columns="late"))
-    window = Window(predictions=features, features=features)
+    features = frame(ROWS // 2).drop(columns="late")
+    window: Any = SimpleNamespace(
+        read=lambda: SimpleNamespace(features=features), shared_features=lambda _: list(features)
+    )
     found = measure_quality.function(made, champion(whole, holed), window)  # pyright: ignore[reportArgumentType]
     assert found.figures["quality.columns"] == 2.0
     assert found.figures["quality.failed"] == failed == sum(finding.failed for finding in found.findings)
     assert {finding.subject for finding in found.findings} == {"quality"}
     assert record.metrics == found.figures
-    assert record.inputs == {"window": features, "reference": whole if failed else holed}
+    assert record.inputs == {"window": window, "reference": whole if failed else holed}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from regrow.errors import DataError
-from tasks.read_window import freeze_window
+from tasks.read_window import find_window
 
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 8, tzinfo=UTC)
 
@@ -14,4 +14,4 @@ def test_a_window_without_predictions_is_an_error(tmp_path, monkeypatch: pytest.
     """No traffic is an error that names model and window, and no alarm: retraining does not cure it."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
     with pytest.raises(DataError, match=r"logged for m between 2024-01-01 00:00 and 2024-01-08 00:00 UTC"):
-        freeze_window("m", START, END, 100)
+        find_window("m", START, END, 100)
