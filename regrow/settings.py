@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     prefect_port: int = 4200
     mlflow_port: int = 5000
     server_port: Annotated[int, Field(description="The model server's port")] = 8000
+    server_max_bytes: Annotated[
+        int, Field(ge=1000, description="Largest body of a request to the model server")
+    ] = 5_000_000
+    server_max_rows: Annotated[
+        int, Field(ge=1, description="Most rows, or labels, in one request to the model server")
+    ] = 10_000
     workers: Annotated[int, Field(ge=1, le=64, description="Processes of the model server")] = 1
     database_url: Annotated[
         SecretStr | None,

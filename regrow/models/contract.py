@@ -14,7 +14,7 @@ from mlflow.types import DataType
 from mlflow.types.schema import ColSpec, Schema
 
 from regrow.errors import DataError, InvalidRequest
-from regrow.models.decoding import Columns, fill
+from regrow.models.decoding import Bounds, Columns, fill
 from regrow.models.frames import plain_values, read_column
 from regrow.models.values import WORDS, Array, Column, check_values, read_moments, read_names, to_array
 
@@ -58,20 +58,19 @@ class Contract:
         self.id = id
         self.timestamp = timestamp
         self.entity = entity or id
-        self._known = {*self.features, self.id, self.timestamp, self.entity}
+        named = (self.id, self.timestamp, self.entity)
+        self._known = frozenset([*self.features, *(name for name in named if name is not None)])
         self._signature = tuple((column.name, column.type, column.required) for column in self.columns)
+
+    def bounds(self, max_rows: int, max_values: int) -> Bounds:
+        """Return what a body for this model may hold: its columns, *max_rows* rows, and *max_values* values in them."""
+        return Bounds(self._known, min(max_rows, max(1, max_values // max(1, len(self.columns)))))
 
     def check(self, given: Columns, max_rows: int) -> Rows:
         """Check the rows of a request; raises `InvalidRequest` naming the column, the row and the value."""
-        if given.rows > max_rows:
-            raise InvalidRequest(
-                "too_many_rows", f"{given.rows} rows in one request; send at most {max_rows}"
-            )
-        for name in given.values:
-            if name not in self._known:
-                raise InvalidRequest(
-                    "unknown_column", f"column {name!r} is not in the model's signature", name
-                )
+        bounds = Bounds(self._known, max_rows)
+        bounds.check_rows(given.rows)
+        bounds.check_names(given.values)
         features = {column.name: _check(column, given) for column in self.columns}
         entities = read_names(self.entity, self._column(self.entity, given))
         keys = None if self.id == self.entity else read_names(self.id, self._column(self.id, given))

@@ -5,12 +5,13 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from regrow.errors import InvalidRequest
-from regrow.models.values import Text
+from regrow.models.values import LONGEST_SHOWN, Text, shown
 
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 
@@ -25,6 +26,32 @@ class Columns:
     """Columns that some rows lack, each with the first row that lacks it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a body may hold, checked before anything is made of it, so that its cost follows its bytes."""
+
+    known: frozenset[str] | None = None
+    """The names that columns may have; None: any."""
+    max_rows: int = 2**62
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raise `InvalidRequest` for the first of *names* that is unknown."""
+        if self.known is None or self.known.issuperset(names):
+            return
+        name = next(name for name in names if name not in self.known)[:LONGEST_SHOWN]
+        raise InvalidRequest("unknown_column", f"column {name!r} is not in the model's signature", name)
+
+    def check_rows(self, count: int) -> None:
+        """Raise `InvalidRequest` if *count* is more than `max_rows`."""
+        if count > self.max_rows:
+            raise InvalidRequest(
+                "too_many_rows", f"more than {self.max_rows} rows in one request; send fewer at a time"
+            )
+
+
+UNBOUNDED = Bounds()
+
+
 def fill(given: Columns, name: str, value: str) -> Columns:
     """Return *given* with *value* in each row that has none in the column *name*."""
     column = given.values.get(name, [None] * given.rows)
@@ -33,18 +60,18 @@ def fill(given: Columns, name: str, value: str) -> Columns:
     return Columns({**given.values, name: filled}, given.rows, gaps)
 
 
-def decode(body: bytes, content_type: str, features: list[str]) -> Columns:
+def decode(body: bytes, content_type: str, features: list[str], bounds: Bounds = UNBOUNDED) -> Columns:
     """Read *body* by its *content_type*; *features* name the values of a row that comes as a bare list.
 
-    Raises `InvalidRequest` if the body is not of the protocol, the content type is unknown, or a column comes
-    twice or is shorter than another.
+    Raises `InvalidRequest` if the body is not of the protocol, the content type is unknown, a column comes twice or
+    is shorter than another, or at the first name and as soon as there are more rows than *bounds* allow.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "text/csv":
-        return _csv(body)
+        return _csv(body, bounds)
     if kind not in {"", "application/json"}:
         raise InvalidRequest(
-            "unsupported_media_type", f"{kind} is not read here; send application/json or text/csv"
+            "unsupported_media_type", f"{shown(kind)} is not read here; send application/json or text/csv"
         )
     document = _json(body)
     if not isinstance(document, dict):
@@ -52,11 +79,13 @@ def decode(body: bytes, content_type: str, features: list[str]) -> Columns:
     given = [name for name in FORMATS if name in document]
     unknown = set(document) - set(FORMATS) - {"params"}
     if len(given) != 1 or unknown:
-        raise malformed(
-            f"the body must hold exactly one of {', '.join(FORMATS)}; it holds {sorted(document)}"
-        )
+        first = [name[:LONGEST_SHOWN] for name in islice(document, 8)]
+        more = f" and {len(document) - len(first)} more" if len(document) > len(first) else ""
+        raise malformed(f"the body must hold exactly one of {', '.join(FORMATS)}; it holds {first}{more}")
     content = document[given[0]]
-    return _split(content) if given[0] == "dataframe_split" else _rows_or_columns(content, features, given[0])
+    if given[0] == "dataframe_split":
+        return _split(content, bounds)
+    return _rows_or_columns(content, features, given[0], bounds)
 
 
 def _json(body: bytes) -> Any:
@@ -80,7 +109,7 @@ def _whole(text: str) -> int | float:
     return number if number is not None and -(2**63) <= number < 2**64 else float(text)
 
 
-def _split(content: Any) -> Columns:
+def _split(content: Any, bounds: Bounds) -> Columns:
     """Read `{"columns": […], "data": [[…], …]}`."""
     if not isinstance(content, dict) or not {"columns", "data"} <= set(content) <= {
         "columns",
@@ -88,18 +117,18 @@ def _split(content: Any) -> Columns:
         "index",
     }:
         raise malformed("dataframe_split must be an object with columns and data (index is optional)")
-    return _table(content["columns"], content["data"], "dataframe_split")
+    return _table(content["columns"], content["data"], "dataframe_split", bounds)
 
 
-def _table(names: Any, data: Any, form: str) -> Columns:
+def _table(names: Any, data: Any, form: str, bounds: Bounds) -> Columns:
     """Read rows of bare values under *names*."""
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise malformed(f"{form}: columns must be a list of names")
     if not isinstance(data, list) or not all(isinstance(row, list) for row in data):
         raise malformed(f"{form}: data must be a list of rows, each a list of values")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidRequest("duplicate_column", f"column {twice!r} comes twice", twice)
+    bounds.check_rows(len(data))
+    bounds.check_names(names)
+    _refuse_repeated(names)
     for number, row in enumerate(data):
         if len(row) != len(names):
             raise malformed(f"{form}: row {number} has {len(row)} values for {len(names)} columns")
@@ -109,34 +138,50 @@ def _table(names: Any, data: Any, form: str) -> Columns:
     return Columns({name: list(column) for name, column in zip(names, columns, strict=True)}, len(data))
 
 
-def _rows_or_columns(content: Any, features: list[str], form: str) -> Columns:
+def _refuse_repeated(names: list[str]) -> None:
+    """Refuse *names* of which one comes twice."""
+    seen = set[str]()
+    for name in names:
+        if name in seen:
+            twice = name[:LONGEST_SHOWN]
+            raise InvalidRequest("duplicate_column", f"column {twice!r} comes twice", twice)
+        seen.add(name)
+
+
+def _rows_or_columns(content: Any, features: list[str], form: str, bounds: Bounds) -> Columns:
     """Read a list of objects, a list of bare rows, or an object of columns."""
     if isinstance(content, dict) and form != "dataframe_records":
-        return _columns(content, form)
+        return _columns(content, form, bounds)
     if not isinstance(content, list):
         raise malformed(f"{form} must be a list of rows")
+    bounds.check_rows(len(content))
     if content and all(isinstance(row, list) for row in content) and form != "dataframe_records":
-        return _table(features, content, form)
+        return _table(features, content, form, bounds)
     if not all(isinstance(row, dict) for row in content):
         raise malformed(f"{form} must be a list of objects, one per row")
-    return _records(content)
+    return _records(content, bounds)
 
 
-def _columns(content: dict[str, Any], form: str) -> Columns:
+def _columns(content: dict[str, Any], form: str, bounds: Bounds) -> Columns:
     """Read `{"column": [value, …], …}`."""
     if not content or not all(isinstance(values, list) for values in content.values()):
         raise malformed(f"{form} must hold a list of values per column")
+    bounds.check_names(content)
     rows = max(len(values) for values in content.values())
+    bounds.check_rows(rows)
     for name, values in content.items():
         if len(values) != rows:
+            short = name[:LONGEST_SHOWN]
             raise InvalidRequest(
-                "ragged_columns", f"column {name!r} has {len(values)} of {rows} values", name
+                "ragged_columns", f"column {short!r} has {len(values)} of {rows} values", short
             )
     return Columns(content, rows)
 
 
-def _records(records: list[dict[str, Any]]) -> Columns:
+def _records(records: list[dict[str, Any]], bounds: Bounds) -> Columns:
     """Read `[{"column": value, …}, …]`."""
+    for record in records:
+        bounds.check_names(record)
     if len(records) == 1:
         return Columns({name: [value] for name, value in records[0].items()}, 1)
     names = list(dict.fromkeys(name for record in records for name in record))
@@ -147,21 +192,19 @@ def _records(records: list[dict[str, Any]]) -> Columns:
     return Columns({name: [record.get(name) for record in records] for name in names}, len(records), gaps)
 
 
-def _csv(body: bytes) -> Columns:
+def _csv(body: bytes, bounds: Bounds) -> Columns:
     """Read a CSV document with a header line; an empty field is a null."""
     try:
         lines: Iterable[list[str]] = csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True)
-        header, *data = [line for line in lines if line]
+        header = next(line for line in lines if line)
+        bounds.check_names(header)
+        data = list(islice((line for line in lines if line), bounds.max_rows + 1))
     except (UnicodeDecodeError, csv.Error) as error:
         raise malformed(f"the body is not valid CSV in UTF-8: {error}", "invalid_csv") from error
-    except ValueError as error:
+    except StopIteration as error:
         raise malformed("the body is empty; send a header line and rows", "invalid_csv") from error
-    return _table(header, [[_field(text) for text in row] for row in data], "csv")
-
-
-def _field(text: str) -> Text | None:
-    """Mark *text* as written without a type."""
-    return Text(text) if text else None
+    bounds.check_rows(len(data))
+    return _table(header, [[Text(text) if text else None for text in row] for row in data], "csv", bounds)
 
 
 def malformed(message: str, code: str = "malformed_request") -> InvalidRequest:

@@ -13,6 +13,10 @@ from regrow.data.times import to_microseconds
 from regrow.errors import InvalidRequest
 
 NUMBERS = {"double": np.float64, "float": np.float32, "long": np.int64, "integer": np.int32}
+LONGEST_NAME = 1000
+"""The longest name of a row or an entity that a client may send, in characters."""
+LONGEST_SHOWN = 80
+"""How much of what a client sent a message shows, in characters."""
 
 
 class Text(str):
@@ -103,17 +107,35 @@ def to_array(column: Column, values: list[Any]) -> Array:
     return array
 
 
+def shown(value: Any) -> str:
+    """Return *value* as a message shows it: the beginning of a long text, and only the kind of a list or an object."""
+    match value:
+        case None:
+            return "null"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case str():
+            return repr(str(value[:LONGEST_SHOWN]))
+        case _:
+            return repr(value)[:LONGEST_SHOWN]
+
+
 def read_moments(name: str | None, values: list[Any]) -> list[int | None]:
     """Read moments as microseconds since 1970; a moment without a time zone is UTC."""
     return [None if value is None else _moment(str(name), row, value) for row, value in enumerate(values)]
 
 
 def read_names(name: str | None, values: list[Any]) -> list[str | None]:
-    """Return what names the rows, or whom they are about, as text."""
+    """Return what names the rows, or whom they are about, as text of at most `LONGEST_NAME` characters."""
     for row, value in enumerate(values):
         if isinstance(value, list | dict | bool) or (isinstance(value, float) and not value.is_integer()):
-            message = f"column {name!r}, row {row}: {value!r} is not text or a whole number"
+            message = f"column {name!r}, row {row}: {shown(value)} is not text or a whole number"
             raise InvalidRequest("wrong_type", message, str(name), row)
+        if isinstance(value, str) and len(value) > LONGEST_NAME:
+            message = f"column {name!r}, row {row}: a name has at most {LONGEST_NAME} characters, this one {len(value)}"
+            raise InvalidRequest("too_long", message, str(name), row)
     return [None if v is None else str(int(v)) if isinstance(v, float) else str(v) for v in values]
 
 
@@ -122,9 +144,9 @@ def _moment(name: str, row: int, value: str | float) -> int | None:
     if isinstance(value, float) and math.isnan(value):
         return None
     try:
-        return to_microseconds(datetime.fromisoformat(str(value)))
+        return to_microseconds(datetime.fromisoformat("" if isinstance(value, list | dict) else str(value)))
     except ValueError as error:
-        message = f"column {name!r}, row {row}: {str(value)[:80]!r} is not {MOMENT}"
+        message = f"column {name!r}, row {row}: {shown(value)} is not {MOMENT}"
         raise InvalidRequest("wrong_type", message, name, row) from error
 
 
@@ -150,8 +172,8 @@ def _refuse_huge(column: Column, values: list[Any]) -> None:
 
 def _refuse(column: Column, values: list[Any], row: int, code: str = "wrong_type") -> None:
     """Raise `InvalidRequest` for the value in *row* of *column*."""
-    shown = repr(values[row])[:80] if values[row] is not None else "null"
-    message = f"column {column.name!r}, row {row}: {shown} is not {WORDS.get(column.type, column.type)}"
+    needed = WORDS.get(column.type, column.type)
+    message = f"column {column.name!r}, row {row}: {shown(values[row])} is not {needed}"
     raise InvalidRequest(code, message, column.name, row)
 
 

@@ -94,8 +94,9 @@ def serve(
 ) -> None:
     """Serve the champions of *models* (none: every model that has one) on *host* until SIGTERM or SIGINT.
 
-    *workers* processes answer; default: `settings.workers`. Requests over *limits* are refused. Raises `ServingError`
-    if the address is taken, or needs a key and there is none, or if a worker cannot start.
+    *workers* processes answer; default: `settings.workers`. Requests over *limits* are refused; default: those of
+    *settings*. Raises `ServingError` if the address is taken, or needs a key and there is none, or if a worker cannot
+    start.
     """
     for key, value in QUICK_REGISTRY.items():
         os.environ.setdefault(key, value)
@@ -105,7 +106,9 @@ def serve(
     check_start(host, Keys(settings))
     folder, lock = open_server(settings.home.absolute())
     count = workers or settings.workers
-    config = _config(WorkerOptions(host, port, models, settings, limits or Limits(), count, folder))
+    config = _config(
+        WorkerOptions(host, port, models, settings, limits or limits_of(settings), count, folder)
+    )
     try:
         if count == 1:
             _run_here(config)
@@ -114,6 +117,11 @@ def serve(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits that *settings* set."""
+    return Limits(settings.server_max_bytes, settings.server_max_rows)
 
 
 class Supervisor(Multiprocess):
@@ -207,7 +215,8 @@ def _leave_signals_to_uvicorn() -> None:
 
 def main() -> None:
     """Read the command line and serve."""
-    settings, limits = load_settings(), Limits()
+    settings = load_settings()
+    limits = limits_of(settings)
     parser = argparse.ArgumentParser(prog="python -m regrow.serving", description=main.__doc__)
     parser.add_argument("--host", default=settings.host)
     parser.add_argument("--port", type=int, default=settings.server_port)

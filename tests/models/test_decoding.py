@@ -4,6 +4,9 @@ import csv
 import io
 import json
 import math
+import time
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regrow.errors import InvalidRequest
-from regrow.models.decoding import Columns, decode
-from regrow.models.values import Text
+from regrow.models.contract import Contract
+from regrow.models.decoding import Bounds, Columns, decode
+from regrow.models.values import Column, Text
 
 NAMES = ["size", "word"]
 VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=4)
@@ -145,3 +149,169 @@ def test_a_broken_body_has_a_code(body: bytes, content_type: str, code: str, col
     """Whatever is wrong with a body, a program finds its code, and the column if one is at fault."""
     error = refused(body, content_type)
     assert (error.code, error.column) == (code, column)
+
+
+FEATURES = Contract([Column("size", "double", True), Column("word", "string", True)], "row", "at", "customer")
+BOUNDS = FEATURES.bounds(10_000, 5_000_000)
+
+
+def listed(value: bytes, size: int) -> bytes:
+    """Repeat *value* between commas, *size* bytes of it."""
+    return b",".join([value] * (size // (len(value) + 1)))
+
+
+def numbered(form: str, size: int) -> bytes:
+    """Write as many names, each another one, into *form* as fit into *size* bytes."""
+    return b",".join(form.replace("N", f"{number:06}").encode() for number in range(size // (len(form) + 6)))
+
+
+HOSTILE: dict[str, Callable[[int], bytes]] = {
+    "a column in each record": lambda size: b'{"dataframe_records":[' + numbered('{"N":1}', size) + b"]}",
+    "a record of many columns": lambda size: b'{"dataframe_records":[{' + numbered('"N":1', size) + b"}]}",
+    "many columns": lambda size: b'{"inputs":{' + numbered('"N":[]', size) + b"}}",
+    "many names": lambda size: b'{"dataframe_split":{"columns":[' + numbered('"N"', size) + b'],"data":[]}}',
+    "names that recur": lambda size: (
+        b'{"dataframe_split":{"columns":['
+        + numbered('"N"', size // 2)
+        + b","
+        + numbered('"N"', size // 2)
+        + b'],"data":[]}}'
+    ),
+    "one name again and again": lambda size: (
+        b'{"dataframe_split":{"columns":[' + listed(b'"size"', size) + b'],"data":[]}}'
+    ),
+    "one long name": lambda size: b'{"inputs":{"' + b"n" * size + b'":[1]}}',
+    "another key": lambda size: b"{" + numbered('"N":1', size) + b"}",
+    "empty records": lambda size: b'{"inputs":[' + listed(b"{}", size) + b"]}",
+    "empty rows": lambda size: b'{"inputs":[' + listed(b"[]", size) + b"]}",
+    "rows of no column": lambda size: (
+        b'{"dataframe_split":{"columns":[],"data":[' + listed(b"[]", size) + b"]}}"
+    ),
+    "a long column": lambda size: b'{"inputs":{"size":[' + listed(b"1", size) + b"]}}",
+    "a long column beside NaN": lambda size: b'{"inputs":{"size":[NaN,' + listed(b"-1", size) + b"]}}",
+    "a number of many digits": lambda size: b'{"inputs":{"size":[NaN,' + b"7" * size + b"]}}",
+    "a long entity": lambda size: b'{"inputs":{"size":[1],"word":[""],"customer":["' + b"c" * size + b'"]}}',
+    "a list for an entity": lambda size: (
+        b'{"inputs":{"size":[1],"word":[""],"customer":[[' + listed(b"1", size) + b"]]}}"
+    ),
+    "a list for a moment": lambda size: (
+        b'{"inputs":{"size":[1],"word":[""],"at":[[' + listed(b"1", size) + b"]]}}"
+    ),
+    "a list for a number": lambda size: b'{"inputs":{"size":[[' + listed(b"1", size) + b"]]}}",
+    "a list in lists": lambda size: b'{"inputs":{"size":' + b"[" * size + b"]" * size + b"}}",
+    "lists in lists beside NaN": lambda size: b'{"inputs":{"size":[NaN,' + b"[" * size + b"]" * size + b"]}}",
+    "good records": lambda size: b'{"inputs":[' + listed(b'{"size":1,"word":"a"}', size) + b"]}",
+    "good rows": lambda size: b'{"inputs":[' + listed(b'[1,"a"]', size) + b"]}",
+}
+"""Bodies of about a size that cost more than their bytes to a reader who looks at each column or name by itself."""
+HOSTILE_CSV: dict[str, Callable[[int], bytes]] = {
+    "many names as CSV": lambda size: numbered("N", size) + b"\n1",
+    "one name again and again as CSV": lambda size: listed(b"size", size) + b"\n1",
+    "many lines": lambda size: b"size,word\n" + b"1,a\n" * (size // 4),
+    "a long line": lambda size: b"size,word\n" + b"," * size,
+    "empty lines": lambda size: b"size,word\n" + b"\n" * size,
+}
+
+
+def ask(body: bytes, kind: str) -> str:
+    """Read *body* as the server does; return the code that it is refused with, or nothing."""
+    try:
+        FEATURES.check(decode(body, kind, FEATURES.features, BOUNDS), BOUNDS.max_rows)
+    except InvalidRequest as error:
+        assert len(str(error)) < 1500, "a message that grows with the body is sent back"
+        return error.code
+    return ""
+
+
+def seconds(body: bytes, kind: str) -> float:
+    """Return the least CPU time that reading *body* took in a few attempts."""
+
+    def once() -> float:
+        began = time.thread_time()
+        ask(body, kind)
+        return time.thread_time() - began
+
+    return min(once() for _ in range(5))
+
+
+@pytest.mark.parametrize("shape", [*HOSTILE, *HOSTILE_CSV])
+def test_a_body_costs_what_its_bytes_cost(shape: str) -> None:
+    """Ten times the bytes take about ten times as long, whatever stands in them; looking at each beside each: 100."""
+    kind = "text/csv" if shape in HOSTILE_CSV else "application/json"
+    make = (HOSTILE | HOSTILE_CSV)[shape]
+    small, large = seconds(make(10_000), kind), seconds(make(100_000), kind)
+    assert large < 25 * small + 0.002  # More than ten, because memory that no cache holds is slower.
+
+
+@pytest.mark.parametrize("shape", [*HOSTILE, *HOSTILE_CSV])
+def test_a_body_takes_memory_as_its_bytes_do(shape: str) -> None:
+    """Nothing in a body of 100 kB makes more of it than 100 times its bytes."""
+    body = (HOSTILE | HOSTILE_CSV)[shape](100_000)
+    tracemalloc.start()
+    try:
+        ask(body, "text/csv" if shape in HOSTILE_CSV else "application/json")
+        assert tracemalloc.get_traced_memory()[1] < 100 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
+NAME = st.sampled_from([*FEATURES.features, "row", "at", "customer", "other", "", "é"]) | st.text(max_size=3)
+LEAF = VALUES | st.sampled_from(["x" * 2000, "2024-01-01", [], {}, [[1]], {"a": {}}])
+RECORD = st.dictionaries(NAME, LEAF, max_size=4)
+ANYTHING = st.one_of(
+    st.builds(
+        lambda names, data: {"dataframe_split": {"columns": names, "data": data}},
+        st.lists(NAME, max_size=4),
+        st.lists(st.lists(LEAF, max_size=4), max_size=3),
+    ),
+    *(
+        st.builds(lambda content, form=form: {form: content}, content)
+        for form in ("dataframe_records", "inputs", "instances")
+        for content in (
+            st.lists(RECORD, max_size=4),
+            st.dictionaries(NAME, st.lists(LEAF, max_size=3), max_size=3),
+            st.lists(st.lists(LEAF, max_size=3), max_size=3),
+            LEAF,
+        )
+    ),
+    st.dictionaries(NAME, LEAF, max_size=3),
+)
+
+
+@given(ANYTHING)
+def test_any_document_is_read_or_refused(document: object) -> None:
+    """Whatever a client sends in the forms of the protocol, it is rows that fit, or an `InvalidRequest`."""
+    ask(as_bytes(document), "application/json")
+
+
+@given(st.binary(max_size=40) | st.text('{}[]",:\\\n1eN', max_size=40).map(str.encode))
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    """Whatever the bytes of a body are, nothing but an `InvalidRequest` comes of them."""
+    for kind in ("application/json", "text/csv"):
+        ask(body, kind)
+
+
+def test_rows_and_names_are_refused_before_they_are_laid_out() -> None:
+    """The first unknown name and a row too many end the reading, in every form, and a wide model takes fewer rows."""
+    bounds = Bounds(frozenset(NAMES), 2)
+    rows = [[1, "a"]] * 3
+    table = {"columns": NAMES, "data": rows}
+    forms: list[dict[str, Any]] = [{"dataframe_split": table}, {"inputs": rows}, {"instances": [{}] * 3}]
+    for form in (*forms, {"inputs": {"size": [1, 2, 3]}}):
+        with pytest.raises(InvalidRequest, match="more than 2 rows in one request") as error:
+            decode(as_bytes(form), "", NAMES, bounds)
+        assert error.value.code == "too_many_rows"
+    with pytest.raises(InvalidRequest, match="more than 2 rows"):
+        decode(b"size,word\n1,a\n\n1,a\n1,a\n", "text/csv", [], bounds)
+    assert decode(b"size,word\n1,a\n\n1,a\n", "text/csv", [], bounds).rows == 2
+    other: list[dict[str, Any]] = [
+        {"dataframe_records": [{"size": 1}, {"x" * 99: 1}]},
+        {"inputs": {"x" * 99: []}},
+    ]
+    for form in (*other, {"dataframe_split": {"columns": ["x" * 99], "data": []}}):
+        with pytest.raises(InvalidRequest, match=r"column 'x{80}' is not in the model's signature") as error:
+            decode(as_bytes(form), "", NAMES, bounds)
+        assert (error.value.code, error.value.column) == ("unknown_column", "x" * 80)
+    wide = Contract([Column(f"c{number}", "double", False) for number in range(1500)])
+    assert wide.bounds(10_000, 5_000_000).max_rows == 3333
+    assert wide.bounds(10_000, 100).max_rows == 1

@@ -18,6 +18,7 @@ from regrow.models.values import (
     check_values,
     read_moments,
     read_names,
+    shown,
     to_array,
 )
 
@@ -166,6 +167,27 @@ def test_a_moment_that_is_none_names_its_column() -> None:
 def test_an_id_is_text() -> None:
     """A whole number is an id whichever way it is written, and a missing one stays missing."""
     assert read_names("id", [7, 7.0, "7", None]) == ["7", "7", "7", None]
+
+
+def test_a_long_name_is_refused() -> None:
+    """A name of a thousand characters is taken, a longer one is refused by column, row and length, and not shown."""
+    assert read_names("id", ["x" * 1000]) == ["x" * 1000]
+    with pytest.raises(
+        InvalidRequest, match="column 'id', row 1: a name has at most 1000 characters"
+    ) as raised:
+        read_names("id", ["a", "x" * 5000])
+    assert (raised.value.code, raised.value.column, raised.value.row) == ("too_long", "id", 1)
+    assert len(str(raised.value)) < 100
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(None, "null"), ([[1]], "a list"), ({"a": 1}, "an object"), (1.5, "1.5"), ("x" * 99, repr("x" * 80))],
+)
+def test_a_message_shows_little_of_a_value(value: Any, said: str) -> None:
+    """What a client sent comes back in a message in part, and never what is nested."""
+    assert shown(value) == said
+    assert shown(Text("a")) == "'a'"
 
 
 @pytest.mark.parametrize("value", [True, 1.5, float("nan"), float("inf"), [1], {"a": 1}])

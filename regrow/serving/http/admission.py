@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from regrow.models.contract import Contract
+from regrow.models.decoding import Bounds
 from regrow.serving.http.responses import HEADERS, Refused, refusal
 
 BODY_SECONDS = 30.0
@@ -17,14 +19,20 @@ BODY_SECONDS = 30.0
 class Limits:
     """The largest body, in bytes, the most rows of one request, and the most requests in progress in one worker.
 
-    Together they bound the memory that clients can take. A body has 30 s to come (`read_body`), an idle connection is
-    closed after 75 s; uvicorn sets no limit to a client that never sends its headers, nor to the number of
-    connections: beyond a trusted network put a proxy in front.
+    Together they bound the memory that clients can take. A value takes a byte of its body at least, so rows times
+    columns are at most `max_bytes` too: rows that leave out most columns of a wide model cost what they do in full.
+
+    A body has 30 s to come (`read_body`), an idle connection is closed after 75 s; uvicorn sets no limit to a client
+    that never sends its headers, nor to the number of connections: beyond a trusted network put a proxy in front.
     """
 
     max_bytes: int = 5_000_000
     max_rows: int = 10_000
     max_requests: int = 1024
+
+    def bounds(self, contract: Contract) -> Bounds:
+        """Return what a body for a model with *contract* may hold."""
+        return contract.bounds(self.max_rows, self.max_bytes)
 
 
 class Admission:

@@ -11,11 +11,11 @@ from regrow.data.predictions import CHALLENGER, CHAMPION
 from regrow.data.times import FIRST, LAST, read_moment
 from regrow.errors import InvalidRequest, ServingError, Unavailable
 from regrow.models.decoding import decode
+from regrow.models.values import LONGEST_NAME
 from regrow.serving.following.follower import Follower
 from regrow.serving.http.admission import read_body
 from regrow.serving.http.keys import allow, demand
 from regrow.serving.http.responses import (
-    LONGEST,
     Described,
     Refused,
     described,
@@ -69,7 +69,7 @@ READ_BY_HAND: dict[str, Any] = {
             "name": "X-Regrow-Entity",
             "in": "header",
             "required": False,
-            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
             "description": "Whom the rows are about that name no entity themselves (data.entity); UTF-8",
         },
         {
@@ -141,11 +141,12 @@ async def _answer(server: Server, name: str, request: Request, start: float) -> 
     body = await read_body(request, server.limits.max_bytes)
     split = server.split(name)
     served = split.champion if wanted is None else server.version(name, wanted)
-    columns = decode(body, request.headers.get("content-type", ""), served.contract.features)
+    contract, bounds = served.contract, server.limits.bounds(served.contract)
+    columns = decode(body, request.headers.get("content-type", ""), contract.features, bounds)
     entity, event = _about(request)
     if entity is not None or event is not None:
-        columns = served.contract.about(columns, entity, event)
-    rows = served.contract.check(columns, server.limits.max_rows)
+        columns = contract.about(columns, entity, event)
+    rows = contract.check(columns, bounds.max_rows)
     role = CHAMPION if served is split.champion else CHALLENGER
     if rows.count == 0:
         return _response(Answer([], [], [served.version]), None), role
@@ -177,8 +178,8 @@ def _about(request: Request) -> tuple[str | None, str | None]:
     """Read whom the rows are about, and when; raises `Refused`."""
     sent, event = request.headers.get(ENTITY), request.headers.get(EVENT_TIME)
     entity = sent and _utf8(sent)
-    if entity is not None and not 0 < len(entity) <= LONGEST:
-        message = f"X-Regrow-Entity is text of 1 to {LONGEST} characters in UTF-8"
+    if entity is not None and not 0 < len(entity) <= LONGEST_NAME:
+        message = f"X-Regrow-Entity is text of 1 to {LONGEST_NAME} characters in UTF-8"
         raise Refused(400, "malformed_header", message)
     if event is None:
         return entity, None

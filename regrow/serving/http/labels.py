@@ -23,10 +23,11 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from regrow.data.times import FIRST, LAST, read_moment, to_microseconds
 from regrow.errors import InvalidRequest, StateError, Unavailable
 from regrow.models.predictions import fit_to
+from regrow.models.values import LONGEST_NAME
 from regrow.results import ModelFacts
 from regrow.serving.http.admission import read_body
 from regrow.serving.http.keys import allow
-from regrow.serving.http.responses import LONGEST, Described, described, json_response
+from regrow.serving.http.responses import Described, described, json_response
 from regrow.serving.http.server import Server
 from regrow.serving.log.flush import TO_LABELS
 
@@ -35,11 +36,11 @@ CLOCK_SECONDS = 300
 SHOWN = 20
 """Classes that a refusal lists at most."""
 ALLOWED = {
-    "prediction_id": f"text, at most {LONGEST} characters",
-    "row_key": f"text or a whole number, at most {LONGEST} characters",
+    "prediction_id": f"text, at most {LONGEST_NAME} characters",
+    "row_key": f"text or a whole number, at most {LONGEST_NAME} characters",
     "event_time": "a moment such as 2013-04-01T05:00:00Z, 1900 to 2200",
-    "entity_id": f"text or a whole number, at most {LONGEST} characters",
-    "label": f"a number, true, false or text of at most {LONGEST} characters",
+    "entity_id": f"text or a whole number, at most {LONGEST_NAME} characters",
+    "label": f"a number, true, false or text of at most {LONGEST_NAME} characters",
     "labelled_at": "a moment such as 2013-04-01T05:00:00Z, 1900 to 2200",
 }
 """What the value of each key must be, in words."""
@@ -58,7 +59,7 @@ def _microseconds(value: Any) -> int | None:
     return to_microseconds(moment)
 
 
-Text = Annotated[str, Field(min_length=1, max_length=LONGEST)]
+Text = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 Moment = Annotated[
     int | None, BeforeValidator(_microseconds), WithJsonSchema({"type": "string", "format": "date-time"})
 ]

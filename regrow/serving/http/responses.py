@@ -20,8 +20,6 @@ CODES = {
 }
 """The status of an `InvalidRequest` by its code; of any other code it is 422."""
 RETRY = {"Retry-After": "1"}
-LONGEST = 1000
-"""The longest name of a row or an entity, and the longest label, in characters."""
 HEADERS: dict[int, dict[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 429: RETRY, 503: RETRY}
 REFUSALS = {
     400: "The body or a header does not follow the protocol",

@@ -5,6 +5,11 @@ import time
 
 import pytest
 
+from regrow.models.contract import Contract
+from regrow.models.values import Column
+from regrow.serving.processes import limits_of
+from regrow.settings import Settings
+
 
 @pytest.fixture(scope="module", autouse=True)
 def at_registry():
@@ -21,6 +26,32 @@ async def test_requests_beyond_the_bound_are_told_to_come_again(make_application
     refused = next(response for response in responses if response.status_code == 429)
     assert (refused.json()["error"], refused.headers["Retry-After"]) == ("overloaded", "1")
     assert (await send(app, ("/wait", {})))[0].status_code == 200
+
+
+def test_rows_times_columns_are_bounded_as_bytes_are():
+    """A narrow model takes as many rows as the limits say, one of a thousand columns as many as the bytes allow."""
+    contracts = [
+        Contract([Column(f"c{n}", "double", False) for n in range(count)]) for count in (0, 10, 1000)
+    ]
+    limits = limits_of(Settings(server_max_bytes=500_000, server_max_rows=2000))
+    assert [limits.bounds(each).max_rows for each in contracts] == [2000, 2000, 500]
+
+
+async def test_a_large_body_is_given_up_while_it_comes(make_application, send):
+    """A body beyond the bound is a 413, by the length that its header tells or, without one, as soon as it is there."""
+    read = []
+
+    async def endless():
+        while True:
+            read.append(1)
+            yield b"x" * 60
+
+    told, untold = await send(
+        make_application(), ("/read", {"content": b"x" * 101}), ("/read", {"content": endless()})
+    )
+    assert [told.status_code, untold.status_code] == [413, 413]
+    assert told.json()["error"] == untold.json()["error"] == "body_too_large"
+    assert len(read) < 5
 
 
 async def test_a_slow_body_is_given_up(make_application, send):
