@@ -39,10 +39,10 @@ lint: install  ## Check style, types and imports
 	$(BIN)/lint-imports
 
 test: lint  ## Check everything, as CI does
-	$(BIN)/pytest -n 2 --dist loadfile -m "not long"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: install  ## Check at full size what `make test` shrinks; takes up to an hour
-	$(BIN)/pytest -n 2 --dist loadfile --full-size -m "long or shrunk"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --full-size -m "long or shrunk"
 
 lock: install  ## Resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock

@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what starts servers and what is shrunk; at full size each test may take half an hour."""
+    """Mark what starts servers and what is shrunk, and begin with servers; at full size a test has an hour."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & STARTS_SERVERS or item.path.name in FILES_THAT_START_PROCESSES:
@@ -73,6 +73,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("shrunk")
         if config.getoption("full_size"):
             item.add_marker(pytest.mark.timeout(FULL_SIZE_TIMEOUT), append=False)
+    # The longest first, so that no worker is left alone with them at the end.
+    slow = {item.path for item in items if item.get_closest_marker("servers")}
+    items.sort(key=lambda item: (item.path.name != "test_stack.py", item.path not in slow))
 
 
 @pytest.fixture(scope="session")

@@ -110,6 +110,7 @@ def test_files_are_found_from_any_folder(
     )
 
 
+@pytest.mark.long
 def test_the_example_is_written_where_it_is_deployed(installed: Installed, empty: Path) -> None:
     """The demonstration's model is written into `configs/`, and passes its check there, its loader included."""
     written = "from pathlib import Path; from regrow.demo.example import open_example as o; o(Path('configs'), print)"

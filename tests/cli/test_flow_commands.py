@@ -45,6 +45,7 @@ def test_a_training_is_told_in_a_short_table(
     assert f"train-{made.name}" in log.read_text()
 
 
+@pytest.mark.long
 def test_programs_read_one_json_object(
     run: Run, services: Services, project: Callable[..., Project], log: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_programs_read_one_json_object(
         assert told["verdict"]["reason"]
 
 
+@pytest.mark.long
 def test_an_error_in_a_flow_is_one_line_and_a_log(
     services: Services, project: Callable[..., Project], log: Path
 ) -> None:

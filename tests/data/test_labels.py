@@ -64,7 +64,7 @@ def current(batches: list[list[Row]], home: Path) -> tuple[pd.DataFrame, pd.Data
         return read_labels("demo").sort_values(keys), then.sort_values(keys)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=BATCHES, data=st.data())
 def test_neither_order_nor_repetition_of_batches_matters(
     batches: list[list[Row]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -152,6 +152,7 @@ def test_a_run_is_a_fork_that_completes_and_logs(runner: ProbeRunner) -> None:
     wait(lambda: "the mark is indigo" in logged(run), 10)
 
 
+@pytest.mark.long
 def test_nothing_of_one_run_is_left_for_the_next(runner: ProbeRunner) -> None:
     """The next run sees its own id, the runner's folder and environment, and draws other random numbers."""
     first, second = (runner.start("look", wait=60, mark=mark) for mark in ("one", "two"))
@@ -169,6 +170,7 @@ def test_a_killed_run_is_marked_as_crashed(runner: ProbeRunner) -> None:
     wait(lambda: state(run) == "CRASHED", 10)
 
 
+@pytest.mark.long
 def test_a_cancelled_run_stops(runner: ProbeRunner) -> None:
     """A run that is cancelled in the UI ends, and is cancelled, not crashed."""
     run = runner.start("linger")

@@ -60,6 +60,7 @@ def test_a_run_without_a_preloaded_process_is_a_new_process(code: Path) -> None:
     assert run() == (1, False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("broken", "reason"), [("import no_such_module", "no_such_module"), (THREAD + LIGHT, "t9")]
 )
@@ -75,6 +76,7 @@ def test_runs_go_on_if_nothing_can_be_preloaded(
     assert reason in capfd.readouterr().err
 
 
+@pytest.mark.long
 def test_changed_code_is_imported_anew(code: Path) -> None:
     """After a change the next run is a new process with the new code, and soon those after it are forks again."""
     with preloading(LIGHT):
@@ -87,6 +89,7 @@ def test_changed_code_is_imported_anew(code: Path) -> None:
             assert time.monotonic() < deadline
 
 
+@pytest.mark.long
 def test_what_is_preloaded_starts_no_thread(tmp_path: Path) -> None:
     """A fork loses every thread but the main one, so no import may start one, not even in a native library.
 

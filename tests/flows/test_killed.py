@@ -15,10 +15,10 @@ KILLED = -9
 Runner = Callable[..., tuple[int, int]]
 POINTS = (
     "ingest: written, not renamed",
-    "deploy: moved, alias not written",
     *(
         pytest.param(point, marks=pytest.mark.long)
         for point in (
+            "deploy: moved, alias not written",
             "fit: uploaded, not finished",
             "register: version made, not returned",
             "fit: finished, not returned",

@@ -27,9 +27,8 @@ ENDS = {
 }
 FLOW = {"by order": "rollback"}
 SCENARIOS = (
-    "advance",
     "by order",
-    *(pytest.param(each, marks=pytest.mark.long) for each in ("finish", "roll back")),
+    *(pytest.param(each, marks=pytest.mark.long) for each in ("advance", "finish", "roll back")),
 )
 
 

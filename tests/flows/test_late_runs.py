@@ -54,6 +54,7 @@ def test_a_late_run_judges_who_served_then(succeeded: Project) -> None:
     assert score(path, start=FIRST, end=SECOND).version == 2
 
 
+@pytest.mark.long
 def test_what_was_trained_late_takes_nobodys_place(succeeded: Project) -> None:
     """A training as of a moment before the last promotion is judged against the champion of then, and refused."""
     verdict = train(succeeded.path, BETWEEN)
@@ -68,6 +69,7 @@ def test_what_was_trained_late_takes_nobodys_place(succeeded: Project) -> None:
     assert len(registry.ledger(succeeded.name)) == 2
 
 
+@pytest.mark.long
 def test_before_the_first_champion_there_is_nothing_to_judge(succeeded: Project) -> None:
     """A moment before the first move is an error that says since when there is a champion."""
     message = r"had no champion as of 2024-01-20 00:00 UTC: its first one serves as of 2024-02-01 00:00 UTC"

@@ -37,6 +37,7 @@ def test_runs_now_and_by_schedule(
     assert registry.connect().search_model_versions(f"name = '{made.name}' and version_number > 1")
 
 
+@pytest.mark.long
 def test_a_second_alarm_within_the_cooldown_is_declined(
     services: object, project: Callable[..., Project]
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_second_alarm_within_the_cooldown_is_declined(
     assert [int(found.version) for found in versions(made)] == [1, 2]
 
 
+@pytest.mark.long
 def test_train_and_retrain_of_one_model_take_turns(services: object, project: Callable[..., Project]) -> None:
     """Started at once, by a person and by an alarm, one begins when the other has ended."""
     made = project(retraining={"least_labels": 100})
@@ -135,6 +137,7 @@ def statuses(project: Project) -> list[str]:
     return [run.info.status for run in found]
 
 
+@pytest.mark.long
 def test_a_retraining_that_failed_is_repeated(
     services: object, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +167,7 @@ def test_a_retraining_that_was_killed_is_repeated(run: Runner, project: Callable
     assert len(registry.connect().search_model_versions(f"name = '{made.name}'")) == 2
 
 
+@pytest.mark.long
 def test_a_retraining_that_is_at_work_or_suspended_counts(
     services: object, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,6 +164,7 @@ def test_a_bad_challenger_is_rolled_back_in_shadow(trained: Project, traffic: Tr
     assert kinds(project) == ["promote", "start", "roll back"]
 
 
+@pytest.mark.long
 def test_a_failing_challenger_is_rolled_back(rolling: Callable[..., Project], traffic: Traffic) -> None:
     """Rows on which it fell back to the champion count against it."""
     project = rolling({**CANARY, "shadow_rows": 0})
@@ -251,6 +252,7 @@ def test_rolled_back_by_hand(rolling: Callable[..., Project], traffic: Traffic) 
         rollback(project.path, " ")
 
 
+@pytest.mark.long
 def test_waived_gates_are_measured_and_recorded(services: object, project: Callable[..., Project]) -> None:
     """A version that its gates refuse is let through by an override, which stands in tags, card, verdict and ledger."""
     gates = [{"kind": "threshold", "metric": "roc_auc", "at_least": 0.9999}]

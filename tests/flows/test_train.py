@@ -138,6 +138,7 @@ def test_a_champion_is_judged_on_its_own_columns(services: object, project: Call
     assert "of champion 1" in finding.detail
 
 
+@pytest.mark.long
 def test_a_champion_without_its_columns_leaves_the_verdict_undecided(
     services: object, project: Callable[..., Project]
 ) -> None:
@@ -177,6 +178,7 @@ def test_flow_retry_makes_one_version(
     assert len(registry.ledger(model.name)) == 1
 
 
+@pytest.mark.long
 def test_same_file_and_snapshot_give_the_same_bits(
     services: object, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +206,7 @@ def test_unknown_estimator_changes_nothing(services: object, project: Callable[.
     assert registry.champion(model.name) is None
 
 
+@pytest.mark.long
 def test_regression_from_a_yaml_file_alone(services: object, tmp_path: Path) -> None:
     """Diabetes goes through train, score (twice: the same rows) and monitor; its trace names data and approval."""
     name = f"diabetes-{uuid4().hex[:8]}"

@@ -77,6 +77,7 @@ def test_a_regressions_shadow_explains_its_variance() -> None:
     assert "R²" in found[0].words
 
 
+@pytest.mark.long
 def test_the_work_is_bounded() -> None:
     """1,500 columns take seconds, not minutes."""
     frame = pd.DataFrame(DRAW.normal(size=(20_000, 1_500)).astype("float32"))

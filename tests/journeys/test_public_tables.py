@@ -16,10 +16,8 @@ from journey import ASKED, Journey
 from regrow import registry
 from regrow.data.labels import read_labels
 
-CASES = [
-    pytest.param(make, id=make.__name__, marks=() if make is tables.oceans else pytest.mark.long)
-    for make in tables.ALL
-]
+pytestmark = pytest.mark.long
+CASES = [pytest.param(make, id=make.__name__) for make in tables.ALL]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +76,6 @@ def test_after_a_restart_it_is_watched_and_trained_again(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.long
 @pytest.mark.parametrize("make", CASES)
 def test_deployments_watch_it_too(
     make: Callable[[], tables.PublicTable], journey: Callable[[Any], Journey], stack: Any

@@ -37,6 +37,7 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.long
 def test_the_state_of_git_stands_on_run_and_version(
     services: object, project: Callable[..., Project]
 ) -> None:

@@ -40,6 +40,7 @@ def schedule_now(project: Project, flow: str) -> None:
         client._client.post(f"/deployments/{deployment.id}/schedule", json={}).raise_for_status()
 
 
+@pytest.mark.long
 def test_a_trained_and_deployed_model_is_told(
     services: Services,
     project: Callable[..., Project],

@@ -65,6 +65,7 @@ def runs_of(project: Project) -> list[Any]:
     return list(client.search_runs([experiment.experiment_id]))
 
 
+LONG = pytest.mark.long
 RUNNERS: dict[str, Callable[[], Any]] = {
     "threads": lambda: ThreadPoolTaskRunner(max_workers=4),
     "processes": lambda: ProcessPoolTaskRunner(max_workers=2),
@@ -74,7 +75,9 @@ RUNNERS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("runner", ["threads", "dask", pytest.param("processes", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "runner", ["threads", *(pytest.param(each, marks=LONG) for each in ("dask", "processes"))]
+)
 def test_one_run_per_flow_run_and_step(runner: str, services: Any, project: Any, tmp_path: Path) -> None:
     """A task and a flow that are forced to retry leave one parent run and one nested run per step, none RUNNING."""
     model = project()

@@ -99,6 +99,7 @@ def approvals(project: Project, number: int) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_who_approved_is_told_apart(services: object, project: Callable[..., Project]) -> None:
     """The gates, a person who waived them, a person who ordered a rollback: each is named, not the flow that obeyed."""
     gates = [{"kind": "threshold", "metric": "roc_auc", "at_least": 0.0}]

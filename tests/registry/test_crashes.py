@@ -145,7 +145,7 @@ def test_a_crash_at_any_write_is_made_good(
     old = picture(whole)
     act(whole)
     new = picture(whole)
-    step = size(5, 1)  # every fifth write, of each operation other ones, or every write
+    step = size(8, 1)  # every eighth write, of each operation other ones, or every write
     at = 1 + list(OPERATIONS).index(operation) % step
     while True:
         name = prepared(f"{stem}-{at}")

@@ -107,6 +107,7 @@ def is_cut_off(worker):
     return not worker["registry"]["reachable"] and worker["status"] == "degraded"
 
 
+@pytest.mark.long
 def test_the_registry_may_be_away_under_load(registry, store, start, tmp_path, size):
     """Without MLflow two workers go on, say so, and once it is back follow the move that was made meanwhile."""
     seconds = size(5, 300)

@@ -57,6 +57,7 @@ def all_serve(server, count=2):
     return found if len(found) == count and all("demo" in each for each in found.values()) else None
 
 
+@pytest.mark.long
 def test_two_workers_answer_as_one_server(start, tmp_path, monkeypatch):
     """Each page tells of both; a killed worker is replaced, its journal flushed; a stop ends all with exit code 0."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
@@ -109,6 +110,7 @@ def test_workers_end_with_their_supervisor(start, tmp_path):
     assert not list((tmp_path / "workers").glob("*"))
 
 
+@pytest.mark.long
 def test_a_taken_port_is_one_sentence(start, server, tmp_path):
     """If the port is in use the server ends at once and says so, with several workers too."""
     port = server.url.rpartition(":")[2]

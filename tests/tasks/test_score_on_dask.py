@@ -77,6 +77,7 @@ def kept(project: Project) -> tuple[pd.DataFrame, pd.DataFrame]:
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_workers_answer_as_one_process_and_a_lost_scheduler_costs_nothing(
     made: Project, cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

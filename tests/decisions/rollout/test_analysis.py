@@ -110,11 +110,13 @@ def share_rolled_back_at_every_limit(runs: int = 100) -> float:
     return wrong / runs
 
 
+@pytest.mark.long
 def test_level_over_all_looks() -> None:
     """At every limit at once, far fewer runs than the fifth that is allowed roll back at any of 10 looks."""
     assert share_rolled_back_at_every_limit() <= MEASURED < LEVEL
 
 
+@pytest.mark.long
 def test_bounds_for_one_look_would_fail_that_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """With bounds that hold at one look only, as sure at each look, four times as many runs roll back."""
 

@@ -200,6 +200,7 @@ def test_labels_have_their_route_and_their_role(server):
     assert large.status_code == 413
 
 
+@pytest.mark.long
 def test_no_acknowledged_label_is_lost_or_doubled(start, tmp_path, monkeypatch, size):
     """After each kill -9 under load every acknowledged label is in the table exactly once."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from regrow.serving.http.keys import new_key
 
@@ -28,6 +29,7 @@ api_key = "{key}"
 """
 
 
+@pytest.mark.long
 def test_the_server_answers_as_it_describes_itself(start, tmp_path, size):
     """Whatever is sent: no 5xx that is not described, no hang, no status, type or body outside the description."""
     examples = size(5, 4000)  # of each operation; 4000 make over 10,000 requests
