@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -155,12 +156,12 @@ class FlushThread(threading.Thread):
 
     def waiting_bytes(self) -> int:
         """Count the bytes that wait in this process's journals."""
-        return sum(
-            segment.stat().st_size
-            for journal in tuple(self.journals.values())
-            for segment in segments(journal.path)
-            if segment.exists()
-        )
+        waiting = 0
+        for journal in tuple(self.journals.values()):
+            for segment in segments(journal.path):
+                with suppress(FileNotFoundError):  # flushed and removed by another thread
+                    waiting += segment.stat().st_size
+        return waiting
 
     def _once(self) -> None:
         """Flush this process's closed segments; now and then compact a table and look for dead processes."""

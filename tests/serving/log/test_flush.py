@@ -145,3 +145,15 @@ def test_one_worker_compacts_at_a_time(tmp_path, busy):
         if busy:
             fcntl.flock(other, fcntl.LOCK_EX)
         assert compact_alone(tmp_path / "none", marker) is not busy
+
+
+def test_a_segment_may_go_while_the_waiting_bytes_are_counted(home, monkeypatch):
+    """A segment that is removed between listing and counting adds nothing, and fails no page of the server."""
+    thread = FlushThread(home / "journal")
+    journal = thread.journal("demo")
+    journal.append({"x": "double"}, [line("p1", 1.0)])
+    waiting = thread.waiting_bytes()
+    gone = home / "journal" / "demo" / "99999999.jsonl"
+    monkeypatch.setattr("regrow.serving.log.flush.segments", lambda folder: [gone, *segments(folder)])
+    monkeypatch.setattr(type(gone), "exists", lambda path: True)
+    assert thread.waiting_bytes() == waiting > 0
