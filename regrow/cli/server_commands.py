@@ -11,37 +11,57 @@ from rich.table import Table
 from regrow.cli.arguments import reach_servers
 
 if TYPE_CHECKING:
-    from regrow.services import Services
+    from regrow.services import Service, Services
+    from regrow.settings import Settings
 
 console = Console()
 
 
-def up() -> None:
-    """Start the database, Prefect, MLflow, the model server and the runner; stop them all on Ctrl-C."""
-    from regrow.services import running, wait_until_one_dies
-    from regrow.services.commands import own_addresses, registered
+Parts = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PART]...",
+        help="postgres, prefect, mlflow, server, runner: only these; the others run elsewhere; default: all",
+        show_default=False,
+    ),
+]
+
+
+def up(parts: Parts = None) -> None:
+    """Start database, Prefect, MLflow, model server and runner, and keep them running; Ctrl-C stops them all."""
+    from regrow.services import running, supervise
+    from regrow.services.commands import read_parts, registered
     from regrow.services.projects import find_projects
     from regrow.settings import load_settings
 
-    settings = load_settings()
+    settings, wanted = load_settings(), read_parts(parts)
     found = find_projects(settings.configs)
-    for problem in found.problems:
-        _warn(f"left out: {problem}")
-    for variable, address in own_addresses(settings).items():
-        if os.environ.get(variable, address) != address:
-            _warn(f"{variable} names another server: `regrow up` starts its own at {address} and uses that")
+    if "runner" in wanted:
+        for problem in found.problems:
+            _warn(f"left out: {problem}")
+    _warn_of_addresses(settings, wanted)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with running(settings, report=_report) as services:
+        with running(settings, wanted, report=_report) as services:
             console.print(_addresses(services))
-            deployed = registered(settings)
-            console.print(found.describe(deployed), markup=False, highlight=False, soft_wrap=True)
-            for name in (project.name for project in found.projects if project.name not in deployed):
-                _warn(f"left out: {name}: see {settings.home.absolute() / 'logs' / 'runner.log'}")
+            if "runner" in wanted:
+                deployed = registered(settings)
+                console.print(found.describe(deployed), markup=False, highlight=False, soft_wrap=True)
+                for name in (project.name for project in found.projects if project.name not in deployed):
+                    _warn(f"left out: {name}: see {settings.home.absolute() / 'logs' / 'runner.log'}")
             console.print("Ctrl-C, or `regrow down`, stops them.", markup=False)
-            wait_until_one_dies(services)
+            supervise(services, _print)
     except KeyboardInterrupt:
         console.print("stopped")
+
+
+def _warn_of_addresses(settings: "Settings", wanted: "set[Service]") -> None:
+    """Print which variables name a server elsewhere though `regrow up` starts one here."""
+    from regrow.services.commands import own_addresses
+
+    for variable, address in own_addresses(settings, wanted).items():
+        if os.environ.get(variable, address) != address:
+            _warn(f"{variable} names another server: `regrow up` starts its own at {address} and uses that")
 
 
 def down() -> None:
@@ -102,6 +122,11 @@ def demo() -> None:
 def _report(line: str) -> None:
     """Print one line of progress."""
     console.print(line, style="dim", markup=False, highlight=False)
+
+
+def _print(event: str) -> None:
+    """Print what became of a part."""
+    console.print(event, markup=False, highlight=False, soft_wrap=True)
 
 
 def _warn(problem: str) -> None:

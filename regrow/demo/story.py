@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from regrow.data.files import write_whole
 from regrow.errors import StateError
+from regrow.services.commands import ALL_SERVICES
 from regrow.services.ownership import held
 
 
@@ -82,7 +83,7 @@ def open_story(home: Path) -> Story:
         story = Story.model_validate_json(file.read_text(encoding="utf-8"))
         if not story.complete:
             return story
-        with held(home):
+        with held(home, ALL_SERVICES):
             shutil.rmtree(home)
     elif (home / "postgres").exists():
         raise StateError(

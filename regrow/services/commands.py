@@ -3,7 +3,7 @@
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,11 +11,23 @@ from typing import Literal
 from regrow.errors import StateError
 from regrow.reach import why_silent
 from regrow.services.postgres import Database
+from regrow.services.process import PATIENCE
 from regrow.settings import TELEMETRY_OFF, Settings
 
 Service = Literal["postgres", "prefect", "mlflow", "server", "runner"]
 ALL_SERVICES: tuple[Service, ...] = ("postgres", "prefect", "mlflow", "server", "runner")
-"""In the order in which they start; they stop in reverse."""
+"""In the order in which they start."""
+STOP_ORDER: tuple[tuple[Service, ...], ...] = (("runner",), ("prefect", "mlflow"), ("postgres",), ("server",))
+"""The runner stops before the servers that it reports to; the model server answers to the last."""
+IN_STOP_ORDER: tuple[Service, ...] = tuple(service for group in STOP_ORDER for service in group)
+NEEDS: dict[Service, tuple[Service, ...]] = {
+    "prefect": ("postgres",),
+    "mlflow": ("postgres",),
+    "runner": ("prefect",),
+}
+"""What must answer before a part can start; the model server goes on, and starts, without any other."""
+SERVER_PATIENCE = 45.0
+"""Seconds that the model server has to answer what it was asked and to flush its journal: its own 40, and some."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,8 @@ class Command:
     words: list[str]
     ready: Callable[[], bool]
     environment: dict[str, str] = field(default_factory=dict)
+    patience: float = PATIENCE
+    """Seconds that it has to end by itself once it was told to."""
 
 
 def ports(settings: Settings) -> dict[Service, int]:
@@ -68,15 +82,36 @@ def registered(settings: Settings) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
 
 
-def own_addresses(settings: Settings) -> dict[str, str]:
-    """Return the variables by which Prefect and MLflow are found, with the addresses of those that we start."""
-    return {"PREFECT_API_URL": f"{settings.local_prefect}/api", "MLFLOW_TRACKING_URI": settings.local_mlflow}
+def read_parts(names: Sequence[str] | None) -> set[Service]:
+    """Return the parts called *names*, or all; raise `StateError` for one that there is not."""
+    if unknown := [name for name in names or () if name not in ALL_SERVICES]:
+        raise StateError(f"{', '.join(unknown)}: no such part; there are {', '.join(ALL_SERVICES)}")
+    return {service for service in ALL_SERVICES if not names or service in names}
 
 
-def client_environment(settings: Settings, services: set[Service], database: Database) -> dict[str, str]:
-    """Return the variables that point a process at *services*; without MLflow's server, at its database."""
+def own_addresses(settings: Settings, services: set[Service]) -> dict[str, str]:
+    """Return the variables by which those of *services* are found that others ask, with the addresses of ours."""
+    known: dict[Service, tuple[str, str]] = {
+        "prefect": ("PREFECT_API_URL", f"{settings.local_prefect}/api"),
+        "mlflow": ("MLFLOW_TRACKING_URI", settings.local_mlflow),
+    }
+    return dict(known[service] for service in known if service in services)
+
+
+def client_environment(
+    settings: Settings, services: set[Service], database: Database | None
+) -> dict[str, str]:
+    """Return the variables that point a process at *services*, and at those that run elsewhere.
+
+    Without MLflow's server they point at its *database*, if nothing is started that would ask the server.
+    """
     home = settings.home.absolute()
-    tracking = settings.local_mlflow if "mlflow" in services else database.address("psycopg", "mlflow")
+    if "mlflow" in services:
+        tracking = settings.local_mlflow
+    elif database is None or services & {"server", "runner"}:
+        tracking = settings.tracking_uri
+    else:
+        tracking = database.address("psycopg", "mlflow")
     return {
         **{key: os.environ.get(key, value) for key, value in TELEMETRY_OFF.items()},
         **(
@@ -92,7 +127,9 @@ def client_environment(settings: Settings, services: set[Service], database: Dat
         "REGROW_MLFLOW_PORT": str(settings.mlflow_port),
         "REGROW_SERVER_PORT": str(settings.server_port),
         "REGROW_CONFIGS": str(settings.configs),
-        "PREFECT_API_URL": f"{settings.local_prefect}/api",
+        "PREFECT_API_URL": f"{settings.local_prefect}/api"
+        if "prefect" in services
+        else settings.prefect_api_url,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
@@ -104,19 +141,19 @@ def client_environment(settings: Settings, services: set[Service], database: Dat
     }
 
 
-def command_of(service: Service, settings: Settings, database: Database) -> Command:
-    """Return how *service* is started on *database*."""
-    match service:
-        case "prefect":
+def command_of(service: Service, settings: Settings, database: Database | None) -> Command:
+    """Return how *service* is started; Prefect and MLflow need the *database*."""
+    match service, database:
+        case "prefect", Database():
             return _prefect(settings, database)
-        case "mlflow":
+        case "mlflow", Database():
             return _mlflow(settings, database)
-        case "server":
+        case "server", _:
             return _server(settings)
-        case "runner":
+        case "runner", _:
             return _runner(settings)
-        case "postgres":
-            raise AssertionError("PostgreSQL is started by start_database")
+        case _:
+            raise AssertionError(f"{service} is not started by a command, or not without a database")
 
 
 def _prefect(settings: Settings, database: Database) -> Command:
@@ -155,6 +192,7 @@ def _server(settings: Settings) -> Command:
         [sys.executable, "-m", "regrow.serving", "--host", settings.host, "--port", port],
         _answers(f"{settings.local_server}/ping"),
         {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
+        SERVER_PATIENCE,
     )
 
 

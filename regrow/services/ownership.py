@@ -1,28 +1,48 @@
-"""What runs, on disk: who holds the state folder, and which processes it started."""
+"""What runs, on disk: who holds which part of a state folder, and which process it is.
+
+Each part has a lock, held by the `regrow up` that runs it, and a record beside it.
+"""
 
 import json
-import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from regrow.data.files import locked_file, state_errors, write_whole
 from regrow.errors import StateError
-from regrow.services.process import started_at, stop_survivor
+from regrow.services.process import PATIENCE, started_at, stop_survivor
 
-LOCK = "up.lock"
-RECORD = "up.json"
+FOLDER = "parts"
+OLD_RECORD, OLD_LOCK = "up.json", "up.lock"
+"""One file for all parts, as the first versions wrote it."""
 
 
 class Started(NamedTuple):
-    """A process by number and start time (numbers are used again), and the signal that ends it."""
+    """A process by number and start time (numbers are used again), the signal that ends it, and its patience."""
 
     name: str
     pid: int
     started: float
     signal: int = signal.SIGTERM
+    patience: float = PATIENCE
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is written down of a part: who runs it, its process, and how it does."""
+
+    pid: int
+    """The `regrow up` that runs it."""
+    child: Started | None
+    """Its process; None if it is down, or not started yet."""
+    state: str = "starting"
+    since: str = ""
+    restarts: int = 0
+    last_end: str = ""
 
 
 def prepare_home(home: Path) -> None:
@@ -35,48 +55,80 @@ def prepare_home(home: Path) -> None:
 
 
 @contextmanager
-def held(home: Path) -> Iterator[None]:
-    """Hold *home* for this process; the system lets go of it even after `kill -9`.
+def held(home: Path, parts: Iterable[str]) -> Iterator[None]:
+    """Hold *parts* of *home* for this process; the system lets go of them even after `kill -9`.
 
-    Raises `StateError` naming the process that holds it already.
+    Raises `StateError` naming the process that holds one of them already.
     """
-    with locked_file(home / LOCK) as locked:
-        if not locked:
-            raise StateError(
-                f"{home}: `regrow up` runs already (pid {holder(home)}); stop it with `regrow down`, "
-                "or give another folder by REGROW_HOME"
-            )
+    with state_errors(home, "the state folder cannot be written"):
+        (home / FOLDER).mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        for part in parts:
+            if not stack.enter_context(locked_file(home / FOLDER / f"{part}.lock")):
+                raise StateError(
+                    f"{home}: {part} is run already by `regrow up` (pid {holder(home, part)}); stop it with "
+                    "`regrow down`, or give another folder by REGROW_HOME"
+                )
         yield
 
 
-def write_record(home: Path, processes: list[Started]) -> None:
-    """Write down this process and the *processes* that it started, at once or not at all."""
-    write_whole(home / RECORD, json.dumps({"pid": os.getpid(), "children": processes}).encode())
+def write_record(home: Path, part: str, record: Record) -> None:
+    """Write down how *part* is run, at once or not at all."""
+    content = asdict(record) | {"since": datetime.now(UTC).isoformat(timespec="seconds")}
+    write_whole(home / FOLDER / f"{part}.json", json.dumps(content).encode(), flush=False)
 
 
-def holder(home: Path) -> int | None:
-    """Return the number of the process that wrote the record, or None without one."""
-    return _read(home).get("pid")
+def read_record(home: Path, part: str) -> Record | None:
+    """Return what is written down of *part*; None without a record, or with one that is broken."""
+    found = _read(home / FOLDER / f"{part}.json")
+    if not found:
+        return None
+    found["child"] = Started(*found["child"]) if found.get("child") else None
+    return Record(**found)
 
 
-def stop_survivors(home: Path) -> list[str]:
-    """End, newest first, the recorded processes that still run; return their names."""
-    processes = [Started(*each) for each in _read(home).get("children", [])]
+def forget(home: Path, part: str) -> None:
+    """Remove the record of *part*, which was stopped."""
+    (home / FOLDER / f"{part}.json").unlink(missing_ok=True)
+
+
+def holder(home: Path, part: str) -> int | None:
+    """Return the number of the process that wrote the record of *part*, or None without one."""
+    record = read_record(home, part)
+    return record.pid if record else None
+
+
+def stop_survivors(home: Path, parts: Sequence[str]) -> list[str]:
+    """End, in the order of *parts*, the recorded processes that still run; return their names."""
+    children = _of_an_old_start(home)
+    for part in parts:
+        if (record := read_record(home, part)) and record.child:
+            children.append(record.child)
     stopped = [
-        each.name for each in reversed(processes) if stop_survivor(each.pid, each.started, each.signal)
+        each.name for each in children if stop_survivor(each.pid, each.started, each.signal, each.patience)
     ]
-    (home / RECORD).unlink(missing_ok=True)
+    for part in parts:
+        forget(home, part)
+    (home / OLD_RECORD).unlink(missing_ok=True)
     return stopped
 
 
-def describe(name: str, pid: int, number: int = signal.SIGTERM) -> Started:
+def describe(name: str, pid: int, number: int = signal.SIGTERM, patience: float = PATIENCE) -> Started:
     """Return what the record holds of the running process *pid*."""
-    return Started(name, pid, started_at(pid) or 0.0, int(number))
+    return Started(name, pid, started_at(pid) or 0.0, int(number), patience)
 
 
-def _read(home: Path) -> dict[str, Any]:
-    """Read the record; a missing or broken one is an empty one."""
+def _of_an_old_start(home: Path) -> list[Started]:
+    """Return the processes of a `regrow up` of a first version that was killed, newest first."""
+    if not (found := _read(home / OLD_RECORD)):
+        return []
+    with locked_file(home / OLD_LOCK) as dead:
+        return [Started(*each) for each in reversed(found.get("children", []))] if dead else []
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Read a record; a missing or broken one is an empty one."""
     try:
-        return json.loads((home / RECORD).read_text())
+        return json.loads(file.read_text())
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return {}

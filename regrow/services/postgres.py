@@ -48,6 +48,28 @@ def start_database(settings: Settings) -> Database:
     return database
 
 
+def reach_database(settings: Settings) -> Database:
+    """Return the given PostgreSQL, or the embedded one that another `regrow up` runs on this state folder.
+
+    Raises `Unreachable` if it does not answer.
+    """
+    database = _given(settings) if settings.database_url else _running(settings.home.absolute())
+    _create_databases(database)
+    return database
+
+
+def _running(home: Path) -> Database:
+    """Return the embedded PostgreSQL that runs on *home*, by what it has written down of itself."""
+    try:
+        lines = (home / "postgres" / "postmaster.pid").read_text().splitlines()
+        socket = lines[4].strip()
+    except (OSError, IndexError) as error:
+        raise Unreachable(
+            f"{home}: no PostgreSQL runs there; start it with `regrow up postgres`, or set REGROW_DATABASE_URL"
+        ) from error
+    return Database(URL.create("postgresql", "postgres", database="postgres", query={"host": socket}))
+
+
 def _given(settings: Settings) -> Database:
     """Read the URL that the settings give."""
     assert settings.database_url is not None  # noqa: S101

@@ -1,6 +1,7 @@
 """One process that Regrow starts: its log, when it answers, and its end."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -16,6 +17,10 @@ from regrow.errors import Unreachable
 PATIENCE = 5.0
 """Seconds that a process has to end by itself before it is killed."""
 TAIL_LINES = 15
+TAIL_BYTES = 256 * 1024
+"""How much of a log is read for its last lines."""
+REQUEST_LINE = re.compile(r'"[A-Z]+ \S+ HTTP/[\d.]+" \d{3}')
+"""How a server logs a request: such a line never says why it ended."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class ServiceProcess:
     handle: subprocess.Popen[bytes]
     log: Path
     ready: Callable[[], bool]
+    patience: float = PATIENCE
+    """Seconds that it has to end by itself once it was told to."""
 
     def wait_until_ready(self, deadline: float) -> None:
         """Return once the process answers; raise `Unreachable` if it ends or the *deadline* passes."""
@@ -37,10 +44,15 @@ class ServiceProcess:
 
     def check_alive(self) -> None:
         """Raise `Unreachable` with the end of the log if the process has ended."""
-        if (code := self.handle.poll()) is not None:
-            raise Unreachable(
-                f"{self.name} has stopped (exit code {code}); the end of {self.log}:\n{tail(self.log)}"
-            )
+        if (ended := self.how_it_ended()) is not None:
+            raise Unreachable(ended)
+
+    def how_it_ended(self) -> str | None:
+        """Return with which code or signal the process ended, and the end of its log; None while it runs."""
+        if (code := self.handle.poll()) is None:
+            return None
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        return f"{self.name} has stopped ({how}); the end of {self.log}:\n{tail(self.log)}"
 
     def ask_to_stop(self) -> None:
         """Ask the process to end, without waiting for it."""
@@ -59,13 +71,18 @@ def stop_together(processes: list[ServiceProcess]) -> None:
     """End *processes* and all that they started: every one is told before the first is waited for."""
     for process in processes:
         process.ask_to_stop()
-    deadline = time.monotonic() + PATIENCE
+    told = time.monotonic()
     for process in processes:
-        process.await_end(deadline)
+        process.await_end(told + process.patience)
 
 
 def start_process(
-    name: str, command: list[str], environment: dict[str, str], log: Path, ready: Callable[[], bool]
+    name: str,
+    command: list[str],
+    environment: dict[str, str],
+    log: Path,
+    ready: Callable[[], bool],
+    patience: float = PATIENCE,
 ) -> ServiceProcess:
     """Start *command* in a session of its own: Ctrl-C does not reach it, only `stop_together` does."""
     if log.exists():
@@ -79,7 +96,24 @@ def start_process(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return ServiceProcess(name, process, log, ready)
+    return ServiceProcess(name, process, log, ready, patience)
+
+
+def clear_group(pid: int, patience: float) -> None:
+    """Let what is left of the process group of the dead *pid* end within *patience* seconds; then kill it."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and _has_members(pid):
+        time.sleep(0.05)
+    kill_group(pid)
+
+
+def _has_members(group: int) -> bool:
+    """Return whether a process of *group* is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def kill_group(pid: int) -> None:
@@ -91,10 +125,15 @@ def kill_group(pid: int) -> None:
 
 
 def tail(log: Path, lines: int = TAIL_LINES) -> str:
-    """Return the last *lines* of *log*."""
-    if not log.exists():
+    """Return the last *lines* of *log* that say something: no empty ones, none on a request that was answered."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - TAIL_BYTES))
+            text = stream.read().decode(errors="replace")
+    except FileNotFoundError:
         return "(no log)"
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) or "(the log is empty)"
+    said = [line for line in text.splitlines() if line.strip() and not REQUEST_LINE.search(line)]
+    return "\n".join(said[-lines:]) or "(the log is empty)"
 
 
 def started_at(pid: int) -> float | None:
@@ -106,14 +145,17 @@ def started_at(pid: int) -> float | None:
         return None
 
 
-def stop_survivor(pid: int, started: float, number: int) -> bool:
-    """End *pid* by signal *number* if it is the process that started at *started*; return whether it was."""
+def stop_survivor(pid: int, started: float, number: int, patience: float = PATIENCE) -> bool:
+    """End *pid* by signal *number* if it is the process that started at *started*; return whether it was.
+
+    It is killed if it has not ended after *patience* seconds.
+    """
     if started_at(pid) != started:
         return False
     process = psutil.Process(pid)
     try:
         process.send_signal(number)
-        process.wait(PATIENCE)
+        process.wait(patience)
     except psutil.NoSuchProcess:
         pass
     except psutil.TimeoutExpired:

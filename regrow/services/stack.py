@@ -1,53 +1,62 @@
-"""Start the services together, wait until each answers, and stop them: the runner first, the database last."""
+"""Start the parts together, wait until each answers, keep them running, and stop them: the model server last."""
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-
-import psutil
 
 from regrow.errors import StateError, Unreachable
 from regrow.services.commands import (
     ALL_SERVICES,
-    TITLES,
+    IN_STOP_ORDER,
+    STOP_ORDER,
     Service,
     check_port,
     client_environment,
     command_of,
     ready_file,
 )
-from regrow.services.ownership import describe, held, holder, prepare_home, stop_survivors, write_record
-from regrow.services.postgres import (
-    FAST_SHUTDOWN,
-    Database,
-    begin_checkpoint,
-    start_database,
-    stop_database,
+from regrow.services.ownership import (
+    Record,
+    forget,
+    held,
+    prepare_home,
+    stop_survivors,
+    write_record,
 )
-from regrow.services.process import ServiceProcess, start_process, stop_together, tail
+from regrow.services.parts import DatabasePart, ProcessPart
+from regrow.services.postgres import Database, begin_checkpoint, reach_database, start_database
+from regrow.services.process import stop_together
+from regrow.services.supervision import Supervisor, Watched
 from regrow.settings import Settings
 
 START_TIMEOUT = 180.0
 """Seconds that all services together have to answer; a first start migrates two databases."""
-DOWN_TIMEOUT = 60.0
 SENDING = 3.0
 """Seconds that this process's last logs and events have to reach Prefect."""
+NEED_DATABASE: frozenset[Service] = frozenset({"postgres", "prefect", "mlflow"})
+Part = ProcessPart | DatabasePart
 
 
 @dataclass
 class Services:
-    """The running servers, where they answer, and the environment that points at them."""
+    """The parts that run here, where they answer, and the environment that points at them."""
 
     settings: Settings
-    database: Database
     started: set[Service]
-    environment: dict[str, str]
-    processes: list[ServiceProcess] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    parts: dict[Service, Part] = field(default_factory=dict)
+    _database: Database | None = None
+
+    @property
+    def database(self) -> Database:
+        """PostgreSQL: ours, or the one that was given."""
+        assert self._database is not None, "no part that was started needs a database"  # noqa: S101
+        return self._database
 
     @property
     def prefect_api_url(self) -> str:
@@ -65,92 +74,132 @@ class Services:
         return self.settings.local_server
 
     def addresses(self) -> dict[str, str]:
-        """Return the address of each service, by its name."""
+        """Return the address of each part, by its name."""
         known: dict[Service, str] = {
-            "postgres": self.database.url.render_as_string(hide_password=True),
+            "postgres": self._database.url.render_as_string(hide_password=True) if self._database else "",
             "prefect": self.settings.local_prefect,
             "mlflow": self.settings.local_mlflow,
             "server": self.settings.local_server,
-            "runner": f"{self.settings.local_prefect}/deployments",
+            "runner": f"{self.environment['PREFECT_API_URL'].removesuffix('/api')}/deployments",
         }
         return {service: known[service] for service in ALL_SERVICES if service in self.started}
 
-    def check_alive(self) -> None:
-        """Raise `Unreachable`, with the name of the service and the end of its log, if one has ended."""
-        for process in self.processes:
-            process.check_alive()
-        if self.database.pid is not None and not psutil.pid_exists(self.database.pid):
-            log = self.settings.home.absolute() / "postgres" / "log"
-            raise Unreachable(f"{TITLES['postgres']} has stopped; the end of {log}:\n{tail(log)}")
+    def use(self, database: Database | None) -> None:
+        """Point all at *database*; the servers that use another one end, and are started again on this one."""
+        moved = self._database is not None and database is not None and self._database.url != database.url
+        self._database = database
+        self.environment = client_environment(self.settings, self.started, database)
+        for service in ("prefect", "mlflow") if moved else ():
+            if part := self.parts.get(service):
+                part.kill()
+
+    def note(self, service: Service, watched: Watched | None = None) -> None:
+        """Write down how the part *service* does, and which process it is."""
+        part = self.parts[service]
+        record = Record(os.getpid(), part.started())
+        if watched is not None:
+            record = Record(
+                os.getpid(), part.started(), watched.state, "", watched.restarts, watched.last_end
+            )
+        write_record(self.settings.home.absolute(), service, record)
 
 
 @contextmanager
 def running(
     settings: Settings, services: set[Service] | None = None, report: Callable[[str], None] = lambda _: None
 ) -> Iterator[Services]:
-    """Run *services* (default: all; the database always) and point this process's environment at them meanwhile.
+    """Run *services* (default: all) and point this process's environment at them meanwhile.
 
-    *report* is called with a line for each service that answers.
-    Raises `StateError` if the folder or a port is in use, `Unreachable` if a service does not start.
+    *report* is called with a line for each part that answers. What is not among *services* is taken to run elsewhere,
+    by its URL. Raises `StateError` if the folder or a port is in use, `Unreachable` if a part does not start.
     """
-    wanted: set[Service] = {"postgres", *(ALL_SERVICES if services is None else services)}
+    wanted: set[Service] = set(ALL_SERVICES if services is None else services)
+    order = [service for service in IN_STOP_ORDER if service in wanted]
     home = settings.home.absolute()
     prepare_home(home)
-    with held(home), ExitStack() as stack:
-        for name in stop_survivors(home):
+    with held(home, order), ExitStack() as stack:
+        for name in stop_survivors(home, order):
             report(f"stopped a left-over process: {name}")
         for service in sorted(wanted):
             check_port(service, settings)
-        stack.callback((home / "up.json").unlink, missing_ok=True)
-        started = _start(settings, wanted, home, stack)
-        _await(started, report)
+        started = Services(settings, wanted)
+        stack.callback(_stop, started)
+        _start(started, report)
         stack.enter_context(_environment(started.environment))
         stack.callback(_finish_sending)
         yield started
 
 
-def _start(settings: Settings, wanted: set[Service], home: Path, stack: ExitStack) -> Services:
-    """Start the *wanted* services without waiting; leaving *stack* stops each of them."""
-    write_record(home, [])
-    database = start_database(settings)
-    stack.callback(stop_database, database)
-    services = Services(settings, database, wanted, client_environment(settings, wanted, database))
-    stack.callback(_stop, services)
-    ready_file(settings).unlink(missing_ok=True)
-    record = [describe("postgres", database.pid, FAST_SHUTDOWN)] if database.pid else []
-    write_record(home, record)
+def _start(services: Services, report: Callable[[str], None]) -> None:
+    """Start the parts one after the other, then wait until every one answers."""
+    began = time.monotonic()
+    if services.started & NEED_DATABASE:
+        _start_database(services, began + START_TIMEOUT)
+    else:
+        services.use(None)
     for service in ALL_SERVICES:
-        if service == "postgres" or service not in wanted:
-            continue
-        command = command_of(service, settings, database)
-        environment = _process_environment(services.environment | command.environment)
-        log = home / "logs" / f"{service}.log"
-        services.processes.append(
-            start_process(command.title, command.words, environment, log, command.ready)
-        )
-        write_record(home, [*record, *(describe(each.name, each.handle.pid) for each in services.processes)])
-    return services
+        if service in services.started and service != "postgres":
+            _start_process(services, service)
+    for part in services.parts.values():
+        if isinstance(part, ProcessPart) and part.process:
+            part.process.wait_until_ready(began + START_TIMEOUT)
+            report(f"{part.name} answers after {time.monotonic() - began:.1f} s")
+    for service, part in services.parts.items():
+        services.note(service, Watched(part))
+
+
+def _start_database(services: Services, deadline: float) -> None:
+    """Start the embedded database if it is wanted here; else wait until the one elsewhere answers."""
+    settings = services.settings
+    if "postgres" in services.started and settings.database_url is None:
+        part = DatabasePart(settings.home.absolute(), partial(start_database, settings), services.use)
+        services.parts["postgres"] = part
+        part.start()
+        services.note("postgres")
+        return
+    while True:
+        try:
+            services.use(reach_database(settings))
+        except Unreachable:
+            if "postgres" in services.started or time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
+
+
+def _start_process(services: Services, service: Service) -> None:
+    """Start the part *service*, which is a process of ours, and write it down."""
+    settings = services.settings
+    services.parts[service] = part = ProcessPart(
+        service,
+        settings.home.absolute() / "logs" / f"{service}.log",
+        lambda: command_of(service, settings, services._database),
+        lambda: services.environment,
+        partial(ready_file(settings).unlink, missing_ok=True) if service == "runner" else lambda: None,
+    )
+    part.start()
+    services.note(service)
 
 
 def _stop(services: Services) -> None:
-    """Stop the processes; the runner before the servers that it reports to."""
-    begin_checkpoint(services.database)
-    runner = TITLES["runner"]
-    stop_together([each for each in services.processes if each.name == runner])
-    stop_together([each for each in services.processes if each.name != runner])
+    """Stop the parts: the runner before the servers that it reports to, the model server last of all."""
+    if "postgres" in services.parts:
+        begin_checkpoint(services.database)
+    home = services.settings.home.absolute()
+    with ExitStack() as steps:  # each is done, whatever becomes of the others
+        for group in reversed(STOP_ORDER):
+            parts = [services.parts[service] for service in group if service in services.parts]
+            steps.callback(_stop_group, parts, home)
 
 
-def _await(services: Services, report: Callable[[str], None]) -> None:
-    """Wait until every service answers."""
-    started = time.monotonic()
-    for process in services.processes:
-        process.wait_until_ready(started + START_TIMEOUT)
-        report(f"{process.name} answers after {time.monotonic() - started:.1f} s")
-
-
-def _process_environment(changes: dict[str, str]) -> dict[str, str]:
-    """Return our environment with *changes*, and with compiled bytecode: it imports three times as fast."""
-    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | changes
+def _stop_group(parts: list[Part], home: Path) -> None:
+    """Stop *parts* together, and forget them."""
+    stop_together([part.process for part in parts if isinstance(part, ProcessPart) and part.process])
+    for part in parts:
+        if isinstance(part, DatabasePart):
+            part.stop()
+        forget(home, part.service)
 
 
 def _finish_sending() -> None:
@@ -183,31 +232,26 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
                 os.environ[key] = value
 
 
-def wait_until_one_dies(services: Services, pause: float = 0.5) -> None:
-    """Watch the services for ever; raise `Unreachable` as soon as one ends."""
-    while True:
-        services.check_alive()
-        time.sleep(pause)
+def supervise(services: Services, report: Callable[[str], None], pause: float = 0.5) -> None:
+    """Keep the parts running for ever: what ends is started again; *report* is called with each event in words.
 
+    The events stand in `logs/up.log` too.
+    """
+    log = services.settings.home.absolute() / "logs" / "up.log"
+    of_name: dict[str, Service] = {part.name: service for service, part in services.parts.items()}
 
-def stop_running(settings: Settings) -> list[str]:
-    """Stop the `regrow up` that holds the state folder, or what a killed one left; return the names of it all."""
-    home = settings.home.absolute()
-    if not home.is_dir():
-        return []
-    try:
-        with held(home):
-            return stop_survivors(home)
-    except StateError:
-        pid = holder(home)
-    if pid is None:
-        raise StateError(f"{home}: in use, but by whom is not recorded; wait a moment and try again")
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + DOWN_TIMEOUT
-    while time.monotonic() < deadline:
+    def tell(text: str) -> None:
+        report(text)
+        with suppress(OSError), log.open("a", encoding="utf-8") as stream:
+            stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+    def note(watched: Watched) -> None:
         try:
-            with held(home):
-                return ["regrow up", *stop_survivors(home)]
-        except StateError:
-            time.sleep(0.2)
-    raise StateError(f"{home}: `regrow up` (pid {pid}) does not stop; kill -9 {pid}, then `regrow down`")
+            services.note(of_name[watched.part.name], watched)
+        except StateError as error:  # a full disk must not end what still runs
+            tell(str(error))
+
+    supervisor = Supervisor(services.parts.values(), tell, note)
+    while True:
+        supervisor.look()
+        time.sleep(pause)

@@ -36,16 +36,16 @@ def up(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
             return {"runner": "http://127.0.0.1/deployments"}
 
     @contextmanager
-    def running(settings: Settings, report: object) -> Iterator[Servers]:
+    def running(settings: Settings, wanted: set[str], report: object) -> Iterator[Servers]:
         registered = [path.stem for path in settings.configs.glob("test-*.yaml")]
         ready_file(settings).write_text("\n".join(registered))
         yield Servers()
 
-    def interrupt(_services: object) -> None:
+    def interrupt(_services: object, _report: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("regrow.services.running", running)
-    monkeypatch.setattr("regrow.services.wait_until_one_dies", interrupt)
+    monkeypatch.setattr("regrow.services.supervise", interrupt)
 
     def invoke(configs: Path) -> str:
         result = run("up", REGROW_CONFIGS=str(configs), REGROW_HOME=str(tmp_path / "home"), COLUMNS="200")
@@ -81,6 +81,21 @@ def test_a_broken_project_file_is_named_on_the_terminal(up: Up, project: Callabl
     assert f"left out: {folder / 'broken.yaml'}: data: is missing" in told
     assert "left out: refused: see " in told and "runner.log" in told
     assert f"deployed from {folder}: {made.name}\n" in told
+
+
+def test_parts_alone_tell_nothing_of_models_and_unknown_ones_are_refused(
+    run: Callable[..., Any], up: Up, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`regrow up mlflow` is not told of project files, uses a Prefect elsewhere, and a wrong name is an error."""
+    up(tmp_path)  # with servers that are started only in name
+    environment = {"REGROW_CONFIGS": str(tmp_path), "REGROW_HOME": str(tmp_path / "home")}
+    monkeypatch.setenv("PREFECT_API_URL", "http://prefect.example.org/api")
+    alone = run("up", "mlflow", **environment)
+    assert alone.exit_code == 0, alone.output
+    assert "deployed" not in alone.output and "PREFECT_API_URL" not in alone.output
+    wrong = run("up", "mlflow", "tracker", **environment)
+    assert wrong.exit_code == 1
+    assert "tracker: no such part; there are postgres, prefect, mlflow, server, runner" in wrong.output
 
 
 def test_a_demonstration_that_is_told_to_end_stops_its_servers(

@@ -1,5 +1,6 @@
 """Who holds the state folder, and what is left of one that was killed."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -7,8 +8,16 @@ from pathlib import Path
 import pytest
 
 from regrow.errors import StateError
-from regrow.services.ownership import describe, held, prepare_home, stop_survivors, write_record
-from regrow.services.process import start_process, started_at
+from regrow.services.ownership import (
+    Record,
+    describe,
+    held,
+    prepare_home,
+    read_record,
+    stop_survivors,
+    write_record,
+)
+from regrow.services.process import ServiceProcess, start_process, started_at
 
 
 def test_a_state_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
@@ -18,23 +27,52 @@ def test_a_state_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
         prepare_home(tmp_path / "file")
 
 
+def left_over(folder: Path) -> ServiceProcess:
+    """Start a process that a killed `regrow up` would leave."""
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    return start_process("left over", command, dict(os.environ), folder / "s.log", lambda: True)
+
+
 def test_survivors_of_a_killed_start_are_stopped(tmp_path: Path) -> None:
-    """Recorded processes that still run are ended, and the record is forgotten."""
-    process = start_process(
-        "left over",
-        [sys.executable, "-c", "import time; time.sleep(60)"],
-        dict(os.environ),
-        tmp_path / "s.log",
-        lambda: True,
-    )
-    write_record(tmp_path, [describe("left over", process.handle.pid)])
-    assert stop_survivors(tmp_path) == ["left over"]
+    """The recorded process of a part that still runs is ended, and the record is forgotten."""
+    process = left_over(tmp_path)
+    with held(tmp_path, ["mlflow"]):
+        write_record(tmp_path, "mlflow", Record(1, describe("left over", process.handle.pid)))
+    assert stop_survivors(tmp_path, ["prefect"]) == []
+    assert stop_survivors(tmp_path, ["mlflow"]) == ["left over"]
     assert started_at(process.handle.pid) is None
-    assert stop_survivors(tmp_path) == []
+    assert read_record(tmp_path, "mlflow") is None
+    assert stop_survivors(tmp_path, ["mlflow"]) == []
 
 
-def test_a_lock_is_free_after_the_holder(tmp_path: Path) -> None:
-    """The folder is refused to a second holder, and can be held again once it was let go of."""
+def test_survivors_of_a_first_version_are_stopped(tmp_path: Path) -> None:
+    """What a killed `regrow up` of an earlier version has written down is ended too, and forgotten."""
+    process = left_over(tmp_path)
+    child = describe("left over", process.handle.pid)[:4]
+    (tmp_path / "up.json").write_text(json.dumps({"pid": 1, "children": [child]}))
+    assert stop_survivors(tmp_path, []) == ["left over"]
+    assert not (tmp_path / "up.json").exists()
+
+
+def test_a_part_is_free_after_its_holder(tmp_path: Path) -> None:
+    """A part is refused to a second holder, by name, and can be held again once it was let go of; others are free."""
     for _ in range(2):
-        with held(tmp_path), pytest.raises(StateError), held(tmp_path):
+        with (
+            held(tmp_path, ["server"]),
+            held(tmp_path, ["mlflow"]),
+            pytest.raises(StateError, match="server is run already"),
+            held(tmp_path, ["prefect", "server"]),
+        ):
             pass
+
+
+def test_a_broken_record_is_none(tmp_path: Path) -> None:
+    """A record that a power cut has emptied is taken for none, and what was written is read back as it was."""
+    with held(tmp_path, ["mlflow"]):
+        (tmp_path / "parts" / "mlflow.json").write_text("")
+        assert read_record(tmp_path, "mlflow") is None
+        child = describe("this", os.getpid(), patience=45.0)
+        write_record(tmp_path, "mlflow", Record(7, child, "down", restarts=2, last_end="exit code 1"))
+        found = read_record(tmp_path, "mlflow")
+    assert found is not None and found.child == child
+    assert (found.pid, found.state, found.restarts, found.last_end) == (7, "down", 2, "exit code 1")

@@ -3,14 +3,12 @@
 import os
 from importlib import import_module
 from inspect import signature
-from pathlib import Path
 
 import httpx
 import pytest
 
 from regrow.errors import StateError
-from regrow.services import Services, running, stop_running
-from regrow.settings import Settings
+from regrow.services import Services, running
 
 
 def test_the_servers_answer_and_the_environment_points_at_them(services: Services) -> None:
@@ -24,15 +22,9 @@ def test_a_second_start_names_the_first(services: Services) -> None:
     """A state folder in use is a `StateError` that names the process."""
     with (
         pytest.raises(StateError, match=rf"pid {os.getpid()}.*regrow down"),
-        running(services.settings, set()),
+        running(services.settings, {"postgres"}),
     ):
         pass
-
-
-def test_down_without_up_stops_nothing(tmp_path: Path) -> None:
-    """`regrow down` on a folder that nothing uses does nothing and says so by an empty list."""
-    assert stop_running(Settings(home=tmp_path)) == []
-    assert stop_running(Settings(home=tmp_path / "never")) == []
 
 
 @pytest.mark.parametrize(
