@@ -5,6 +5,7 @@ import logging
 import shlex
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from importlib import import_module
@@ -23,12 +24,13 @@ from prefect.workers.process import ProcessWorker
 
 from deployments import preloaded, start_run
 from deployments.automations import install
+from deployments.catch_up import catch_up, free_stranded, keep_up
 from regrow.data.files import write_whole
 from regrow.errors import ProjectError, Unreachable
 from regrow.project import Project
 from regrow.project.schedules import check_cron, schedules_of
 from regrow.reach import why_silent
-from regrow.services.commands import ready_file
+from regrow.services.commands import missed_file, ready_file
 from regrow.services.projects import find_projects
 from regrow.settings import Settings, apply_environment, load_settings
 
@@ -162,7 +164,12 @@ def main() -> None:
         wait_for_prefect(settings)
         projects = asyncio.run(register(read_projects(settings.configs), flows))
         logger.info("automations: %s", ", ".join(install(projects)))
+        told = [*(f"begun anew: {name}" for name in free_stranded()), *catch_up(projects)]
+        for line in told:
+            logger.warning("%s", line)
+        write_whole(missed_file(settings), "\n".join(told).encode(), flush=False)
         wait_until_ready()
+        keep_up(settings, projects, threading.Event())
         names = "\n".join(project.name for project in projects)
         write_whole(ready_file(settings), names.encode(), flush=False)
         asyncio.run(work())

@@ -30,7 +30,7 @@ Parts = Annotated[
 def up(parts: Parts = None) -> None:
     """Start database, Prefect, MLflow, model server and runner, and keep them running; Ctrl-C stops them all."""
     from regrow.services import running, supervise
-    from regrow.services.commands import read_parts, registered
+    from regrow.services.commands import read_parts, registered, told_missed
     from regrow.services.projects import find_projects
     from regrow.settings import load_settings
 
@@ -49,6 +49,8 @@ def up(parts: Parts = None) -> None:
                 console.print(found.describe(deployed), markup=False, highlight=False, soft_wrap=True)
                 for name in (project.name for project in found.projects if project.name not in deployed):
                     _warn(f"left out: {name}: see {settings.home.absolute() / 'logs' / 'runner.log'}")
+                for line in told_missed(settings):
+                    _warn(f"missed: {line}")
             console.print("Ctrl-C, or `regrow down`, stops them.", markup=False)
             supervise(services, _print)
     except KeyboardInterrupt:

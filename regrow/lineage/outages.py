@@ -1,6 +1,7 @@
 """Which errors may pass by themselves, and are worth a retry; the same input gives all others again."""
 
 import errno
+import re
 import socket
 from collections.abc import Iterator
 from urllib.error import HTTPError, URLError
@@ -44,6 +45,16 @@ def may_pass(error: BaseException) -> bool:
     Everything else is taken to be of the input: a broken table, a wrong column or parameter, a bug.
     """
     return any(_is_outage(one) for one in _causes(error))
+
+
+def names_an_outage(message: str) -> bool:
+    """Return whether *message*, which Prefect keeps of a flow run that failed, names an error of an outage.
+
+    The error itself is gone by then, so one of MLflow or of a database counts, whatever it said.
+    """
+    named = {error.__name__ for error in PASSING} | {"MlflowException", "OperationalError", "HTTPStatusError"}
+    found = re.search(r"exception: (\w+)", message)
+    return found is not None and found.group(1) in named
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

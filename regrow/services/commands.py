@@ -76,6 +76,17 @@ def ready_file(settings: Settings) -> Path:
     return settings.home.absolute() / "runner.ready"
 
 
+def missed_file(settings: Settings) -> Path:
+    """Return the path of the file in which the runner tells what its schedules had missed when it started."""
+    return settings.home.absolute() / "runner.missed"
+
+
+def told_missed(settings: Settings) -> list[str]:
+    """Return what the schedules had missed when the runner started, and what was done about it."""
+    file = missed_file(settings)
+    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+
+
 def registered(settings: Settings) -> list[str]:
     """Return the names of the models whose deployments the runner has registered."""
     file = ready_file(settings)

@@ -1,0 +1,118 @@
+"""Do once what was missed while a part was away: due moments without a run, and scheduled runs that an outage ended."""
+
+import logging
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import httpx
+import psutil
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import PrefectException
+from prefect.states import Cancelled, Scheduled
+
+from regrow.errors import Unreachable
+from regrow.lineage.missed import SCHEDULED, Missed, covering, moment_of, read_missed
+from regrow.project import Project
+from regrow.reach import check_reachable
+from regrow.settings import Settings
+
+AT_START, MEANWHILE = timedelta(seconds=30), timedelta(minutes=10)
+"""How late a run may be before it counts as missed: at the start nothing runs it, meanwhile the worker may be busy."""
+EVERY = 300.0
+"""Seconds between two looks for what was missed."""
+FLOW_RUN = "PREFECT__FLOW_RUN_ID"
+"""The variable by which Prefect tells a process which flow run it is."""
+logger = logging.getLogger("regrow.deployments")
+
+
+def catch_up(
+    projects: Iterable[Project], now: datetime | None = None, grace: timedelta = AT_START
+) -> list[str]:
+    """Start once what *projects* have missed until *grace* before *now*; return a line on each.
+
+    A monitoring or scoring run takes the moment that was missed as its `as_of`: the fewest that cover the time are
+    started. A training, a retraining or a look at a rollout is of the present, so the newest one is enough. Runs that
+    are late, and no longer needed, are cancelled. Done twice, nothing is started twice.
+    """
+    known = {project.name: project for project in projects}
+    moment = now or datetime.now(UTC)
+    with get_client(sync_client=True) as client:
+        missed = read_missed(client, moment, grace, known)
+        return [_do_once(client, known[each.deployment.name], each) for each in missed]
+
+
+def _do_once(client: SyncPrefectClient, project: Project, missed: Missed) -> str:
+    """Start the runs that do what was *missed*, cancel late ones that are not needed; return what was done."""
+    wanted = covering(missed.due(), window_of(project, missed.flow))
+    attempts = {moment_of(run): run.id for run in missed.broken}
+    started = [moment for moment in wanted if moment not in missed.late]
+    for moment in started:
+        again = f" after {attempts[moment]}" if moment in attempts else ""
+        client.create_flow_run_from_deployment(
+            missed.deployment.id,
+            parameters={"trigger": SCHEDULED, "as_of": moment.isoformat()},
+            idempotency_key=f"missed {missed.deployment.id} {moment.isoformat()}{again}",
+        )
+    for moment, run in missed.late.items():
+        if moment not in wanted:
+            reason = f"missed; the run as of {wanted[-1]:%Y-%m-%d %H:%M} looks at its time too"
+            client.set_flow_run_state(run.id, Cancelled(message=reason))
+    return f"{missed}; started now: as of {', '.join(f'{moment:%Y-%m-%d %H:%M}' for moment in wanted)}"
+
+
+def window_of(project: Project, flow: str) -> timedelta | None:
+    """Return how far back a run of *flow* looks; None: at all there is, or at the present."""
+    return {"monitor": project.monitoring.window, "score": project.scoring.window}.get(flow)
+
+
+def free_stranded() -> list[str]:
+    """Plan anew the runs that a dead runner had taken and not started: nothing else would; return their names.
+
+    Call it before the runner takes runs of its own.
+    """
+    with get_client(sync_client=True) as client:
+        pending = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING]))
+            )
+        )
+        stranded = [run for run in pending if run.deployment_id is not None]
+        living = _flow_runs_with_a_process() if stranded else set()
+        return [_plan_anew(client, run) for run in stranded if run.id not in living]
+
+
+def _plan_anew(client: SyncPrefectClient, run: FlowRun) -> str:
+    """Let the runner take *run* again; return its name."""
+    client.set_flow_run_state(run.id, Scheduled(message="its runner died before it began"), force=True)
+    return run.name
+
+
+def _flow_runs_with_a_process() -> set[UUID]:
+    """Return the flow runs that processes of this machine are at."""
+    found: set[UUID] = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ValueError):
+            found.add(UUID(process.environ().get(FLOW_RUN, "")))
+    return found
+
+
+def keep_up(settings: Settings, projects: list[Project], stop: threading.Event) -> threading.Thread:
+    """Look every few minutes for what was missed, in a thread, until *stop*: a server may have been away meanwhile."""
+
+    def look() -> None:
+        while not stop.wait(EVERY):
+            try:
+                check_reachable(settings)
+                for line in catch_up(projects, grace=MEANWHILE):
+                    logger.warning("%s", line)
+            except (Unreachable, PrefectException, httpx.HTTPError) as error:
+                logger.warning("what was missed is not known: %s", error)
+
+    thread = threading.Thread(target=look, name="catch up", daemon=True)
+    thread.start()
+    return thread

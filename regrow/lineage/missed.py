@@ -1,0 +1,157 @@
+"""Which schedules did not fire: moments at which a flow was due and has not run.
+
+Prefect plans runs an hour ahead, and at least three. Those that were planned while nothing ran them start late, each
+with the moment for which it was planned; what was due after them was never planned, and would be lost.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
+)
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.client.schemas.sorting import FlowRunSort
+
+from regrow.data import times
+from regrow.lineage.outages import names_an_outage
+
+HORIZON = timedelta(days=31)
+"""How far back a schedule is followed."""
+MOST_RUNS = 200
+"""Newest runs of a deployment that are looked at."""
+ATTEMPTS = 3
+"""How often one moment is tried in all, if the runs of it fail for an outage or crash."""
+SCHEDULED = "schedule"
+"""The trigger of a run that nobody asked for at this moment."""
+
+
+class Missed(NamedTuple):
+    """A deployment's moments that have passed without a run, oldest first, and the runs of it that are late."""
+
+    deployment: DeploymentResponse
+    flow: str
+    moments: tuple[datetime, ...]
+    late: dict[datetime, FlowRun]
+    broken: tuple[FlowRun, ...]
+    """Scheduled runs that an outage has ended, and whose moments no later run has done."""
+
+    def __str__(self) -> str:
+        """Return in a line what was missed."""
+        first, last = min(self.due()), max(self.due())
+        period = f"{first:%Y-%m-%d %H:%M}" + (f" to {last:%Y-%m-%d %H:%M}" if first != last else "")
+        return f"{self.flow} {self.deployment.name}: due {len(self.due())} times without a run that ended ({period})"
+
+    def due(self) -> set[datetime]:
+        """Return every moment that was not done."""
+        return {*self.moments, *(moment_of(run) for run in self.broken)}
+
+
+def read_missed(
+    client: SyncPrefectClient, now: datetime, grace: timedelta, only: Iterable[str] | None = None
+) -> list[Missed]:
+    """Return what each scheduled deployment (of the models *only*, if given) has missed until *grace* before *now*."""
+    wanted = None if only is None else set(only)
+    found = []
+    for deployment in client.read_deployments(limit=MOST_RUNS):
+        if deployment.paused or (wanted is not None and deployment.name not in wanted):
+            continue
+        crons = [each.schedule for each in deployment.schedules if each.active]
+        schedules = [schedule for schedule in crons if isinstance(schedule, CronSchedule)]
+        if schedules and (missed := _missed(client, deployment, schedules, now, grace)).due():
+            found.append(missed)
+    return found
+
+
+def _missed(
+    client: SyncPrefectClient,
+    deployment: DeploymentResponse,
+    schedules: list[CronSchedule],
+    now: datetime,
+    grace: timedelta,
+) -> Missed:
+    """Return what *deployment*, on *schedules*, has missed."""
+    runs = _scheduled_runs(client, deployment, now)
+    began = [run for run in runs if run.state is not None and not run.state.is_scheduled()]
+    created = times.as_utc(deployment.created or now)
+    since = max([now - HORIZON, created, *map(moment_of, began)])
+    moments = sorted({moment for each in schedules for moment in moments_between(each, since, now - grace)})
+    waiting = {moment_of(run): run for run in runs if run.state is not None and run.state.is_scheduled()}
+    flow = str(deployment.entrypoint or "").rpartition(".")[2]
+    late = {moment: run for moment, run in waiting.items() if moment <= now - grace}
+    return Missed(deployment, flow, tuple(moments), late, tuple(broken_runs(runs)))
+
+
+def _scheduled_runs(
+    client: SyncPrefectClient, deployment: DeploymentResponse, now: datetime
+) -> list[FlowRun]:
+    """Return the newest runs of *deployment* that its schedule asked for, until *now*; newest first."""
+    runs = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]),
+            expected_start_time=FlowRunFilterExpectedStartTime(after_=now - HORIZON, before_=now),  # pyright: ignore[reportArgumentType]
+        ),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+        limit=MOST_RUNS,
+    )
+    return [run for run in runs if run.parameters.get("trigger") == SCHEDULED]
+
+
+def broken_runs(runs: Iterable[FlowRun]) -> list[FlowRun]:
+    """Return the newest of *runs* of each moment that an outage has ended, unless it was tried `ATTEMPTS` times."""
+    by_moment: dict[datetime, list[FlowRun]] = {}
+    for run in runs:
+        by_moment.setdefault(moment_of(run), []).append(run)
+    return [tries[0] for tries in by_moment.values() if len(tries) < ATTEMPTS and all(map(_is_broken, tries))]
+
+
+def _is_broken(run: FlowRun) -> bool:
+    """Return whether *run* was ended by an outage: its process died, or a server did not answer."""
+    state = run.state
+    return state is not None and (
+        state.is_crashed() or (state.is_failed() and names_an_outage(state.message or ""))
+    )
+
+
+def moment_of(run: FlowRun) -> datetime:
+    """Return the moment that *run* pretends is now: its `as_of`, or when it was planned to start."""
+    given: Any = run.parameters.get("as_of")
+    if given is not None:
+        return times.read_moment(str(given))
+    assert run.expected_start_time is not None  # noqa: S101
+    return times.as_utc(run.expected_start_time)
+
+
+def moments_between(schedule: CronSchedule, start: datetime, end: datetime) -> list[datetime]:
+    """Return the moments after *start* and until *end* at which *schedule* is due."""
+    from prefect.server.schemas.schedules import CronSchedule as Cron
+
+    cron = Cron(cron=schedule.cron, timezone=schedule.timezone, day_or=schedule.day_or)
+    found: list[datetime] = []
+    after = start + timedelta(seconds=1)
+    while after <= end:
+        more = [times.as_utc(moment) for moment in asyncio.run(cron.get_dates(start=after, end=end))]
+        if not more:
+            break
+        found += more
+        after = more[-1] + timedelta(seconds=1)
+    return found
+
+
+def covering(moments: Iterable[datetime], window: timedelta | None) -> list[datetime]:
+    """Return the fewest of *moments*, oldest first, whose windows cover all that was missed: the newest, and so on.
+
+    Without a *window* a run looks at all there is, so the newest is enough.
+    """
+    kept: list[datetime] = []
+    for moment in sorted(moments, reverse=True):
+        if not kept or (window is not None and kept[-1] - moment >= window):
+            kept.append(moment)
+    return kept[::-1]

@@ -1,0 +1,94 @@
+"""What was missed is done once."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Pending
+
+from deployments.catch_up import FLOW_RUN, catch_up, free_stranded, window_of
+from deployments.serve import read_flows, register
+from regrow.project import Project
+from regrow.services import Services
+
+
+@pytest.fixture
+def deployed(services: Services, project: Callable[..., Project]) -> Project:
+    """Deploy a model that is monitored daily, over a window of a day, and looks at its rollout every ten minutes."""
+    made = project(
+        monitoring={"schedule": "30 6 * * *", "window": "1d"},
+        deployment={"server": False, "rollout_schedule": "*/10 * * * *"},
+    )
+    asyncio.run(register([made], read_flows()))
+    return made
+
+
+def runs_of(project: Project, flow: str) -> list[FlowRun]:
+    """Return the runs of *flow* for *project*, oldest moment first."""
+    with get_client(sync_client=True) as client:
+        wanted = client.read_deployment_by_name(f"{flow}/{project.name}").id
+        runs = [run for run in client.read_flow_runs() if run.deployment_id == wanted]
+    return sorted(runs, key=lambda run: str(run.parameters.get("as_of", run.expected_start_time)))
+
+
+def started(project: Project, flow: str) -> list[str]:
+    """Return the moments as of which *flow* was started to make up for what was missed."""
+    return [run.parameters["as_of"] for run in runs_of(project, flow) if "as_of" in run.parameters]
+
+
+def test_after_days_away_each_window_is_looked_at_once(deployed: Project) -> None:
+    """Four days later the monitor is started for each of the four, the rollout once; again changes nothing.
+
+    Of the runs that Prefect had planned in advance those that are still needed stay, the others are cancelled.
+    """
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(days=4)
+    told = catch_up([deployed], now)
+    assert len(told) == 2 and all(deployed.name in line for line in told)
+    wanted = [now.replace(hour=6, minute=30, second=0) - timedelta(days=back) for back in range(5)]
+    moments = {moment for moment in wanted if moment <= now and (now - moment) <= timedelta(days=4)}
+    found = {datetime.fromisoformat(moment) for moment in started(deployed, "monitor")}
+    late = {
+        run.expected_start_time
+        for run in runs_of(deployed, "monitor")
+        if "as_of" not in run.parameters
+        and run.state
+        and run.state.is_scheduled()
+        and run.expected_start_time <= now
+    }
+    assert found | late >= set(sorted(moments)[-3:])
+    assert len(started(deployed, "rollout")) <= 1
+    before = (len(runs_of(deployed, "monitor")), len(runs_of(deployed, "rollout")))
+    catch_up([deployed], now)
+    assert (len(runs_of(deployed, "monitor")), len(runs_of(deployed, "rollout"))) == before
+
+
+def test_a_run_that_a_dead_runner_had_taken_is_planned_anew(deployed: Project) -> None:
+    """A run that waits for a process which never came is planned anew; one whose process lives is left alone."""
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name(f"monitor/{deployed.name}")
+        stranded, living = (client.create_flow_run_from_deployment(deployment.id) for _ in range(2))
+        for run in (stranded, living):
+            client.set_flow_run_state(run.id, Pending(), force=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(60)"], env=os.environ | {FLOW_RUN: str(living.id)}
+        )
+        try:
+            assert free_stranded() == [stranded.name]
+        finally:
+            process.kill()
+            process.wait()
+        assert client.read_flow_run(stranded.id).state.is_scheduled()
+        assert client.read_flow_run(living.id).state.is_pending()
+
+
+def test_how_far_back_a_run_looks(project: Callable[..., Project]) -> None:
+    """A monitoring looks at its window; a training and a look at a rollout are of the present."""
+    made = project(monitoring={"window": "2d"})
+    assert window_of(made, "monitor") == timedelta(days=2)
+    assert window_of(made, "rollout") is None
