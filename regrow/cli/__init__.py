@@ -9,12 +9,14 @@ registry_commands   rollback, pause, resume, ledger, trace
 report_command      report
 outcome, printing   what a command came to, as a table or as JSON
 status_command      status
+doctor_command      doctor
 log                 the file that takes what libraries print
 """
 
 import typer
 
 from regrow.cli.app import EXIT_CODES, CleanErrors
+from regrow.cli.doctor_command import doctor
 from regrow.cli.file_commands import check, init, schema
 from regrow.cli.flow_commands import monitor, retrain, rollout, score, train
 from regrow.cli.registry_commands import ledger, pause, resume, rollback, trace
@@ -25,7 +27,7 @@ from regrow.cli.status_command import status
 COMMANDS = (
     init, check, schema, up, down, demo, serve, key,
     train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace,
-    status, report,
+    status, report, doctor,
 )  # fmt: skip
 app = typer.Typer(
     cls=CleanErrors,

@@ -1,0 +1,65 @@
+"""What is kept: tables that open, and journals that do not pile up."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from regrow.data.delta import open_table
+from regrow.errors import StateError
+from regrow.services.doctor.diagnosis import Diagnosis, duration, size
+from regrow.settings import Settings
+
+OLD_SECONDS = 900.0
+"""A segment of a journal that waits for longer than this is not flushed by anybody."""
+MANY_BYTES = 1e9
+DAMAGED = "damaged"
+"""The folder of a model's journal in which rows stand that could not be logged."""
+
+
+def examine_stores(settings: Settings) -> Iterator[Diagnosis]:
+    """Yield what was found of the tables and journals of the state folder."""
+    yield from look_at_tables(settings.tables)
+    yield from look_at_journals(settings.journal, time.time())
+
+
+def look_at_tables(folder: Path) -> Iterator[Diagnosis]:
+    """Yield the tables in *folder* that do not open; one line if all do."""
+    tables = sorted(log.parent for log in folder.glob("*/*/_delta_log"))
+    well = 0
+    for table in tables:
+        try:
+            open_table(table)
+        except StateError as error:
+            yield Diagnosis("tables", "wrong", str(error), "see docs/operations.md, `A table does not open`")
+        else:
+            well += 1
+    if well == len(tables):
+        yield Diagnosis("tables", "well", f"{well} open")
+
+
+def look_at_journals(folder: Path, now: float) -> Iterator[Diagnosis]:
+    """Yield how much waits in the journals in *folder* for how long, and what could not be logged."""
+    waiting: list[tuple[float, int]] = []
+    for path in folder.glob("*/*/*"):
+        if path.stem.isdigit() and path.parent.name != DAMAGED:
+            try:
+                seen = path.stat()
+            except FileNotFoundError:  # flushed meanwhile
+                continue
+            waiting.append((seen.st_mtime, seen.st_size))
+    oldest = now - min((changed for changed, _ in waiting), default=now)
+    total = sum(count for _, count in waiting)
+    found = f"{size(total)} wait in {len(waiting)} segments, the oldest for {duration(oldest)}"
+    if oldest > OLD_SECONDS or total > MANY_BYTES:
+        remedy = "the model server flushes them: see what its log says, or start it with `regrow up server`"
+        yield Diagnosis("journals", "wrong", found, remedy)
+    else:
+        yield Diagnosis("journals", "well", found if waiting else "nothing waits")
+    for damaged in sorted(folder.glob(f"*/{DAMAGED}")):
+        if any(damaged.iterdir()):
+            yield Diagnosis(
+                "journals",
+                "wrong",
+                f"rows of {damaged.parent.name} could not be logged; they are kept in {damaged}",
+                "look at the notes there, then move the files away",
+            )

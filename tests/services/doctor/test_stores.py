@@ -1,0 +1,48 @@
+"""Tables and journals."""
+
+import os
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+from regrow.data.delta import append
+from regrow.services.doctor.stores import OLD_SECONDS, look_at_journals, look_at_tables
+
+
+def test_a_table_that_does_not_open_is_named_and_the_others_are_counted(tmp_path: Path) -> None:
+    """Tables that open are one line; one whose commit is no commit is told with its folder."""
+    for name in ("a", "b"):
+        append(tmp_path / "predictions" / name, pa.table({"x": [1]}), "t", 1)
+    (well,) = look_at_tables(tmp_path)
+    assert (well.health, well.found) == ("well", "2 open")
+    commit = next((tmp_path / "predictions" / "b" / "_delta_log").glob("*.json"))
+    commit.write_text("{broken")
+    (wrong,) = look_at_tables(tmp_path)
+    assert wrong.health == "wrong" and str(tmp_path / "predictions" / "b") in wrong.found
+
+
+def test_a_journal_that_nobody_flushes_is_told(tmp_path: Path) -> None:
+    """A young segment is well; one that waits for a quarter of an hour is wrong; locks and notes do not count."""
+    writer = tmp_path / "loans" / "1.abc"
+    writer.mkdir(parents=True)
+    (nothing,) = look_at_journals(tmp_path, time.time())
+    assert (nothing.health, nothing.found) == ("well", "nothing waits")
+    (writer / "lock").write_text("")
+    segment = writer / "000000000001.jsonl"
+    segment.write_text("{}\n" * 1000)
+    (young,) = look_at_journals(tmp_path, time.time())
+    assert young.health == "well" and "1 segments" in young.found
+    os.utime(segment, (0, time.time() - OLD_SECONDS - 60))
+    (old,) = look_at_journals(tmp_path, time.time())
+    assert old.health == "wrong" and "16 min" in old.found
+
+
+def test_rows_that_could_not_be_logged_are_told(tmp_path: Path) -> None:
+    """What was set aside of a journal is told until somebody moves it away, and is no backlog."""
+    damaged = tmp_path / "loans" / "damaged"
+    damaged.mkdir(parents=True)
+    assert len(list(look_at_journals(tmp_path, time.time()))) == 1
+    (damaged / "1.jsonl").write_text("{")
+    backlog, told = look_at_journals(tmp_path, time.time() + 2 * OLD_SECONDS)
+    assert (backlog.health, told.health) == ("well", "wrong") and "loans" in told.found
