@@ -34,7 +34,7 @@ from regrow.services.process import stop_together
 from regrow.services.supervision import Supervisor, Watched
 from regrow.settings import Settings
 
-START_TIMEOUT = 180.0
+START_TIMEOUT = 300.0
 """Seconds that all services together have to answer; a first start migrates two databases."""
 SENDING = 3.0
 """Seconds that this process's last logs and events have to reach Prefect."""

@@ -16,7 +16,7 @@ TRIES = 8
 """Starts in a row that fail before a part counts as down: about three minutes of pauses."""
 DOWN_PAUSE = 600.0
 """Seconds between two tries of a part that is down: a full disk may have been emptied meanwhile."""
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 """How long a part that was started again may take to answer."""
 
 
