@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down wheel test test-long lint lock schema
+.PHONY: help install demo up down wheel test test-long lint lock audit schema
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -46,6 +46,16 @@ test-long: install  ## Check at full size what `make test` shrinks; takes up to 
 
 lock: install  ## Resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock
+
+audit: install  ## List what is installed in dist/sbom.cdx.json (CycloneDX), and look for known holes in it
+	mkdir -p dist
+	$(BIN)/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --pyproject pyproject.toml \
+		--output-reproducible --output-format JSON --output-file dist/sbom.cdx.json requirements.lock
+	@echo "dist/sbom.cdx.json is written from the lock; nothing was asked for it"
+	$(BIN)/uv tool run pip-audit==2.10.1 --strict --require-hashes --disable-pip --progress-spinner off \
+		--requirement requirements.lock \
+		|| { echo "The scan asks pypi.org about each package. If it says above that a package was not found there or" \
+		"could not be audited, it cannot reach pypi.org itself: run it where it can. Otherwise it names the holes."; exit 1; }
 
 schema: install  ## Write configs/schema.json from the project file's types
 	$(BIN)/regrow schema > configs/schema.json

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow.lineage import flow_run
-from regrow.project import load_project
+from regrow.lineage import flow_run, open_project
 from regrow.verdict import Verdict
 from tasks.await_start import await_start
 from tasks.collect_labels import collect_labels
@@ -35,7 +34,7 @@ def monitor(
         trigger: What started the run: `manual` or `schedule`.
 
     """
-    project = load_project(config)
+    project = open_project(config)
     with flow_run(project, trigger, as_of) as run:
         if awaited := await_start(project, trigger, run.as_of, "monitor", traffic=True):
             run.verdict(awaited)

@@ -6,8 +6,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.train import train_steps
-from regrow.lineage import flow_run, turn_to_train
-from regrow.project import load_project
+from regrow.lineage import flow_run, open_project, turn_to_train
 from regrow.verdict import Subject, Verdict
 from tasks.await_start import await_start
 from tasks.decide_retraining import decide_retraining
@@ -36,7 +35,7 @@ def retrain(
         override: Why, and for whom, the gates of the successor are waived; empty: they are not.
 
     """
-    project = load_project(config)
+    project = open_project(config)
     with turn_to_train(project), flow_run(project, trigger, as_of) as run:
         if awaited := await_start(project, trigger, run.as_of, "retrain"):
             run.verdict(awaited)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow.lineage import flow_run
-from regrow.project import load_project
+from regrow.lineage import flow_run, open_project
 from regrow.verdict import Verdict
 from tasks.roll_back import roll_back
 
@@ -25,7 +24,7 @@ def rollback(
         trigger: What started the run; kept with it.
 
     """
-    project = load_project(config)
+    project = open_project(config)
     with flow_run(project, trigger, as_of) as run:
         verdict = roll_back(project, reason, to, run.actor, run.as_of)
         run.verdict(verdict)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow.lineage import FlowRecord, flow_run
-from regrow.project import Project, load_project
+from regrow.lineage import FlowRecord, flow_run, open_project
+from regrow.project import Project
 from regrow.registry import Rollout, State
 from regrow.verdict import Verdict
 from tasks.collect_labels import collect_labels
@@ -25,7 +25,7 @@ def rollout(config: Path, as_of: datetime | None = None, trigger: str = "manual"
         trigger: What started the run; kept with it.
 
     """
-    project = load_project(config)
+    project = open_project(config)
     if nothing := nothing_to_look_at(project):
         return nothing
     with flow_run(project, trigger, as_of) as run:

@@ -6,8 +6,7 @@ from pathlib import Path
 from prefect import flow
 
 from regrow.data.times import as_utc
-from regrow.lineage import flow_run
-from regrow.project import load_project
+from regrow.lineage import flow_run, open_project
 from regrow.results import Scored
 from regrow.verdict import Verdict
 from tasks.await_start import await_start
@@ -37,7 +36,7 @@ def score(
         trigger: What started the run; kept with it.
 
     """
-    project = load_project(config)
+    project = open_project(config)
     with flow_run(project, trigger, as_of) as run:
         if awaited := await_start(project, trigger, run.as_of, "score"):
             run.verdict(awaited)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow.lineage import FlowRecord, flow_run, turn_to_train
-from regrow.project import Project, load_project
+from regrow.lineage import FlowRecord, flow_run, open_project, turn_to_train
+from regrow.project import Project
 from regrow.verdict import Verdict
 from tasks.collect_labels import collect_labels
 from tasks.deploy import deploy
@@ -33,7 +33,7 @@ def train(
         override: Why, and for whom, the gates are waived; empty: they are not. Each is measured and kept all the same.
 
     """
-    project = load_project(config)
+    project = open_project(config)
     with turn_to_train(project), flow_run(project, trigger, as_of) as run:
         return train_steps(project, run, override)
 

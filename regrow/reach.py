@@ -1,13 +1,13 @@
 """Whether a server answers: the one place that asks."""
 
+import base64
+import os
 from urllib.parse import urlsplit
 
 import httpx
 
 from regrow.errors import Unreachable
-from regrow.settings import Settings
-
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+from regrow.settings import LOOPBACK, Settings
 
 
 def why_silent(
@@ -37,6 +37,31 @@ def check_reachable(settings: Settings, prefect: bool = True) -> None:
         if silence := why_silent(url, timeout=10):
             raise Unreachable(
                 f"{name} does not answer at {url} ({silence}); start the servers with `regrow up`, or set {variable}"
+            )
+
+
+def check_signed_in(settings: Settings, prefect: bool = True) -> None:
+    """Raise `Unreachable` if MLflow, or with *prefect* Prefect, knows us not: it asks for a password that we lack."""
+    user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
+    asked = [
+        (
+            "Prefect",
+            f"{settings.prefect_api_url}/admin/version",
+            os.environ.get("PREFECT_API_AUTH_STRING", ""),
+        )
+    ]
+    asked = asked if prefect else []
+    if settings.tracking_uri.startswith("http"):
+        asked.append(("MLflow", f"{settings.tracking_uri}/version", f"{user}:{password}"))
+    for name, url, sign_in in asked:
+        headers = {"Authorization": f"Basic {base64.b64encode(sign_in.encode()).decode()}"}
+        if why_silent(url, headers=headers, timeout=10) == "status 401":
+            variables = (
+                "PREFECT_API_AUTH_STRING" if name == "Prefect" else "MLFLOW_TRACKING_USERNAME and …_PASSWORD"
+            )
+            raise Unreachable(
+                f"{name} at {url} does not know the password in {settings.password_file}; name the state folder that "
+                f"`regrow up` runs on by REGROW_HOME, or set {variables}"
             )
 
 

@@ -1,8 +1,10 @@
 """Where state lives and which servers are spoken to: `REGROW_*` from the environment."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -14,6 +16,11 @@ TELEMETRY_OFF = {
     "GX_ANALYTICS_ENABLED": "false",
 }
 """Regrow's own choice for its dependencies; set any of them to decide otherwise."""
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+USER = "regrow"
+"""Who signs in to the local Prefect and MLflow."""
+UMASK = "REGROW_UMASK"
+"""The variable that holds the user's own umask: what is delivered to others is written by it."""
 
 
 def _split_keys(value: object) -> object:
@@ -27,9 +34,22 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="REGROW_", frozen=True, extra="ignore")
 
     home: Annotated[Path, Field(description="The state folder")] = Path(".regrow")
-    host: Annotated[str, Field(description="The address that the local servers bind to")] = "127.0.0.1"
+    host: Annotated[
+        str,
+        Field(
+            description="The address that the model server binds to; Prefect and MLflow stay on this machine's own"
+        ),
+    ] = "127.0.0.1"
     prefect_port: int = 4200
     mlflow_port: int = 5000
+    prefect_public_url: Annotated[
+        str | None,
+        Field(description="https://… by which a proxy of yours shows Prefect; see docs/security.md"),
+    ] = None
+    mlflow_public_url: Annotated[
+        str | None,
+        Field(description="https://… by which a proxy of yours shows MLflow; see docs/security.md"),
+    ] = None
     server_port: Annotated[int, Field(description="The model server's port")] = 8000
     server_max_bytes: Annotated[
         int, Field(ge=1000, description="Largest body of a request to the model server")
@@ -98,25 +118,25 @@ class Settings(BaseSettings):
         return self.home.absolute() / "journal"
 
     @property
+    def password_file(self) -> Path:
+        """The file with the password of the local Prefect and MLflow, which only its owner can read."""
+        return self.home.absolute() / "password"
+
+    @property
     def local_prefect(self) -> str:
-        """The address of the Prefect server that `regrow up` starts."""
-        return f"http://{self._reachable}:{self.prefect_port}"
+        """The address of the Prefect server that `regrow up` starts: on loopback, whatever `host` is."""
+        return f"http://127.0.0.1:{self.prefect_port}"
 
     @property
     def local_mlflow(self) -> str:
-        """The address of the MLflow server that `regrow up` starts."""
-        return f"http://{self._reachable}:{self.mlflow_port}"
+        """The address of the MLflow server that `regrow up` starts: on loopback, whatever `host` is."""
+        return f"http://127.0.0.1:{self.mlflow_port}"
 
     @property
     def local_server(self) -> str:
         """The address of the model server that `regrow up` starts."""
-        return f"http://{self._reachable}:{self.server_port}"
-
-    @property
-    def _reachable(self) -> str:
-        """The address by which this machine reaches what binds to *host*."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"[{host}]" if ":" in host else host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.server_port}"
 
     @property
     def server_headers(self) -> dict[str, str]:
@@ -130,6 +150,11 @@ class Settings(BaseSettings):
         return uri.rstrip("/") if uri.startswith("http") else uri
 
     @property
+    def shown_tracking_uri(self) -> str:
+        """MLflow's address as a message may show it: without the password of a database."""
+        return re.sub(r"(://[^:/@]*:)[^@/]*@", r"\1***@", self.tracking_uri)
+
+    @property
     def prefect_api_url(self) -> str:
         """Prefect's API: `PREFECT_API_URL`, or the local server."""
         return (os.environ.get("PREFECT_API_URL") or f"{self.local_prefect}/api").rstrip("/")
@@ -139,6 +164,28 @@ class Settings(BaseSettings):
         """Prefect's pages, beside its API."""
         return self.prefect_api_url.removesuffix("/api")
 
+    def sign_in(self, prefect: str, tracking: str) -> dict[str, str]:
+        """Return the variables by which clients sign in to Prefect at *prefect* and MLflow at *tracking*.
+
+        None for servers that `regrow up` did not start: ours is not their password, and is not for them to see.
+        """
+        try:
+            password = self.password_file.read_text(encoding="utf-8").strip()
+        except OSError:  # not started yet, or by another user
+            return {}
+        variables = {}
+        if _is_here(prefect, self.prefect_port):
+            variables["PREFECT_API_AUTH_STRING"] = f"{USER}:{password}"
+        if _is_here(tracking, self.mlflow_port):
+            variables |= {"MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": password}
+        return variables
+
+
+def _is_here(url: str, port: int) -> bool:
+    """Return whether *url* is of this machine's *port*."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname in LOOPBACK and parts.port == port
+
 
 def load_settings() -> Settings:
     """Read the settings from the environment as it is now."""
@@ -146,9 +193,14 @@ def load_settings() -> Settings:
 
 
 def apply_environment(settings: Settings) -> None:
-    """Point Prefect and MLflow of this process at *settings*; what the user has set stays as it is."""
+    """Point Prefect and MLflow of this process at *settings*; what the user has set stays as it is.
+
+    What the process writes from now on is its user's alone.
+    """
+    keep_private()
     for key, value in {
         **TELEMETRY_OFF,
+        **settings.sign_in(settings.prefect_api_url, settings.tracking_uri),
         "PREFECT_API_URL": settings.prefect_api_url,
         "PREFECT_HOME": str(settings.home.absolute() / "prefect"),
         "PREFECT_LOCAL_STORAGE_PATH": str(settings.home.absolute() / "results"),
@@ -160,3 +212,9 @@ def apply_environment(settings: Settings) -> None:
         "OMP_WAIT_POLICY": "PASSIVE",
     }.items():
         os.environ.setdefault(key, value)
+
+
+def keep_private() -> None:
+    """Let no other user read or enter what this process makes from now on; its children are told what was before."""
+    before = os.umask(0o077)
+    os.environ.setdefault(UMASK, f"{before:03o}")

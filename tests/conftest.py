@@ -22,7 +22,8 @@ from regrow.settings import Settings
 STARTS_SERVERS = {"services", "start", "stack"}
 """The fixtures whose tests are marked `servers`."""
 FILES_THAT_START_PROCESSES = {
-    "test_fan_out.py", "test_outage.py", "test_score_on_dask.py", "test_stack.py", "test_start_run.py", "test_wheel.py",
+    "test_embedded.py", "test_fan_out.py", "test_outage.py", "test_score_on_dask.py", "test_stack.py",
+    "test_start_run.py", "test_wheel.py",
 }  # fmt: skip
 FULL_SIZE_TIMEOUT = 3600
 
@@ -100,6 +101,7 @@ def settings_for() -> Callable[[Path], Settings]:
 @pytest.fixture(scope="session")
 def services() -> Iterator[Services]:
     """Run PostgreSQL, Prefect and MLflow's store for the session; the environment points at them."""
+    from prefect.settings import PREFECT_API_AUTH_STRING as AUTH
     from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY as HEARTBEAT
     from prefect.settings import PREFECT_SERVER_ALLOW_EPHEMERAL_MODE as EPHEMERAL
@@ -110,6 +112,7 @@ def services() -> Iterator[Services]:
         temporary_settings(
             {
                 PREFECT_API_URL: servers.prefect_api_url,
+                AUTH: servers.environment["PREFECT_API_AUTH_STRING"],
                 PREFECT_LOGGING_TO_API_ENABLED: False,
                 EPHEMERAL: False,
                 HEARTBEAT: None,

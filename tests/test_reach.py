@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from regrow.errors import Unreachable
-from regrow.reach import check_reachable, why_silent
+from regrow.reach import check_reachable, check_signed_in, why_silent
 from regrow.settings import Settings
 
 
@@ -60,3 +60,21 @@ def test_the_server_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     with pytest.raises(Unreachable, match=r"MLflow .*127\.0\.0\.1:1/health.*regrow up.*MLFLOW_TRACKING_URI"):
         check_reachable(Settings(home=tmp_path), prefect=False)
+
+
+@pytest.mark.parametrize(("page", "name"), [("/admin/version", "Prefect"), ("/version", "MLflow")])
+def test_a_password_that_is_not_known_is_told(
+    page: str, name: str, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A server that does not let us in is an error that names the server, the password's file and what to do."""
+
+    def answer(asked: str, **_: object) -> str | None:
+        return "status 401" if asked == f"{url}{page}" else None
+
+    monkeypatch.setattr("regrow.reach.why_silent", answer)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    with pytest.raises(Unreachable, match=rf"{name} at .*{tmp_path}/password.*REGROW_HOME"):
+        check_signed_in(Settings(home=tmp_path))
+    if name == "Prefect":
+        check_signed_in(Settings(home=tmp_path), prefect=False)

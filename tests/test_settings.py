@@ -84,10 +84,13 @@ def test_the_state_folder_holds_everything(tmp_path: Path, monkeypatch: pytest.M
     ],
 )
 def test_the_own_servers_are_reached_whatever_they_bind_to(host: str, reached: str) -> None:
-    """An address that means all of them is reached by loopback, and one of version 6 stands in brackets."""
+    """An address that means all of them is reached by loopback, and one of version 6 stands in brackets.
+
+    Prefect and MLflow stay on loopback: who signs in there may run code.
+    """
     settings = Settings(host=host)
-    assert settings.tracking_uri == settings.local_mlflow == f"http://{reached}:5000"
-    assert settings.prefect_api_url == f"http://{reached}:4200/api"
+    assert settings.tracking_uri == settings.local_mlflow == "http://127.0.0.1:5000"
+    assert settings.prefect_api_url == "http://127.0.0.1:4200/api"
     assert settings.local_server == f"http://{reached}:8000"
 
 
@@ -117,3 +120,46 @@ def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert found["PREFECT_API_URL"] == "http://127.0.0.1:4321/api"
     assert found["PREFECT_HOME"] == str(tmp_path / "prefect")
     assert found["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_the_password_goes_to_the_own_servers_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients get the password of the servers that `regrow up` started, by any name of this machine, and no other."""
+    settings = Settings(home=tmp_path, prefect_port=4321)
+    own = ("http://localhost:4321/api", "http://127.0.0.1:5000")
+    assert settings.sign_in(*own) == {}
+    settings.password_file.write_text("hush\n")
+    assert settings.sign_in(*own) == {
+        "PREFECT_API_AUTH_STRING": "regrow:hush",
+        "MLFLOW_TRACKING_USERNAME": "regrow",
+        "MLFLOW_TRACKING_PASSWORD": "hush",
+    }
+    assert settings.sign_in("https://prefect.example/api", "http://mlflow.example:5000") == {}
+    assert settings.sign_in("http://127.0.0.1:4200/api", "postgresql://u@h/mlflow") == {}
+    monkeypatch.setattr(os, "environ", {"PREFECT_API_AUTH_STRING": "theirs"})
+    apply_environment(settings)
+    told = os.environ
+    assert (told["PREFECT_API_AUTH_STRING"], told["MLFLOW_TRACKING_PASSWORD"]) == ("theirs", "hush")
+
+
+def test_what_is_written_is_its_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files and folders made after `apply_environment` are closed to others; children learn the user's own umask."""
+    monkeypatch.setattr(os, "environ", {})
+    before = os.umask(0o022)
+    try:
+        for _ in range(2):
+            apply_environment(Settings(home=tmp_path))
+        (tmp_path / "file").touch()
+        (tmp_path / "folder").mkdir()
+    finally:
+        os.umask(before)
+    assert os.environ["REGROW_UMASK"] == "022"
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "folder")]
+    assert modes == [0o600, 0o700]
+
+
+def test_an_address_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If MLflow is used by its database, a message names the database and not the password."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg://u:hush@/mlflow?host=/tmp/x")
+    assert Settings().shown_tracking_uri == "postgresql+psycopg://u:***@/mlflow?host=/tmp/x"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert Settings().shown_tracking_uri == "http://127.0.0.1:5000"

@@ -12,10 +12,16 @@ from uuid import uuid4
 import httpx
 import psutil
 import pytest
+from prefect_http import signed_in
 
 from regrow.project import Project
 from regrow.settings import Settings
 
+SERVERS = (
+    "PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI",
+    "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "REGROW_SERVER_URL",
+)  # fmt: skip
+"""What the environment of the tests says of servers of their own."""
 REGROW = str(Path(sys.executable).with_name("regrow"))
 
 
@@ -48,7 +54,7 @@ class Stack:
             "REGROW_MLFLOW_PORT": str(settings.mlflow_port),
             "REGROW_SERVER_PORT": str(settings.server_port),
         }
-        for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "REGROW_SERVER_URL"):
+        for name in SERVERS:
             self.environment.pop(name, None)
         self.log = settings.home.with_suffix(".log")
         with self.log.open("wb") as stream:
@@ -68,8 +74,9 @@ class Stack:
 
     def prefect(self, path: str, content: object) -> list[dict]:
         """Ask the started Prefect server."""
-        answer = httpx.post(f"{self.settings.local_prefect}/api/{path}", json=content, timeout=30)
-        answer.raise_for_status()
+        auth = f"regrow:{self.settings.password_file.read_text().strip()}"
+        with signed_in(f"{self.settings.local_prefect}/api", auth) as client:
+            answer = client.post(path, json=content).raise_for_status()
         return answer.json() if answer.content else []
 
     def regrow(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -82,7 +89,8 @@ class Stack:
         """Return the version that MLflow calls the champion."""
         asked = {"name": name, "alias": "champion"}
         url = f"{self.settings.local_mlflow}/api/2.0/mlflow/registered-models/alias"
-        answer = httpx.get(url, params=asked, timeout=30).raise_for_status()
+        auth = ("regrow", self.settings.password_file.read_text().strip())
+        answer = httpx.get(url, params=asked, auth=auth, timeout=30).raise_for_status()
         return int(answer.json()["model_version"]["version"])
 
     def end(self) -> None:

@@ -15,6 +15,7 @@ from zipfile import ZipFile
 
 import httpx
 import pytest
+from prefect_http import signed_in
 
 from regrow.project import Project
 from regrow.settings import Settings
@@ -170,15 +171,17 @@ def test_a_model_is_trained_by_hand_and_by_its_deployment(
     settings, made, ports = up
     told = json.loads(installed.run(empty, "train", f"configs/{made.path.name}", "--json", **ports))
     assert told["state"]["champion"] == 1
-    assert httpx.get(told["links"]["MLflow run"].partition("#")[0], timeout=20).is_success
+    password = settings.password_file.read_text().strip()
+    page = told["links"]["MLflow run"].partition("#")[0]
+    assert httpx.get(page, auth=("regrow", password), timeout=20).is_success
 
-    api = f"{settings.local_prefect}/api"
-    deployment = httpx.get(f"{api}/deployments/name/rollout/{made.name}", timeout=20).json()
-    started = httpx.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json={}, timeout=20).json()
+    client = signed_in(f"{settings.local_prefect}/api", f"regrow:{password}")
+    deployment = client.get(f"/deployments/name/rollout/{made.name}").json()
+    started = client.post(f"/deployments/{deployment['id']}/create_flow_run", json={}).json()
     ended: list[dict] = []
 
     def has_ended() -> bool:
-        run = httpx.get(f"{api}/flow_runs/{started['id']}", timeout=20).json()
+        run = client.get(f"/flow_runs/{started['id']}").json()
         ended.append(run["state"])
         return run["state"]["type"] in {"COMPLETED", "FAILED", "CRASHED"}
 

@@ -56,13 +56,14 @@ def read_moment(text: str | None, option: str = "--as-of") -> datetime | None:
 
 
 def reach_servers(prefect: bool = True) -> "Settings":
-    """Point this process at the running servers; raise `Unreachable` if one does not answer."""
-    from regrow.reach import check_reachable
+    """Point this process at the running servers; raise `Unreachable` if one does not answer, or lets us not in."""
+    from regrow.reach import check_reachable, check_signed_in
     from regrow.settings import apply_environment, load_settings
 
     settings = load_settings()
     apply_environment(settings)
     check_reachable(settings, prefect)
+    check_signed_in(settings, prefect)
     return settings
 
 

@@ -30,7 +30,7 @@ Parts = Annotated[
 def up(parts: Parts = None) -> None:
     """Start database, Prefect, MLflow, model server and runner, and keep them running; Ctrl-C stops them all."""
     from regrow.services import running, supervise
-    from regrow.services.commands import read_parts, registered, told_missed
+    from regrow.services.commands import read_parts, registered, told_missed, told_sign_in
     from regrow.services.projects import find_projects
     from regrow.settings import load_settings
 
@@ -44,6 +44,8 @@ def up(parts: Parts = None) -> None:
     try:
         with running(settings, wanted, report=_report) as services:
             console.print(_addresses(services))
+            if wanted & {"prefect", "mlflow"}:
+                console.print(told_sign_in(settings), markup=False, highlight=False, soft_wrap=True)
             if "runner" in wanted:
                 deployed = registered(settings)
                 console.print(found.describe(deployed), markup=False, highlight=False, soft_wrap=True)

@@ -23,6 +23,7 @@ from regrow.data.files import (
     DICTIONARY_BYTES,
     flush_to_disk,
     locked_file,
+    open_to_readers,
     partial_file,
     remove_partials,
     state_errors,
@@ -87,8 +88,9 @@ class Destination(ABC):
         rows = rows.select(self.schema.names)
         for _ in range(ATTEMPTS):
             new = rows.filter(pa.array(~self.known.has(rows.column("prediction_id").combine_chunks())))
-            if not new.num_rows or self.append(new):
-                return new.num_rows
+            with open_to_readers():
+                if not new.num_rows or self.append(new):
+                    return new.num_rows
             self.known = KnownIds(self.ids())
         raise Busy(f"{self.where}: other writers came first {ATTEMPTS} times; try again")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from regrow import provenance
 from regrow.errors import StateError
+from regrow.settings import UMASK
 
 DICTIONARY_BYTES = 64 * 1024
 """A Parquet column is written by a dictionary of its values until that grows beyond this.
@@ -98,6 +99,17 @@ def partial_file(folder: Path) -> Iterator[Path]:
         yield partial
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_to_readers() -> Iterator[None]:
+    """Write by the user's own umask meanwhile: what is delivered is for others to read, unlike all other files."""
+    before = os.umask(int(os.environ[UMASK], 8)) if UMASK in os.environ else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.umask(before)
 
 
 def remove_partials(folder: Path) -> None:

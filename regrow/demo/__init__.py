@@ -1,6 +1,6 @@
 """The demonstration: a model lives through a real year, with the same parts that production uses."""
 
-from regrow.services.ownership import prepare_home
+from regrow.services.ownership import prepare_home, secret
 from regrow.settings import apply_environment, load_settings
 
 
@@ -9,6 +9,7 @@ def main() -> None:
     settings = load_settings()
     prepare_home(settings.home.absolute())
     (settings.home.absolute() / "prefect").mkdir(exist_ok=True)
+    secret(settings.password_file)
     apply_environment(settings)
     from regrow.demo.replay import replay
 

@@ -4,6 +4,7 @@ A run is found by its key (`flow run id`, `flow run id/step`) before it is creat
 everywhere; MLflow's active run, which is bound to a thread, is never used.
 """
 
+from regrow.lineage.deployed import open_project, remember_deployed
 from regrow.lineage.parent import FlowRecord, flow_run
 from regrow.lineage.record import RunRecord, time_range
 from regrow.lineage.runs import FLOW_RUN, KEY, PROCESS, find_experiment, find_run, run_url
@@ -13,6 +14,6 @@ from regrow.lineage.turns import turn_to_train
 
 __all__ = [
     "CACHED", "FLOW_RUN", "KEY", "PROCESS", "FlowRecord", "RunRecord", "Step", "current", "effective_flow_runs",
-    "failed_by_outage", "find_experiment", "find_run", "flow_run", "run_url", "step", "sweep", "time_range",
-    "turn_to_train",
+    "failed_by_outage", "find_experiment", "find_run", "flow_run", "open_project", "remember_deployed", "run_url",
+    "step", "sweep", "time_range", "turn_to_train",
 ]  # fmt: skip

@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -19,6 +18,7 @@ from regrow.errors import RegrowError
 from regrow.lineage.outages import may_pass
 from regrow.lineage.record import RunRecord
 from regrow.lineage.runs import FLOW_RUN, find_experiment, find_parent, open_run
+from regrow.lineage.stored_results import Recorded, results_of
 from regrow.project import Project
 from regrow.registry import connect
 from regrow.settings import load_settings
@@ -27,15 +27,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 CACHED = "regrow.cached_from"
 _current: ContextVar[RunRecord] = ContextVar("current_step")
-
-
-@dataclass(frozen=True)
-class Recorded(Generic[R]):
-    """A step's result with the runs that made it, as Prefect stores it."""
-
-    flow_run_id: str
-    run_id: str
-    value: R
 
 
 def current() -> RunRecord:
@@ -68,6 +59,7 @@ class Step(Generic[P, R]):
             fn=_body(function, self.name),
             name=self.name,
             persist_result=True,
+            result_serializer=results_of(function),
             cache_key_fn=self._cache_key if cached else None,
             **policy,
         )

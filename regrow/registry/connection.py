@@ -45,7 +45,7 @@ def reaching(what: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        uri = load_settings().tracking_uri
+        uri = load_settings().shown_tracking_uri
         if error.error_code in _REFUSED:
             raise RegistryError(f"{what}: MLflow at {uri} refused it ({error})") from error
         message = f"{what}: MLflow at {uri} failed ({error}); the next flow finishes what was begun"

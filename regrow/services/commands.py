@@ -10,9 +10,11 @@ from typing import Literal
 
 from regrow.errors import StateError
 from regrow.reach import why_silent
+from regrow.services.guard import own_origins
+from regrow.services.ownership import secret
 from regrow.services.postgres import Database
 from regrow.services.process import PATIENCE
-from regrow.settings import TELEMETRY_OFF, Settings
+from regrow.settings import TELEMETRY_OFF, USER, Settings
 
 Service = Literal["postgres", "prefect", "mlflow", "server", "runner"]
 ALL_SERVICES: tuple[Service, ...] = ("postgres", "prefect", "mlflow", "server", "runner")
@@ -28,6 +30,8 @@ NEEDS: dict[Service, tuple[Service, ...]] = {
 """What must answer before a part can start; the model server goes on, and starts, without any other."""
 SERVER_PATIENCE = 45.0
 """Seconds that the model server has to answer what it was asked and to flush its journal: its own 40, and some."""
+HERE = "127.0.0.1"
+"""What Prefect and MLflow bind to: whoever signs in there may run code, so other machines come through a proxy."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,14 @@ def check_port(service: Service, settings: Settings) -> None:
     """Raise `StateError` if the port of *service* is in use."""
     if (port := ports(settings).get(service)) is None:
         return
+    host = settings.host if service == "server" else HERE
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.host, port))
+            probe.bind((host, port))
         except OSError as error:
             raise StateError(
-                f"port {port} of {settings.host}, for {TITLES[service]}, cannot be used ({error.strerror}); "
+                f"port {port} of {host}, for {TITLES[service]}, cannot be used ({error.strerror}); "
                 f"stop what uses it, or give another one by REGROW_{service.upper()}_PORT"
             ) from error
 
@@ -93,6 +98,14 @@ def registered(settings: Settings) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
 
 
+def told_sign_in(settings: Settings) -> str:
+    """Return how a person signs in to the pages of Prefect and MLflow; the password itself is not told."""
+    return (
+        f"sign in to Prefect and MLflow as {USER}, with the password in {settings.password_file} "
+        f"(Prefect takes both in one line, {USER}:PASSWORD)"
+    )
+
+
 def read_parts(names: Sequence[str] | None) -> set[Service]:
     """Return the parts called *names*, or all; raise `StateError` for one that there is not."""
     if unknown := [name for name in names or () if name not in ALL_SERVICES]:
@@ -123,6 +136,7 @@ def client_environment(
         tracking = settings.tracking_uri
     else:
         tracking = database.address("psycopg", "mlflow")
+    prefect = f"{settings.local_prefect}/api" if "prefect" in services else settings.prefect_api_url
     return {
         **{key: os.environ.get(key, value) for key, value in TELEMETRY_OFF.items()},
         **(
@@ -138,13 +152,12 @@ def client_environment(
         "REGROW_MLFLOW_PORT": str(settings.mlflow_port),
         "REGROW_SERVER_PORT": str(settings.server_port),
         "REGROW_CONFIGS": str(settings.configs),
-        "PREFECT_API_URL": f"{settings.local_prefect}/api"
-        if "prefect" in services
-        else settings.prefect_api_url,
+        "PREFECT_API_URL": prefect,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
         "MLFLOW_TRACKING_URI": tracking,
+        **settings.sign_in(prefect, tracking),
         "MPLBACKEND": "Agg",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         # Threads that wait by spinning make a fit six times slower on a machine that is busy otherwise.
@@ -168,13 +181,18 @@ def command_of(service: Service, settings: Settings, database: Database | None) 
 
 
 def _prefect(settings: Settings, database: Database) -> Command:
+    own = own_origins(settings.prefect_port, settings.prefect_public_url)
     return Command(
         TITLES["prefect"],
-        [sys.executable, "-m", "prefect", "server", "start", "--host", settings.host],
+        [sys.executable, "-m", "regrow.services.prefect_server"],
         _answers(f"{settings.local_prefect}/api/health"),
         {
-            "PREFECT_SERVER_API_HOST": settings.host,
+            "PREFECT_SERVER_API_HOST": HERE,
             "PREFECT_SERVER_API_PORT": str(settings.prefect_port),
+            "PREFECT_SERVER_API_AUTH_STRING": f"{USER}:{secret(settings.password_file)}",
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(sorted(own)),
+            "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+            "PREFECT_UI_API_URL": f"{(settings.prefect_public_url or settings.local_prefect).rstrip('/')}/api",
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": database.address("asyncpg", "prefect"),
             "PREFECT_SERVER_LOGGING_LEVEL": os.environ.get("PREFECT_SERVER_LOGGING_LEVEL", "WARNING"),
         },
@@ -183,7 +201,7 @@ def _prefect(settings: Settings, database: Database) -> Command:
 
 def _mlflow(settings: Settings, database: Database) -> Command:
     artifacts = (settings.home.absolute() / "artifacts").as_uri()
-    bind = ["--host", settings.host, "--port", str(settings.mlflow_port)]
+    bind = ["--host", HERE, "--port", str(settings.mlflow_port)]
     return Command(
         TITLES["mlflow"],
         [sys.executable, "-m", "regrow.services.mlflow_server", *bind, "--artifacts", artifacts],

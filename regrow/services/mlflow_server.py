@@ -1,4 +1,4 @@
-"""MLflow's tracking server in one process: `python -m regrow.services.mlflow_server`.
+"""MLflow's tracking server in one process, behind our guard: `python -m regrow.services.mlflow_server`.
 
 `mlflow server` imports MLflow, prepares the database, then starts a process that imports it all again: that doubles
 the start. What is used of MLflow here is not its documented interface; a test notices if it changes.
@@ -6,24 +6,85 @@ the start. What is used of MLflow here is not its documented interface; a test n
 
 import argparse
 import os
+from pathlib import Path
 
 import uvicorn
+from flask import Flask, Response, jsonify, request
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from mlflow.server.constants import ARTIFACT_ROOT_ENV_VAR, BACKEND_STORE_URI_ENV_VAR
 from mlflow.server.handlers import initialize_backend_stores
+from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from mlflow.tracing.utils.artifact_utils import TRACE_DATA_FILE_NAME
+from mlflow.utils.file_utils import local_file_uri_to_path
+
+from regrow.services.guard import Guard, own_origins
+from regrow.services.ownership import secret
+from regrow.settings import load_settings
+
+CREATE = "/mlflow/experiments/create"
 
 
 def main() -> None:
-    """Prepare the database that MLFLOW_BACKEND_STORE_URI names, then serve it; files are not served."""
+    """Prepare the database that MLFLOW_BACKEND_STORE_URI names, then serve it to those who sign in."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--artifacts", required=True, help="URI of the folder of all runs' files")
     given = parser.parse_args()
-    database = os.environ["MLFLOW_BACKEND_STORE_URI"]
-    # MLflow's web application reads these when it is imported.
+    settings, database = load_settings(), os.environ["MLFLOW_BACKEND_STORE_URI"]
+    # MLflow's web application reads these when it is imported; its own list of hosts would miss the public one.
     os.environ |= {BACKEND_STORE_URI_ENV_VAR: database, ARTIFACT_ROOT_ENV_VAR: given.artifacts}
+    os.environ["MLFLOW_SERVER_ALLOWED_HOSTS"] = "*"
     initialize_backend_stores(database, None, given.artifacts)
-    uvicorn.run("mlflow.server.fastapi_app:app", host=given.host, port=given.port, log_level="info")
+    from mlflow.server.fastapi_app import app, flask_app
+
+    keep_inside(Path(local_file_uri_to_path(given.artifacts)), flask_app)
+    origins = own_origins(given.port, settings.mlflow_public_url)
+    guarded = Guard(app, origins, secret(settings.password_file), "MLflow of Regrow")
+    uvicorn.run(guarded, host=given.host, port=given.port, log_level="info")
+
+
+def keep_inside(root: Path, application: Flask) -> None:
+    """Let MLflow in this process read and list no file outside *root*, and take no experiment that keeps some there."""
+
+    class Inside(LocalArtifactRepository):
+        """Files of a run. MLflow lets no link lead out of their folder; here the folder itself leads nowhere else."""
+
+        def __init__(self, artifact_uri: str, *rest: str | None, **more: str | None) -> None:
+            super().__init__(artifact_uri, *rest, **more)
+            check_inside(Path(self.artifact_dir), root)
+
+        def download_trace_data(self) -> dict[str, object]:
+            """Read the data of a trace, after checking where the file leads."""
+            check_inside(Path(self.artifact_dir, TRACE_DATA_FILE_NAME), Path(self.artifact_dir))
+            return super().download_trace_data()
+
+    for scheme in ("", "file"):
+        _artifact_repository_registry.register(scheme, Inside)
+
+    @application.before_request
+    def check_location() -> tuple[Response, int] | None:
+        """Refuse an experiment whose files would not stand in the folder of all runs' files."""
+        if not request.path.endswith(CREATE):
+            return None
+        content = request.get_json(force=True, silent=True)
+        location = content.get("artifact_location") if isinstance(content, dict) else None
+        try:
+            if location:
+                check_inside(Path(local_file_uri_to_path(str(location))), root)
+        except MlflowException as error:
+            return jsonify({"error_code": error.error_code, "message": error.message}), 403
+        return None
+
+
+def check_inside(path: Path, root: Path) -> None:
+    """Raise `MlflowException` if *path*, once its symbolic links are followed, is not in *root*."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise MlflowException(
+            f"{path} leads out of {root}: files elsewhere are not served", error_code=PERMISSION_DENIED
+        )
 
 
 if __name__ == "__main__":

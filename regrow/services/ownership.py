@@ -4,6 +4,7 @@ Each part has a lock, held by the `regrow up` that runs it, and a record beside 
 """
 
 import json
+import secrets
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -46,12 +47,31 @@ class Record:
 
 
 def prepare_home(home: Path) -> None:
-    """Make the state folder; raise `StateError` if it cannot be written."""
+    """Make the state folder, its owner's alone; raise `StateError` if it cannot be written."""
     with state_errors(home, "the state folder cannot be written"):
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         (home / "logs").mkdir(parents=True, exist_ok=True)
         probe = home / ".writable"
         probe.write_bytes(b"0" * 4096)
         probe.unlink()
+
+
+def close_home(home: Path) -> None:
+    """Close the state folder to other users: one of an earlier version was open to all."""
+    with state_errors(home, "the state folder is not ours to close to other users"):
+        home.chmod(0o700)
+
+
+def secret(file: Path) -> str:
+    """Return the secret in *file*, made at the first call; only its owner can read it.
+
+    Raises `StateError` if it can neither be read nor made.
+    """
+    with state_errors(file):
+        if not file.exists() or not file.read_text(encoding="utf-8").strip():
+            write_whole(file, f"{secrets.token_urlsafe(24)}\n".encode())
+        file.chmod(0o600)
+        return file.read_text(encoding="utf-8").strip()
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 
 from regrow.services.commands import NEEDS, TITLES, Command, Service
+from regrow.services.embedded import FAST_SHUTDOWN
 from regrow.services.ownership import Started, describe
-from regrow.services.postgres import FAST_SHUTDOWN, Database, stop_database
+from regrow.services.postgres import Database, stop_database
 from regrow.services.process import ServiceProcess, clear_group, start_process, tail
 
 REST_OF_SERVER = 5.0

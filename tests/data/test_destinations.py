@@ -1,5 +1,6 @@
 """Places for batch predictions: each takes a row once, and is refused if it holds something else."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,3 +168,23 @@ def test_a_place_without_decisions_goes_on_without(made: Project, caplog: pytest
     found = read(made)
     assert len(found) == 3
     assert "decision" not in found
+
+
+@pytest.mark.parametrize("kind", ["parquet", "delta"])
+def test_what_is_delivered_is_written_by_the_users_own_umask(
+    kind: str, project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers of a destination are other users: its files and folders are as open as the user makes such things."""
+    made = project(scoring={"destination": {"kind": kind, "path": "out"}})
+    monkeypatch.setenv("REGROW_UMASK", "022")
+    before = os.umask(0o077)
+    try:
+        place = open_destination(made, 1, (table := rows(1, model=made.name)).schema)
+        assert place is not None
+        place.add(table)
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(before)
+    out = made.path.parent / "out"
+    assert out.stat().st_mode & 0o777 == 0o755
+    assert {file.stat().st_mode & 0o777 for file in out.rglob("*.parquet")} == {0o644}

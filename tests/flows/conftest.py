@@ -22,6 +22,7 @@ from prefect.states import Scheduled
 from regrow import registry
 from regrow.data.predictions import CHALLENGER, CHAMPION, PREDICTIONS, SHADOW, append_predictions
 from regrow.decisions.rollout.assignment import position
+from regrow.lineage import remember_deployed
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project, load_project
 
@@ -36,6 +37,7 @@ def run_now(flow: Flow[..., Any], **parameters: Any) -> Any:
 
 def run_by_schedule(flow: Flow[..., Any], **parameters: Any) -> Any:
     """Run *flow* as its deployment's schedule does: Prefect made the run, its moment and its parameters."""
+    remember_deployed([load_project(parameters["config"])])
     with get_client(sync_client=True) as client:
         deployment = client.create_deployment(client.create_flow(flow), f"scheduled-{uuid4().hex[:8]}")
         made = client.create_flow_run_from_deployment(

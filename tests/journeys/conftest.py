@@ -84,6 +84,7 @@ def stack(
 @contextmanager
 def _everything(settings: Settings) -> Iterator[Services]:
     """Run every service, and point this process at them."""
+    from prefect.settings import PREFECT_API_AUTH_STRING as AUTH
     from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY as HEARTBEAT
 
@@ -93,6 +94,7 @@ def _everything(settings: Settings) -> Iterator[Services]:
         temporary_settings(
             {
                 PREFECT_API_URL: services.prefect_api_url,
+                AUTH: services.environment["PREFECT_API_AUTH_STRING"],
                 PREFECT_LOGGING_TO_API_ENABLED: False,
                 HEARTBEAT: None,
             }

@@ -4,14 +4,15 @@ Every step is a command or a request. The rows are split into those of the first
 times of the table's own (`oceans`, `countries`) or, where it has none, by times that are drawn (all others).
 """
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import public_tables as tables
 import pytest
 from journey import ASKED, Journey
+from prefect_http import signed_in
 
 from regrow import registry
 from regrow.data.labels import read_labels
@@ -89,22 +90,21 @@ def test_deployments_watch_it_too(
         way.table.name,
         "monitoring" in way.table.rest and "schedule" in way.table.rest["monitoring"],
     )
-    if not scheduled:
-        found = (
-            httpx.get(f"{stack.prefect}/deployments/name/monitor/{name}", timeout=30)
-            .raise_for_status()
-            .json()
-        )
-        httpx.post(f"{stack.prefect}/deployments/{found['id']}/create_flow_run", json={}, timeout=30)
     wanted = {"flow_runs": {"name": {"any_": [f"monitor-{name}"]}, "deployment_id": {"is_null_": False}}}
     deadline = time.monotonic() + 300
-    while True:
-        runs = httpx.post(f"{stack.prefect}/flow_runs/filter", json=wanted, timeout=30).json()
-        ended = [run["state"] for run in runs if run["state"]["type"] in {"COMPLETED", "FAILED", "CRASHED"}]
-        if ended:
-            break
-        assert time.monotonic() < deadline, runs
-        time.sleep(1)
+    with signed_in(stack.prefect, os.environ["PREFECT_API_AUTH_STRING"]) as client:
+        if not scheduled:
+            found = client.get(f"/deployments/name/monitor/{name}").raise_for_status().json()
+            client.post(f"/deployments/{found['id']}/create_flow_run", json={}).raise_for_status()
+        while True:
+            runs = client.post("/flow_runs/filter", json=wanted).json()
+            ended = [
+                run["state"] for run in runs if run["state"]["type"] in {"COMPLETED", "FAILED", "CRASHED"}
+            ]
+            if ended:
+                break
+            assert time.monotonic() < deadline, runs
+            time.sleep(1)
     assert {state["type"] for state in ended} == {"COMPLETED"}, ended
 
 

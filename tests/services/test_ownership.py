@@ -10,10 +10,12 @@ import pytest
 from regrow.errors import StateError
 from regrow.services.ownership import (
     Record,
+    close_home,
     describe,
     held,
     prepare_home,
     read_record,
+    secret,
     stop_survivors,
     write_record,
 )
@@ -76,3 +78,26 @@ def test_a_broken_record_is_none(tmp_path: Path) -> None:
         found = read_record(tmp_path, "mlflow")
     assert found is not None and found.child == child
     assert (found.pid, found.state, found.restarts, found.last_end) == (7, "down", 2, "exit code 1")
+
+
+def test_the_state_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    """A new state folder is closed to others, and one of an earlier version is closed at the next start."""
+    prepare_home(tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    tmp_path.chmod(0o755)
+    close_home(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    """The first call makes a secret that nobody else can read; later ones return it; an empty file is none."""
+    file = tmp_path / "password"
+    file.touch(0o644)
+    made = secret(file)
+    assert len(made) >= 32
+    assert secret(file) == made
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o644)
+    secret(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert secret(tmp_path / "other") != made

@@ -1,6 +1,5 @@
 """The database: our own, or one that is given."""
 
-import os
 from pathlib import Path
 
 import psycopg
@@ -9,16 +8,8 @@ from pydantic import SecretStr
 
 from regrow.errors import StateError, Unreachable
 from regrow.services import Services
-from regrow.services.postgres import _forget_stale_postmaster, start_database, stop_database
+from regrow.services.postgres import start_database, stop_database
 from regrow.settings import Settings
-
-
-def test_a_stale_postmaster_file_is_forgotten(tmp_path: Path) -> None:
-    """A postmaster.pid that names a process that is no PostgreSQL does not stop the start."""
-    file = tmp_path / "postmaster.pid"
-    file.write_text(f"{os.getpid()}\n")
-    _forget_stale_postmaster(file)
-    assert not file.exists()
 
 
 def test_a_database_that_is_down_is_named_without_its_password(tmp_path: Path) -> None:
@@ -41,6 +32,6 @@ def test_a_given_database_is_used_and_left_running(services: Services, tmp_path:
     given = start_database(Settings(home=tmp_path, database_url=SecretStr(address)))
     stop_database(given)
     assert given.pid is None
-    with psycopg.connect(services.database.url.set(drivername="postgresql").render_as_string()) as connection:
+    with psycopg.connect(address) as connection:
         names = {row[0] for row in connection.execute("SELECT datname FROM pg_database").fetchall()}
     assert {"prefect", "mlflow"} <= names

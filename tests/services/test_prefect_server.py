@@ -1,0 +1,68 @@
+"""Prefect's server behind our guard: each attack from another page, host or user is refused."""
+
+import os
+from inspect import signature
+
+import httpx
+import pytest
+from prefect_http import signed_in
+
+from regrow.services import Services
+
+FOREIGN = "https://attacker.example"
+
+
+def test_prefect_still_has_what_its_own_command_uses() -> None:
+    """The undocumented parts of Prefect that start its server are there and take what we give them."""
+    from prefect.server.api.server import create_app
+    from prefect.settings import get_current_settings
+
+    signature(create_app).bind(final=True)
+    api = get_current_settings().server.api
+    assert api.keepalive_timeout > 0
+    assert api.websocket_ping_interval > 0
+    assert api.websocket_ping_timeout > 0
+    assert get_current_settings().server.logging_level
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"auth": None}, 401),
+        ({"auth": ("regrow", "wrong")}, 401),
+        ({"headers": {"Prefect-Csrf-Token": "wrong"}}, 403),
+        ({"headers": {"Origin": FOREIGN}}, 403),
+        ({"headers": {"Origin": "null"}}, 403),
+        ({"headers": {"Host": "attacker.example"}}, 403),
+        ({"headers": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}}, 403),
+    ],
+    ids=["no password", "wrong password", "no token", "Origin", "Origin of a file", "Host", "another site"],
+)
+def test_a_stranger_cannot_ask_for_anything(services: Services, change: dict, expected: int) -> None:
+    """Without the password, from a foreign page or by a foreign name no request is answered; as it is, it is."""
+    with signed_in(services.prefect_api_url, services.environment["PREFECT_API_AUTH_STRING"]) as client:
+        assert client.post("/flows/filter", json={}).status_code == 200
+        client.cookies.clear()
+        assert client.post("/flows/filter", json={}, **change).status_code == expected
+
+
+def test_a_foreign_page_may_not_even_ask_whether_it_may(services: Services) -> None:
+    """What a browser asks before a page's request to another origin is refused, for the own origin it is not."""
+    for origin, expected in ((FOREIGN, 403), (services.settings.local_prefect, 200)):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        asked = httpx.options(f"{os.environ['PREFECT_API_URL']}/flow_runs/", headers=headers)
+        assert asked.status_code == expected
+        assert asked.headers.get("access-control-allow-origin") == (None if expected == 403 else origin)
+
+
+def test_the_password_is_in_no_log_and_on_no_command_line(services: Services) -> None:
+    """The password stands in its file, of mode 0600, and in environments, which other users cannot read."""
+    import psutil
+
+    password = services.settings.password_file.read_text().strip()
+    assert services.settings.password_file.stat().st_mode & 0o777 == 0o600
+    for log in (services.settings.home / "logs").iterdir():
+        assert password not in log.read_text(errors="replace")
+    for process in services.processes:
+        assert password not in " ".join(psutil.Process(process.handle.pid).cmdline())
+    assert password not in str(services.addresses())
