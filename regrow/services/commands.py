@@ -202,6 +202,7 @@ def _prefect(settings: Settings, database: Database) -> Command:
 def _mlflow(settings: Settings, database: Database) -> Command:
     artifacts = (settings.home.absolute() / "artifacts").as_uri()
     bind = ["--host", HERE, "--port", str(settings.mlflow_port)]
+    own = own_origins(settings.mlflow_port, settings.mlflow_public_url)
     return Command(
         TITLES["mlflow"],
         [sys.executable, "-m", "regrow.services.mlflow_server", *bind, "--artifacts", artifacts],
@@ -210,6 +211,9 @@ def _mlflow(settings: Settings, database: Database) -> Command:
             "MLFLOW_BACKEND_STORE_URI": database.address("psycopg", "mlflow"),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_ENABLE_AI_GATEWAY": "false",
+            # Our guard has checked the host before; MLflow's own list would refuse the public one.
+            "MLFLOW_SERVER_ALLOWED_HOSTS": "*",
+            "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(sorted(own)),
         },
     )
 

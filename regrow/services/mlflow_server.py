@@ -34,9 +34,8 @@ def main() -> None:
     parser.add_argument("--artifacts", required=True, help="URI of the folder of all runs' files")
     given = parser.parse_args()
     settings, database = load_settings(), os.environ["MLFLOW_BACKEND_STORE_URI"]
-    # MLflow's web application reads these when it is imported; its own list of hosts would miss the public one.
+    # MLflow's web application reads these when it is imported.
     os.environ |= {BACKEND_STORE_URI_ENV_VAR: database, ARTIFACT_ROOT_ENV_VAR: given.artifacts}
-    os.environ["MLFLOW_SERVER_ALLOWED_HOSTS"] = "*"
     initialize_backend_stores(database, None, given.artifacts)
     from mlflow.server.fastapi_app import app, flask_app
 

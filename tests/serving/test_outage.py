@@ -12,6 +12,7 @@ import pytest
 
 """How long the registry stays away; 600 makes the ten minutes of the record."""
 CLIENTS, PAUSE = 4, 0.02
+PASSWORD = "of the store"  # noqa: S105 (made here)
 ROW = {"carrier": "AA", "distance": 900.0, "hour": 17}
 
 
@@ -23,7 +24,8 @@ class Store:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
+        self._environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri, "REGROW_HOME": str(folder)}
+        (folder / "password").write_text(PASSWORD)
         self._environment |= {
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_ENABLE_AI_GATEWAY": "false",
@@ -112,6 +114,7 @@ def test_the_registry_may_be_away_under_load(registry, store, start, tmp_path, s
     """Without MLflow two workers go on, say so, and once it is back follow the move that was made meanwhile."""
     seconds = size(5, 300)
     remote = {"MLFLOW_TRACKING_URI": store.url, "MLFLOW_REGISTRY_URI": store.url}
+    remote |= {"MLFLOW_TRACKING_USERNAME": "regrow", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
     server = start(tmp_path, "--model", "demo", "--workers", "2", **remote)
     until(lambda: champions(server) == [1, 1])
     stop, seen, failures = threading.Event(), [], []
