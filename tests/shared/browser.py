@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE = 300.0
@@ -21,7 +22,7 @@ PATIENCE = 300.0
 class Browser:
     """One page of a browser."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection, self._numbers = connection, itertools.count(1)
         self._credentials: tuple[str, str] | None = None
         self.tell("Page.enable")
