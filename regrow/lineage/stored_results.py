@@ -29,7 +29,7 @@ class Recorded(Generic[R]):
     value: R
 
 
-class StepResults(Serializer):  # pyright: ignore[reportMissingTypeArgument] (a parameter would register a class)
+class StepResults(Serializer):
     """The JSON of what *step* returns; it is read as the type of the step's annotation and nothing else."""
 
     type: str = Field(default=OURS, frozen=True)

@@ -37,7 +37,8 @@ def main() -> None:
     # MLflow's web application reads these when it is imported.
     os.environ |= {BACKEND_STORE_URI_ENV_VAR: database, ARTIFACT_ROOT_ENV_VAR: given.artifacts}
     initialize_backend_stores(database, None, given.artifacts)
-    from mlflow.server.fastapi_app import app, flask_app
+    from mlflow.server import app as flask_app
+    from mlflow.server.fastapi_app import app
 
     keep_inside(Path(local_file_uri_to_path(given.artifacts)), flask_app)
     origins = own_origins(given.port, settings.mlflow_public_url)

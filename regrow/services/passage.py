@@ -73,7 +73,7 @@ def _entries(folder: Path) -> list[Entry]:
     except OSError:
         mode = folder.stat().st_mode
         return [(OWNER, mode >> 6 & 7, NOBODY), (GROUP, mode >> 3 & 7, NOBODY), (OTHER, mode & 7, NOBODY)]
-    return [struct.unpack_from("<HHI", raw, at) for at in range(4, len(raw), 8)]  # pyright: ignore[reportReturnType]
+    return [struct.unpack_from("<HHI", raw, at) for at in range(4, len(raw), 8)]
 
 
 def _closed(folder: Path, user: pwd.struct_passwd) -> StateError:
