@@ -23,9 +23,9 @@ UMASK = "REGROW_UMASK"
 """The variable that holds the user's own umask: what is delivered to others is written by it."""
 
 
-def _split_keys(value: object) -> object:
-    """Read keys that are written with commas between them."""
-    return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+def _split_list(value: object) -> object:
+    """Read what is written with commas between."""
+    return tuple(one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -51,6 +51,15 @@ class Settings(BaseSettings):
         Field(description="https://… by which a proxy of yours shows MLflow; see docs/security.md"),
     ] = None
     server_port: Annotated[int, Field(description="The model server's port")] = 8000
+    server_hosts: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^(\*|(\*\.)?[\w-]+(\.[\w-]+)*\.?)$")], ...],
+        NoDecode,
+        BeforeValidator(_split_list),
+        Field(
+            description="Names by which the model server is reached, by comma, beside its own address and localhost: "
+            "`models.example.org`, `*.example.org`; `*`: any"
+        ),
+    ] = ()
     server_max_bytes: Annotated[
         int, Field(ge=1000, description="Largest body of a request to the model server")
     ] = 5_000_000
@@ -67,7 +76,7 @@ class Settings(BaseSettings):
     api_keys: Annotated[
         tuple[SecretStr, ...],
         NoDecode,
-        BeforeValidator(_split_keys),
+        BeforeValidator(_split_list),
         Field(description="Keys that the model server accepts, as `roles:hash`, by comma"),
     ] = ()
     api_keys_file: Annotated[

@@ -99,11 +99,14 @@ def serve(
 
 def key(
     roles: Annotated[list[str], typer.Option("--role", help="predict, labels or admin; repeat it")],
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help="A model that the key is for; repeat it; default: all")
+    ] = None,
 ) -> None:
     """Make a key for the model server: shown once, stored as a hash."""
     from regrow.serving.http.keys import new_key, read_roles
 
-    made, entry = new_key(read_roles(roles))
+    made, entry = new_key(read_roles(roles), models or ())
     for text in (
         f"key, shown only now:\n{made}\n",
         f"entry, for REGROW_API_KEYS or a line of the file REGROW_API_KEYS_FILE:\n{entry}",

@@ -15,6 +15,8 @@ from regrow.models.values import LONGEST_SHOWN, Text, shown
 
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 
+JSON, CSV = MEDIA_TYPES = ("application/json", "text/csv")
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -67,11 +69,11 @@ def decode(body: bytes, content_type: str, features: list[str], bounds: Bounds =
     is shorter than another, or at the first name and as soon as there are more rows than *bounds* allow.
     """
     kind = content_type.partition(";")[0].strip().lower()
-    if kind == "text/csv":
+    if kind == CSV:
         return _csv(body, bounds)
-    if kind not in {"", "application/json"}:
+    if kind not in {"", JSON}:
         raise InvalidRequest(
-            "unsupported_media_type", f"{shown(kind)} is not read here; send application/json or text/csv"
+            "unsupported_media_type", f"{shown(kind)} is not read here; send {' or '.join(MEDIA_TYPES)}"
         )
     document = _json(body)
     if not isinstance(document, dict):

@@ -1,6 +1,7 @@
 """The types of a model's columns: which values each of them takes, and the one array that holds them."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -64,7 +65,7 @@ def check_values(column: Column, values: list[Any]) -> list[Any]:
     """
     kinds = set(map(type, values))
     if Text in kinds and column.type != "string":
-        values = [_parse(column, value) for value in values]
+        values = _parse_all(column, values)
         kinds = set(map(type, values))
     if type(None) in kinds:
         if column.type not in NULLABLE and column.required:
@@ -175,6 +176,14 @@ def _refuse(column: Column, values: list[Any], row: int, code: str = "wrong_type
     needed = WORDS.get(column.type, column.type)
     message = f"column {column.name!r}, row {row}: {shown(values[row])} is not {needed}"
     raise InvalidRequest(code, message, column.name, row)
+
+
+def _parse_all(column: Column, values: list[Any]) -> list[Any]:
+    """Read untyped text among *values* in the type of *column*; millions of numbers are read in one go."""
+    if column.type in {"double", "float"}:
+        with suppress(ValueError):
+            return [float(value) if type(value) is Text else value for value in values]
+    return [_parse(column, value) for value in values]
 
 
 def _parse(column: Column, value: Any) -> Any:

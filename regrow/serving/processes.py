@@ -21,6 +21,7 @@ from uvicorn.supervisors import Multiprocess
 
 from regrow.errors import RegrowError, ServingError
 from regrow.serving.http.admission import Limits
+from regrow.serving.http.connections import BoundedConnection
 from regrow.serving.http.request_log import log_configuration
 from regrow.serving.roster import open_server
 from regrow.settings import Settings, apply_environment, load_settings
@@ -80,7 +81,7 @@ def build(options: WorkerOptions) -> FastAPI:
         Keys(settings),
         Roster(options.folder, options.workers),
     )
-    return create_app(server)
+    return create_app(server, options.host)
 
 
 def serve(
@@ -155,6 +156,8 @@ def _config(options: WorkerOptions) -> uvicorn.Config:
         access_log=False,
         log_config=log_configuration(options.settings.log_format),
         server_header=False,
+        http=BoundedConnection,
+        ws="none",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_worker_healthcheck=HUNG_SECONDS,

@@ -1,7 +1,7 @@
 """What a request may cost: how many are in progress at once, how large one is, how long its body may take."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regrow.models.contract import Contract
 from regrow.models.decoding import Bounds
+from regrow.models.values import shown
 from regrow.serving.http.responses import HEADERS, Refused, refusal
 
 BODY_SECONDS = 30.0
@@ -22,8 +23,8 @@ class Limits:
     Together they bound the memory that clients can take. A value takes a byte of its body at least, so rows times
     columns are at most `max_bytes` too: rows that leave out most columns of a wide model cost what they do in full.
 
-    A body has 30 s to come (`read_body`), an idle connection is closed after 75 s; uvicorn sets no limit to a client
-    that never sends its headers, nor to the number of connections: beyond a trusted network put a proxy in front.
+    A body has 30 s to come (`read_body`), and so has what stands before it (`BoundedConnection`); an idle connection is
+    closed after 75 s. The number of connections has no limit: beyond a trusted network put a proxy in front.
     """
 
     max_bytes: int = 5_000_000
@@ -61,8 +62,19 @@ class Admission:
             self._busy -= 1
 
 
-async def read_body(request: Request, limit: int, seconds: float = BODY_SECONDS) -> bytes:
-    """Read the body, at most *limit* bytes of it; raises `Refused`: 413, or 408 after *seconds*."""
+async def read_body(
+    request: Request, limit: int, kinds: Collection[str], seconds: float = BODY_SECONDS
+) -> bytes:
+    """Read the body, at most *limit* bytes of it; raises `Refused`: 415 if its type is none of *kinds*, 413, 408.
+
+    A body without a type is refused too: a web page may send that to any server, from anybody's browser.
+    408 comes after *seconds*.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in kinds:
+        given = shown(kind) if kind else "of no type"
+        message = f"the body is {given}; send it with Content-Type: {' or '.join(kinds)}"
+        raise Refused(415, "unsupported_media_type", message)
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)

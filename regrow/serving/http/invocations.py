@@ -1,6 +1,7 @@
 """Predict: from the bytes of a request to the answer, in MLflow's scoring protocol."""
 
 import time
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,10 +11,11 @@ from starlette.background import BackgroundTask
 from regrow.data.predictions import CHALLENGER, CHAMPION
 from regrow.data.times import FIRST, LAST, read_moment
 from regrow.errors import InvalidRequest, ServingError, Unavailable
-from regrow.models.decoding import decode
+from regrow.models.contract import Contract, Rows
+from regrow.models.decoding import MEDIA_TYPES, decode
 from regrow.models.values import LONGEST_NAME
 from regrow.serving.following.follower import Follower
-from regrow.serving.http.admission import read_body
+from regrow.serving.http.admission import Limits, read_body
 from regrow.serving.http.keys import allow, demand
 from regrow.serving.http.responses import (
     Described,
@@ -93,7 +95,7 @@ READ_BY_HAND: dict[str, Any] = {
 def invocation_routes(server: Server) -> APIRouter:
     """Make the routes that predict."""
     router = APIRouter(
-        dependencies=[Depends(allow(server.keys, "predict"))],
+        dependencies=[Depends(allow(server.keys, "predict", only=server.follower.only_model))],
         responses=described(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503),
     )
 
@@ -105,10 +107,9 @@ def invocation_routes(server: Server) -> APIRouter:
     @router.post("/invocations", response_model=Predictions, openapi_extra=READ_BY_HAND)
     async def invoke(request: Request) -> Response:
         """Predict rows by the one model that is served."""
-        name = server.follower.only_model()
-        if name is None:
+        if request.state.asked is None:
             raise _which_model(server.follower)
-        return await _invoke(server, name, request)
+        return await _invoke(server, request.state.asked, request)
 
     return router
 
@@ -138,15 +139,10 @@ async def _answer(server: Server, name: str, request: Request, start: float) -> 
     """Answer one request to the model *name*; return the response and the role of what answered."""
     server.split(name)
     wanted, isprobe = _wishes(request)
-    body = await read_body(request, server.limits.max_bytes)
+    body = await read_body(request, server.limits.max_bytes, MEDIA_TYPES)
     split = server.split(name)
     served = split.champion if wanted is None else server.version(name, wanted)
-    contract, bounds = served.contract, server.limits.bounds(served.contract)
-    columns = decode(body, request.headers.get("content-type", ""), contract.features, bounds)
-    entity, event = _about(request)
-    if entity is not None or event is not None:
-        columns = contract.about(columns, entity, event)
-    rows = contract.check(columns, bounds.max_rows)
+    rows = await server.read(body, partial(_rows, served.contract, body, request, server.limits))
     role = CHAMPION if served is split.champion else CHALLENGER
     if rows.count == 0:
         return _response(Answer([], [], [served.version]), None), role
@@ -157,6 +153,16 @@ async def _answer(server: Server, name: str, request: Request, start: float) -> 
         return _response(await traffic.answer_by(checked, served), None, served), role
     answer = await traffic.answer(checked)
     return _response(answer, traffic, split.champion, split.challenger), _role(answer, split.champion)
+
+
+def _rows(contract: Contract, body: bytes, request: Request, limits: Limits) -> Rows:
+    """Read the rows in *body* as a model with *contract* takes them; raises `InvalidRequest` or `Refused`."""
+    bounds = limits.bounds(contract)
+    columns = decode(body, request.headers.get("content-type", ""), contract.features, bounds)
+    entity, event = _about(request)
+    if entity is not None or event is not None:
+        columns = contract.about(columns, entity, event)
+    return contract.check(columns, bounds.max_rows)
 
 
 def _wishes(request: Request) -> tuple[int | None, bool]:

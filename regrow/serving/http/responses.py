@@ -29,6 +29,7 @@ REFUSALS = {
     408: "The body did not come in time",
     413: "Too many bytes or rows",
     415: "A content type that is not read here",
+    421: "The server is not known by the Host that the request names",
     422: "A row does not fit the model's signature, or a label cannot be taken",
     429: "Too many requests in progress; come again after `Retry-After` seconds",
     500: "The model failed",

@@ -39,7 +39,7 @@ def make_application():
         @app.post("/read")
         async def read(request: Request):
             request.state.model, request.state.rows, request.state.secret = "demo", 3, "value"
-            return json_response(200, len(await read_body(request, 100, seconds=0.2)))
+            return json_response(200, len(await read_body(request, 100, ("text/x",), seconds=0.2)))
 
         @app.post("/fail")
         async def fail():
@@ -103,6 +103,7 @@ def make_server(tmp_path):
             polled=time.time(),
             age=lambda: 2.5,
             is_alive=lambda: True,
+            only_model=lambda: next(iter(models)) if len(models) == 1 else None,
             ready=lambda: any(model.split for model in models.values()),
             stop=lambda: told.append("follower"),
         )

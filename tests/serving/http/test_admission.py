@@ -10,6 +10,8 @@ from regrow.models.values import Column
 from regrow.serving.processes import limits_of
 from regrow.settings import Settings
 
+TYPED = {"Content-Type": "text/x"}
+
 
 @pytest.fixture(scope="module", autouse=True)
 def at_registry():
@@ -46,12 +48,43 @@ async def test_a_large_body_is_given_up_while_it_comes(make_application, send):
             read.append(1)
             yield b"x" * 60
 
+    bodies = (b"x" * 101, endless())
     told, untold = await send(
-        make_application(), ("/read", {"content": b"x" * 101}), ("/read", {"content": endless()})
+        make_application(), *(("/read", {"content": body, "headers": TYPED}) for body in bodies)
     )
     assert [told.status_code, untold.status_code] == [413, 413]
     assert told.json()["error"] == untold.json()["error"] == "body_too_large"
     assert len(read) < 5
+
+
+async def test_a_body_of_another_type_is_refused_unread(make_application, send):
+    """What a web page may send without asking, a body of no type among them, is a 415 that names the type it needs."""
+    read = []
+
+    async def body():
+        read.append(1)
+        yield b"x"
+
+    given = (
+        None,
+        "",
+        "text/plain",
+        "text/plain; text/x",
+        "application/x-www-form-urlencoded",
+        "text/x, text/x",
+    )
+    headers = [{} if kind is None else {"Content-Type": kind} for kind in given]
+    answers = await send(
+        make_application(), *[("/read", {"content": body(), "headers": each}) for each in headers[:2]]
+    )
+    for each in headers[2:]:
+        answers += await send(make_application(), ("/read", {"content": body(), "headers": each}))
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]) == (415, "unsupported_media_type")
+        assert "Content-Type: text/x" in answer.json()["message"]
+    assert not read
+    taken = {"content": b"x", "headers": {"Content-Type": "Text/X; charset=utf-8"}}
+    assert (await send(make_application(), ("/read", taken)))[0].status_code == 200
 
 
 async def test_a_slow_body_is_given_up(make_application, send):
@@ -63,6 +96,6 @@ async def test_a_slow_body_is_given_up(make_application, send):
             await asyncio.sleep(0.1)
 
     started = time.monotonic()
-    response = (await send(make_application(), ("/read", {"content": trickle()})))[0]
+    response = (await send(make_application(), ("/read", {"content": trickle(), "headers": TYPED})))[0]
     assert (response.status_code, response.json()["error"]) == (408, "body_too_slow")
     assert time.monotonic() - started < 1.5

@@ -12,6 +12,7 @@ from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
 from regrow.models.stored import load_model
 
+JSON = {"Content-Type": "application/json"}
 ROW = {"carrier": "AA", "distance": 900.0, "hour": 17}
 
 
@@ -110,7 +111,7 @@ def test_a_missing_column_is_refused_by_name(server):
 )
 def test_a_body_outside_the_protocol_is_a_400(server, body):
     """What is not JSON, or not of the protocol, is refused with a reason."""
-    response = httpx.post(f"{server.url}/models/demo/invocations", content=body)
+    response = httpx.post(f"{server.url}/models/demo/invocations", content=body, headers=JSON)
     assert response.status_code == 400
     assert response.json()["message"]
 
@@ -118,8 +119,9 @@ def test_a_body_outside_the_protocol_is_a_400(server, body):
 def test_a_large_body_is_refused_unread(server):
     """10 MB are a 413, with and without a declared length, and the server goes on."""
     url = f"{server.url}/models/demo/invocations"
-    assert httpx.post(url, content=b" " * 10_000_000).status_code == 413
-    assert httpx.post(url, content=(b" " * 100_000 for _ in range(100))).status_code == 413
+    assert httpx.post(url, content=b" " * 10_000_000, headers=JSON).status_code == 413
+    parts = (b" " * 100_000 for _ in range(100))
+    assert httpx.post(url, content=parts, headers=JSON).status_code == 413
     many = {"inputs": {"carrier": ["A"] * 10_001, "distance": [1] * 10_001, "hour": [1] * 10_001}}
     assert ask(server, many).json()["error"] == "too_many_rows"
     assert ask(server, {"dataframe_records": [ROW]}).status_code == 200

@@ -5,17 +5,25 @@ import time
 
 import httpx
 import pytest
+from fastapi.openapi.utils import get_openapi
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from regrow.cli import app
+from regrow.cli import app as commands
 from regrow.errors import ServingError
 from regrow.serving.http import keys as keys_module
+from regrow.serving.http.app import create_app
 from regrow.serving.http.keys import Keys, check_start, new_key
+from regrow.serving.predict.versions import TrafficSplit
 from regrow.settings import Settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 BODY = {"dataframe_records": [{"carrier": "AA", "distance": 900.0, "hour": 17}]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def at_registry():
+    """Do without the registry but in the test that starts a server."""
 
 
 def settings(*entries, file=None):
@@ -46,7 +54,7 @@ def test_a_plain_key_is_refused_with_what_to_do(tmp_path):
 
 
 def test_keys_rotate_without_a_restart(tmp_path, monkeypatch):
-    """A changed file is in force a moment later; one that cannot be read changes nothing and is told."""
+    """A changed file is in force a moment later; one with a defect changes nothing and is told."""
     monkeypatch.setattr(keys_module, "LOOK_SECONDS", 0.0)
     file, (old, first), (new, second) = tmp_path / "keys", new_key({"predict"}), new_key({"labels"})
     file.write_text(f"# who: the shop\n{first}  # until June\n")
@@ -61,6 +69,120 @@ def test_keys_rotate_without_a_restart(tmp_path, monkeypatch):
     assert keys.roles(new) == frozenset()
     assert keys.needed, "an emptied file opens nothing"
     assert keys.problem is None
+
+
+def test_a_file_that_is_gone_holds_no_key(tmp_path, monkeypatch):
+    """Its keys are revoked, those of the environment are not, and it is told; once it is back so are they."""
+    monkeypatch.setattr(keys_module, "LOOK_SECONDS", 0.0)
+    (kept, first), (lost, second) = new_key({"predict"}), new_key({"admin"})
+    file = tmp_path / "folder" / "keys"
+    file.parent.mkdir()
+    file.write_text(second)
+    keys = Keys(settings(first, file=file))
+    assert keys.roles(lost) == {"predict", "labels", "admin"}
+    file.parent.rename(tmp_path / "away")
+    assert (keys.roles(lost), keys.roles(kept)) == (frozenset(), {"predict"})
+    assert str(file) in str(keys.problem)
+    assert keys.needed, "a file that is gone opens nothing"
+    (tmp_path / "away").rename(file.parent)
+    assert keys.roles(lost) == {"predict", "labels", "admin"}
+    assert keys.problem is None
+    alone = Keys(settings(file=file))
+    file.unlink()
+    assert alone.roles(lost) == frozenset()
+    assert alone.needed
+    with pytest.raises(ServingError, match="is not there"):
+        check_start("127.0.0.1", Keys(settings(file=file)))
+
+
+def test_a_key_is_for_its_models(tmp_path):
+    """A key for two models does nothing to a third, as admin neither; one without models is for all."""
+    (some, first), (one, second), (every, third) = (
+        new_key({"labels"}, ["b", "a"]),
+        new_key({"admin"}, ["a"]),
+        new_key({"predict"}),
+    )
+    assert first.startswith("labels@a+b:")
+    keys = Keys(settings(first, second, third, first.replace("labels@a+b", "predict@c")))
+    assert [keys.roles(some, name) for name in "abcd"] == [{"labels"}, {"labels"}, {"predict"}, frozenset()]
+    assert keys.roles(some) == {"labels", "predict"}
+    assert [keys.roles(one, name) for name in "ab"] == [{"predict", "labels", "admin"}, frozenset()]
+    assert keys.roles(every, "z") == {"predict"}
+    with pytest.raises(ServingError, match="is no name of a model"):
+        new_key({"labels"}, ["a b"])
+    with pytest.raises(ServingError, match="entry 1"):
+        Keys(settings(first.replace("@a+b", "@")))
+
+
+MAY = {
+    ("POST", "/models/{name}/invocations"): {"predict", "admin"},
+    ("POST", "/invocations"): {"predict", "admin"},
+    ("POST", "/models/{name}/labels"): {"labels", "admin"},
+    ("GET", "/health"): {"predict", "labels", "admin"},
+    ("GET", "/version"): {"predict", "labels", "admin"},
+    ("GET", "/metrics"): {"predict", "labels", "admin"},
+    ("GET", "/openapi.json"): {"predict", "labels", "admin"},
+    ("GET", "/ping"): {"predict", "labels", "admin", None},
+    ("GET", "/ready"): {"predict", "labels", "admin", None},
+}
+"""Which role may use which route; None: anybody."""
+
+
+@pytest.fixture
+def ask_routes(make_server, served, follows):
+    """Ask every route of a server of two models, or of `demo` alone, and return the codes."""
+
+    async def ask(entry, *names, **headers):
+        split = TrafficSplit(served(3))
+        server = make_server(settings=settings(entry), **{name: follows(split) for name in names})
+        app = create_app(server, "127.0.0.1")
+        paths = get_openapi(title="", version="", routes=app.routes)["paths"] | {"/openapi.json": {"get": {}}}
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return {
+                (method.upper(), path): (
+                    await client.request(method, path.format(name="demo"), headers=headers)
+                ).status_code
+                for path, methods in paths.items()
+                for method in methods
+            }
+
+    return ask
+
+
+@pytest.mark.parametrize("role", [None, "predict", "labels", "admin"])
+async def test_a_key_of_one_role_cannot_do_anothers_work(ask_routes, role):
+    """Without a key a route is a 401, with the key of another role a 403; each route is in the table above."""
+    key, entry = new_key({role or "admin"})
+    codes = await ask_routes(entry, "demo", **({"X-API-Key": key} if role else {}))
+    assert codes.keys() == MAY.keys()
+    for route, code in codes.items():
+        lacking = 403 if role else 401
+        assert (code == lacking) == (role not in MAY[route]), (route, code)
+
+
+async def test_a_key_for_another_model_does_nothing_here(ask_routes):
+    """A key for one model neither predicts by another nor labels it, as the only model of the server neither."""
+    key, entry = new_key({"admin"}, ["other"])
+    codes = await ask_routes(entry, "demo", **{"X-API-Key": key})
+    posts = {route: code for route, code in codes.items() if route[0] == "POST"}
+    assert set(posts.values()) == {403}
+    key, entry = new_key({"admin"}, ["demo"])
+    codes = await ask_routes(entry, "demo", **{"X-API-Key": key})
+    assert {code for (method, _), code in codes.items() if method == "POST"} == {415}, "the key lets it in"
+
+
+@pytest.mark.parametrize(
+    "kind", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
+)
+async def test_no_route_takes_what_a_web_page_sends_unasked(ask_routes, kind):
+    """Any type that a page may send to a foreign server without its leave, and none, is refused by every POST."""
+    key, entry = new_key({"admin"})
+    headers = {"X-API-Key": key, "Origin": "http://evil.example"}
+    codes = await ask_routes(entry, "demo", **headers, **({} if kind is None else {"Content-Type": kind}))
+    posts = {route: code for route, code in codes.items() if route[0] == "POST"}
+    assert len(posts) == 3
+    assert set(posts.values()) == {415}
 
 
 def test_beyond_loopback_there_must_be_a_key(tmp_path):
@@ -106,9 +228,15 @@ def test_each_route_asks_for_its_role(start, tmp_path):
 def test_the_command_makes_a_key_that_works(monkeypatch):
     """`regrow key` prints a key and its entry; an unknown role is named."""
     monkeypatch.setenv("COLUMNS", "40")
-    result = CliRunner().invoke(app, ["key", "--role", "predict", "--role", "labels"], env=dict(os.environ))
+    result = CliRunner().invoke(
+        commands, ["key", "--role", "predict", "--role", "labels"], env=dict(os.environ)
+    )
     _, key, _, _, entry = result.stdout.splitlines()
     assert Keys(settings(entry)).roles(key) == {"predict", "labels"}
-    wrong = CliRunner().invoke(app, ["key", "--role", "root"])
+    scoped = CliRunner().invoke(
+        commands, ["key", "--role", "labels", "--model", "churn"], env=dict(os.environ)
+    )
+    assert scoped.stdout.splitlines()[-1].startswith("labels@churn:")
+    wrong = CliRunner().invoke(commands, ["key", "--role", "root"])
     assert wrong.exit_code == 1
     assert "'root'" in wrong.stderr

@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+import tracemalloc
 import uuid
 
 import httpx
@@ -25,7 +26,7 @@ RECEIVED = 1_700_000_000_000_000
 
 
 def checked(*labels, most=100):
-    return check(orjson.dumps({"labels": labels}), "application/json", most, RECEIVED)
+    return check(orjson.dumps({"labels": labels}), most, RECEIVED)
 
 
 def tell(server, *labels, name="demo", **options):
@@ -88,18 +89,41 @@ def test_what_cannot_be_taken_is_refused_by_place(label, code, said):
 
 
 def test_more_than_the_limit_or_another_form_is_refused():
-    """Too many labels are a 413, what is no list of labels a 400, another type a 415."""
+    """Too many labels are a 413, what is no list of labels a 400."""
     label = {"entity_id": "e", "label": 1}
-    for status, arguments in (
-        (413, (orjson.dumps({"labels": [label] * 3}), "", 2, 0)),
-        (400, (orjson.dumps([label]), "", 2, 0)),
-        (400, (orjson.dumps({"labels": [label], "model": "m"}), "", 2, 0)),
-        (400, (b'{"labels": [{"entity_id": "e", "label": NaN}]}', "", 2, 0)),
-        (415, (b"", "text/csv", 2, 0)),
+    for status, body in (
+        (413, orjson.dumps({"labels": [label] * 3})),
+        (400, orjson.dumps([label])),
+        (400, orjson.dumps({"labels": [label], "model": "m"})),
+        (400, orjson.dumps({"labels": label})),
+        (400, b'{"labels": [{"entity_id": "e", "label": NaN}]}'),
     ):
         with pytest.raises(InvalidRequest) as error:
-            check(*arguments)
+            check(body, 2, 0)
         assert status_of(error.value) == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"labels":[{' + b",".join(b'"%d":1' % number for number in range(10_000)) + b"}]}",
+        b'{"labels":[' + b",".join([b'{"label":[]}'] * 9_000) + b"]}",
+        b'{"labels":[' + b",".join([b"{}"] * 9_000) + b"]}",
+        b'{"labels":[],' + b",".join(b'"%d":1' % number for number in range(10_000)) + b"}",
+        b'{"labels":[{"label":' + b"[" * 900 + b"]" * 900 + b"}]}",
+        b'{"labels":[{"label":1,"row_key":"' + b"k" * 100_000 + b'"}]}',
+    ],
+)
+def test_wrong_labels_cost_what_their_bytes_cost(body):
+    """The first thing that is wrong ends the reading: 100 kB of it take no 10 MB, and come back as a short message."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidRequest) as error:
+            check(body, 10_000, RECEIVED)
+        assert tracemalloc.get_traced_memory()[1] < 100 * len(body) + 200_000
+    finally:
+        tracemalloc.stop()
+    assert len(str(error.value)) < 400
 
 
 TEXT = st.text("0159-:TZ+ aé\x00漢", max_size=30)
@@ -196,8 +220,10 @@ def test_labels_have_their_route_and_their_role(server):
     assert tell(server, {"entity_id": 5, "label": 1}, name="other").status_code == 404
     assert tell(server, {"entity_id": 5}).json()["column"] == "label"
     assert tell(server, {"row_key": 5, "label": "perhaps"}).json()["error"] == "unknown_class"
-    large = httpx.post(f"{server.url}/models/demo/labels", content=b" " * 10_000_000)
-    assert large.status_code == 413
+    url, json = f"{server.url}/models/demo/labels", {"Content-Type": "application/json"}
+    assert httpx.post(url, content=b" " * 10_000_000, headers=json).status_code == 413
+    for headers in ({}, {"Content-Type": "text/plain"}, {"Content-Type": "text/csv"}):
+        assert httpx.post(url, content=b'{"labels": []}', headers=headers).status_code == 415
 
 
 @pytest.mark.long

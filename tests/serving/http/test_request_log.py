@@ -16,7 +16,8 @@ def at_registry():
 async def test_a_request_is_one_line_without_its_values(make_application, send, caplog):
     """The line has time, path, status, seconds, model and rows; no body, no query, no key; the id goes back."""
     app = make_application(log=True)
-    secrets = {"headers": {"X-API-Key": "key-1", "X-Request-ID": "abc"}, "content": b"body-1"}
+    headers = {"X-API-Key": "key-1", "X-Request-ID": "abc", "Content-Type": "text/x"}
+    secrets = {"headers": headers, "content": b"body-1"}
     with caplog.at_level(logging.INFO, REQUESTS):
         responses = await send(
             app, ("/read?query-1", secrets), ("/fail", {"headers": {"X-Request-ID": 'a"b'}})

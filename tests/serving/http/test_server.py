@@ -1,5 +1,8 @@
 """The parts behind the routes: which version answers, what is refused, and the order of a stop."""
 
+import threading
+from functools import partial
+
 import pytest
 
 from regrow.errors import Unavailable
@@ -76,3 +79,12 @@ async def test_a_stop_ends_the_threads_before_the_last_flush(make_server, served
     assert server.told == ["follower", "traffic", "flusher"]
     assert len(server.problems()) == 3
     assert all("has ended; restart the server" in problem for problem in server.problems())
+
+
+async def test_a_large_body_is_read_beside_the_others(make_server):
+    """A small body is read at once, a large one in a thread; what is wrong with it is raised all the same."""
+    server, here = make_server(), threading.current_thread()
+    assert await server.read(b"x", threading.current_thread) is here
+    assert await server.read(b"x" * 100_000, threading.current_thread) is not here
+    with pytest.raises(Refused, match="is not served here"):
+        await server.read(b"x" * 100_000, partial(server.split, "wrong"))
