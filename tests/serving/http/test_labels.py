@@ -25,6 +25,11 @@ MOMENT = "2013-04-01T05:00:00+02:00"
 RECEIVED = 1_700_000_000_000_000
 
 
+@pytest.fixture(scope="module", autouse=True)
+def at_registry():
+    """Do without the registry but in the tests that start a server."""
+
+
 def checked(*labels, most=100):
     return check(orjson.dumps({"labels": labels}), most, RECEIVED)
 
