@@ -23,7 +23,7 @@ class BoundedConnection(HttpToolsProtocol):
     _clock: asyncio.TimerHandle | None = None
     """Ends a head that is too slow."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait for the first request."""
         super().connection_made(transport)
         self._await_head()

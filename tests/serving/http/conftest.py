@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -25,7 +27,7 @@ from regrow.settings import Settings
 def make_application():
     """Make an application that waits, fails, or reads its body; each of *errors* has a path that raises it."""
 
-    def make(*, most=2, log=False, count=lambda: None, errors=None):
+    def make(*, most: Any = 2, log: Any = False, count: Any = lambda: None, errors: Any = None):
         app = FastAPI()
         add_refusals(app)
         app.add_middleware(Admission, most=most, count=count)
@@ -58,7 +60,7 @@ def make_application():
 def send():
     """Send requests, each a path and options, to an application at the same time."""
 
-    async def send_all(app, *requests):
+    async def send_all(app: Any, *requests: Any):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await asyncio.gather(*(client.post(path, **options) for path, options in requests))
@@ -69,20 +71,20 @@ def send():
 @pytest.fixture
 def served():
     """Make a version in memory by its number, with the libraries that are here in another version."""
-    return lambda number, *changed: ServedVersion(
-        number,
-        SimpleNamespace(model_id=f"m-{number}", facts=make_facts(0, 1), changed=changed),
-        None,
-        5.0,
-        (),
-    )
+    contract: Any = None
+
+    def make(number: int, *changed: Any) -> ServedVersion:
+        model: Any = SimpleNamespace(model_id=f"m-{number}", facts=make_facts(0, 1), changed=changed)
+        return ServedVersion(number, model, contract, 5.0, ())
+
+    return make
 
 
 @pytest.fixture
 def follows():
     """Make what a server follows of a model: its split, why it is not as the registry says, the versions it keeps."""
 
-    def make(split=None, problem=None, kept=()):
+    def make(split: Any = None, problem: Any = None, kept: Any = ()):
         versions = SimpleNamespace(loaded={each.version: each for each in kept})
         return SimpleNamespace(
             split=split, problem=problem, versions=versions, champion=split and split.champion
@@ -92,12 +94,12 @@ def follows():
 
 
 @pytest.fixture
-def make_server(tmp_path):
+def make_server(tmp_path: Path):
     """Make a server of *models*; what its parts are told at the end is kept in `told`."""
 
-    def make(error=None, settings=None, expected=1, **models):
+    def make(error: Any = None, settings: Any = None, expected: Any = 1, **models: Any):
         told, settings = [], settings or Settings(challenger_timeout=0.5)
-        follower = SimpleNamespace(
+        follower: Any = SimpleNamespace(
             models=models,
             error=error,
             polled=time.time(),
@@ -107,7 +109,7 @@ def make_server(tmp_path):
             ready=lambda: any(model.split for model in models.values()),
             stop=lambda: told.append("follower"),
         )
-        flusher = SimpleNamespace(
+        flusher: Any = SimpleNamespace(
             journal=lambda name: Journal(tmp_path / name),
             rows=7,
             last=None,
@@ -117,7 +119,7 @@ def make_server(tmp_path):
             finish=lambda: told.append("flusher"),
         )
         roster = Roster(tmp_path / "workers", expected)
-        server = Server(settings, follower, flusher, ServerMetrics(), Limits(), Keys(settings), roster)
+        server: Any = Server(settings, follower, flusher, ServerMetrics(), Limits(), Keys(settings), roster)
         server.told = told
         return server
 

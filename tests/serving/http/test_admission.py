@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,9 @@ def at_registry():
     """Do without the registry that the other tests need."""
 
 
-async def test_requests_beyond_the_bound_are_told_to_come_again(make_application, send):
+async def test_requests_beyond_the_bound_are_told_to_come_again(
+    make_application: Callable[..., Any], send: Callable[..., Any]
+):
     """Of three requests at once two are answered, the third is a 429 with Retry-After; then there is room again."""
     refused = []
     app = make_application(count=lambda: refused.append(1))
@@ -39,7 +43,9 @@ def test_rows_times_columns_are_bounded_as_bytes_are():
     assert [limits.bounds(each).max_rows for each in contracts] == [2000, 2000, 500]
 
 
-async def test_a_large_body_is_given_up_while_it_comes(make_application, send):
+async def test_a_large_body_is_given_up_while_it_comes(
+    make_application: Callable[..., Any], send: Callable[..., Any]
+):
     """A body beyond the bound is a 413, by the length that its header tells or, without one, as soon as it is there."""
     read = []
 
@@ -57,7 +63,9 @@ async def test_a_large_body_is_given_up_while_it_comes(make_application, send):
     assert len(read) < 5
 
 
-async def test_a_body_of_another_type_is_refused_unread(make_application, send):
+async def test_a_body_of_another_type_is_refused_unread(
+    make_application: Callable[..., Any], send: Callable[..., Any]
+):
     """What a web page may send without asking, a body of no type among them, is a 415 that names the type it needs."""
     read = []
 
@@ -87,7 +95,7 @@ async def test_a_body_of_another_type_is_refused_unread(make_application, send):
     assert (await send(make_application(), ("/read", taken)))[0].status_code == 200
 
 
-async def test_a_slow_body_is_given_up(make_application, send):
+async def test_a_slow_body_is_given_up(make_application: Callable[..., Any], send: Callable[..., Any]):
     """A client that does not send its body in time gets a 408 and holds nothing."""
 
     async def trickle():

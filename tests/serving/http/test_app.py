@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import httpx
 import mlflow.pyfunc
@@ -16,12 +17,12 @@ JSON = {"Content-Type": "application/json"}
 ROW = {"carrier": "AA", "distance": 900.0, "hour": 17}
 
 
-def ask(server, content, name="demo", **options):
+def ask(server: Any, content: Any, name: Any = "demo", **options: Any):
     return httpx.post(f"{server.url}/models/{name}/invocations", json=content, timeout=30, **options)
 
 
 @pytest.fixture(scope="module")
-def expected(registry):
+def expected(registry: Any):
     mlflow.set_tracking_uri(registry.uri)
     return load_model("models:/demo/1").predict(pd.DataFrame([ROW, {**ROW, "hour": 3}]))
 
@@ -36,7 +37,7 @@ def expected(registry):
         {"inputs": [["AA", 900.0, 17], ["AA", 900.0, 3]]},
     ],
 )
-def test_every_form_of_the_protocol_gives_the_same_predictions(server, expected, content):
+def test_every_form_of_the_protocol_gives_the_same_predictions(server: Any, expected: Any, content: Any):
     """Each form of MLflow's protocol gives what the model gives in process, bit for bit, with its version."""
     response = ask(server, content)
     assert response.status_code == 200, response.text
@@ -45,7 +46,7 @@ def test_every_form_of_the_protocol_gives_the_same_predictions(server, expected,
     assert response.json()["version"] == 1 == int(response.headers["X-Regrow-Version"])
 
 
-def test_csv_is_read_in_the_types_of_the_signature(server, expected):
+def test_csv_is_read_in_the_types_of_the_signature(server: Any, expected: Any):
     """Text without types becomes what the signature says."""
     body = "carrier,distance,hour\nAA,900,17\nAA,900,3\n"
     response = httpx.post(
@@ -54,7 +55,7 @@ def test_csv_is_read_in_the_types_of_the_signature(server, expected):
     assert np.array_equal(response.json()["predictions"], expected)
 
 
-def test_mlflow_client_works_unchanged(registry, single):
+def test_mlflow_client_works_unchanged(registry: Any, single: Any):
     """MLflow's own client gives what its pyfunc model gives, on a NaN and an unknown category too."""
     client = ScoringServerClient("127.0.0.1", int(single.url.rpartition(":")[2]))
     client.wait_server_ready()
@@ -78,7 +79,7 @@ def test_mlflow_client_works_unchanged(registry, single):
         ({"row": [1]}, "wrong_type", "row"),
     ],
 )
-def test_a_row_that_does_not_fit_is_refused_by_column(server, change, code, column):
+def test_a_row_that_does_not_fit_is_refused_by_column(server: Any, change: Any, code: Any, column: Any):
     """A wrong type, a null or an unknown column is a 422 that names the column."""
     response = ask(server, {"dataframe_records": [ROW, {**ROW, **change}]})
     assert response.status_code == 422
@@ -87,7 +88,7 @@ def test_a_row_that_does_not_fit_is_refused_by_column(server, change, code, colu
     assert column in response.json()["message"]
 
 
-def test_a_missing_column_is_refused_by_name(server):
+def test_a_missing_column_is_refused_by_name(server: Any):
     """A column that one row or every row lacks is a 422 that names it."""
     without = {"carrier": "AA", "hour": 1}
     for records in ([without], [ROW, without]):
@@ -109,14 +110,14 @@ def test_a_missing_column_is_refused_by_name(server):
         b'{"inputs": [{"carrier": "\\ud800", "distance": NaN, "hour": 1, "row": "\\ud800"}]}',
     ],
 )
-def test_a_body_outside_the_protocol_is_a_400(server, body):
+def test_a_body_outside_the_protocol_is_a_400(server: Any, body: Any):
     """What is not JSON, or not of the protocol, is refused with a reason."""
     response = httpx.post(f"{server.url}/models/demo/invocations", content=body, headers=JSON)
     assert response.status_code == 400
     assert response.json()["message"]
 
 
-def test_a_large_body_is_refused_unread(server):
+def test_a_large_body_is_refused_unread(server: Any):
     """10 MB are a 413, with and without a declared length, and the server goes on."""
     url = f"{server.url}/models/demo/invocations"
     assert httpx.post(url, content=b" " * 10_000_000, headers=JSON).status_code == 413
@@ -127,14 +128,14 @@ def test_a_large_body_is_refused_unread(server):
     assert ask(server, {"dataframe_records": [ROW]}).status_code == 200
 
 
-def test_models_without_a_champion_answer_503(server):
+def test_models_without_a_champion_answer_503(server: Any):
     """A named model without champion is a 503 with its reason, an unknown name a 404."""
     response = ask(server, {"dataframe_records": [ROW]}, name="coming")
     assert (response.status_code, response.json()["error"]) == (503, "no_champion")
     assert ask(server, {"dataframe_records": [ROW]}, name="other").status_code == 404
 
 
-def test_the_server_tells_of_itself(server):
+def test_the_server_tells_of_itself(server: Any):
     """Each page about the server answers, and the metrics count requests."""
     ask(server, {"dataframe_records": [ROW]})
     assert httpx.get(f"{server.url}/version").json()["models"] == {"demo": 1}
@@ -147,7 +148,7 @@ def test_the_server_tells_of_itself(server):
     )
 
 
-def test_an_unsafe_model_is_not_loaded(registry, server):
+def test_an_unsafe_model_is_not_loaded(registry: Any, server: Any):
     """A champion that holds a type beyond the checked list is refused; the one before goes on."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
@@ -155,13 +156,14 @@ def test_an_unsafe_model_is_not_loaded(registry, server):
     unsafe = make_pipeline(FunctionTransformer(json.dumps))
     version = registry.register(unsafe, "demo", trusted=["json.dumps"])
     registry.promote(version)
+    problem = None
     try:
         for _ in range(40):
             problem = httpx.get(f"{server.url}/health").json()["models"]["demo"]["problem"]
             if problem:
                 break
             time.sleep(0.1)
-        assert "json.dumps" in problem
+        assert "json.dumps" in str(problem)
         assert ask(server, {"dataframe_records": [ROW]}).json()["version"] == 1
     finally:
         registry.promote(1)

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 import uvicorn
@@ -17,7 +18,7 @@ def at_registry():
     """Do without the registry that the other tests need."""
 
 
-async def answer(scope, receive, send):
+async def answer(scope: Any, receive: Any, send: Any):
     """Answer with the length of the body."""
     size, more = 0, True
     while more:
@@ -43,7 +44,7 @@ async def connected():
         server.close()
 
 
-async def tell(*parts, most=400):
+async def tell(*parts: Any, most: Any = 400):
     """Send *parts* until the server hangs up; return what it answers, and how many parts it took."""
     taken = 0
     async with connected() as (reader, writer):
@@ -70,7 +71,7 @@ CHUNKED = START + b"Transfer-Encoding: chunked\r\n\r\n"
         ([CHUNKED, b"186a0\r\n", b"x" * 100_000, b"\r\n0\r\n\r\n"], "100000 bytes"),
     ],
 )
-async def test_what_clients_send_is_read(parts, said):
+async def test_what_clients_send_is_read(parts: Any, said: Any):
     """A head of nearly 64 kB, a body in chunks of one byte, and a large one are answered."""
     assert said in (await tell(*parts))[0]
 
@@ -85,7 +86,7 @@ async def test_what_clients_send_is_read(parts, said):
         [CHUNKED, *[b"1;" + b"x" * 10_000 + b"\r\nx\r\n"] * 300],
     ],
 )
-async def test_a_head_without_end_is_cut_off(parts):
+async def test_a_head_without_end_is_cut_off(parts: Any):
     """Headers, one header, an address, trailers or what stands beside chunks: 3 MB of it are not kept."""
     said, taken = await tell(*parts)
     assert "bytes" not in said
@@ -94,7 +95,7 @@ async def test_a_head_without_end_is_cut_off(parts):
 
 
 @pytest.mark.parametrize("part", [b"", b"POST / HT", START])
-async def test_a_head_that_does_not_come_is_given_up(monkeypatch, part):
+async def test_a_head_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch, part: Any):
     """Who connects and sends nothing, or half a head, is hung up on; a body then has its own time."""
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
     assert (await tell(part))[0].startswith("HTTP/1.1 400 ")

@@ -2,6 +2,9 @@
 
 import os
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -26,11 +29,11 @@ def at_registry():
     """Do without the registry but in the test that starts a server."""
 
 
-def settings(*entries, file=None):
+def settings(*entries: Any, file: Any = None):
     return Settings(api_keys=tuple(map(SecretStr, entries)), api_keys_file=file)
 
 
-def predict(server, **options):
+def predict(server: Any, **options: Any):
     return httpx.post(f"{server.url}/models/demo/invocations", json=BODY, timeout=30, **options)
 
 
@@ -44,7 +47,7 @@ def test_a_key_has_its_roles_and_admin_has_all():
     assert one not in first
 
 
-def test_a_plain_key_is_refused_with_what_to_do(tmp_path):
+def test_a_plain_key_is_refused_with_what_to_do(tmp_path: Path):
     """Plain keys, as they were given before, are named by place, never shown, and the message says the way."""
     (tmp_path / "keys").write_text("# ours\nsecret-one\n")
     for given in (settings("secret-one"), settings(file=tmp_path / "keys")):
@@ -53,7 +56,7 @@ def test_a_plain_key_is_refused_with_what_to_do(tmp_path):
         assert "secret-one" not in str(error.value)
 
 
-def test_keys_rotate_without_a_restart(tmp_path, monkeypatch):
+def test_keys_rotate_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A changed file is in force a moment later; one with a defect changes nothing and is told."""
     monkeypatch.setattr(keys_module, "LOOK_SECONDS", 0.0)
     file, (old, first), (new, second) = tmp_path / "keys", new_key({"predict"}), new_key({"labels"})
@@ -71,7 +74,7 @@ def test_keys_rotate_without_a_restart(tmp_path, monkeypatch):
     assert keys.problem is None
 
 
-def test_a_file_that_is_gone_holds_no_key(tmp_path, monkeypatch):
+def test_a_file_that_is_gone_holds_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its keys are revoked, those of the environment are not, and it is told; once it is back so are they."""
     monkeypatch.setattr(keys_module, "LOOK_SECONDS", 0.0)
     (kept, first), (lost, second) = new_key({"predict"}), new_key({"admin"})
@@ -95,7 +98,7 @@ def test_a_file_that_is_gone_holds_no_key(tmp_path, monkeypatch):
         check_start("127.0.0.1", Keys(settings(file=file)))
 
 
-def test_a_key_is_for_its_models(tmp_path):
+def test_a_key_is_for_its_models(tmp_path: Path):
     """A key for two models does nothing to a third, as admin neither; one without models is for all."""
     (some, first), (one, second), (every, third) = (
         new_key({"labels"}, ["b", "a"]),
@@ -129,10 +132,10 @@ MAY = {
 
 
 @pytest.fixture
-def ask_routes(make_server, served, follows):
+def ask_routes(make_server: Callable[..., Any], served: Callable[..., Any], follows: Callable[..., Any]):
     """Ask every route of a server of two models, or of `demo` alone, and return the codes."""
 
-    async def ask(entry, *names, **headers):
+    async def ask(entry: Any, *names: Any, **headers: Any):
         split = TrafficSplit(served(3))
         server = make_server(settings=settings(entry), **{name: follows(split) for name in names})
         app = create_app(server, "127.0.0.1")
@@ -151,7 +154,7 @@ def ask_routes(make_server, served, follows):
 
 
 @pytest.mark.parametrize("role", [None, "predict", "labels", "admin"])
-async def test_a_key_of_one_role_cannot_do_anothers_work(ask_routes, role):
+async def test_a_key_of_one_role_cannot_do_anothers_work(ask_routes: Callable[..., Any], role: Any):
     """Without a key a route is a 401, with the key of another role a 403; each route is in the table above."""
     key, entry = new_key({role or "admin"})
     codes = await ask_routes(entry, "demo", **({"X-API-Key": key} if role else {}))
@@ -161,7 +164,7 @@ async def test_a_key_of_one_role_cannot_do_anothers_work(ask_routes, role):
         assert (code == lacking) == (role not in MAY[route]), (route, code)
 
 
-async def test_a_key_for_another_model_does_nothing_here(ask_routes):
+async def test_a_key_for_another_model_does_nothing_here(ask_routes: Callable[..., Any]):
     """A key for one model neither predicts by another nor labels it, as the only model of the server neither."""
     key, entry = new_key({"admin"}, ["other"])
     codes = await ask_routes(entry, "demo", **{"X-API-Key": key})
@@ -175,7 +178,7 @@ async def test_a_key_for_another_model_does_nothing_here(ask_routes):
 @pytest.mark.parametrize(
     "kind", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
 )
-async def test_no_route_takes_what_a_web_page_sends_unasked(ask_routes, kind):
+async def test_no_route_takes_what_a_web_page_sends_unasked(ask_routes: Callable[..., Any], kind: Any):
     """Any type that a page may send to a foreign server without its leave, and none, is refused by every POST."""
     key, entry = new_key({"admin"})
     headers = {"X-API-Key": key, "Origin": "http://evil.example"}
@@ -185,7 +188,7 @@ async def test_no_route_takes_what_a_web_page_sends_unasked(ask_routes, kind):
     assert set(posts.values()) == {415}
 
 
-def test_beyond_loopback_there_must_be_a_key(tmp_path):
+def test_beyond_loopback_there_must_be_a_key(tmp_path: Path):
     """Another address needs at least one key, a file without any is none, and loopback needs none."""
     (tmp_path / "keys").write_text("# none yet\n")
     for given in (settings(), settings(file=tmp_path / "keys")):
@@ -196,7 +199,7 @@ def test_beyond_loopback_there_must_be_a_key(tmp_path):
     check_start(EVERYWHERE, Keys(settings(new_key({"predict"})[1])))
 
 
-def test_each_route_asks_for_its_role(start, tmp_path):
+def test_each_route_asks_for_its_role(start: Callable[..., Any], tmp_path: Path):
     """On another address: no start without a key; then 401 without one, 403 without the role, rotation included."""
     refused = start(tmp_path, "--host", EVERYWHERE)
     assert refused.process.wait() != 0
@@ -225,7 +228,7 @@ def test_each_route_asks_for_its_role(start, tmp_path):
         assert key not in server.log.read_text()
 
 
-def test_the_command_makes_a_key_that_works(monkeypatch):
+def test_the_command_makes_a_key_that_works(monkeypatch: pytest.MonkeyPatch):
     """`regrow key` prints a key and its entry; an unknown role is named."""
     monkeypatch.setenv("COLUMNS", "40")
     result = CliRunner().invoke(

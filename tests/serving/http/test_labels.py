@@ -5,6 +5,9 @@ import threading
 import time
 import tracemalloc
 import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -30,11 +33,11 @@ def at_registry():
     """Do without the registry but in the tests that start a server."""
 
 
-def checked(*labels, most=100):
+def checked(*labels: Any, most: Any = 100):
     return check(orjson.dumps({"labels": labels}), most, RECEIVED)
 
 
-def tell(server, *labels, name="demo", **options):
+def tell(server: Any, *labels: Any, name: Any = "demo", **options: Any):
     return httpx.post(f"{server.url}/models/{name}/labels", json={"labels": labels}, timeout=30, **options)
 
 
@@ -84,7 +87,7 @@ def test_a_label_names_one_row_and_says_one_thing():
         ("p", "wrong_type", "must be an object"),
     ],
 )
-def test_what_cannot_be_taken_is_refused_by_place(label, code, said):
+def test_what_cannot_be_taken_is_refused_by_place(label: Any, code: Any, said: Any):
     """A label that does not fit refuses the request, naming its place among them and what is wrong."""
     with pytest.raises(InvalidRequest) as error:
         checked({"entity_id": "e", "label": 1}, label)
@@ -119,7 +122,7 @@ def test_more_than_the_limit_or_another_form_is_refused():
         b'{"labels":[{"label":1,"row_key":"' + b"k" * 100_000 + b'"}]}',
     ],
 )
-def test_wrong_labels_cost_what_their_bytes_cost(body):
+def test_wrong_labels_cost_what_their_bytes_cost(body: Any):
     """The first thing that is wrong ends the reading: 100 kB of it take no 10 MB, and come back as a short message."""
     tracemalloc.start()
     try:
@@ -144,7 +147,7 @@ VALUE = JSON | st.datetimes().map(str)
 
 
 @given(st.lists(st.dictionaries(FIELD, VALUE, max_size=4), max_size=4))
-def test_any_label_is_taken_or_refused(labels):
+def test_any_label_is_taken_or_refused(labels: Any):
     """Whatever stands in a label, it is refused, or becomes a row that the table can hold."""
     try:
         rows = checked(*labels)
@@ -170,7 +173,7 @@ def test_any_label_is_taken_or_refused(labels):
         ("late", make_facts(), "no_number", "'late' is no number, and model 'demo' predicts one"),
     ],
 )
-def test_a_label_that_no_version_can_have_is_refused(told, facts, code, said):
+def test_a_label_that_no_version_can_have_is_refused(told: Any, facts: Any, code: Any, said: Any):
     """What is no class of the model, or no number for a regression, is a 422 that names model, row and value."""
     good = 1 if facts.kind == "regression" else facts.classes[0]
     rows = checked({"entity_id": "e", "label": good}, {"entity_id": "f", "label": told})
@@ -199,7 +202,7 @@ def test_a_truth_of_the_future_is_refused():
                 check_labels("demo", rows, [make_facts(0, 1)], RECEIVED)
 
 
-def test_the_same_label_twice_is_one(tmp_path, monkeypatch):
+def test_the_same_label_twice_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A label sent again is flushed as one; a changed one keeps both, and the later one counts."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
     flusher = FlushThread(tmp_path / "journal")
@@ -217,7 +220,7 @@ def test_the_same_label_twice_is_one(tmp_path, monkeypatch):
     assert read_labels("demo")["event_time"].tolist() == [pd.Timestamp("2013-03-01", tz="UTC")]
 
 
-def test_labels_have_their_route_and_their_role(server):
+def test_labels_have_their_route_and_their_role(server: Any):
     """Labels of a served model are acknowledged with their number; of an unknown one they are a 404."""
     response = tell(server, {"prediction_id": "p", "label": 1}, {"entity_id": 5, "label": 0})
     assert (response.status_code, response.json()) == (202, {"accepted": 2})
@@ -232,7 +235,9 @@ def test_labels_have_their_route_and_their_role(server):
 
 
 @pytest.mark.long
-def test_no_acknowledged_label_is_lost_or_doubled(start, tmp_path, monkeypatch, size):
+def test_no_acknowledged_label_is_lost_or_doubled(
+    start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: Callable[..., Any]
+):
     """After each kill -9 under load every acknowledged label is in the table exactly once."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
     acknowledged: list[str] = []
@@ -255,7 +260,7 @@ def test_no_acknowledged_label_is_lost_or_doubled(start, tmp_path, monkeypatch, 
     assert not list((tmp_path / "journal").glob("*/*"))
 
 
-def _tell_on(server, stop, acknowledged):
+def _tell_on(server: Any, stop: Any, acknowledged: Any):
     """Send labels until the server is gone."""
     with httpx.Client(timeout=30) as client:
         while not stop.is_set():

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,9 @@ def at_registry():
     """Do without the registry that the other tests need."""
 
 
-async def test_a_request_is_one_line_without_its_values(make_application, send, caplog):
+async def test_a_request_is_one_line_without_its_values(
+    make_application: Callable[..., Any], send: Callable[..., Any], caplog: pytest.LogCaptureFixture
+):
     """The line has time, path, status, seconds, model and rows; no body, no query, no key; the id goes back."""
     app = make_application(log=True)
     headers = {"X-API-Key": "key-1", "X-Request-ID": "abc", "Content-Type": "text/x"}

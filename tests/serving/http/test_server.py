@@ -1,7 +1,9 @@
 """The parts behind the routes: which version answers, what is refused, and the order of a stop."""
 
 import threading
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,9 @@ def at_registry():
     """Do without the registry that the other tests need."""
 
 
-def test_a_model_that_is_not_served_is_refused_with_those_that_are(make_server, served, follows):
+def test_a_model_that_is_not_served_is_refused_with_those_that_are(
+    make_server: Callable[..., Any], served: Callable[..., Any], follows: Callable[..., Any]
+):
     """A wrong name is a 404 that lists the right ones."""
     split = TrafficSplit(served(3))
     server = make_server(b=follows(split), a=follows())
@@ -35,14 +39,18 @@ def test_a_model_that_is_not_served_is_refused_with_those_that_are(make_server, 
         (None, None, "its champion is being loaded"),
     ],
 )
-def test_a_model_that_does_not_answer_yet_says_why(make_server, follows, problem, error, said):
+def test_a_model_that_does_not_answer_yet_says_why(
+    make_server: Callable[..., Any], follows: Callable[..., Any], problem: Any, error: Any, said: Any
+):
     """Before its first champion a model is a 503, with the nearest reason that is known."""
     with pytest.raises(Unavailable, match=f"does not answer yet: {said}") as refused:
         make_server(error, demo=follows(problem=problem)).split("demo")
     assert refused.value.code == "no_champion"
 
 
-def test_a_version_is_found_if_it_is_in_memory(make_server, served, follows):
+def test_a_version_is_found_if_it_is_in_memory(
+    make_server: Callable[..., Any], served: Callable[..., Any], follows: Callable[..., Any]
+):
     """Champion, challenger and those kept in memory can be asked for by number; the refusal lists them."""
     three, four, two = served(3), served(4), served(2)
     server = make_server(demo=follows(TrafficSplit(three, challenger=four), kept=(two, three)))
@@ -52,7 +60,9 @@ def test_a_version_is_found_if_it_is_in_memory(make_server, served, follows):
     assert (error.value.status, error.value.code) == (404, "unknown_version")
 
 
-def test_the_gauges_are_set_when_somebody_looks(make_server, served, follows):
+def test_the_gauges_are_set_when_somebody_looks(
+    make_server: Callable[..., Any], served: Callable[..., Any], follows: Callable[..., Any]
+):
     """What the parts know is in the metrics after `observe`, and not before."""
     server = make_server()
     names = ("regrow_folded_rows", "regrow_journal_bytes", "regrow_registry_age_seconds")
@@ -62,7 +72,9 @@ def test_the_gauges_are_set_when_somebody_looks(make_server, served, follows):
     assert read() == [7, 99, 2.5]
 
 
-async def test_a_stop_ends_the_threads_before_the_last_flush(make_server, served, follows):
+async def test_a_stop_ends_the_threads_before_the_last_flush(
+    make_server: Callable[..., Any], served: Callable[..., Any], follows: Callable[..., Any]
+):
     """Nobody follows or predicts any more when the journal is flushed for the last time; each model has one traffic."""
     server = make_server(demo=follows())
     traffic = server.traffic("demo")
@@ -81,7 +93,7 @@ async def test_a_stop_ends_the_threads_before_the_last_flush(make_server, served
     assert all("has ended; restart the server" in problem for problem in server.problems())
 
 
-async def test_a_large_body_is_read_beside_the_others(make_server):
+async def test_a_large_body_is_read_beside_the_others(make_server: Callable[..., Any]):
     """A small body is read at once, a large one in a thread; what is wrong with it is raised all the same."""
     server, here = make_server(), threading.current_thread()
     assert await server.read(b"x", threading.current_thread) is here
