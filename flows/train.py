@@ -51,6 +51,6 @@ def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdic
     version = register(project, evaluation, run.trigger, run.as_of.isoformat(), run.flow_run_id)
     verdict = judge(project, evaluation, override)
     deployed = deploy(project, version, verdict, run.actor, run.as_of, override)
-    outcome = deployed.with_findings(*validation.remarks)
+    outcome = deployed.with_findings(*validation.remarks, *parts.remarks)
     run.verdict(outcome)
     return outcome

@@ -17,6 +17,10 @@ from regrow.verdict import Finding, Subject
 UNFIT = re.compile(r"[^\w./ -]")
 """What MLflow takes in no name of a metric."""
 
+UNIT, SLICE = "unit", "slice."
+"""Columns of an evaluation's predictions: the number of the row's sampling unit, and (with the column's name behind
+it) what slices are made by."""
+
 ProblemType = Literal["binary", "multiclass", "regression"]
 """What a model predicts: one of two classes, one of several, or a number."""
 
@@ -42,6 +46,8 @@ class Parts(Result):
 
     training: Snapshot
     holdout: Snapshot
+    remarks: tuple[Finding, ...] = ()
+    """What a person should know before anything is fitted: that so small a holdout proves nothing."""
 
 
 class ModelFacts(Result):
@@ -121,7 +127,10 @@ class Evaluation(Result):
     """By which each of the models decides, if it has a threshold of its own: `candidate`, `champion`."""
     slices: tuple[SliceMetrics, ...]
     predictions: Snapshot
-    """One row per holdout row: `target`, then `candidate`, `baseline` and, if there is one, `champion`."""
+    """One row per holdout row: `target`, then `candidate`, `baseline` and, if there is one, `champion`; then the `unit`
+    and each column that a gate slices by."""
+    errors: dict[str, float] = {}
+    """Standard errors of `metrics`, from unit to unit; of those alone for which there are enough units."""
 
 
 class DriftFigures(Result):

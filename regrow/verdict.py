@@ -16,7 +16,8 @@ Outcome = Literal["", "advance", "hold", "roll back", "better", "worse", "no dif
 RESULTS: tuple[Result, ...] = get_args(Result)
 BY_URGENCY: tuple[Result, ...] = ("fail", "undecided", "pass")
 """The order in which a page shows findings."""
-COLUMNS = ("result", "rule", "figure", "limit", "interval", "rows", "what was found")
+COLUMNS = ("result", "rule", "figure", "limit", "interval", "rows", "units", "worth rows", "what was found")
+PLURALS = {"entity": "entities"}
 
 
 class _Judged(BaseModel):
@@ -64,6 +65,12 @@ class Finding(_Judged):
     """Lower and upper bound of *figure* at *confidence*."""
     confidence: float | None = None
     rows: int | None = None
+    units: int | None = None
+    """Independent observations that the interval counts; None if the rule has none, or is of before version 0.4."""
+    unit: str | None = None
+    """What one of them is: `day`, `entity`, `row` …"""
+    effective_rows: float | None = None
+    """Independent rows that would be as sure: *rows* times the ratio of the two variances."""
     detail: str = ""
     """What a person would want to read: what was found, with its figures, or what is missing."""
 
@@ -150,8 +157,20 @@ def _cells(finding: Finding) -> tuple[str, ...]:
         write_number(finding.limit),
         " to ".join(write_number(bound) for bound in finding.interval or ()),
         "" if finding.rows is None else str(finding.rows),
+        write_units(finding),
+        "" if finding.effective_rows is None else f"{finding.effective_rows:.0f}",
         finding.detail,
     )
+
+
+def write_units(finding: Finding) -> str:
+    """Write how many units *finding* rests on: `18 days`; empty if it names none."""
+    return "" if finding.units is None else count_units(finding.units, finding.unit or "unit")
+
+
+def count_units(count: int, unit: str) -> str:
+    """Write *count* units in words: `18 days`, `1 entity`."""
+    return f"{count} {unit if count == 1 else PLURALS.get(unit, f'{unit}s')}"
 
 
 def write_number(value: float | None) -> str:

@@ -8,6 +8,9 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.inspection import permutation_importance
 
 from regrow.data.snapshots import write_snapshot
+from regrow.data.sources import as_names
+from regrow.decisions.estimates import estimate
+from regrow.decisions.units import Units, units_of
 from regrow.errors import DataError, IncompatibleModel
 from regrow.lineage import current, step
 from regrow.models.comparison import WAIVE, align_classes, unseen_rows, why_not_comparable
@@ -24,7 +27,7 @@ from regrow.models.metrics import (
 from regrow.models.predictions import to_column
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import EvaluationPlan, Metric, Project, SliceGate
-from regrow.results import Candidate, Evaluation, ProblemType, SliceMetrics
+from regrow.results import SLICE, UNIT, Candidate, Evaluation, ProblemType, SliceMetrics
 
 SAMPLE = 2000
 """Rows on which the importance of the columns is measured."""
@@ -67,6 +70,10 @@ def evaluate(
         run.tag(importances=f"not measured: of {len(model.features)} columns, at most {MOST_COLUMNS} are")
     for name, figure in figures.items():
         run.log_figure(figure, name)
+    units, primary = units_of(frame, project.data), project.evaluation.primary
+    seen = as_judged(primary, predictions["candidate"], facts.threshold)
+    sure = estimate(primary, target, [seen], facts.classes, units)
+    errors = {} if isinstance(sure, str) else {primary: sure.error}
     evaluation = Evaluation(
         candidate=candidate,
         champion_version=champion_version,
@@ -77,9 +84,13 @@ def evaluate(
         champion_obstacle=obstacle and f"champion {champion_version} cannot be compared: {obstacle}",
         thresholds=thresholds,
         slices=slices,
-        predictions=write_snapshot(tabulate(target, predictions, facts.kind)),
+        predictions=write_snapshot(
+            tabulate(target, predictions, facts.kind).assign(**columns_to_judge(project, frame, units))
+        ),
+        errors=errors,
     )
-    run.log_metrics(flatten(measured) | {"rows": len(frame)})
+    uncertain = {f"{metric}_error": error for metric, error in errors.items()}
+    run.log_metrics(flatten(measured) | uncertain | {"rows": len(frame), "units": units.count})
     run.log_text(evaluation.model_dump_json(indent=2, include={"metrics", "slices", "rows"}), "slices.json")
     return evaluation
 
@@ -203,6 +214,13 @@ def tabulate(target: pd.Series, predictions: dict[str, Floats], kind: ProblemTyp
     """Lay the target and each model's predictions side by side."""
     columns = {name: to_column(prediction, kind) for name, prediction in predictions.items()}
     return pd.DataFrame({"target": target.to_numpy(), **columns})
+
+
+def columns_to_judge(project: Project, frame: pd.DataFrame, units: Units) -> dict[str, pd.Series]:
+    """Return what the gates need of the rows *frame* beside predictions: their unit, and the columns of slices."""
+    gated = {gate.column for gate in project.evaluation.gates if isinstance(gate, SliceGate)}
+    slices = {f"{SLICE}{column}": as_names(frame[column]).replace("", None) for column in sorted(gated)}
+    return {UNIT: pd.Series(units.codes, frame.index), **slices}
 
 
 def column_importances(project: Project, model: LoadedModel, frame: pd.DataFrame) -> pd.DataFrame:

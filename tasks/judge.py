@@ -18,7 +18,7 @@ def judge(project: Project, evaluation: Evaluation, override: str = "") -> Verdi
     run = current()
     run.log_input(evaluation.predictions, "predictions")
     frame = evaluation.predictions.read()
-    verdict = waive(decide(project.evaluation, evaluation, frame, project.training.seed), override)
+    verdict = waive(decide(project.evaluation, evaluation, frame, project.data.sampling_unit), override)
     counts = {f"gates_{result}": float(count) for result, count in verdict.counts.items()}
     run.log_metrics({"passed": float(verdict.passed), **counts})
     run.verdict(verdict)

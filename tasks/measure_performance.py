@@ -15,6 +15,7 @@ from regrow.data.rows import among, trained_keys
 from regrow.data.windows import LabelledRows, column_types, digest_of, labels_version, log_version
 from regrow.decisions.maturity import open_below
 from regrow.decisions.performance import Holdout, judge_performance
+from regrow.decisions.units import units_of_logged
 from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.models.metrics import Floats, as_judged, score
@@ -178,6 +179,7 @@ def holdout_figure(champion: Version, facts: ModelFacts, metric: Metric) -> Hold
         figure=champion.metrics.get(metric, math.nan),
         rows=facts.holdout.rows if rows is None else rows,
         classes=facts.classes,
+        error=champion.metrics_errors.get(metric),
         rows_are_known=rows is not None,
     )
 
@@ -197,7 +199,8 @@ def measure_performance(
     younger = count_predictions(project.name, judged.end, as_of)
     holdout = holdout_figure(champion, facts, primary)
     seen = as_judged(primary, judged.prediction, facts.threshold)
-    found = judge_performance(judged.target, seen, holdout, project.monitoring.performance)
+    units = units_of_logged(judged.rows, project.data.sampling_unit)
+    found = judge_performance(judged.target, seen, holdout, project.monitoring.performance, units)
     finding = describe_window(found, judged, younger)
     figures = name_figures(judged, younger, holdout) | _figures(finding, primary)
     if len(judged.rows):

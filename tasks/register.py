@@ -60,6 +60,7 @@ def version_tags(
         "flow_run": flow_run_id,
         "metrics": json.dumps(evaluation.metrics),
         "metrics_rows": str(evaluation.rows),
+        "metrics_errors": json.dumps(evaluation.errors),
         **provenance.git_state(project.path.parent),
     }
     return {f"regrow.{name}": value for name, value in tags.items()}

@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from regrow.verdict import BY_URGENCY, RESULTS, Finding, Verdict, combine, to_markdown
+from regrow.verdict import BY_URGENCY, RESULTS, Finding, Verdict, combine, to_markdown, write_units
 
-MET = Finding(rule="a", result="pass", figure=0.7, limit=0.6, rows=900)
+MET = Finding(
+    rule="a", result="pass", figure=0.7, limit=0.6, rows=900, units=18, unit="day", effective_rows=51.2
+)
 BROKEN = Finding(
     rule="gain | margin", result="fail", figure=0.01234567, interval=(0.0, 0.02), detail="x|y\nz"
 )
@@ -52,6 +54,7 @@ def test_a_verdict_of_version_0_1_still_reads(passed: str, result: str):
     verdict = Verdict.model_validate_json(text)
     assert (verdict.result, verdict.findings[0].result) == (result, result)
     assert verdict.findings[0].interval == (0.1, 0.9)
+    assert (verdict.findings[0].units, write_units(verdict.findings[0])) == (None, "")
 
 
 def test_what_no_version_wrote_is_refused():
@@ -86,9 +89,9 @@ def test_a_page_shows_failures_first_and_each_cell_whole():
         "# tiny: refuse\n\n**fail**: too little\n\nSeen today.\n\nFindings: 1 pass, 1 fail, 1"
     )
     rows = page.splitlines()[-3:]
-    assert rows[0] == r"| **fail** | gain \| margin | 0.01235 |  | 0 to 0.02 |  | x\|y z |"
-    assert rows[1] == "| **undecided** | c | 0 |  |  | 0 | 0 of 500 labels |"
-    assert rows[2] == "| pass | a | 0.7 | 0.6 |  | 900 |  |"
+    assert rows[0] == r"| **fail** | gain \| margin | 0.01235 |  | 0 to 0.02 |  |  |  | x\|y z |"
+    assert rows[1] == "| **undecided** | c | 0 |  |  | 0 |  |  | 0 of 500 labels |"
+    assert rows[2] == "| pass | a | 0.7 | 0.6 |  | 900 | 18 days | 51 |  |"
 
 
 def test_a_page_without_findings_has_no_table():

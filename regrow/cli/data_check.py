@@ -19,6 +19,7 @@ def check_data(project: "Project") -> Iterator[str]:
     """
     from regrow.decisions.splitting import part_rows
     from tasks.ingest import read_known
+    from tasks.split import judge_held_out
     from tasks.validate import examine
 
     frame = read_known(project, datetime.now(UTC))
@@ -34,7 +35,8 @@ def check_data(project: "Project") -> Iterator[str]:
         f"{project.path}: data: ok: {len(frame):,} rows{aside}; {len(training):,} would train and {len(holdout):,} "
         "be held out"
     )
-    for finding in examined.remarks:
+    remark = judge_held_out(project, holdout)
+    for finding in (*examined.remarks, *([remark] if remark else [])):
         yield f"{project.path}: data: note: {finding.detail or finding.rule}"
 
 

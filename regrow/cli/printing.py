@@ -78,7 +78,7 @@ def findings_table(verdict: "Verdict") -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in ("result", "rule"):
         table.add_column(heading)
-    for heading in ("figure", "limit", "interval", "rows"):
+    for heading in ("figure", "limit", "interval", "rows", "units"):
         table.add_column(heading, justify="right")
     for finding in sorted(verdict.findings, key=lambda one: BY_URGENCY.index(one.result)):
         table.add_row(*map(Text, _cells(finding)))
@@ -87,7 +87,7 @@ def findings_table(verdict: "Verdict") -> Table:
 
 def _cells(finding: "Finding") -> tuple[str, ...]:
     """Return the cells of *finding*; one without a figure says in words what was seen."""
-    from regrow.verdict import write_number
+    from regrow.verdict import write_number, write_units
 
     seen = f": {finding.detail}" if finding.figure is None and finding.detail else ""
     return (
@@ -97,6 +97,7 @@ def _cells(finding: "Finding") -> tuple[str, ...]:
         write_number(finding.limit),
         " to ".join(write_number(bound) for bound in finding.interval or ()),
         "" if finding.rows is None else f"{finding.rows:,}",
+        write_units(finding),
     )
 
 

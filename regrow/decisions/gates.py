@@ -2,20 +2,30 @@
 
 import pandas as pd
 
-from regrow.decisions.bootstrap import resample_gain
-from regrow.models.metrics import as_judged, sign
-from regrow.models.predictions import from_column
-from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, Gate, SliceGate, ThresholdGate
-from regrow.results import Evaluation, SliceMetrics
+from regrow.decisions.estimates import Estimate
+from regrow.decisions.held_out import REMEDY, HeldOut, provable
+from regrow.project import (
+    BaselineGate,
+    ChampionGate,
+    EvaluationPlan,
+    Gate,
+    Metric,
+    SliceGate,
+    ThresholdGate,
+    Unit,
+)
+from regrow.results import Evaluation
 from regrow.verdict import Finding, Verdict, combine, pass_if
 
 
-def decide(plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, seed: int = 0) -> Verdict:
-    """Judge the candidate of *evaluation*, whose *predictions* stand row by row.
+def decide(plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, unit: Unit) -> Verdict:
+    """Judge the candidate of *evaluation*, whose *predictions* stand row by row, each with its *unit*.
 
-    Every gate must pass: one that is undecided keeps the candidate out just as one that fails.
+    Every gate must pass: one that is undecided keeps the candidate out just as one that fails. So several gates need
+    no correction: together they promote no more often than one.
     """
-    findings = tuple(_judge(gate, plan, evaluation, predictions, seed) for gate in plan.gates)
+    held_out = HeldOut(evaluation, predictions, unit)
+    findings = tuple(_judge(gate, plan.primary, held_out) for gate in plan.gates)
     result = combine(findings)
     told = [_tell(finding) for finding in findings if result == "pass" or not finding.passed]
     reason = "; ".join(told) or "the project file names no gate"
@@ -30,133 +40,160 @@ def _tell(finding: Finding) -> str:
     return f"{finding.detail}, {met}: {finding.rule}"
 
 
-def _judge(
-    gate: Gate, plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, seed: int
-) -> Finding:
+def _judge(gate: Gate, primary: Metric, held_out: HeldOut) -> Finding:
     """Judge one gate."""
     if isinstance(gate, ThresholdGate):
-        return judge_threshold(gate, evaluation)
+        return judge_threshold(gate, held_out)
     if isinstance(gate, BaselineGate):
-        return judge_baseline(gate, plan, evaluation)
+        return judge_baseline(gate, primary, held_out)
     if isinstance(gate, SliceGate):
-        return judge_slices(gate, evaluation)
-    return judge_champion(gate, plan, evaluation, predictions, seed)
+        return judge_slices(gate, held_out)
+    return judge_champion(gate, primary, held_out)
 
 
-def judge_threshold(gate: ThresholdGate, evaluation: Evaluation) -> Finding:
-    """Compare the metric itself with the gate's bound."""
-    figure = evaluation.metrics[gate.metric]
+def judge_threshold(gate: ThresholdGate, held_out: HeldOut) -> Finding:
+    """Compare the metric itself with the gate's bound; its interval, of 95 % on each side, is shown beside it."""
+    figure = held_out.evaluation.metrics[gate.metric]
     limit, words, kept = _bound(gate, figure)
+    found = held_out.measure(gate.metric)
+    shown = _counted(held_out) if isinstance(found, str) else _measured(found, figure, 0.95)
+    on = f"{len(held_out.frame):,} rows" if isinstance(found, str) else found.counted
     return Finding(
         rule=f"{gate.metric} {words} {limit:g}",
         result=pass_if(kept),
         figure=figure,
         limit=limit,
-        rows=evaluation.rows,
-        detail=f"{gate.metric} is {figure:.4f} on {evaluation.rows} rows",
+        detail=f"{gate.metric} is {figure:.4f} on {on}",
+        **shown,
     )
 
 
-def judge_baseline(gate: BaselineGate, plan: EvaluationPlan, evaluation: Evaluation) -> Finding:
-    """Compare the primary metric with that of the trivial model."""
-    metric = plan.primary
-    candidate, baseline = evaluation.metrics[metric], evaluation.baseline[metric]
-    gain = sign(metric) * (candidate - baseline)
-    return Finding(
-        rule=f"{metric} better than the baseline's by more than {gate.margin:g}",
-        result=pass_if(gain > gate.margin),
-        figure=gain,
-        limit=gate.margin,
-        rows=evaluation.rows,
-        detail=f"{metric} {candidate:.4f} against {baseline:.4f} of the baseline",
-    )
+def judge_baseline(gate: BaselineGate, metric: Metric, held_out: HeldOut) -> Finding:
+    """Ask that the lower bound of the gain over the trivial model lies above the margin."""
+    return _judge_gain(gate, metric, held_out, "baseline", held_out.evaluation.baseline[metric])
 
 
-def judge_champion(
-    gate: ChampionGate, plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, seed: int
-) -> Finding:
+def judge_champion(gate: ChampionGate, metric: Metric, held_out: HeldOut) -> Finding:
     """Ask that the lower bound of the gain over the champion lies above the margin.
 
     Without a champion there is nothing to beat, and it passes. With one that could not be measured it is undecided.
     """
-    metric = plan.primary
-    rule = f"{metric} better than the champion's by more than {gate.margin:g}, {gate.confidence:.0%} sure"
-    if evaluation.champion is None:
-        first = evaluation.champion_version is None
-        return Finding(
-            rule=rule,
-            result="pass" if first else "undecided",
-            limit=gate.margin,
-            rows=evaluation.rows,
-            detail="no champion yet" if first else evaluation.champion_obstacle,
-        )
-    kind = evaluation.candidate.facts.kind
-    seen = {
-        name: as_judged(metric, from_column(predictions[name], kind), evaluation.thresholds.get(name))
-        for name in ("candidate", "champion")
-    }
-    gain = resample_gain(
-        metric,
-        predictions["target"],
-        seen["candidate"],
-        seen["champion"],
-        evaluation.candidate.facts.classes,
-        confidence=gate.confidence,
-        resamples=gate.resamples,
-        seed=seed,
-    )
+    evaluation = held_out.evaluation
+    if evaluation.champion is not None:
+        return _judge_gain(gate, metric, held_out, "champion", evaluation.champion[metric])
+    first = evaluation.champion_version is None
     return Finding(
-        rule=rule,
-        result=pass_if(gain.lower > gate.margin),
-        figure=gain.figure,
+        rule=_rule(gate, metric, "champion"),
+        result="pass" if first else "undecided",
         limit=gate.margin,
-        interval=(gain.lower, gain.upper),
-        confidence=gate.confidence,
-        rows=len(predictions),
-        detail=f"{metric} {evaluation.metrics[metric]:.4f} against {evaluation.champion[metric]:.4f} "
-        f"of champion {evaluation.champion_version} on {len(predictions)} rows: gain {gain.figure:+.4f}, "
-        f"lower bound {gain.lower:+.4f} at {gate.confidence:.0%}",
+        detail="no champion yet" if first else evaluation.champion_obstacle,
+        **_counted(held_out),
     )
 
 
-def judge_slices(gate: SliceGate, evaluation: Evaluation) -> Finding:
-    """Compare the metric with the gate's bound in every slice that has enough rows; report the worst.
-
-    It is undecided when no slice has enough rows and a metric: the file asks for slices to be judged, and none was.
-    """
-    words = "at least" if gate.at_least is not None else "at most"
-    limit = gate.at_least if gate.at_least is not None else gate.at_most
-    rule = f"{gate.metric} {words} {limit:g} in every {gate.column} of {gate.least_rows} rows or more"
-    judged = [
-        part
-        for part in evaluation.slices
-        if part.column == gate.column and part.rows >= gate.least_rows and gate.metric in part.metrics
-    ]
-    if not judged:
-        return Finding(
-            rule=rule,
-            result="undecided",
-            limit=limit,
-            detail=f"no {gate.column} has {gate.least_rows} rows to judge {gate.metric} on: hold out more rows, or "
-            "lower the gate's least_rows",
-        )
-    failing = [part for part in judged if not _bound(gate, part.metrics[gate.metric])[2]]
-    worst = (max if words == "at most" else min)(
-        failing or judged, key=lambda part: part.metrics[gate.metric]
-    )
-    named = ", ".join(_describe(part, gate) for part in failing) or f"worst {_describe(worst, gate)}"
+def _judge_gain(
+    gate: BaselineGate | ChampionGate, metric: Metric, held_out: HeldOut, name: str, figure: float
+) -> Finding:
+    """Ask for a proven gain over the model *name*, whose *metric* is *figure*."""
+    evaluation = held_out.evaluation
+    of = f"champion {evaluation.champion_version}" if name == "champion" else f"the {name}"
+    told = f"{metric} {evaluation.metrics[metric]:.4f} against {figure:.4f} of {of}"
+    rule, found = _rule(gate, metric, name), held_out.gain(metric, name)
+    if isinstance(found, str):
+        detail = f"{told}: too little is held out to prove anything: {found}; {REMEDY}"
+        return Finding(rule=rule, result="undecided", limit=gate.margin, detail=detail, **_counted(held_out))
+    lower = found.figure - found.radius(gate.confidence)
     return Finding(
         rule=rule,
-        result=pass_if(not failing),
-        figure=worst.metrics[gate.metric],
-        limit=limit,
-        rows=worst.rows,
-        detail=f"{gate.metric} by {gate.column}: {named}",
+        result=pass_if(lower > gate.margin),
+        figure=found.figure,
+        limit=gate.margin,
+        detail=f"{told} on {found.counted}: gain {found.figure:+.4f}, lower bound {lower:+.4f} at "
+        f"{gate.confidence:.0%}; {provable(found, gate.margin, gate.confidence)}",
+        **_measured(found, found.figure, gate.confidence),
     )
 
 
-def _describe(part: SliceMetrics, gate: SliceGate) -> str:
-    return f"{part.value} {part.metrics[gate.metric]:.4f} ({part.rows} rows)"
+def _rule(gate: BaselineGate | ChampionGate, metric: Metric, name: str) -> str:
+    return f"{metric} better than the {name}'s by more than {gate.margin:g}, {gate.confidence:.0%} sure"
+
+
+def judge_slices(gate: SliceGate, held_out: HeldOut) -> Finding:
+    """Ask that no slice with enough rows is proven to break the gate's bound; report the worst.
+
+    Holm's correction (1979): a faultless candidate is refused for any of its slices with probability
+    1 - `gate.confidence` at most. Its first step decides whether one is refused, so the interval of the worst slice is
+    shown at the confidence of that step. It is undecided when no slice has enough rows and a metric: the file asks for
+    slices to be judged, and none was.
+    """
+    rising = gate.at_least is not None
+    limit, words, _ = _bound(gate, 0.0)
+    rule = f"{gate.metric} {words} {limit:g} in every {gate.column} of {gate.least_rows} rows or more"
+    large = {
+        name: rows for name, rows in held_out.slices(gate.column).items() if rows.sum() >= gate.least_rows
+    }
+    measured = {name: held_out.measure(gate.metric, rows) for name, rows in large.items()}
+    judged = {name: found for name, found in measured.items() if isinstance(found, Estimate)}
+    if not judged:
+        missing = next((f" ({found})" for found in measured.values() if isinstance(found, str)), "")
+        detail = (
+            f"no {gate.column} has {gate.least_rows} rows to judge {gate.metric} on{missing}: hold out more rows, or "
+            "lower the gate's least_rows"
+        )
+        return Finding(rule=rule, result="undecided", limit=limit, detail=detail, **_counted(held_out))
+    doubts = {name: found.doubt(_beyond(found, limit, rising)) for name, found in judged.items()}
+    refused = _refuted(doubts, 1 - gate.confidence)
+    worst = min(doubts, key=lambda name: (doubts[name], _beyond(judged[name], limit, rising) * -1))
+    confidence = 1 - (1 - gate.confidence) / len(judged)
+    named = ", ".join(_describe(name, judged[name], confidence) for name in refused or [worst])
+    found = "proven beyond it" if refused else f"none of {len(judged)} proven beyond it, nearest"
+    return Finding(
+        rule=rule,
+        result=pass_if(not refused),
+        figure=judged[worst].figure,
+        limit=limit,
+        detail=f"{gate.metric} by {gate.column}: {found} {named}",
+        **_measured(judged[worst], judged[worst].figure, confidence),
+    )
+
+
+def _beyond(found: Estimate, limit: float, rising: bool) -> float:
+    """Return how far *found* lies on the wrong side of *limit*."""
+    return limit - found.figure if rising else found.figure - limit
+
+
+def _refuted(doubts: dict[str, float], alpha: float) -> list[str]:
+    """Name the slices whose *doubts* (p-values) Holm's steps reject, together at *alpha*, the clearest first."""
+    ordered = sorted(doubts, key=lambda name: doubts[name])
+    for place, name in enumerate(ordered):
+        if doubts[name] > alpha / (len(ordered) - place):
+            return ordered[:place]
+    return ordered
+
+
+def _describe(name: str, found: Estimate, confidence: float) -> str:
+    radius = found.radius(confidence)
+    bounds = f"{found.figure - radius:.4f} to {found.figure + radius:.4f}"
+    return f"{name} {found.figure:.4f} ({bounds}, {found.counted})"
+
+
+def _measured(found: Estimate, figure: float, confidence: float) -> dict[str, object]:
+    """Return the fields of a finding that *figure* and its interval fill."""
+    radius = found.radius(confidence)
+    return {
+        "interval": (figure - radius, figure + radius),
+        "confidence": confidence,
+        "rows": found.rows,
+        "units": found.units.count,
+        "unit": found.units.unit,
+        "effective_rows": found.effective,
+    }
+
+
+def _counted(held_out: HeldOut) -> dict[str, object]:
+    """Return the fields of a finding without an interval."""
+    units = held_out.units
+    return {"rows": len(held_out.frame), "units": units.count, "unit": units.unit}
 
 
 def _bound(gate: ThresholdGate | SliceGate, figure: float) -> tuple[float, str, bool]:

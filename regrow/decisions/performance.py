@@ -1,20 +1,24 @@
 """Performance: the champion on matured labels, against what it reached on its holdout."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regrow.decisions.bootstrap import weighted
+from regrow.decisions.estimates import Estimate, estimate
+from regrow.decisions.units import Units, single_rows
 from regrow.errors import DataError
 from regrow.models.metrics import Floats, Label, encode, score
 from regrow.project import Metric, PerformanceRule
 from regrow.project.metrics import higher_is_better
 from regrow.verdict import Finding, pass_if
 
-RESAMPLES = 400
-RESAMPLE_ROWS = 2_000
+REMEDY = (
+    "watch a longer window (monitoring.window) or, if smaller units than these are independent of one another, name "
+    "them (data.unit)"
+)
 
 
 @dataclass(frozen=True)
@@ -26,32 +30,42 @@ class Holdout:
     rows: int
     classes: Sequence[Label] = ()
     """The champion's classes, in the order of its probabilities; empty for a regression."""
+    error: float | None = None
+    """Standard error of *figure*, from unit to unit; None of a version of before 0.4, or with too few units."""
     rows_are_known: bool = True
     """False if *rows* counts the whole holdout, and the figure may be of a part of it."""
 
 
 def judge_performance(
-    target: ArrayLike, prediction: Floats, holdout: Holdout, rule: PerformanceRule
+    target: ArrayLike, prediction: Floats, holdout: Holdout, rule: PerformanceRule, units: Units | None = None
 ) -> Finding:
     """Compare the champion's metric on the labelled rows of the window with what it reached on its *holdout*.
 
-    It fails only when the whole interval at `rule.confidence` lies beyond the tolerated loss; with fewer than
-    `rule.least_rows` labels, or when the metric is undefined on them, it is undecided.
+    *units* say which rows are one observation; without them each row is. It fails only when the whole interval at
+    `rule.confidence` lies beyond the tolerated loss; with fewer than `rule.least_rows` labels, with too few units, or
+    when the metric is undefined on them, it is undecided.
     Raises `DataError` when a label is not among the champion's classes.
     """
     rising = higher_is_better(holdout.metric)
     limit = holdout.figure - rule.tolerance if rising else holdout.figure + rule.tolerance
     asked = f"{holdout.metric} {'at least' if rising else 'at most'} {limit:.3f}"
     rows = len(prediction)
+    units = units or single_rows(rows)
+    seen = {"rows": rows, "units": units.count, "unit": units.unit}
     if not np.isfinite(holdout.figure):
-        return _undecided(asked, rows, f"the champion's holdout has no {holdout.metric}")
+        return _undecided(asked, f"the champion's holdout has no {holdout.metric}", **seen)
     if rows < rule.least_rows:
-        return _undecided(asked, rows, f"{rows} of {rule.least_rows} labels")
+        return _undecided(asked, f"{rows} of {rule.least_rows} labels", **seen)
     truth = encode(target, holdout.classes) if holdout.classes else np.asarray(target, dtype=np.float64)
     figure = _score(holdout, truth, prediction)
     if np.isnan(figure):
-        return _undecided(asked, rows, f"{holdout.metric} is undefined on {rows} labels without every class")
-    low, high = metric_interval(truth, prediction, holdout, rule.confidence)
+        why = f"{holdout.metric} is undefined on {rows} labels without every class"
+        return _undecided(asked, why, **seen)
+    found = estimate(holdout.metric, truth, [prediction], range(len(holdout.classes)), units)
+    if isinstance(found, str):
+        why = f"{holdout.metric} {figure:.3f} on {rows} labels, too few to tell: {found}; {REMEDY}"
+        return _undecided(asked, why, **seen)
+    low, high = performance_interval(found, holdout, rule.confidence)
     return Finding(
         rule=asked,
         subject="performance",
@@ -60,38 +74,24 @@ def judge_performance(
         limit=limit,
         interval=(low, high),
         confidence=rule.confidence,
-        rows=rows,
-        detail=f"{holdout.metric} {figure:.3f} ({low:.3f} to {high:.3f}) on {rows} labels, "
-        f"{holdout.figure:.3f} on {'' if holdout.rows_are_known else 'at most '}{holdout.rows} rows of the holdout",
+        effective_rows=found.effective,
+        detail=f"{holdout.metric} {figure:.3f} ({low:.3f} to {high:.3f}) on {found.counted}, {holdout.figure:.3f} on "
+        f"{'' if holdout.rows_are_known else 'at most '}{holdout.rows:,} rows of the holdout",
+        **seen,
     )
 
 
-def metric_interval(
-    truth: NDArray[np.generic], prediction: Floats, holdout: Holdout, confidence: float
-) -> tuple[float, float]:
-    """Return the two-sided interval of the metric, as wide as its difference from the *holdout* is uncertain.
+def performance_interval(found: Estimate, holdout: Holdout, confidence: float) -> tuple[float, float]:
+    """Return the two-sided interval of what was *found*, as wide as its difference from the *holdout* is uncertain.
 
-    By the m-out-of-n bootstrap (Bickel, Götze and van Zwet 1997): resamples of at most RESAMPLE_ROWS rows,
-    their spread scaled by √(m/n), so the cost is flat in the rows. The holdout's figure is an estimate too,
-    taken to vary as much per row: that widens the spread by √(1 + n/holdout.rows). It is seeded and the rows
-    are sorted first, so neither a second run nor another row order changes it. *truth* holds class places.
+    The holdout's figure is an estimate too: its error counts beside the window's. If it is not known, the holdout is
+    taken to vary as much per row as the window does.
     """
-    rows = len(truth)
-    order = np.lexsort((truth, *prediction.reshape(rows, -1).T))
-    truth, prediction = truth[order], prediction[order]
-    size = min(rows, RESAMPLE_ROWS)
-    metric = weighted(holdout.metric, truth, prediction, range(len(holdout.classes)))
-    random = np.random.default_rng(0)
-    draws = (np.bincount(random.integers(rows, size=size), minlength=rows) for _ in range(RESAMPLES))
-    figures = np.array([metric(counts) for counts in draws])
-    figures = figures[~np.isnan(figures)]
-    if not len(figures):
-        return -np.inf, np.inf
-    scale = np.sqrt(size / rows + size / max(holdout.rows, 1))
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    below, above = np.quantile(scale * (figures - figures.mean()), tails)
-    figure = metric(np.ones(rows, dtype=np.int64))
-    return float(figure - above), float(figure - below)
+    variance = found.error**2
+    other = variance * found.rows / max(holdout.rows, 1) if holdout.error is None else holdout.error**2
+    both = replace(found, error=float(np.sqrt(variance + other)))
+    radius = both.radius((1 + confidence) / 2)
+    return found.figure - radius, found.figure + radius
 
 
 def _score(holdout: Holdout, truth: NDArray[np.generic], prediction: Floats) -> float:
@@ -102,5 +102,5 @@ def _score(holdout: Holdout, truth: NDArray[np.generic], prediction: Floats) -> 
         return float("nan")
 
 
-def _undecided(asked: str, rows: int, why: str) -> Finding:
-    return Finding(rule=asked, subject="performance", result="undecided", rows=rows, detail=why)
+def _undecided(asked: str, why: str, **seen: Any) -> Finding:
+    return Finding(rule=asked, subject="performance", result="undecided", detail=why, **seen)

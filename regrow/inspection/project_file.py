@@ -33,6 +33,11 @@ def write_project_file(name: str, source: Source, facts: TableFacts, suggestion:
         lines += ["  # Names a row; it is unique.", f"  id: {_flow(keys.row)}"]
     if keys.entity:
         lines += ["  # Whom a row is about; it recurs.", f"  entity: {_flow(keys.entity)}"]
+    if suggestion.unit:
+        lines += [
+            "  # What is one observation: the held-out rows are of too few days to go by days.",
+            f"  unit: {suggestion.unit}",
+        ]
     lines += list(_features(facts))
     lines += list(_expectations(facts, suggestion))
     lines += [
@@ -94,7 +99,7 @@ def _training(facts: TableFacts, suggestion: Suggestion) -> Iterator[str]:
 
 def _watching(facts: TableFacts, suggestion: Suggestion) -> Iterator[str]:
     """Yield how the model is watched and when it is trained again."""
-    weekly = suggestion.window.days <= 7
+    weekly = suggestion.window.days <= 14
     yield ""
     yield "monitoring:"
     yield f"  # {'Mondays' if weekly else 'The first of each month'} at 06:00 UTC."

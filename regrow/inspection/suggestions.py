@@ -10,11 +10,22 @@ import numpy as np
 import pandas as pd
 
 from regrow.data.times import parse_times
+from regrow.decisions.estimates import LEAST_UNITS
 from regrow.decisions.splitting import split_rows
 from regrow.errors import DataError
 from regrow.inspection.columns import ColumnFacts, is_number, plain
 from regrow.inspection.table import TableFacts
-from regrow.project import Expectation, GroupSplit, Metric, RandomSplit, Split, StratifiedSplit, TimeSplit
+from regrow.project import (
+    Expectation,
+    GroupSplit,
+    Metric,
+    RandomSplit,
+    Split,
+    StratifiedSplit,
+    TimeSplit,
+    Unit,
+)
+from regrow.verdict import count_units
 
 FEWEST = 10
 """Rows that every batch must have at least."""
@@ -24,8 +35,8 @@ MOST_EXPECTATIONS = 20
 """Columns that get expectations of their own: more are slow to test, and nobody reads them."""
 MOST_VALUES = 12
 LEAST_ROWS_OF_A_SLICE = 50
-WINDOWS = (7, 31, 92, 366)
-"""Days that a window of the monitoring may have."""
+WINDOWS = (14, 31, 92, 366)
+"""Days that a window of the monitoring may have: enough to be units of an interval."""
 ROWS_TO_WATCH = 500
 
 
@@ -34,6 +45,8 @@ class Suggestion:
     """The choices for one table; durations are written as in the project file."""
 
     split: Split
+    unit: Unit | None
+    """What is one observation, if it is not the default."""
     estimator: str
     parameters: dict[str, Any]
     primary: Metric
@@ -56,6 +69,8 @@ def suggest(frame: pd.DataFrame, facts: TableFacts) -> Suggestion:
     target = facts.target
     usable = frame[frame[target.name].notna() & ~frame[target.name].isin(target.rare)]
     split, unsure = suggest_split(usable, facts)
+    unit, doubts = suggest_unit(usable, facts, split)
+    unsure += doubts
     forest = facts.whole < SMALL
     kind = "Regressor" if target.predicts == "regression" else "Classifier"
     primary, metrics = suggest_metrics(facts)
@@ -69,6 +84,7 @@ def suggest(frame: pd.DataFrame, facts: TableFacts) -> Suggestion:
         )
     return Suggestion(
         split=split,
+        unit=unit,
         estimator=f"sklearn.ensemble.{'RandomForest' if forest else 'HistGradientBoosting'}{kind}",
         parameters={"n_estimators": 200, "min_samples_leaf": 3} if forest else {},
         primary=primary,
@@ -102,6 +118,23 @@ def suggest_split(usable: pd.DataFrame, facts: TableFacts) -> tuple[Split, list[
     if facts.target.predicts == "regression":
         return RandomSplit(kind="random", holdout=share), [note]
     return StratifiedSplit(kind="stratified", holdout=share), [note]
+
+
+def suggest_unit(usable: pd.DataFrame, facts: TableFacts, split: Split) -> tuple[Unit | None, list[str]]:
+    """Return what is one observation if the held-out rows lie on too few days to be judged by day, and a word on it."""
+    timestamp = facts.keys.timestamp
+    if timestamp is None:
+        return None, []
+    times = parse_times(usable[timestamp], "")
+    _, held_out = split_rows(usable.assign(**{timestamp: times}), split, facts.target.name, timestamp, 0)
+    days = times.iloc[held_out].dt.floor("D").nunique()
+    if days >= LEAST_UNITS:
+        return None, []
+    unit: Unit = "entity" if facts.keys.entity else "row"
+    return unit, [
+        f"unit: the held-out rows are of {count_units(days, 'day')}, too few to judge by: each {unit} is taken "
+        "as independent; if rows of one day are alike, hold out more of them and leave the line out"
+    ]
 
 
 def _keeps_classes(usable: pd.DataFrame, split: Split, facts: TableFacts) -> bool:

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from regrow.project.fields import Strict
 from regrow.project.metrics import Metric
 
+Confidence = Annotated[float, Field(gt=0.5, lt=1, description="How sure the gain must be")]
+
 
 class ThresholdGate(Strict):
     """The metric itself: at least, or at most."""
@@ -24,23 +26,26 @@ class ThresholdGate(Strict):
 
 
 class BaselineGate(Strict):
-    """Better than scikit-learn's Dummy by more than *margin*, on the primary metric."""
+    """Proven better than scikit-learn's Dummy by more than *margin*, on the primary metric."""
 
     kind: Literal["beats_baseline"]
+    confidence: Confidence = 0.95
     margin: float = 0.0
 
 
 class ChampionGate(Strict):
-    """Better than the champion on the same unseen rows, by a paired bootstrap."""
+    """Proven better than the champion on the same unseen rows, by an interval over `data.unit`."""
 
     kind: Literal["beats_champion"]
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    confidence: Confidence = 0.95
     margin: Annotated[float, Field(description="Least gain of the primary metric")] = 0.0
-    resamples: Annotated[int, Field(ge=100)] = 1000
+    resamples: Annotated[
+        int, Field(ge=100, description="Not used any more: the interval needs no resamples")
+    ] = 1000
 
 
 class SliceGate(Strict):
-    """The metric in every slice of a column that has enough rows."""
+    """The metric in every slice of a column that has enough rows: refused if one is proven to break the bound."""
 
     kind: Literal["slice"]
     column: str
@@ -48,6 +53,9 @@ class SliceGate(Strict):
     at_least: float | None = None
     at_most: float | None = None
     least_rows: Annotated[int, Field(ge=1)] = 200
+    confidence: Annotated[
+        float, Field(gt=0.5, lt=1, description="How sure a refusal is, over all slices together (Holm)")
+    ] = 0.95
 
     @model_validator(mode="after")
     def _bounded(self) -> "SliceGate":

@@ -75,7 +75,7 @@ class Monitoring(Strict):
     """What is watched, how often, over which window."""
 
     schedule: Annotated[str | None, Field(description="Cron, UTC; default: by hand only")] = None
-    window: Duration = timedelta(days=7)
+    window: Duration = timedelta(days=14)
     reference: Annotated[
         Literal["training", "holdout"],
         Field(description="The champion's rows that the window is compared with"),

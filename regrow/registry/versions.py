@@ -44,6 +44,11 @@ class Version(BaseModel):
         return None if rows is None else int(rows)
 
     @property
+    def metrics_errors(self) -> dict[str, float]:
+        """Standard errors of `metrics`, from unit to unit; none of a version of before 0.4."""
+        return json.loads(self.tags.get("regrow.metrics_errors", "{}"))
+
+    @property
     def candidate(self) -> Candidate:
         """The candidate that was registered as this version."""
         return Candidate(

@@ -25,6 +25,8 @@ def test_what_failed_comes_first_and_markup_is_text() -> None:
             limit=0.6,
             interval=(0.7, 0.72),
             rows=16373,
+            units=18,
+            unit="day",
         ),
         Finding(rule="drift of [bold]", result="undecided", detail="3 rows"),
         Finding(rule="missing values", result="fail", figure=0.5, limit=0.1),
@@ -39,6 +41,7 @@ def test_what_failed_comes_first_and_markup_is_text() -> None:
     assert rows == ["fail", "undecided", "pass"]
     assert "drift of [bold]: 3 rows" in shown.get()
     assert "0.7123" in shown.get() and "0.7 to 0.72" in shown.get() and "16,373" in shown.get()
+    assert "18 days" in shown.get()
 
 
 def test_each_headline_says_what_came_of_it() -> None:

@@ -3,29 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from model_facts import NOWHERE, make_facts
 
-from regrow.decisions.bootstrap import resample_gain
-from regrow.decisions.gates import decide
+from regrow.decisions.gates import _refuted, decide
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, SliceGate, ThresholdGate
-from regrow.results import Candidate, Evaluation, SliceMetrics
+from regrow.results import Candidate, Evaluation
 
 FACTS = make_facts(False, True, project="tiny")
 CANDIDATE = Candidate(model_id="m-1", run_id="r", recipe="x", facts=FACTS)
 
 
-def rows(count: int, seed: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a target and a model of it; more *noise* is a worse model."""
-    random = np.random.default_rng(seed)
-    target = random.random(count) < 0.4
-    target[:2] = [False, True]
-    positive = 1 / (1 + np.exp(-(target - 0.5 + noise * random.normal(size=count))))
-    return target, np.column_stack([1 - positive, positive])
-
-
-def evaluation(champion: dict[str, float] | None = None, slices: tuple[SliceMetrics, ...] = ()) -> Evaluation:
+def evaluation(champion: dict[str, float] | None = None) -> Evaluation:
     return Evaluation(
         candidate=CANDIDATE,
         champion_version=3 if champion else None,
@@ -33,7 +21,7 @@ def evaluation(champion: dict[str, float] | None = None, slices: tuple[SliceMetr
         metrics={"roc_auc": 0.7},
         baseline={"roc_auc": 0.5},
         champion=champion,
-        slices=slices,
+        slices=(),
         predictions=NOWHERE,
     )
 
@@ -42,57 +30,89 @@ def plan(*gates) -> EvaluationPlan:
     return EvaluationPlan(primary="roc_auc", gates=gates)
 
 
-@settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 1000), metric=st.sampled_from(["roc_auc", "log_loss", "accuracy", "f1"]))
-def test_row_order_does_not_matter(seed, metric):
-    """The gain and its bounds are the same in any order of the rows."""
-    target, better = rows(60, seed, 0.5)
-    _, worse = rows(60, seed, 3.0)
-    order = np.random.default_rng(seed + 1).permutation(60)
-    classes = (False, True)
-    gain = resample_gain(metric, target, better, worse, classes, resamples=100)
-    assert resample_gain(metric, target[order], better[order], worse[order], classes, resamples=100) == gain
+def seen(*, days: int = 20, per_day: int = 20, seed: int = 1, **noise: float) -> pd.DataFrame:
+    """Draw what models of so much *noise* predict of the same rows, which stand in `days` days."""
+    target = np.random.default_rng(seed).random(days * per_day) < 0.4
+    target[:2] = [False, True]
+    frame = pd.DataFrame({"target": target, "baseline": 0.4})
+    for place, (name, much) in enumerate(noise.items()):
+        random = np.random.default_rng([seed, place])
+        frame[name] = 1 / (1 + np.exp(-(target - 0.5 + much * random.normal(size=len(target)))))
+    return frame.assign(unit=np.repeat(np.arange(days), per_day))
 
 
-@settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 1000))
-def test_equal_model_never_beats_itself(seed):
-    """A model gains nothing over itself, so a margin of 0 refuses it."""
-    target, model = rows(80, seed, 1.0)
-    gain = resample_gain("roc_auc", target, model, model, (False, True), resamples=100)
-    assert gain == (0, 0, 0)
-
-
-@settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 1000))
-def test_much_better_model_passes(seed):
-    """A model that is far better is told from noise with a few hundred rows."""
-    target, better = rows(400, seed, 0.2)
-    _, worse = rows(400, seed, 20.0)
-    assert resample_gain("roc_auc", target, better, worse, (False, True), resamples=100).lower > 0
-
-
-def test_gain_of_an_error_is_its_fall():
-    """A smaller error is a positive gain."""
-    truth = np.arange(50.0)
-    assert resample_gain("rmse", truth, truth + 1, truth + 3).figure == pytest.approx(2)
+FRAME = seen(candidate=1.0).assign(**{"slice.origin": "JFK"})
 
 
 def test_no_champion_yet_passes():
     """Without a champion there is nothing to beat."""
-    verdict = decide(plan(ChampionGate(kind="beats_champion")), evaluation(), pd.DataFrame())
+    verdict = decide(plan(ChampionGate(kind="beats_champion")), evaluation(), FRAME, "day")
     assert verdict.passed
     assert "no champion yet" in verdict.reason
 
 
-def test_refusal_gives_figure_interval_and_rows():
-    """A refusal by the champion states gain, bounds, confidence and rows."""
-    target, model = rows(100, 1, 1.0)
-    frame = pd.DataFrame({"target": target, "candidate": model[:, 1], "champion": model[:, 1]})
-    verdict = decide(plan(ChampionGate(kind="beats_champion")), evaluation({"roc_auc": 0.7}), frame)
+def test_refusal_gives_figure_interval_rows_and_units():
+    """A refusal by the champion states gain, bounds, confidence, rows, days, and what such a holdout can prove."""
+    frame = seen(candidate=1.0, champion=1.0).assign(champion=lambda rows: rows["candidate"])
+    verdict = decide(plan(ChampionGate(kind="beats_champion")), evaluation({"roc_auc": 0.7}), frame, "day")
     (finding,) = verdict.failures
-    assert (finding.figure, finding.interval, finding.confidence, finding.rows) == (0, (0, 0), 0.95, 100)
-    assert "champion 3 on 100 rows" in verdict.reason
+    assert (finding.figure, finding.interval, finding.confidence, finding.rows) == (0, (0, 0), 0.95, 400)
+    assert (finding.units, finding.unit, finding.effective_rows) == (20, "day", 400)
+    assert "of champion 3 on 400 rows of 20 days" in verdict.reason
+    assert "such a holdout proves gains above 0.0000" in verdict.reason
+
+
+def test_a_much_better_candidate_passes():
+    """A model that is far better is told from noise with a few hundred rows of a few weeks."""
+    frame = seen(candidate=0.2, champion=5.0)
+    verdict = decide(plan(ChampionGate(kind="beats_champion")), evaluation({"roc_auc": 0.5}), frame, "day")
+    assert verdict.passed
+    assert verdict.findings[0].interval[0] > 0
+
+
+def test_a_gain_that_is_not_proven_says_how_long_a_holdout_would_prove_it():
+    """A refusal names the least gain that such a holdout proves, and how many days the measured one would take."""
+    frame = seen(candidate=1.0, champion=1.02, per_day=10, seed=3)
+    gate = ChampionGate(kind="beats_champion")
+    (finding,) = decide(plan(gate), evaluation({"roc_auc": 0.7}), frame, "day").findings
+    assert finding.failed
+    least = finding.figure - finding.interval[0]
+    needed = int(finding.detail.split("about ")[1].split(" days")[0])
+    assert f"such a holdout proves gains above {least:.4f}" in finding.detail
+    assert needed == np.ceil(20 * (least / finding.figure) ** 2)
+
+
+@pytest.mark.parametrize("name", ["baseline", "champion"])
+def test_few_days_prove_nothing_however_many_rows(name):
+    """Nine days leave a gain undecided, and the finding says what to do about it."""
+    gate = {"baseline": BaselineGate(kind="beats_baseline"), "champion": ChampionGate(kind="beats_champion")}[
+        name
+    ]
+    frame = seen(candidate=0.2, champion=5.0, days=9, per_day=100)
+    verdict = decide(plan(gate), evaluation({"roc_auc": 0.5}), frame, "day")
+    assert verdict.undecided
+    assert "9 days of 10 that it takes; hold out more (training.window, data.split.holdout)" in verdict.reason
+
+
+def test_random_labels_with_five_positives_are_not_promoted():
+    """A holdout that is nearly all of one class proves nothing, whatever chance gave the candidate."""
+    frame = seen(candidate=1.0, days=2000, per_day=1).assign(target=lambda rows: rows.index < 5)
+    frame["candidate"] = frame["target"] * 0.001 + 0.001
+    given = evaluation().model_copy(update={"metrics": {"average_precision": 0.0016}})
+    given = given.model_copy(update={"baseline": {"average_precision": 0.0013}})
+    gates = (BaselineGate(kind="beats_baseline"),)
+    verdict = decide(EvaluationPlan(primary="average_precision", gates=gates), given, frame, "row")
+    assert verdict.undecided
+    assert "the rarest class stands in 5 rows of 10 that it takes" in verdict.reason
+
+
+def test_a_lucky_point_does_not_beat_the_baseline():
+    """What is above the baseline by chance alone is refused: the bound decides, not the figure."""
+    frame = seen(candidate=1.0, seed=8)
+    frame["candidate"] = np.random.default_rng(6).random(len(frame))
+    (finding,) = decide(plan(BaselineGate(kind="beats_baseline")), evaluation(), frame, "day").findings
+    assert finding.figure > 0
+    assert finding.failed
 
 
 def test_threshold_and_baseline_refuse_below_their_limits():
@@ -101,14 +121,14 @@ def test_threshold_and_baseline_refuse_below_their_limits():
         ThresholdGate(kind="threshold", metric="roc_auc", at_least=0.8),
         BaselineGate(kind="beats_baseline", margin=0.3),
     )
-    assert len(decide(plan(*gates), evaluation(), pd.DataFrame()).failures) == 2
+    assert len(decide(plan(*gates), evaluation(), FRAME, "day").failures) == 2
 
 
 def test_slices_without_enough_rows_are_undecided():
     """A slice gate that could judge no slice does not let the candidate through, and says what to do."""
-    small = SliceMetrics(column="origin", value="JFK", rows=10, metrics={"roc_auc": 0.9})
     gate = SliceGate(kind="slice", column="origin", metric="roc_auc", at_least=0.6)
-    verdict = decide(plan(gate), evaluation(slices=(small,)), pd.DataFrame())
+    frame = FRAME.assign(**{"slice.origin": np.where(FRAME.index < 100, "JFK", None)})
+    verdict = decide(plan(gate), evaluation(), frame, "day")
     assert verdict.undecided
     assert f"no origin has {gate.least_rows} rows to judge roc_auc on: hold out more rows" in verdict.reason
 
@@ -117,7 +137,7 @@ def test_a_champion_that_cannot_be_measured_is_undecided():
     """A champion that gave no figure is neither beaten nor absent, and the reason says what stood in the way."""
     why = {"champion_version": 3, "champion_obstacle": "champion 3 cannot be compared: its column is gone"}
     unmeasured = evaluation().model_copy(update=why)
-    verdict = decide(plan(ChampionGate(kind="beats_champion")), unmeasured, pd.DataFrame())
+    verdict = decide(plan(ChampionGate(kind="beats_champion")), unmeasured, FRAME, "day")
     assert verdict.undecided
     assert verdict.reason.startswith(
         "champion 3 cannot be compared: its column is gone, undecided: roc_auc better than the champion's"
@@ -128,35 +148,63 @@ def test_one_undecided_gate_keeps_the_candidate_out():
     """A gate that passes does not make up for one that is undecided; one that fails decides."""
     good = ThresholdGate(kind="threshold", metric="roc_auc", at_least=0.6)
     bad = ThresholdGate(kind="threshold", metric="roc_auc", at_least=0.8)
-    unknown = SliceGate(kind="slice", column="origin", metric="roc_auc", at_least=0.6)
-    assert decide(plan(good, unknown), evaluation(), pd.DataFrame()).result == "undecided"
-    assert decide(plan(good, unknown, bad), evaluation(), pd.DataFrame()).result == "fail"
-    assert decide(plan(good), evaluation(), pd.DataFrame()).result == "pass"
+    unknown = SliceGate(kind="slice", column="origin", metric="roc_auc", at_least=0.6, least_rows=1000)
+    assert decide(plan(good, unknown), evaluation(), FRAME, "day").result == "undecided"
+    assert decide(plan(good, unknown, bad), evaluation(), FRAME, "day").result == "fail"
+    assert decide(plan(good), evaluation(), FRAME, "day").result == "pass"
 
 
-def test_slice_names_the_failing_value_and_skips_small_ones():
-    """A bad slice is named; one with too few rows is not judged."""
-    slices = (
-        SliceMetrics(column="origin", value="EWR", rows=500, metrics={"roc_auc": 0.5}),
-        SliceMetrics(column="origin", value="JFK", rows=10, metrics={"roc_auc": 0.1}),
-    )
-    gate = SliceGate(kind="slice", column="origin", metric="roc_auc", at_least=0.6)
-    verdict = decide(plan(gate), evaluation(slices=slices), pd.DataFrame())
-    assert not verdict.passed
-    assert "EWR" in verdict.reason
-    assert "JFK" not in verdict.reason
+def sliced(*noise: float, per_day: int = 100) -> pd.DataFrame:
+    """Draw a slice for each *noise* of the candidate in it: `s0`, then `s1`."""
+    parts = [
+        seen(candidate=much, per_day=per_day, seed=place).assign(**{"slice.origin": f"s{place}"})
+        for place, much in enumerate(noise)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_a_slice_is_refused_if_it_is_proven_bad_and_not_before():
+    """A slice far below the bound is named with its interval; one that lies a little below is not proven to."""
+    gate = SliceGate(kind="slice", column="origin", metric="roc_auc", at_least=0.75)
+    refused = decide(plan(gate), evaluation(), sliced(0.8, 20.0), "day")
+    (finding,) = refused.failures
+    assert "proven beyond it s1" in finding.detail
+    assert "s0" not in finding.detail
+    assert finding.interval[1] < 0.75
+    assert (finding.units, finding.confidence) == (20, 0.975)
+    near = decide(plan(gate), evaluation(), sliced(0.8, 1.1, per_day=15), "day").findings[0]
+    assert near.figure < 0.75 < near.interval[1]
+    assert near.passed
+
+
+def test_holms_steps_name_each_slice_that_is_proven() -> None:
+    """The smallest p-value is tested at a third of the level, the next at half of it, the last at all of it."""
+    assert _refuted({"a": 0.03, "b": 0.001, "c": 0.02}, 0.05) == ["b", "c", "a"]
+    assert _refuted({"a": 0.03, "b": 0.02, "c": 0.9}, 0.05) == []
+
+
+def test_faultless_slices_are_seldom_refused() -> None:
+    """Of candidates that lie at the bound in each of five slices, about one in twenty is refused, not one in four."""
+    limit = 0.5
+    gate = SliceGate(kind="slice", column="origin", metric="roc_auc", at_least=limit, least_rows=50)
+    frame, refused = sliced(*[1.0] * 5, per_day=5), 0
+    for seed in range(100):
+        frame["candidate"] = np.random.default_rng(seed).random(len(frame))
+        refused += decide(plan(gate), evaluation(), frame, "day").result == "fail"
+    assert refused <= 11
 
 
 def test_the_champion_is_beaten_by_decisions_of_each_models_threshold() -> None:
     """With the same probabilities, the candidate's better threshold is a gain of f1, and none of roc_auc."""
-    target, positive = rows(400, 1, 1.0)
-    frame = pd.DataFrame({"target": target, "candidate": positive[:, 1], "champion": positive[:, 1]})
+    frame = seen(candidate=1.0).assign(champion=lambda rows: rows["candidate"])
     found = {}
     for metric in ("f1", "roc_auc"):
         given = evaluation().model_copy(
             update={"metrics": {metric: 0.5}, "champion": {metric: 0.5}, "thresholds": {"champion": 0.95}}
         )
         gates = (ChampionGate(kind="beats_champion"),)
-        found[metric] = decide(EvaluationPlan(primary=metric, gates=gates), given, frame).findings[0].figure
+        found[metric] = (
+            decide(EvaluationPlan(primary=metric, gates=gates), given, frame, "day").findings[0].figure
+        )
     assert found["f1"] > 0.1
     assert found["roc_auc"] == 0

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regrow.decisions.performance import Holdout, judge_performance, metric_interval
+from regrow.decisions.performance import Holdout, judge_performance
+from regrow.decisions.units import Units
 from regrow.errors import DataError
 from regrow.project import PerformanceRule
 
@@ -86,27 +87,53 @@ def test_a_label_unknown_to_the_champion_is_an_error():
         judge_performance(np.where(target == 1, "maybe", "no"), prediction, holdout(0.9), RULE)
 
 
+def interval(truth: np.ndarray, prediction: np.ndarray, than: Holdout) -> tuple[float, float]:
+    found = judge_performance(truth, prediction, than, RULE).interval
+    assert found is not None
+    return found
+
+
 def test_a_small_holdout_widens_the_interval():
-    """The holdout's own uncertainty counts: fewer holdout rows give a wider interval."""
+    """The holdout's own uncertainty counts: its error if it is known, else what so few rows would vary."""
     rows = served(1000, 1.0)
-    narrow, wide = (np.ptp(metric_interval(*rows, holdout(0.7, count), 0.95)) for count in (100_000, 100))
+    narrow, wide = (np.ptp(interval(*rows, holdout(0.7, count))) for count in (100_000, 100))
     assert wide > 2 * narrow
+    known = np.ptp(interval(*rows, replace(holdout(0.7, 100_000), error=0.05)))
+    assert known == pytest.approx(2 * 1.962 * np.hypot(0.05, narrow / (2 * 1.962 * np.sqrt(1.01))), rel=0.01)
 
 
 def test_the_interval_covers_as_often_as_it_says():
     """Of windows as good as the holdout, about one in twenty at most lies outside the interval."""
     truth = judge_performance(*served(200_000, 1.0, seed=999), holdout(0.5), RULE).figure
     assert truth is not None
-    intervals = [metric_interval(*served(400, 1.0, seed), holdout(truth, 10**9), 0.95) for seed in range(60)]
+    intervals = [interval(*served(400, 1.0, seed), holdout(truth, 10**9)) for seed in range(60)]
     assert sum(low <= truth <= high for low, high in intervals) >= 52
 
 
-def test_more_rows_than_a_resample_narrow_the_interval():
-    """The spread falls with the root of the rows though a resample stays small."""
-    small, large = (
-        np.ptp(metric_interval(*served(rows, 1.0), holdout(0.7, 10**9), 0.95)) for rows in (2000, 32_000)
+def test_rows_of_one_day_are_one_observation():
+    """A window whose days differ as wholes has a wide interval by day, and says how many rows it is worth."""
+    random = np.random.default_rng(0)
+    days = np.repeat(np.arange(30), 100)
+    prediction = np.zeros(3000)
+    target = random.normal(size=30)[days] + 0.1 * random.normal(size=3000)
+    than = Holdout("rmse", 0.5, 10**9)
+    by_row, by_day = (
+        judge_performance(target, prediction, than, RULE, units) for units in (None, Units(days, "day"))
     )
-    assert 3 < small / large < 5.3
+    assert by_row.failed
+    assert by_day.interval is not None
+    assert np.ptp(by_day.interval) > 5 * np.ptp(by_row.interval)
+    assert (by_day.units, by_day.unit, by_day.rows) == (30, "day", 3000)
+    assert by_day.effective_rows is not None
+    assert 10 < by_day.effective_rows < 100
+
+
+def test_too_few_days_are_undecided():
+    """Many rows of nine days tell too little, and the finding says what to do."""
+    units = Units(np.arange(900) % 9, "day")
+    finding = judge_performance(*served(900, 0.3), holdout(0.8), RULE, units)
+    assert finding.undecided
+    assert "9 days of 10 that it takes; watch a longer window (monitoring.window)" in finding.detail
 
 
 @settings(max_examples=10, deadline=None)
@@ -115,4 +142,5 @@ def test_row_order_changes_nothing(order: list[int]):
     """The finding does not depend on the order of the rows."""
     target, prediction = served(120, 1.0)
     shuffled = judge_performance(target[order], prediction[order], holdout(0.9), RULE)
-    assert shuffled == judge_performance(target, prediction, holdout(0.9), RULE)
+    straight = judge_performance(target, prediction, holdout(0.9), RULE)
+    assert (shuffled.result, shuffled.detail) == (straight.result, straight.detail)

@@ -32,6 +32,17 @@ def test_entities_without_time_are_kept_together() -> None:
     assert (found.split.kind, getattr(found.split, "column", None)) == ("group", "customer")
 
 
+def test_held_out_rows_of_few_days_are_judged_by_smaller_units() -> None:
+    """A table of months has too few days to hold out: the file names the entity, or else the row, and says so."""
+    frame = loans()
+    frame["issued_at"] = pd.to_datetime(frame["issued_at"]).dt.to_period("M").dt.start_time
+    found = suggestion_for(frame)
+    assert found.unit == "entity"
+    assert any(line.startswith("unit: the held-out rows are of") for line in found.unsure)
+    assert suggestion_for(frame.drop(columns="customer")).unit == "row"
+    assert suggestion_for(loans()).unit is None
+
+
 def test_a_split_keeps_every_class_on_both_sides() -> None:
     """A class that only the old rows have is missing in the holdout: it is drawn at random, and said."""
     frame = loans()

@@ -14,6 +14,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from regrow.data.snapshots import write_snapshot
+from regrow.decisions.units import units_of
 from regrow.errors import DataError, IncompatibleModel
 from regrow.models.metrics import Floats
 from regrow.models.stored import LoadedModel
@@ -22,6 +23,7 @@ from regrow.results import Candidate, ProblemType
 from tasks.evaluate import (
     baseline,
     column_importances,
+    columns_to_judge,
     flatten,
     load_champion,
     measure,
@@ -71,6 +73,17 @@ def test_predictions_stand_beside_the_target():
     table = tabulate(TARGET, {"candidate": MODEL}, "binary")
     assert list(table) == ["target", "candidate"]
     assert table["candidate"].tolist() == [0.1, 0.8, 0.9, 0.3]
+
+
+def test_each_row_keeps_its_unit_and_what_gates_slice_by(project: Callable[..., Project]) -> None:
+    """Rows of one day have one number; a gate's column is kept as text, a gap as a gap."""
+    gate = {"kind": "slice", "column": "origin", "metric": "roc_auc", "at_least": 0.5}
+    made = project(evaluation={"primary": "roc_auc", "gates": [gate]})
+    at = pd.to_datetime(["2024-01-01T01:00Z", "2024-01-01T23:00Z", "2024-01-02T00:00Z"])
+    frame = pd.DataFrame({"at": at, "origin": [1.0, None, 2.0]})
+    found = columns_to_judge(made, frame, units_of(frame, made.data))
+    assert found["unit"].tolist() == [0, 0, 1]
+    assert found["slice.origin"].dropna().tolist() == ["1", "2"]
 
 
 @pytest.mark.parametrize("fits", [True, False])

@@ -30,3 +30,14 @@ def test_parts_are_snapshots_of_the_accepted_rows(
     pd.testing.assert_frame_equal(
         pd.concat([parts.training.read(), parts.holdout.read()], ignore_index=True), recent
     )
+
+
+def test_a_holdout_that_can_prove_nothing_is_said_before_the_fit(
+    project: Callable[..., Project], recent: pd.DataFrame
+) -> None:
+    """The rows of eight days are a remark with what to do; those of twelve are none."""
+    made = project(recent)
+    remark = tasks.split.judge_held_out(made, recent[-80:])
+    assert remark is not None
+    assert "8 days of 10 that it takes" in remark.detail or "9 days of 10 that it takes" in remark.detail
+    assert tasks.split.judge_held_out(made, recent[-120:]) is None

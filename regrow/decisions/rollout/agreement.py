@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 
 from regrow.decisions.rollout.bounds import judge_bound, proven, undecided
 from regrow.decisions.rollout.evidence import Floats, Pairs, answered
-from regrow.decisions.rollout.influence import LEAST_WEIGHT, Gain, paired_gain
+from regrow.decisions.rollout.gains import LEAST_WEIGHT, Gain, paired_gain
 from regrow.decisions.rollout.sequential import distribution_radius, lower_rate, standard_errors, upper_rate
 from regrow.models.metrics import Label, decide_by
 from regrow.project import Metric

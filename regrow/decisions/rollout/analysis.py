@@ -13,7 +13,7 @@ import numpy as np
 from regrow.decisions.rollout.agreement import gain_bounds
 from regrow.decisions.rollout.bounds import undecided
 from regrow.decisions.rollout.evidence import Answers, Evidence
-from regrow.decisions.rollout.influence import LEAST_WEIGHT, unpaired_gain
+from regrow.decisions.rollout.gains import LEAST_WEIGHT, unpaired_gain
 from regrow.decisions.rollout.limits import judge_limits
 from regrow.models.metrics import Label
 from regrow.project import Ab, Canary, Metric, Shadow, Stage, format_duration

@@ -1,4 +1,4 @@
-"""The standard error of a gain is the spread that resampling gives, and counts an entity once."""
+"""The standard error of a gain counts an entity once, and what makes a row hard for both not at all."""
 
 from dataclasses import replace
 
@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from regrow.decisions.bootstrap import resample_gain
 from regrow.decisions.rollout.evidence import Answers
-from regrow.decisions.rollout.influence import LEAST_OF_CLASS, LEAST_ROWS, Gain, paired_gain, unpaired_gain
+from regrow.decisions.rollout.gains import LEAST_OF_CLASS, LEAST_ROWS, Gain, paired_gain, unpaired_gain
 from regrow.models.metrics import decide_by
 from regrow.project import Metric
 
@@ -24,40 +23,6 @@ def drawn(rows: int, seed: int, positives: float = 0.2) -> tuple[Answers, Answer
     champion, challenger = (np.column_stack([1 - expit(side), expit(side)]) for side in sides)
     labelled = np.ones(rows, dtype=np.bool_)
     return Answers(champion, target, labelled), Answers(challenger, target, labelled)
-
-
-@pytest.mark.parametrize(
-    "metric", ["roc_auc", "log_loss", "brier", "accuracy", "average_precision", "balanced_accuracy", "f1"]
-)
-def test_the_error_agrees_with_the_bootstraps(metric: Metric) -> None:
-    """Delta method, placement values and jackknife each give the spread that resampling gives, within a quarter."""
-    check_error(metric, *drawn(1_500, 3), CLASSES)
-
-
-@pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])
-def test_the_error_of_a_regression_agrees_with_the_bootstraps(metric: Metric) -> None:
-    """The same for numbers."""
-    random = np.random.default_rng(0)
-    target = random.normal(size=1_500)
-    champion, challenger = (target + scale * random.normal(size=1_500) for scale in (0.5, 0.6))
-    labelled = np.ones(1_500, dtype=np.bool_)
-    check_error(metric, Answers(champion, target, labelled), Answers(challenger, target, labelled), ())
-
-
-def check_error(metric: Metric, champion: Answers, challenger: Answers, classes: tuple[bool, ...]) -> None:
-    found = paired_gain(metric, champion, challenger, classes)
-    assert isinstance(found, Gain)
-    drawn = resample_gain(
-        metric,
-        champion.target,
-        challenger.prediction,
-        champion.prediction,
-        classes,
-        confidence=0.8413,
-        resamples=200,
-    )
-    assert found.figure == pytest.approx(drawn.figure)
-    assert found.error == pytest.approx((drawn.upper - drawn.lower) / 2, rel=0.25)
 
 
 def test_repeated_rows_of_one_entity_are_one_observation() -> None:

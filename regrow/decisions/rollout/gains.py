@@ -6,15 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from regrow.decisions.bootstrap import row_values
+from regrow.decisions.influence import CLOSED_FORM, MEANS, Truth, pulls
 from regrow.decisions.rollout.evidence import Answers, Strings
-from regrow.models.metrics import Codes, Floats, Label, as_judged, encode, score, sign
+from regrow.models.metrics import Codes, Floats, Label, as_judged, encode, sign
 from regrow.project import Metric
 
-Truth = NDArray[np.int64] | Floats
-CLOSED_FORM: frozenset[Metric] = frozenset({"roc_auc", "log_loss", "brier", "accuracy", "rmse", "mae"})
-MEANS: frozenset[Metric] = frozenset({"log_loss", "brier", "accuracy"})
-"""Metrics of a classifier that are a mean over rows; every other one may hang on the rarest class."""
 LEAST_ROWS = 100
 LEAST_OF_CLASS = 50
 """Labels of each class before a metric that ranks or counts classes is judged: with fewer, an area under the ROC
@@ -22,8 +18,6 @@ curve is too skewed for its standard error (see docs/rollout-statistics.md)."""
 LEAST_WEIGHT = 25
 """Rows that must carry the standard error before it is believed: below that a handful decides, and the sum of
 their pulls is not yet normal."""
-GROUPS = 100
-"""Groups that the jackknife leaves out: the spread is known to 7 %."""
 
 
 class Gain(NamedTuple):
@@ -80,72 +74,6 @@ def _gain(metric: Metric, rise: float, sides: list[Floats]) -> Gain:
     fourth = sum(float(np.sum((pull**2) ** 2)) for pull in sides)
     weight = variance**2 / fourth if fourth and metric in CLOSED_FORM else np.inf
     return Gain(sign(metric) * rise, float(np.sqrt(variance)), weight)
-
-
-def pulls(
-    metric: Metric, truth: Truth, prediction: Floats, classes: int, units: Codes
-) -> tuple[float, Floats]:
-    """Return *metric* and how far each of *units* pulls it: the influence of its rows over their number.
-
-    Means over rows: each row's loss (rmse by the delta method). Area under the ROC curve: placement values (DeLong,
-    DeLong and Clarke-Pearson 1988). Anything else: the grouped jackknife (Quenouille 1956; Efron 1982, chapter 2).
-    """
-    if metric == "roc_auc":
-        figure, values = _auc(truth, prediction, classes)
-    else:
-        losses = row_values(metric, truth, prediction, classes)
-        if losses is None:
-            return _jackknife(metric, truth, prediction, classes, units)
-        figure, values = float(losses.mean()), losses - losses.mean()
-    if metric == "rmse":
-        figure = float(np.sqrt(figure))
-        values = values / (2 * figure) if figure else values
-    return figure, np.bincount(units, values / len(values)).astype(np.float64)
-
-
-def _auc(truth: Truth, probability: Floats, classes: int) -> tuple[float, Floats]:
-    """Return the area and each row's influence; of several classes the mean of one against the rest."""
-    if classes == 2:
-        return _binary_auc(truth == 1, probability[:, 1])
-    parts = [_binary_auc(truth == place, probability[:, place]) for place in range(classes)]
-    return float(np.mean([area for area, _ in parts])), np.mean([values for _, values in parts], axis=0)
-
-
-def _binary_auc(positive: NDArray[np.bool_], probability: Floats) -> tuple[float, Floats]:
-    """Return the share of pairs ranked right, a tie counting half, and each row's influence on it."""
-    above, below = probability[positive], probability[~positive]
-    values = np.empty(len(probability))
-    right = _share_below(above, below)
-    values[positive] = right
-    values[~positive] = 1 - _share_below(below, above)
-    area = float(right.mean())
-    values -= area
-    values[positive] *= len(values) / len(above)
-    values[~positive] *= len(values) / len(below)
-    return area, values
-
-
-def _share_below(values: Floats, others: Floats) -> Floats:
-    """Return the share of *others* below each of *values*, a tie counting half."""
-    ordered = np.sort(others)
-    order = np.argsort(values)
-    asked = values[order]
-    share = np.empty(len(values))
-    counts = np.searchsorted(ordered, asked, "left") + np.searchsorted(ordered, asked, "right")
-    share[order] = counts / (2 * len(others))
-    return share
-
-
-def _jackknife(
-    metric: Metric, truth: Truth, prediction: Floats, classes: int, units: Codes
-) -> tuple[float, Floats]:
-    """Leave out each of at most `GROUPS` random groups of whole units, and see how the metric moves."""
-    number = int(units.max()) + 1
-    groups = np.random.default_rng(0).permutation(number)[units] % min(GROUPS, number)
-    kept = (groups != group for group in range(min(GROUPS, number)))
-    without = np.array([score(metric, truth[rows], prediction[rows], range(classes)) for rows in kept])
-    factor = (len(without) - 1) / len(without)
-    return score(metric, truth, prediction, range(classes)), factor * (without.mean() - without)
 
 
 def _truth(side: Answers, classes: Sequence[Label]) -> Truth:

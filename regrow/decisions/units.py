@@ -1,0 +1,119 @@
+"""Which rows are one observation: the sampling unit of every interval and test (`data.unit`)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regrow.data.rows import event_times
+from regrow.data.sources import as_names
+from regrow.data.times import in_utc
+from regrow.models.metrics import Codes
+from regrow.project import Data, Unit
+from regrow.project.data import PERIODS
+from regrow.verdict import count_units
+
+HOUR = 3_600_000_000
+"""Microseconds."""
+LENGTHS: dict[Unit, int] = {"hour": HOUR, "day": 24 * HOUR, "week": 7 * 24 * HOUR}
+FIRST_MONDAY = 4 * 24 * HOUR
+"""From 1 January 1970, a Thursday, to the Monday after it."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """The unit that each row belongs to: rows of one unit are one observation."""
+
+    codes: Codes
+    """Numbers from 0 to `count` - 1, in the order of time if the unit is a period."""
+    unit: Unit
+
+    @property
+    def count(self) -> int:
+        """How many units have a row."""
+        return int(self.codes.max()) + 1 if len(self.codes) else 0
+
+    @property
+    def named(self) -> str:
+        """The number of units in words: `18 days`."""
+        return count_units(self.count, self.unit)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the units follow one another in time, so that neighbours may be alike."""
+        return self.unit in PERIODS
+
+    @property
+    def sizes(self) -> Codes:
+        """The rows of each unit."""
+        return np.bincount(self.codes, minlength=self.count).astype(np.int64)
+
+    def blocks(self) -> "Units":
+        """Join consecutive periods to blocks of n^(1/3) of them, n being their number; other units stay as they are.
+
+        Neighbouring days are alike, blocks of days less so. The rate is that of Politis and White (2004); that it
+        keeps the level about as well as anything, at the least cost, was measured (docs/decisions.md).
+        """
+        if not self.ordered or not self.count:
+            return self
+        number = self.count // max(1, round(self.count ** (1 / 3)))
+        return Units(self.codes * number // self.count, self.unit)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "Units":
+        """Return the units of *rows* alone, in their order."""
+        return (
+            single_rows(len(self.codes[rows]))
+            if self.unit == "row"
+            else Units(number(self.codes[rows]), self.unit)
+        )
+
+
+def single_rows(rows: int) -> Units:
+    """Return units of which each of *rows* is one."""
+    return Units(np.arange(rows, dtype=np.int64), "row")
+
+
+def units_of(frame: pd.DataFrame, data: Data) -> Units:
+    """Return the units of *frame*, rows of the source of *data*.
+
+    A table knows no requests: there each row stands alone, as does a row without an entity. Rows without an event
+    time are one unit, the first.
+    """
+    unit = data.sampling_unit
+    if unit in PERIODS:
+        return Units(period_codes(event_times(frame, data).fillna(-1).to_numpy(np.int64), unit), unit)
+    if unit == "entity":
+        return Units(_entity_codes(as_names(frame[str(data.entity)]).reset_index(drop=True)), unit)
+    return single_rows(len(frame))
+
+
+def units_of_logged(rows: pd.DataFrame, unit: Unit) -> Units:
+    """Return the units of *rows* of the prediction log: a request is what one version answered at one moment."""
+    if unit in PERIODS:
+        times = in_utc(rows["event_time"]).dt.as_unit("us").astype("int64").to_numpy()
+        return Units(period_codes(times, unit), unit)
+    if unit == "entity":
+        return Units(
+            _entity_codes(rows["entity_id"].astype("object").fillna("").reset_index(drop=True)), unit
+        )
+    if unit == "request":
+        return Units(number(rows["served_at"].astype("int64").to_numpy()), unit)
+    return single_rows(len(rows))
+
+
+def period_codes(microseconds: NDArray[np.int64], unit: Unit) -> Codes:
+    """Return the number of the hour, day or week (from Monday on), UTC, that *microseconds* since 1970 fall in."""
+    start = FIRST_MONDAY if unit == "week" else 0
+    return number((microseconds - start) // LENGTHS[unit])
+
+
+def number(values: NDArray[np.generic]) -> Codes:
+    """Return the place of each of *values* among the distinct ones, in their order."""
+    return np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _entity_codes(names: pd.Series) -> Codes:
+    """Return the number of each entity of *names*; each row without a name is an entity of its own."""
+    alone = pd.Series([f"#{place}" for place in range(len(names))], dtype="object")
+    return number(("@" + names).where(names != "", alone).to_numpy(dtype=str))
