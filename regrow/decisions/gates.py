@@ -1,5 +1,7 @@
 """Judge a candidate by the gates of its project file."""
 
+from typing import Any
+
 import pandas as pd
 
 from regrow.decisions.estimates import Estimate
@@ -177,7 +179,7 @@ def _describe(name: str, found: Estimate, confidence: float) -> str:
     return f"{name} {found.figure:.4f} ({bounds}, {found.counted})"
 
 
-def _measured(found: Estimate, figure: float, confidence: float) -> dict[str, object]:
+def _measured(found: Estimate, figure: float, confidence: float) -> dict[str, Any]:
     """Return the fields of a finding that *figure* and its interval fill."""
     radius = found.radius(confidence)
     return {
@@ -190,7 +192,7 @@ def _measured(found: Estimate, figure: float, confidence: float) -> dict[str, ob
     }
 
 
-def _counted(held_out: HeldOut) -> dict[str, object]:
+def _counted(held_out: HeldOut) -> dict[str, Any]:
     """Return the fields of a finding without an interval."""
     units = held_out.units
     return {"rows": len(held_out.frame), "units": units.count, "unit": units.unit}
