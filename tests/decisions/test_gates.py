@@ -6,8 +6,9 @@ import pytest
 from model_facts import NOWHERE, make_facts
 
 from regrow.decisions.gates import _refuted, decide
-from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, SliceGate, ThresholdGate
+from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, Gate, SliceGate, ThresholdGate
 from regrow.results import Candidate, Evaluation
+from regrow.verdict import Finding
 
 FACTS = make_facts(False, True, project="tiny")
 CANDIDATE = Candidate(model_id="m-1", run_id="r", recipe="x", facts=FACTS)
@@ -26,8 +27,15 @@ def evaluation(champion: dict[str, float] | None = None) -> Evaluation:
     )
 
 
-def plan(*gates) -> EvaluationPlan:
+def plan(*gates: Gate) -> EvaluationPlan:
     return EvaluationPlan(primary="roc_auc", gates=gates)
+
+
+def figures(finding: Finding) -> tuple[float, float, float]:
+    """Return the figure of *finding* and its two bounds."""
+    assert finding.figure is not None
+    assert finding.interval is not None
+    return finding.figure, *finding.interval
 
 
 def seen(*, days: int = 20, per_day: int = 20, seed: int = 1, **noise: float) -> pd.DataFrame:
@@ -67,7 +75,7 @@ def test_a_much_better_candidate_passes():
     frame = seen(candidate=0.2, champion=5.0)
     verdict = decide(plan(ChampionGate(kind="beats_champion")), evaluation({"roc_auc": 0.5}), frame, "day")
     assert verdict.passed
-    assert verdict.findings[0].interval[0] > 0
+    assert figures(verdict.findings[0])[1] > 0
 
 
 def test_a_gain_that_is_not_proven_says_how_long_a_holdout_would_prove_it():
@@ -76,14 +84,15 @@ def test_a_gain_that_is_not_proven_says_how_long_a_holdout_would_prove_it():
     gate = ChampionGate(kind="beats_champion")
     (finding,) = decide(plan(gate), evaluation({"roc_auc": 0.7}), frame, "day").findings
     assert finding.failed
-    least = finding.figure - finding.interval[0]
+    figure, low, _ = figures(finding)
+    least = figure - low
     needed = int(finding.detail.split("about ")[1].split(" days")[0])
     assert f"such a holdout proves gains above {least:.4f}" in finding.detail
-    assert needed == np.ceil(20 * (least / finding.figure) ** 2)
+    assert needed == np.ceil(20 * (least / figure) ** 2)
 
 
 @pytest.mark.parametrize("name", ["baseline", "champion"])
-def test_few_days_prove_nothing_however_many_rows(name):
+def test_few_days_prove_nothing_however_many_rows(name: str):
     """Nine days leave a gain undecided, and the finding says what to do about it."""
     gate = {"baseline": BaselineGate(kind="beats_baseline"), "champion": ChampionGate(kind="beats_champion")}[
         name
@@ -111,7 +120,7 @@ def test_a_lucky_point_does_not_beat_the_baseline():
     frame = seen(candidate=1.0, seed=8)
     frame["candidate"] = np.random.default_rng(6).random(len(frame))
     (finding,) = decide(plan(BaselineGate(kind="beats_baseline")), evaluation(), frame, "day").findings
-    assert finding.figure > 0
+    assert figures(finding)[0] > 0
     assert finding.failed
 
 
@@ -127,7 +136,7 @@ def test_threshold_and_baseline_refuse_below_their_limits():
 def test_slices_without_enough_rows_are_undecided():
     """A slice gate that could judge no slice does not let the candidate through, and says what to do."""
     gate = SliceGate(kind="slice", column="origin", metric="roc_auc", at_least=0.6)
-    frame = FRAME.assign(**{"slice.origin": np.where(FRAME.index < 100, "JFK", None)})
+    frame = FRAME.assign(**{"slice.origin": FRAME["slice.origin"].where(FRAME.index < 100)})
     verdict = decide(plan(gate), evaluation(), frame, "day")
     assert verdict.undecided
     assert f"no origin has {gate.least_rows} rows to judge roc_auc on: hold out more rows" in verdict.reason
@@ -170,10 +179,10 @@ def test_a_slice_is_refused_if_it_is_proven_bad_and_not_before():
     (finding,) = refused.failures
     assert "proven beyond it s1" in finding.detail
     assert "s0" not in finding.detail
-    assert finding.interval[1] < 0.75
+    assert figures(finding)[2] < 0.75
     assert (finding.units, finding.confidence) == (20, 0.975)
     near = decide(plan(gate), evaluation(), sliced(0.8, 1.1, per_day=15), "day").findings[0]
-    assert near.figure < 0.75 < near.interval[1]
+    assert figures(near)[0] < 0.75 < figures(near)[2]
     assert near.passed
 
 

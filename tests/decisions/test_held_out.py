@@ -26,7 +26,9 @@ def judged(*classes: bool) -> HeldOut:
     frame = pd.DataFrame(
         {"target": target, "candidate": target + 1, "baseline": target + 3, "unit": DAYS.codes}
     )
-    return HeldOut(evaluation, frame.assign(**{"slice.size": ["L"] * 50 + ["S"] * 49 + [None]}), "day")
+    return HeldOut(
+        evaluation, frame.assign(**{"slice.size": pd.Series(["L"] * 50 + ["S"] * 49 + [None])}), "day"
+    )
 
 
 def test_a_gain_is_positive_for_the_better_model_whatever_the_metric() -> None:

@@ -30,6 +30,7 @@ def test_a_clear_loss_fails():
     finding = judge_performance(*served(3000, 0.3), holdout(0.8), RULE)
     assert not finding.passed
     assert finding.interval is not None
+    assert finding.figure is not None
     assert finding.interval[0] < finding.figure < finding.interval[1] < 0.77
     assert finding.rows == 3000
 
@@ -40,6 +41,8 @@ def test_a_loss_within_chance_passes():
     figure = judge_performance(target, prediction, holdout(0.5), RULE).figure
     assert figure is not None
     finding = judge_performance(target, prediction, holdout(figure + 0.04), RULE)
+    assert finding.figure is not None
+    assert finding.limit is not None
     assert finding.figure < finding.limit
     assert finding.passed
 
@@ -121,6 +124,7 @@ def test_rows_of_one_day_are_one_observation():
         judge_performance(target, prediction, than, RULE, units) for units in (None, Units(days, "day"))
     )
     assert by_row.failed
+    assert by_row.interval is not None
     assert by_day.interval is not None
     assert np.ptp(by_day.interval) > 5 * np.ptp(by_row.interval)
     assert (by_day.units, by_day.unit, by_day.rows) == (30, "day", 3000)

@@ -35,7 +35,7 @@ def test_entities_without_time_are_kept_together() -> None:
 def test_held_out_rows_of_few_days_are_judged_by_smaller_units() -> None:
     """A table of months has too few days to hold out: the file names the entity, or else the row, and says so."""
     frame = loans()
-    frame["issued_at"] = pd.to_datetime(frame["issued_at"]).dt.to_period("M").dt.start_time
+    frame["issued_at"] = pd.to_datetime(frame["issued_at"]).dt.strftime("%Y-%m-01")
     found = suggestion_for(frame)
     assert found.unit == "entity"
     assert any(line.startswith("unit: the held-out rows are of") for line in found.unsure)
