@@ -69,7 +69,7 @@ def test_a_bound_is_students() -> None:
 def test_few_units_and_few_of_a_class_are_said_not_estimated(metric: Metric) -> None:
     """Nine days, one day with nearly all rows, or a class on five days: the words say what is missing."""
     target = np.arange(400) % 2
-    prediction = np.column_stack([0.9 - 0.8 * target, 0.1 + 0.8 * target])
+    prediction = np.column_stack([0.9 - 0.8 * target, 0.1 + 0.8 * target]).astype(np.float64)
     nine = estimate(metric, target, [prediction], CLASSES, Units(np.arange(400) % 9, "day"))
     assert nine == f"9 days of {LEAST_UNITS} that it takes"
     one = Units(np.maximum(np.arange(400) - 380, 0), "entity")
