@@ -9,8 +9,8 @@ from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
+from regrow.notifications.event import FOR, event_name
 from regrow.project import Project
-from tasks.raise_alarm import ALARM, FOR
 
 SILENCE = timedelta(seconds=120)
 """Four heartbeats: how long a flow run may be silent before it counts as crashed."""
@@ -27,7 +27,7 @@ def on_alarm(project: Project, deployment_id: Any) -> AutomationCore:
         name=f"retrain {project.name} on alarm",
         description=f"An alarm of `monitor/{project.name}` starts `retrain/{project.name}`, unless a person must act.",
         trigger=EventTrigger(
-            expect={ALARM},
+            expect={event_name("alarm")},
             match=ResourceSpecification(
                 {"prefect.resource.id": f"regrow.model.{project.name}", FOR: "retraining"}
             ),

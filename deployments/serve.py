@@ -28,6 +28,7 @@ from deployments.catch_up import catch_up, free_stranded, keep_up
 from regrow.data.files import write_whole
 from regrow.errors import ProjectError, Unreachable
 from regrow.lineage import remember_deployed
+from regrow.notifications import sender
 from regrow.project import Project
 from regrow.project.schedules import check_cron, schedules_of
 from regrow.reach import why_silent
@@ -169,6 +170,7 @@ def main() -> None:
         for line in told:
             logger.warning("%s", line)
         write_whole(missed_file(settings), "\n".join(told).encode(), flush=False)
+        sender.start(settings.home)
         wait_until_ready()
         remember_deployed(projects)
         keep_up(settings, projects, threading.Event())

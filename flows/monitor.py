@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow.lineage import flow_run, open_project
+from regrow.lineage import announce_failure, flow_run, open_project
 from regrow.verdict import Verdict
 from tasks.await_start import await_start
 from tasks.collect_labels import collect_labels
@@ -19,7 +19,12 @@ from tasks.read_window import read_window
 from tasks.report_monitoring import report_monitoring
 
 
-@flow(name="monitor", flow_run_name="monitor-{config.stem}")
+@flow(
+    name="monitor",
+    flow_run_name="monitor-{config.stem}",
+    on_failure=[announce_failure],
+    on_crashed=[announce_failure],
+)
 def monitor(
     config: Path, as_of: datetime | None = None, window: timedelta | None = None, trigger: str = "manual"
 ) -> Verdict:

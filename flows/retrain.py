@@ -6,14 +6,19 @@ from pathlib import Path
 from prefect import flow
 
 from flows.train import train_steps
-from regrow.lineage import flow_run, open_project, turn_to_train
+from regrow.lineage import announce_failure, flow_run, open_project, turn_to_train
 from regrow.verdict import Subject, Verdict
 from tasks.await_start import await_start
 from tasks.decide_retraining import decide_retraining
 from tasks.find_champion import find_champion
 
 
-@flow(name="retrain", flow_run_name="retrain-{config.stem}")
+@flow(
+    name="retrain",
+    flow_run_name="retrain-{config.stem}",
+    on_failure=[announce_failure],
+    on_crashed=[announce_failure],
+)
 def retrain(
     config: Path,
     as_of: datetime | None = None,

@@ -5,12 +5,17 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow.lineage import flow_run, open_project
+from regrow.lineage import announce_failure, flow_run, open_project
 from regrow.verdict import Verdict
 from tasks.roll_back import roll_back
 
 
-@flow(name="rollback", flow_run_name="rollback-{config.stem}")
+@flow(
+    name="rollback",
+    flow_run_name="rollback-{config.stem}",
+    on_failure=[announce_failure],
+    on_crashed=[announce_failure],
+)
 def rollback(
     config: Path, reason: str, to: int | None = None, as_of: datetime | None = None, trigger: str = "manual"
 ) -> Verdict:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow.lineage import FlowRecord, flow_run, open_project
+from regrow.lineage import FlowRecord, announce_failure, flow_run, open_project
 from regrow.project import Project
 from regrow.registry import Rollout, State
 from regrow.verdict import Verdict
@@ -15,7 +15,12 @@ from tasks.find_rollout import find_rollout, nothing_open, nothing_to_look_at
 from tasks.move_rollout import move_rollout
 
 
-@flow(name="rollout", flow_run_name="rollout-{config.stem}")
+@flow(
+    name="rollout",
+    flow_run_name="rollout-{config.stem}",
+    on_failure=[announce_failure],
+    on_crashed=[announce_failure],
+)
 def rollout(config: Path, as_of: datetime | None = None, trigger: str = "manual") -> Verdict:
     """Judge the challenger by live traffic; advance, hold, finish or roll back. Without a rollout no run is kept.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from prefect import flow
 
 from regrow.data.times import as_utc
-from regrow.lineage import flow_run, open_project
+from regrow.lineage import announce_failure, flow_run, open_project
 from regrow.results import Scored
 from regrow.verdict import Verdict
 from tasks.await_start import await_start
@@ -14,7 +14,12 @@ from tasks.find_champion import find_champion
 from tasks.score_rows import score_rows
 
 
-@flow(name="score", flow_run_name="score-{config.stem}")
+@flow(
+    name="score",
+    flow_run_name="score-{config.stem}",
+    on_failure=[announce_failure],
+    on_crashed=[announce_failure],
+)
 def score(
     config: Path,
     start: datetime | None = None,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from prefect import flow
 
-from regrow.lineage import FlowRecord, flow_run, open_project, turn_to_train
+from regrow.lineage import FlowRecord, announce, announce_failure, flow_run, open_project, turn_to_train
+from regrow.notifications.event import numbers
 from regrow.project import Project
 from regrow.verdict import Verdict
 from tasks.collect_labels import collect_labels
@@ -20,7 +21,12 @@ from tasks.split import split
 from tasks.validate import validate
 
 
-@flow(name="train", flow_run_name="train-{config.stem}")
+@flow(
+    name="train",
+    flow_run_name="train-{config.stem}",
+    on_failure=[announce_failure],
+    on_crashed=[announce_failure],
+)
 def train(
     config: Path, as_of: datetime | None = None, trigger: str = "manual", override: str = ""
 ) -> Verdict:
@@ -40,6 +46,7 @@ def train(
 
 def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdict:
     """Run the steps of a training within the flow run of *run*."""
+    announce(project, "training.started", f"on what was known at {run.as_of:%Y-%m-%d %H:%M} UTC")
     if project.data.source.kind == "log" or project.data.labels is not None:
         collect_labels(project, None, run.as_of)
     snapshot = ingest(project, run.as_of)
@@ -53,4 +60,5 @@ def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdic
     deployed = deploy(project, version, verdict, run.actor, run.as_of, override)
     outcome = deployed.with_findings(*validation.remarks, *parts.remarks)
     run.verdict(outcome)
+    announce(project, "training.finished", outcome.reason, figures=numbers(evaluation.metrics))
     return outcome

@@ -10,6 +10,7 @@ RegrowError
 ├── Unreachable           a server (MLflow, Prefect, database, model server) does not answer
 ├── StateError            the state folder is full, read-only or in use
 │   └── Busy              other writers came first, again and again: the same may work in a moment
+├── NotDelivered          a notification was not taken by its receiver, or has no address
 ├── UnsafeModel           a stored model holds types that are not on the checked list
 ├── IncompatibleModel     a stored model was made with another major version of a library
 ├── NoFastPath            a pipeline holds what the fast path does not know; it answers itself
@@ -59,6 +60,10 @@ class StateError(RegrowError):
 
 class Busy(StateError):
     """Other writers came first, again and again: the same may work in a moment."""
+
+
+class NotDelivered(RegrowError):
+    """A notification was not taken by its receiver, or its address is not found; the text never shows the address."""
 
 
 class UnsafeModel(RegrowError):

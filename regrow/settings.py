@@ -107,6 +107,10 @@ class Settings(BaseSettings):
             "processes on this machine; empty: no Dask"
         ),
     ] = None
+    notifications: Annotated[
+        Path | None,
+        Field(description="YAML file of who is told of what happens to any model, and to this machine"),
+    ] = None
     configs: Annotated[Path, Field(description="Folder of the project files that `regrow up` deploys")] = (
         Path("configs")
     )

@@ -7,8 +7,9 @@ from prefect.artifacts import create_markdown_artifact
 
 from regrow.data.sources import read_source
 from regrow.data.times import in_utc
-from regrow.decisions.retraining import judge_retraining
-from regrow.lineage import FLOW_RUN, RunRecord, current, effective_flow_runs, step
+from regrow.decisions.retraining import BUDGET, judge_retraining
+from regrow.lineage import FLOW_RUN, RunRecord, announce, current, effective_flow_runs, step
+from regrow.notifications.event import figures_of
 from regrow.project import Project
 from regrow.registry import Version
 from regrow.verdict import Subject, Verdict, to_markdown
@@ -77,9 +78,18 @@ def decide_retraining(
     )
     run.tag(as_of=as_of.isoformat(), trigger=trigger, trigger_reason=reason, causes=", ".join(causes))
     run.verdict(verdict)
+    if verdict.failed:
+        tell(project, verdict, as_of)
     markdown = render_decision(project.name, as_of, verdict, reason)
     create_markdown_artifact(markdown, key=f"retrain-{project.name}", description=verdict.reason[:500])
     return verdict
+
+
+def tell(project: Project, verdict: Verdict, as_of: datetime) -> None:
+    """Tell that no retraining follows, and whether it is for want of budget."""
+    spent = any(finding.rule.startswith(BUDGET) for finding in verdict.failures)
+    kind = "retraining.budget-spent" if spent else "retraining.declined"
+    announce(project, kind, verdict.reason, figures=figures_of(verdict), as_of=as_of)
 
 
 def render_decision(name: str, as_of: datetime, verdict: Verdict, reason: str) -> str:

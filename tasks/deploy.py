@@ -6,7 +6,8 @@ from prefect.artifacts import create_markdown_artifact
 
 from regrow import registry
 from regrow.errors import Unreachable
-from regrow.lineage import current, step
+from regrow.lineage import announce, announce_move, current, step
+from regrow.notifications.event import figures_of
 from regrow.project import Project, Replace, RolloutPlan
 from regrow.registry import Move, Version
 from regrow.registry.confirmation import confirmation
@@ -89,6 +90,19 @@ def keep_override(version: Version, override: str, actor: str) -> None:
         client.update_model_version(version.name, number, f"{card}\n\n{WAIVED}\n\n{override} ({actor})\n")
 
 
+def tell(project: Project, version: Version, outcome: Verdict, actor: str) -> None:
+    """Tell that *version* was refused, or what *actor* made of it; a rollout that begins is told by its end."""
+    if not outcome.passed:
+        figures = figures_of(outcome)
+        announce(
+            project, "version.refused", outcome.reason, about=f"version {version.number}", figures=figures
+        )
+        return
+    for move in registry.ledger(project.name):
+        if (move.actor, move.version) == (actor, version.number):
+            announce_move(project, move)
+
+
 @step(retries=2, retry_delay_seconds=[2, 10])
 def deploy(
     project: Project, version: Version, verdict: Verdict, actor: str, as_of: datetime, override: str = ""
@@ -110,6 +124,7 @@ def deploy(
             run.client.set_model_version_tag(project.name, str(version.number), name, value)
     run.verdict(outcome)
     run.log_model_input(version.model_id)
+    tell(project, version, outcome, actor)
     create_markdown_artifact(
         to_markdown(f"{project.name} version {version.number}: {status}", outcome),
         key=f"deploy-{project.name}",

@@ -13,13 +13,14 @@ from regrow.data.labels import read_labels
 from regrow.data.predictions import count_predictions, count_unknown, read_answers
 from regrow.data.rows import among, trained_keys
 from regrow.data.windows import LabelledRows, column_types, digest_of, labels_version, log_version
-from regrow.decisions.maturity import open_below
+from regrow.decisions.maturity import are_late, open_below
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.decisions.units import units_of_logged
 from regrow.errors import DataError
-from regrow.lineage import current, step
+from regrow.lineage import announce, current, step
 from regrow.models.metrics import Floats, as_judged, score
 from regrow.models.predictions import fit_to, restore_labels, stack_predictions
+from regrow.notifications.event import numbers
 from regrow.project import Metric, Project
 from regrow.project.monitoring import MOST_ROWS
 from regrow.registry import Version
@@ -208,7 +209,20 @@ def measure_performance(
     run.log_metrics(figures)
     for window in windows:
         run.log_metrics(window_figures(window, primary, facts), at=int(window.end.timestamp()))
+    tell_late(project, windows, as_of)
     return Measurement(subject="performance", findings=(finding,), figures=figures, url=run.url)
+
+
+def tell_late(project: Project, windows: list[Labelled], as_of: datetime) -> None:
+    """Tell if the labels of the newest of *windows* should have come by *as_of* and have not."""
+    judged, before = windows[-1], windows[:-1]
+    waited = as_of - project.data.label_delay - judged.end
+    labels, earlier = len(judged.rows), sum(len(window.rows) for window in before)
+    if not are_late(labels, judged.unlabelled, earlier, waited, judged.end - judged.start):
+        return
+    figures = numbers({"labels": labels, "rows without a label": judged.unlabelled, "labels before": earlier})
+    since = f"{labels} of {labels + judged.unlabelled} rows up to {judged.end:%Y-%m-%d %H:%M} UTC have their label"
+    announce(project, "labels.late", f"{since}; look after what brings them", figures=figures, as_of=as_of)
 
 
 def name_figures(judged: Labelled, younger: int, holdout: Holdout) -> dict[str, float]:

@@ -1,14 +1,15 @@
 """Carry out what was decided on a rollout: one stage further, the champion's place, or back."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prefect.artifacts import create_markdown_artifact
 
 from regrow import registry
 from regrow.errors import MovedOn, Unreachable
-from regrow.lineage import current, step
+from regrow.lineage import announce, announce_move, current, step
+from regrow.notifications.event import figures_of
 from regrow.project import Project
-from regrow.registry import Move, State
+from regrow.registry import Move, Rollout, State
 from regrow.registry.confirmation import confirmation
 from regrow.verdict import Finding, Verdict, to_markdown
 
@@ -71,6 +72,30 @@ def _held(verdict: Verdict, rule: str, why: str) -> Verdict:
     return verdict.refused(why, Finding(rule=rule, result="fail", detail=why), outcome="hold")
 
 
+def tell(project: Project, seen: State, verdict: Verdict, actor: str, as_of: datetime) -> None:
+    """Tell what *actor* moved, or once a day that the rollout in *seen* is in its stage for too long."""
+    for move in registry.ledger(project.name)[seen.move :]:
+        if move.actor == actor:
+            announce_move(project, move)
+    rollout = registry.open_rollout(project.name, seen)
+    if verdict.outcome == "hold" and is_stuck(rollout, project.deployment.stuck_after, as_of):
+        reason = f"in stage {rollout.stage + 1} since {rollout.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}"
+        announce(
+            project,
+            "rollout.stuck",
+            reason,
+            about=f"version {seen.challenger}",
+            key=f"{rollout.id}/{rollout.stage}/{as_of:%Y-%m-%d}",
+            figures=figures_of(verdict),
+            as_of=as_of,
+        )
+
+
+def is_stuck(rollout: Rollout, after: timedelta, as_of: datetime) -> bool:
+    """Return whether *rollout* is in its stage for longer than *after*, and than the stage itself asks for."""
+    return as_of - rollout.since > after + rollout.current.least_time
+
+
 def render_look(project: Project, seen: State, verdict: Verdict) -> str:
     """Write the look at the rollout in *seen*, and what became of it, as Markdown."""
     rollout = registry.open_rollout(project.name, seen)
@@ -89,6 +114,7 @@ def move_rollout(project: Project, seen: State, verdict: Verdict, actor: str, as
     outcome = carry_out(project, seen, verdict, actor, as_of)
     after = registry.state(project.name)
     run.verdict(outcome)
+    tell(project, seen, outcome, actor, as_of)
     run.tag(move=after.move, champion=after.champion, challenger=after.challenger)
     create_markdown_artifact(render_look(project, seen, outcome), key=f"rollout-{project.name}")
     return outcome

@@ -5,7 +5,7 @@ from datetime import datetime
 from regrow.data.predictions import count_predictions
 from regrow.data.windows import Window, window_of
 from regrow.errors import DataError
-from regrow.lineage import current, step
+from regrow.lineage import announce, current, step
 from regrow.project import Project
 
 
@@ -28,7 +28,11 @@ def find_window(model: str, start: datetime, end: datetime, max_rows: int) -> Wi
 def read_window(project: Project, start: datetime, end: datetime) -> Window:
     """Find the predictions that were served for events in [*start*, *end*), as the log holds them now."""
     run = current()
-    window = find_window(project.name, start, end, project.monitoring.drift.max_rows)
+    try:
+        window = find_window(project.name, start, end, project.monitoring.drift.max_rows)
+    except DataError as error:
+        announce(project, "traffic.missing", str(error), as_of=end)
+        raise
     run.log_input(window, "window")
     run.log_params({"start": start.isoformat(), "end": end.isoformat()})
     served = count_predictions(project.name, start, end)

@@ -4,10 +4,11 @@ import json
 
 from regrow import lineage, provenance, registry
 from regrow.data.snapshots import Snapshot
-from regrow.lineage import current, step
+from regrow.lineage import announce, current, step
 from regrow.models.fast_path.proof import TAG as FAST_PATH
 from regrow.models.fast_path.proof import describe
 from regrow.models.stored import load_model
+from regrow.notifications.event import numbers
 from regrow.project import Project
 from regrow.registry import Version
 from regrow.results import Candidate, Evaluation, ModelFacts
@@ -116,4 +117,9 @@ def register(project: Project, evaluation: Evaluation, trigger: str, as_of: str,
         version = registry.register(project.name, evaluation.candidate, write_card(project, evaluation), tags)
     run.log_model_input(version.model_id)
     run.tag(version=version.number)
+    if version.tags.get("regrow.flow_run") == flow_run_id:  # An earlier run made it otherwise, and told it.
+        figures = numbers(evaluation.metrics)
+        announce(
+            project, "version.registered", "to be judged", about=f"version {version.number}", figures=figures
+        )
     return version

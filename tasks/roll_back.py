@@ -5,7 +5,7 @@ from datetime import datetime
 from prefect.artifacts import create_markdown_artifact
 
 from regrow import registry
-from regrow.lineage import current, step
+from regrow.lineage import announce_move, current, step
 from regrow.project import Project
 from regrow.registry.confirmation import prove_rollback
 from regrow.settings import load_settings
@@ -19,6 +19,7 @@ def roll_back(project: Project, reason: str, to: int | None, actor: str, as_of: 
     url = load_settings().server_url if project.deployment.server else None
     timeout = project.deployment.timeout.total_seconds()
     move = registry.roll_back(project.name, actor, reason, to, as_of)
+    announce_move(project, move)
     verdict = prove_rollback(project.name, move, url, timeout)
     run.verdict(verdict)
     create_markdown_artifact(

@@ -8,15 +8,19 @@ import pandas as pd
 
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.data.sources import feature_columns
+from regrow.decisions.quarantine import usual_share
 from regrow.errors import BatchRejected, DataError
 from regrow.inspection.expectations import Outcome, Report, check
 from regrow.inspection.leak_check import find_leaks
 from regrow.inspection.usable import judge_columns
-from regrow.lineage import current, step
+from regrow.lineage import RunRecord, announce, current, step
 from regrow.project import GroupSplit, Project, SliceGate
 from regrow.project.data import named_alike
 from regrow.results import Validation
 from regrow.verdict import Finding, Verdict, combine, pass_if
+
+LAST = 10
+"""How many batches before say what is usual."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,30 @@ def validate(project: Project, snapshot: Snapshot) -> Validation:
     aside = write_snapshot(quarantined, project.data.timestamp) if len(quarantined) else None
     if aside:
         run.log_input(aside, "quarantined")
+        tell_unusual(project, snapshot.rows, len(quarantined), past_shares(run))
     if not examined.verdict.passed:
         raise BatchRejected(examined.verdict.reason)
     kept = write_snapshot(accepted, project.data.timestamp) if aside else snapshot
     return Validation(accepted=kept, quarantined=aside, remarks=examined.remarks)
+
+
+def past_shares(run: RunRecord) -> list[float]:
+    """Return the shares of rows that the last batches set aside, but for that of *run*."""
+    found = run.client.search_runs(
+        [run.experiment_id],
+        f"tags.`regrow.step` = 'validate' and metrics.rows > 0 and attributes.run_id != '{run.run_id}'",
+        max_results=LAST,
+        order_by=["attributes.start_time DESC"],
+    )
+    return [each.data.metrics.get("quarantined", 0.0) / each.data.metrics["rows"] for each in found]
+
+
+def tell_unusual(project: Project, rows: int, aside: int, past: Sequence[float]) -> None:
+    """Tell that *aside* of *rows* rows are more than batches usually set aside, by the shares of *past* ones."""
+    share, usual = aside / rows, usual_share(past, project.data.quarantine_limit)
+    if share > usual:
+        reason = f"{aside} of {rows} rows set aside ({share:.1%}; usual is at most {usual:.1%})"
+        announce(project, "rows.quarantined", reason, figures={"rows": rows, "set aside": aside})
 
 
 def examine(project: Project, frame: pd.DataFrame) -> Examined:

@@ -5,6 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 ROOMS = ("regrow", "flows", "tasks", "deployments")
 NEEDS_NONE = {
+    "regrow/cli/command_result.py": "a class without behaviour",
     "regrow/errors.py": "classes without behaviour",
 }
 """What has no test of its own, and why."""

@@ -157,7 +157,7 @@ def alarm(name: str, as_of: str) -> dict:
     return {
         "id": str(uuid4()),
         "occurred": now,
-        "event": "regrow.model.alarm",
+        "event": "regrow.alarm",
         "resource": {"prefect.resource.id": f"regrow.model.{name}", "regrow.alarm.for": "retraining"},
         "payload": {"as_of": as_of, "reason": "a test"},
     }

@@ -10,6 +10,7 @@ report_command      report
 outcome, printing   what a command came to, as a table or as JSON
 status_command      status
 doctor_command      doctor
+notify_command      notify
 log                 the file that takes what libraries print
 """
 
@@ -19,6 +20,7 @@ from regrow.cli.app import EXIT_CODES, CleanErrors
 from regrow.cli.doctor_command import doctor
 from regrow.cli.file_commands import check, init, schema
 from regrow.cli.flow_commands import monitor, retrain, rollout, score, train
+from regrow.cli.notify_command import notify
 from regrow.cli.registry_commands import ledger, pause, resume, rollback, trace
 from regrow.cli.report_command import report
 from regrow.cli.server_commands import demo, down, key, serve, up
@@ -27,7 +29,7 @@ from regrow.cli.status_command import status
 COMMANDS = (
     init, check, schema, up, down, demo, serve, key,
     train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace,
-    status, report, doctor,
+    status, report, doctor, notify,
 )  # fmt: skip
 app = typer.Typer(
     cls=CleanErrors,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from regrow.cli.arguments import AsOf, File, Json, Request, read_moment, read_request, user
-from regrow.cli.command_result import MOVING, CommandResult, find_links
+from regrow.cli.command_result import MOVING, CommandResult
 from regrow.cli.log import quiet
 from regrow.cli.printing import show
 from regrow.cli.waiting import tell_waits
@@ -67,6 +67,7 @@ def _run(name: str, doing: str, request: Request, json: bool, **parameters: obje
     project = request.project
     with tell_waits(request.settings), quiet(f"{doing} {project.name}"):
         from regrow import registry
+        from regrow.lineage import find_links
 
         flow = getattr(import_module(f"flows.{name}"), name)
         state = flow(project.path, as_of=request.as_of, **parameters, return_state=True)

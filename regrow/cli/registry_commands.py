@@ -26,11 +26,17 @@ def rollback(name: Name, reason: Reason, to: To = None, as_of: AsOf = None, json
     moment, settings = read_moment(as_of), reach_servers(prefect=False)
     with quiet(f"rolling back {name}"):
         from regrow import registry
+        from regrow.lineage import announce_move
         from regrow.registry.confirmation import answering_server, prove_rollback
+        from regrow.services.projects import find_projects
 
         url = settings.server_url or answering_server(settings)
         actor = f"{user()}, rollback {uuid.uuid4().hex[:8]}"
-        verdict = prove_rollback(name, registry.roll_back(name, actor, reason, to, moment), url)
+        move = registry.roll_back(name, actor, reason, to, moment)
+        for project in find_projects(settings.configs).projects:
+            if project.name == name:
+                announce_move(project, move)
+        verdict = prove_rollback(name, move, url)
         state = registry.state(name)
     show(CommandResult("rollback", name, verdict, state=state), json)
 

@@ -1,4 +1,6 @@
-"""How old rows must be for nearly all of their labels to have come."""
+"""How old rows must be for nearly all of their labels to have come, and whether those that should have did."""
+
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,3 +34,15 @@ def open_below(ages: Seconds, labelled: NDArray[np.bool_], share: float) -> floa
     error = np.sqrt(np.maximum(here, 1 / (ends - starts)) * (1 - here) / (ends - starts))
     first = starts[np.argmax((here + error >= share * older) & (older > 0))]
     return float(ages[first - 1]) if first else 0.0
+
+
+def are_late(labels: int, unlabelled: int, earlier: int, waited: timedelta, length: timedelta) -> bool:
+    """Return whether labels that used to come have stopped.
+
+    *labels* and *unlabelled* count the rows of the newest window of *length* that should have their label, *earlier*
+    the labels of the windows before it, *waited* is how much further back than the stated delay that window had to
+    be looked for. Without a label before it none is late: perhaps none ever comes.
+    """
+    if waited > length:
+        return labels + earlier > 0
+    return bool(earlier and unlabelled and not labels)

@@ -8,6 +8,8 @@ from regrow.project import Retraining, format_duration
 from regrow.verdict import Finding, Subject, Verdict, pass_if
 
 DAY = timedelta(days=1)
+BUDGET = "at most"
+"""How the rule of the budget begins, and no other."""
 
 
 def judge_retraining(
@@ -86,7 +88,7 @@ def _judge_budget(rule: Retraining, as_of: datetime, past: Sequence[datetime]) -
     spent = sum(as_of - rule.budget.period < moment <= as_of for moment in past)
     period = format_duration(rule.budget.period)
     return Finding(
-        rule=f"at most {rule.budget.runs} retrainings in {period}",
+        rule=f"{BUDGET} {rule.budget.runs} retrainings in {period}",
         result=pass_if(spent < rule.budget.runs),
         figure=spent,
         limit=rule.budget.runs,

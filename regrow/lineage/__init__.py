@@ -4,6 +4,7 @@ A run is found by its key (`flow run id`, `flow run id/step`) before it is creat
 everywhere; MLflow's active run, which is bound to a thread, is never used.
 """
 
+from regrow.lineage.announcing import announce, announce_death, announce_failure, announce_move, find_links
 from regrow.lineage.deployed import open_project, remember_deployed
 from regrow.lineage.parent import FlowRecord, flow_run
 from regrow.lineage.record import RunRecord, time_range
@@ -13,7 +14,8 @@ from regrow.lineage.sweeping import effective_flow_runs, sweep
 from regrow.lineage.turns import turn_to_train
 
 __all__ = [
-    "CACHED", "FLOW_RUN", "KEY", "PROCESS", "FlowRecord", "RunRecord", "Step", "current", "effective_flow_runs",
-    "failed_by_outage", "find_experiment", "find_run", "flow_run", "open_project", "remember_deployed", "run_url",
-    "step", "sweep", "time_range", "turn_to_train",
+    "CACHED", "FLOW_RUN", "KEY", "PROCESS", "FlowRecord", "RunRecord", "Step", "announce", "announce_death",
+    "announce_failure", "announce_move", "current", "effective_flow_runs", "failed_by_outage", "find_experiment",
+    "find_links", "find_run", "flow_run", "open_project", "remember_deployed", "run_url", "step", "sweep",
+    "time_range", "turn_to_train",
 ]  # fmt: skip

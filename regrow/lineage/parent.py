@@ -12,6 +12,7 @@ from prefect.exceptions import Pause
 from regrow import provenance
 from regrow.data.times import as_utc
 from regrow.errors import RegrowError
+from regrow.lineage.announcing import announce_death
 from regrow.lineage.record import RunRecord
 from regrow.lineage.runs import FLOW, FLOW_RUN, SUSPENDED, find_experiment, name_actor, open_run, parent_known
 from regrow.lineage.sweeping import sweep
@@ -51,7 +52,8 @@ def flow_run(
     flow_run_id, flow_name = str(context.flow_run.id), context.flow.name
     moment = as_utc(as_of or context.flow_run.expected_start_time or datetime.now(UTC))
     experiment_id = find_experiment(client, project.name)
-    sweep(client, experiment_id)
+    for died in sweep(client, experiment_id):
+        announce_death(project, died)
     tags = _flow_tags(project, flow_run_id, flow_name, trigger, moment)
     run_id = open_run(client, experiment_id, flow_run_id, f"{flow_name} {moment:%Y-%m-%d}", tags)
     record = FlowRecord(client, run_id, experiment_id, flow_run_id, moment, trigger)

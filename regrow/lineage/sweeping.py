@@ -3,7 +3,7 @@
 import uuid
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelStatus
+from mlflow.entities import LoggedModelStatus, Run
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
@@ -14,11 +14,12 @@ from regrow.lineage.runs import FLOW, FLOW_RUN, KEY, PROCESS, SUSPENDED
 from regrow.settings import load_settings
 
 
-def sweep(client: MlflowClient, experiment_id: str) -> None:
+def sweep(client: MlflowClient, experiment_id: str) -> list[Run]:
     """Clear up after the processes of *experiment_id* that died: their runs, models, and half-written snapshots.
 
-    A run is closed last, so that a sweep that dies too is done again.
+    A run is closed last, so that a sweep that dies too is done again. Returns the runs of whole flow runs among them.
     """
+    died: list[Run] = []
     remove_partials(load_settings().snapshots)
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         tags = run.data.tags
@@ -27,7 +28,9 @@ def sweep(client: MlflowClient, experiment_id: str) -> None:
         _fail_unfinished_models(client, experiment_id, run.info.run_id)
         if "/" not in tags.get(KEY, "/"):
             _mark_crashed(tags[KEY], tags[PROCESS])
+            died.append(run)
         client.set_terminated(run.info.run_id, "KILLED")
+    return died
 
 
 def effective_flow_runs(client: MlflowClient, experiment_id: str) -> set[str]:

@@ -30,9 +30,10 @@ from regrow.project.evaluation import (
     ThresholdGate,
 )
 from regrow.project.fields import Strict, format_duration, parse_duration
-from regrow.project.file import Project, ProjectFile, json_schema, load_project
+from regrow.project.file import Project, ProjectFile, json_schema, load_project, load_targets
 from regrow.project.metrics import Metric
 from regrow.project.monitoring import Budget, DriftRule, Monitoring, PerformanceRule, QualityRule, Retraining
+from regrow.project.notifications import Kind, Severity, Target
 from regrow.project.scoring import (
     DeltaDestination,
     Destination,
@@ -70,6 +71,7 @@ __all__ = [
     "Gate",
     "GroupSplit",
     "HalvingSearch",
+    "Kind",
     "Leakage",
     "LogSource",
     "Metric",
@@ -89,6 +91,7 @@ __all__ = [
     "RolloutPlan",
     "Scoring",
     "Search",
+    "Severity",
     "Shadow",
     "SklearnSource",
     "SliceGate",
@@ -99,6 +102,7 @@ __all__ = [
     "Stage",
     "StratifiedSplit",
     "Strict",
+    "Target",
     "ThresholdGate",
     "TimeSplit",
     "Training",
@@ -106,5 +110,6 @@ __all__ = [
     "format_duration",
     "json_schema",
     "load_project",
+    "load_targets",
     "parse_duration",
 ]

@@ -153,6 +153,10 @@ class Deployment(Strict):
     rollout_schedule: Annotated[
         str | None, Field(description="Cron, UTC, of the look at an open rollout; default: by hand only")
     ] = None
+    stuck_after: Annotated[
+        Duration,
+        Field(description="How long a rollout may stay in one stage, beyond its `least_time`, untold"),
+    ] = timedelta(days=7)
     server: Annotated[
         bool, Field(description="Wait until the model server confirms a promotion; else move the alias only")
     ] = True

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from regrow.errors import ProjectError
 from regrow.project.data import Data
@@ -17,6 +17,7 @@ from regrow.project.fields import Strict
 from regrow.project.imports import hook_file, import_hook
 from regrow.project.metrics import bind_metrics, is_own
 from regrow.project.monitoring import Monitoring, Retraining
+from regrow.project.notifications import Target, hide_passwords
 from regrow.project.scoring import RESULT_COLUMNS, Scoring
 from regrow.project.sources import LogSource, PythonSource, Source
 from regrow.project.training import Training, TunedThreshold
@@ -36,6 +37,9 @@ class ProjectFile(Strict):
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
     scoring: Scoring = Scoring()
+    notifications: Annotated[
+        tuple[Target, ...], Field(description="Who is told of what happens to the model")
+    ] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> "ProjectFile":
@@ -107,16 +111,7 @@ def load_project(path: Path | str) -> Project:
     if path.is_dir():
         files = ", ".join(file.name for file in sorted(path.glob("*.yaml"))[:5]) or "none is in it"
         raise ProjectError(f"{path}: is a folder; give one project file, NAME.yaml ({files})")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProjectError(
-            f"{path}: cannot be read ({error}); give the path of a project's YAML file"
-        ) from error
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ProjectError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    text, content = _read_yaml(path)
     if not isinstance(content, dict):
         raise ProjectError(
             f"{path}: holds no mapping; start with `name:`, `data:`, `training:`, `evaluation:`"
@@ -127,6 +122,33 @@ def load_project(path: Path | str) -> Project:
         raise ProjectError("\n".join(_explain(path, problem) for problem in error.errors())) from error
     bind_metrics(path, file.metrics.values())
     return Project.model_construct(**dict(file), path=path, digest=_digest(path, text, file))
+
+
+def load_targets(path: Path) -> tuple[Target, ...]:
+    """Read the targets of the whole machine (`REGROW_NOTIFICATIONS`): a list as under `notifications:` of a project.
+
+    Raises `ProjectError` naming file, key and remedy.
+    """
+    _, content = _read_yaml(path)
+    try:
+        text = json.dumps(content, default=_as_text)
+        return TypeAdapter(tuple[Target, ...]).validate_json(text)
+    except ValidationError as error:
+        raise ProjectError("\n".join(_explain(path, problem) for problem in error.errors())) from error
+
+
+def _read_yaml(path: Path) -> tuple[str, Any]:
+    """Return the text of the file at *path*, and what it holds."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{path}: cannot be read ({error}); give the path of a YAML file") from error
+    try:
+        return text, yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ProjectError(
+            f"{path}: not valid YAML: {hide_passwords(' '.join(str(error).split()))}"
+        ) from error
 
 
 def _as_text(value: object) -> str:
@@ -143,7 +165,9 @@ def _explain(path: Path, problem: Any) -> str:
         message = "unknown key; remove it, or see configs/schema.json for the keys that exist"
     elif problem["type"] == "missing":
         message = "is missing; add it"
-    elif not isinstance(problem["input"], dict | list):
+    elif not isinstance(problem["input"], dict | list) and "://" not in str(
+        problem["input"]
+    ):  # May hold a password.
         message = f"{message} (found {problem['input']!r})"
     return f"{path}: {key}: {message}"
 

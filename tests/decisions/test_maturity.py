@@ -1,11 +1,13 @@
 """How old rows must be for nearly all of their labels to have come."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regrow.decisions.maturity import open_below
+from regrow.decisions.maturity import are_late, open_below
 
 
 def test_one_delay_is_where_labels_begin() -> None:
@@ -61,3 +63,23 @@ def test_a_greater_share_waits_no_less(rows: list[tuple[int, bool]], one: float,
     assert high in {0.0, *ages}
     order = np.random.default_rng(len(rows)).permutation(len(rows))
     assert open_below(ages[order], labelled[order], one) == open_below(ages, labelled, one)
+
+
+@pytest.mark.parametrize(
+    ("labels", "unlabelled", "earlier", "waited", "late"),
+    [
+        (90, 10, 300, 0, False),
+        (0, 100, 300, 0, True),
+        (0, 100, 0, 0, False),
+        (0, 0, 300, 0, False),
+        (90, 10, 300, 6, False),
+        (90, 10, 300, 8, True),
+        (0, 0, 0, 30, False),
+    ],
+)
+def test_labels_that_used_to_come_and_stopped_are_late(
+    labels: int, unlabelled: int, earlier: int, waited: int, late: bool
+) -> None:
+    """None in a window that should have them, or it lies further back than its length; not if none ever came."""
+    day = timedelta(days=1)
+    assert are_late(labels, unlabelled, earlier, waited * day, 7 * day) is late

@@ -12,11 +12,9 @@ from prefect.events import Resource, emit_event
 
 from deployments.automations import install, on_alarm
 from deployments.serve import register
-from regrow.decisions.alarm import judge_window
+from regrow.notifications.event import FOR, event_name
 from regrow.project import Project
 from regrow.services import Services
-from regrow.verdict import Finding
-from tasks.raise_alarm import ALARM, FOR, alarm_resource
 
 
 @flow
@@ -53,12 +51,13 @@ def test_only_an_alarm_for_retraining_is_matched(project: Callable[..., Project]
     """The automation answers its own model's drift; broken data, and another model's alarm, it lets pass."""
     made, other = project(), project()
     matched = on_alarm(made, uuid4()).trigger.match  # pyright: ignore[reportAttributeAccessIssue]
-    drift, quality = (
-        judge_window([Finding(rule="r", subject=subject, result="fail")]) for subject in ("drift", "quality")
-    )
-    assert matched.matches(Resource(alarm_resource(made, drift)))
-    assert not matched.matches(Resource(alarm_resource(made, quality)))
-    assert not matched.matches(Resource(alarm_resource(other, drift)))
+    for name, acts, answered in (
+        (made, "retraining", True),
+        (made, "person", False),
+        (other, "retraining", False),
+    ):
+        resource = Resource({"prefect.resource.id": f"regrow.model.{name.name}", FOR: acts})
+        assert matched.matches(resource) is answered
 
 
 def test_an_alarm_starts_a_retraining_with_its_reason(
@@ -73,7 +72,7 @@ def test_an_alarm_starts_a_retraining_with_its_reason(
     time.sleep(1)
     for answered_by, why in (("person", "half of it is missing"), ("retraining", 'the "size" has drifted')):
         emit_event(
-            ALARM,
+            event_name("alarm"),
             resource={"prefect.resource.id": f"regrow.model.{made.name}", FOR: answered_by},
             payload={"as_of": "2024-03-01T00:00:00+00:00", "reason": why, "causes": ["drift"]},
         )

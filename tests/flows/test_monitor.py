@@ -21,10 +21,10 @@ from regrow.errors import DataError, RegistryError
 from regrow.lineage import flow_run
 from regrow.models.metrics import score
 from regrow.models.stored import load_model
+from regrow.notifications.event import event_id
 from regrow.project import Project, load_project
 from tasks.fit import fit
 from tasks.ingest import ingest
-from tasks.raise_alarm import alarm_id
 from tasks.split import split
 
 TRAINED = datetime(2024, 2, 1, tzinfo=UTC)
@@ -142,7 +142,7 @@ def count_alarms(project: Project) -> int:
 
     for _ in range(100):
         with get_client(sync_client=True) as client:
-            body = {"filter": {"id": {"id": [str(alarm_id(project.name, WATCHED))]}}}
+            body = {"filter": {"id": {"id": [str(event_id("alarm", project.name, WATCHED.isoformat()))]}}}
             total = client._client.post("/events/filter", json=body).json()["total"]
         if total:
             return total

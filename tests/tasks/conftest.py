@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from regrow.project import Project
+from regrow.registry import Move
 from regrow.verdict import Verdict
 
 
@@ -21,6 +23,8 @@ class Remembered:
     metrics: dict[str, float] = field(default_factory=dict)
     tags: dict[str, object] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
+    told: list[dict[str, Any]] = field(default_factory=list)
+    """The events that were announced."""
     pages: dict[str, str] = field(default_factory=dict)
     """Markdown artifacts of Prefect, by key."""
 
@@ -45,6 +49,13 @@ class Remembered:
     def verdict(self, verdict: Verdict) -> None:
         self.verdicts.append(verdict)
 
+    def announce(self, project: Project, kind: str, reason: str, **more: Any) -> SimpleNamespace:
+        self.told.append({"kind": kind, "reason": reason, **more})
+        return SimpleNamespace(id="event-1", about=more.get("about", ""))
+
+    def announce_move(self, project: Project, move: Move) -> None:
+        self.told.append({"kind": move.kind, "reason": move.reason})
+
     def show(self, markdown: str, key: str, description: str = "") -> None:
         self.pages[key] = markdown
 
@@ -56,8 +67,15 @@ def remember(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType], Remember
     def make(module: ModuleType) -> Remembered:
         record = Remembered()
         monkeypatch.setattr(module, "current", lambda: record)
-        if hasattr(module, "create_markdown_artifact"):
-            monkeypatch.setattr(module, "create_markdown_artifact", record.show)
+        stands_for = {
+            "create_markdown_artifact": record.show,
+            "announce": record.announce,
+            "announce_move": record.announce_move,
+            "past_shares": lambda run: [],
+        }
+        for name, stand_in in stands_for.items():
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, stand_in)
         return record
 
     return make

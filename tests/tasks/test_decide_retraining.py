@@ -1,7 +1,7 @@
 """What the retraining policy is asked with: the labels that the champion has not seen, and the retrainings before."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 import tasks.decide_retraining
 from regrow.data.snapshots import Snapshot
+from regrow.decisions.retraining import judge_retraining
 from regrow.lineage import FLOW_RUN, RunRecord
 from regrow.project import Project
 from regrow.registry import Version
@@ -67,3 +68,16 @@ def test_retrainings_that_made_something_count(monkeypatch: pytest.MonkeyPatch) 
     )
     found = past_retrainings(RunRecord(client, "run", "0"))
     assert found == [datetime(2024, 1, day, tzinfo=UTC) for day in (1, 7)]
+
+
+@pytest.mark.parametrize(("runs", "kind"), [(1, "retraining.budget-spent"), (2, "retraining.declined")])
+def test_a_retraining_that_is_declined_is_told(
+    project: Callable[..., Project], remember: Callable[..., Any], runs: int, kind: str
+) -> None:
+    """With the rules' figures; a budget that is spent has a kind of its own."""
+    record, as_of = remember(tasks.decide_retraining), datetime(2024, 3, 1, tzinfo=UTC)
+    made = project(retraining={"budget": {"runs": runs, "period": "30d"}, "least_labels": 10})
+    verdict = judge_retraining(made.retraining, "schedule", as_of, [as_of - timedelta(days=2)], 5)
+    tasks.decide_retraining.tell(made, verdict, as_of)
+    assert [each["kind"] for each in record.told] == [kind]
+    assert record.told[0]["figures"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -162,3 +163,27 @@ def test_a_champion_that_nobody_compared_with_stays(
     assert (outcome.decision, outcome.result) == ("deploy", "fail")
     assert "version 3 serves since" in outcome.reason
     assert registry.asked == []
+
+
+@pytest.mark.parametrize(
+    ("result", "actor", "told"),
+    [
+        ("fail", "ada", ["version.refused"]),
+        ("pass", "ada", ["promote"]),
+        ("pass", "another run", []),
+        ("undecided", "ada", ["version.refused"]),
+    ],
+)
+def test_what_became_of_a_version_is_told(
+    at: Callable[..., Registry],
+    project: Callable[..., Project],
+    remember: Callable[..., Any],
+    result: Result,
+    actor: str,
+    told: list[str],
+) -> None:
+    """A refusal is; a move is told by the run that made it, not by one that finds it made."""
+    record = remember(module)
+    at(moved("promote", State(champion=2, move=2)))
+    module.tell(project(), VERSION, verdict(result), actor)
+    assert [each["kind"] for each in record.told] == told

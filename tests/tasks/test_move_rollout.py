@@ -1,7 +1,7 @@
 """One move for each verdict on a rollout, made once, and what is said if it cannot be made."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -148,3 +148,33 @@ def test_the_page_says_which_rollout(project: Callable[..., Project], at: Callab
     page = render_look(project(), seen(), verdict("advance"))
     assert ": advance\n" in page
     assert "Rollout `v2` of version 2 against 1, stage 1 of 2 (canary, weight 0.2)" in page
+
+
+@pytest.mark.parametrize(
+    ("outcome", "days", "moves", "told"),
+    [
+        ("hold", 6, (), []),
+        ("hold", 8, (), ["rollout.stuck"]),
+        ("advance", 8, (moved("advance"),), ["advance"]),
+        ("hold", 8, (moved("advance", actor="another"),), ["rollout.stuck"]),
+        ("roll back", 8, (moved("roll back"),), ["roll back"]),
+    ],
+)
+def test_what_a_look_did_is_told(
+    at: Callable[..., Registry],
+    project: Callable[..., Project],
+    remember: Callable[..., Any],
+    outcome: Outcome,
+    days: int,
+    moves: tuple[Move, ...],
+    told: list[str],
+) -> None:
+    """Its own move is; a rollout that stays in a stage for longer than a week is said to be stuck, once a day."""
+    record = remember(module)
+    registry = at()
+    registry.moves = (moved("start"),) * 4 + moves
+    module.tell(project(), seen(), verdict(outcome), "flow 7", NOW + timedelta(days=days))
+    assert [each["kind"] for each in record.told] == told
+    assert [each["key"] for each in record.told if "key" in each] == ["v2/0/2024-03-09"] * (
+        "rollout.stuck" in told
+    )

@@ -13,6 +13,7 @@ from tasks import roll_back as module
 from tasks.roll_back import roll_back
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
+MOVE = SimpleNamespace(kind="roll back", reason="complaints")
 DONE = Verdict(decision="roll back", result="pass", reason="the champion is version 1, it was 2")
 
 
@@ -29,10 +30,11 @@ def test_the_server_is_asked_only_if_the_file_has_one(
     proofs: list[tuple[object, ...]] = []
     record, made = remember(module), project(deployment={"server": server, "timeout": "7s"})
     monkeypatch.setattr(module, "load_settings", lambda: SimpleNamespace(server_url="http://server"))
-    monkeypatch.setattr(module.registry, "roll_back", lambda *args: moves.append(args) or "the move")
+    monkeypatch.setattr(module.registry, "roll_back", lambda *args: moves.append(args) or MOVE)
     monkeypatch.setattr(module, "prove_rollback", lambda *args: proofs.append(args) or DONE)
     assert roll_back.function(made, "complaints", 1, "ada", NOW) == DONE
     assert moves == [(made.name, "ada", "complaints", 1, NOW)]
-    assert proofs == [(made.name, "the move", url, 7.0)]
+    assert proofs == [(made.name, MOVE, url, 7.0)]
     assert record.verdicts == [DONE]
+    assert record.told == [{"kind": "roll back", "reason": "complaints"}]
     assert DONE.reason in record.pages[f"rollback-{made.name}"]

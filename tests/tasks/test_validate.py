@@ -179,3 +179,15 @@ def test_what_no_model_takes_is_refused_with_what_is_not_used_told(project, rece
         "column `fax`: no row has a value: the model does not use it"
     ]
     assert found.verdict.passed
+
+
+@pytest.mark.parametrize(
+    ("aside", "past", "told"), [(3, [], 0), (6, [], 1), (6, [0.05] * 3, 0), (3, [0.0] * 3, 1)]
+)
+def test_more_rows_set_aside_than_usual_are_told(project, remember, aside, past, told):
+    """Beyond what the last batches set aside; of the first ones, beyond half of the limit."""
+    record = remember(tasks.validate)
+    made = project()
+    made = made.model_copy(update={"data": made.data.model_copy(update={"quarantine_limit": 0.1})})
+    tasks.validate.tell_unusual(made, 100, aside, past)
+    assert [each["kind"] for each in record.told] == ["rows.quarantined"] * told

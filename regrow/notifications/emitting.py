@@ -1,0 +1,63 @@
+"""Tell an event: to Prefect, whose automations answer it, and to the outbox of those who asked for it."""
+
+import logging
+from collections.abc import Iterable
+
+from regrow.errors import ProjectError, StateError
+from regrow.notifications.event import Event
+from regrow.notifications.outbox import Outbox
+from regrow.project import Project, Target, load_targets
+from regrow.settings import Settings, load_settings
+
+logger = logging.getLogger("regrow.notifications")
+
+
+def emit(event: Event, project: Project | None = None, *, to_prefect: bool = True) -> None:
+    """Tell *event*, once however often it is asked, to the targets of *project* and of the settings.
+
+    It never fails: what it tells of has happened, whoever can be told. What could not be kept is logged.
+    """
+    settings = load_settings()
+    targets = [each for each in targets_of(settings, project) if each.wants(event.kind, event.severity)]
+    if targets:
+        try:
+            Outbox(settings.home).put(event, _each_once(targets))
+        except StateError as error:
+            logger.warning("%s was told to nobody: %s", event.title, error)
+    if to_prefect:
+        from prefect.events import emit_event
+
+        payload = event.model_dump(mode="json")
+        emit_event(event.name, resource=event.resource, payload=payload, id=event.id, occurred=event.at)
+
+
+def emit_of_machine(event: Event) -> None:
+    """Tell *event*, which is about this machine, once: to Prefect too only the first time.
+
+    Whoever looks every minute finds the same again.
+    """
+    outbox = Outbox(load_settings().home)
+    if outbox.knows(event.id):
+        return
+    emit(event)
+    try:
+        outbox.put(event, ())
+    except StateError as error:
+        logger.warning("%s could not be kept: %s", event.title, error)
+
+
+def targets_of(settings: Settings, project: Project | None = None) -> tuple[Target, ...]:
+    """Return the targets of the whole machine and of *project*; a broken file of the machine's is logged."""
+    own = project.notifications if project else ()
+    if settings.notifications is None:
+        return own
+    try:
+        return (*load_targets(settings.notifications), *own)
+    except ProjectError as error:
+        logger.warning("%s", error)
+        return own
+
+
+def _each_once(targets: Iterable[Target]) -> list[Target]:
+    """Return the first of the *targets* with one address."""
+    return list({target.key: target for target in reversed(list(targets))}.values())

@@ -1,0 +1,137 @@
+"""Sending goes on until the receiver takes it, across outages and restarts."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regrow.data.files import locked_file
+from regrow.errors import NotDelivered
+from regrow.notifications import sender as module
+from regrow.notifications.event import Event
+from regrow.notifications.grouping import Message
+from regrow.notifications.outbox import KEEP, Outbox
+from regrow.notifications.sender import LOCK, SEEN, Sender, run
+from regrow.project import Target
+from regrow.project.notifications import KINDS
+
+CHAT = Target(url_env="CHAT", severity="info")
+
+
+class Receiver:
+    """Takes messages, unless it is away."""
+
+    def __init__(self) -> None:
+        self.away, self.asked, self.got = False, 0, list[Message]()
+
+    def __call__(self, message: Message) -> None:
+        self.asked += 1
+        if self.away:
+            raise NotDelivered("environment variable CHAT did not take the message: status 503")
+        self.got.append(message)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the one number that is the time since the start."""
+    at = [1_000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: at[0])
+    return at
+
+
+def test_each_kind_of_event_arrives_once(
+    tmp_path: Path, make_event: Callable[..., Event], now: datetime, clock: list[float]
+) -> None:
+    """The receiver is away for ten minutes and comes back: all is there, each once, though it was told thrice."""
+    outbox, receiver = Outbox(tmp_path), Receiver()
+    sender = Sender(outbox, receiver)
+    told = [make_event(kind, cause=f"flow-{kind}") for kind in KINDS]
+    receiver.away = True
+    for second in range(0, 1_200, 2):
+        clock[0] += 2
+        if second in {0, 10, 300}:
+            for each in told:
+                outbox.put(each, [CHAT])
+        receiver.away = second < 600
+        sender.work(now + timedelta(seconds=second))
+    got = [event.id for message in receiver.got for event in message.events]
+    assert sorted(got) == sorted(each.id for each in told)
+    assert receiver.asked - len(receiver.got) < 10 * len(told), "tried later and later, not each two seconds"
+    assert outbox.waiting() == (0, 0.0)
+
+
+def test_killed_after_delivery_it_is_the_same_message_again(
+    tmp_path: Path, make_event: Callable[..., Event], now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At least once: whoever dies before it removes the message sends it again, under the same id."""
+    outbox, receiver = Outbox(tmp_path), Receiver()
+    outbox.put(make_event(), [CHAT])
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "remove", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            Sender(outbox, receiver).work(now)
+    assert Sender(Outbox(tmp_path), receiver).work(now) == 1
+    assert len({message.id for message in receiver.got}) == 1
+    assert len(receiver.got) == 2
+    assert Sender(Outbox(tmp_path), receiver).work(now) == 0
+
+
+def test_one_receiver_that_is_away_holds_up_no_other(
+    tmp_path: Path, make_event: Callable[..., Event], now: datetime
+) -> None:
+    """A message that is not taken waits alone."""
+    outbox, got = Outbox(tmp_path), list[str]()
+
+    def deliver(message: Message) -> None:
+        if message.target.key == "env-AWAY":
+            raise NotDelivered("away")
+        got.append(message.target.key)
+
+    outbox.put(make_event(), [Target(url_env="AWAY"), CHAT])
+    assert Sender(outbox, deliver).work(now) == 1
+    assert got == ["env-CHAT"]
+    assert outbox.waiting()[0] == 1
+
+
+def test_what_nobody_takes_is_given_up_in_the_end(
+    tmp_path: Path, make_event: Callable[..., Event], now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The outbox does not grow for ever: after a month a message is dropped, and the log says so."""
+    outbox, receiver = Outbox(tmp_path), Receiver()
+    receiver.away = True
+    outbox.put(make_event(), [CHAT])
+    Sender(outbox, receiver).work(now)
+    Sender(outbox, receiver).work(now + timedelta(seconds=KEEP + 1))
+    assert outbox.messages() == []
+    assert "given up" in caplog.text
+
+
+def test_one_process_sends_and_another_takes_over(
+    tmp_path: Path, make_event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process holds the lock nothing is sent; once it is gone, what waits is; a fault stops nothing."""
+    receiver, stop, outbox = Receiver(), threading.Event(), Outbox(tmp_path)
+    monkeypatch.setattr(module, "watch_disk", lambda _: ())
+    monkeypatch.setattr(Sender, "__init__", patched_init(receiver))
+    outbox.put(make_event(at=datetime.now(UTC) - timedelta(minutes=1)), [CHAT])
+    with locked_file(outbox.folder / LOCK):
+        thread = threading.Thread(target=run, args=(tmp_path, stop, 0.01))
+        thread.start()
+        time.sleep(0.2)
+        assert receiver.asked == 0
+    until = time.monotonic() + 20
+    while not receiver.got and time.monotonic() < until:
+        time.sleep(0.02)
+    stop.set()
+    thread.join()
+    assert len(receiver.got) == 1
+    assert (outbox.folder / SEEN).exists()
+
+
+def patched_init(receiver: Receiver) -> Callable[..., None]:
+    original: Any = Sender.__init__
+    return lambda self, outbox: original(self, outbox, receiver)
