@@ -30,20 +30,13 @@ from regrow.errors import ProjectError, Unreachable
 from regrow.lineage import remember_deployed
 from regrow.notifications import sender
 from regrow.project import Project
-from regrow.project.schedules import check_cron, schedules_of
+from regrow.project.schedules import SCHEDULED, check_cron, schedules_of
 from regrow.reach import why_silent
 from regrow.services.commands import missed_file, ready_file
 from regrow.services.projects import find_projects
 from regrow.settings import Settings, apply_environment, load_settings
 
 FLOWS = ("train", "monitor", "retrain", "score", "rollout", "rollback")
-SCHEDULED = {
-    "train": "training.schedule",
-    "score": "scoring.schedule",
-    "monitor": "monitoring.schedule",
-    "retrain": "retraining.schedule",
-    "rollout": "deployment.rollout_schedule",
-}
 ONE_AT_A_TIME = frozenset({"train", "retrain", "rollout", "score"})
 POOL = "regrow"
 """The work pool of the deployments, of Prefect's type `process`; the runner is its worker."""

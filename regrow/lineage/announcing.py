@@ -11,9 +11,8 @@ from typing import Any, Literal
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from prefect import Flow
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext, TaskRunContext
-from prefect.states import State
 
 from regrow.errors import ProjectError, RegrowError
 from regrow.lineage.outages import may_pass

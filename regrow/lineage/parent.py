@@ -1,6 +1,8 @@
 """The parent MLflow run of a flow run."""
 
 import contextlib
+import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,15 +12,19 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
 
 from regrow import provenance
+from regrow.data.flow_figures import FlowOutcome, record_end
 from regrow.data.times import as_utc
-from regrow.errors import RegrowError
+from regrow.errors import RegrowError, StateError
 from regrow.lineage.announcing import announce_death
 from regrow.lineage.record import RunRecord
 from regrow.lineage.runs import FLOW, FLOW_RUN, SUSPENDED, find_experiment, name_actor, open_run, parent_known
 from regrow.lineage.sweeping import sweep
 from regrow.project import Project
+from regrow.project.schedules import period_of
 from regrow.registry import connect
 from regrow.settings import load_settings
+
+logger = logging.getLogger("regrow.lineage")
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ def flow_run(
     experiment_id = find_experiment(client, project.name)
     for died in sweep(client, experiment_id):
         announce_death(project, died)
+        _count(project, died.data.tags[FLOW], "killed")
     tags = _flow_tags(project, flow_run_id, flow_name, trigger, moment)
     run_id = open_run(client, experiment_id, flow_run_id, f"{flow_name} {moment:%Y-%m-%d}", tags)
     record = FlowRecord(client, run_id, experiment_id, flow_run_id, moment, trigger)
@@ -62,6 +69,7 @@ def flow_run(
         create_link_artifact(
             link=record.url, link_text=f"MLflow run of {flow_name} {project.name}", key="mlflow-run"
         )
+    began = time.monotonic()
     try:
         with parent_known(flow_run_id, run_id):
             yield record
@@ -72,8 +80,20 @@ def flow_run(
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         record.tag(error=f"{type(error).__name__}: {error}")
         client.set_terminated(record.run_id, status)
+        outcome = "failed" if isinstance(error, Exception) else "killed"
+        _count(project, flow_name, outcome, time.monotonic() - began)
         raise
     client.set_terminated(record.run_id, "FINISHED")
+    _count(project, flow_name, "finished", time.monotonic() - began)
+
+
+def _count(project: Project, flow: str, outcome: FlowOutcome, seconds: float | None = None) -> None:
+    """Count the run in the figures that Prometheus is shown; if they cannot be written, the run is as it is."""
+    try:
+        period = period_of(project, flow)
+        record_end(load_settings().home, project.name, flow, outcome, seconds=seconds, period=period)
+    except StateError as error:
+        logger.warning("%s", error)
 
 
 def _flow_tags(

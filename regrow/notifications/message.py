@@ -12,7 +12,7 @@ MOST_FIGURES = 12
 
 def severity_of(message: Message) -> Severity:
     """Return how urgent the most urgent event of *message* is."""
-    return max((event.severity for event in message.events), key=SEVERITIES.index)
+    return SEVERITIES[max(SEVERITIES.index(event.severity) for event in message.events)]
 
 
 def title_of(message: Message) -> str:

@@ -41,6 +41,8 @@ class Outbox:
     def __init__(self, home: Path) -> None:
         self.folder = home.absolute() / FOLDER
         self._queue, self._messages = self.folder / "queue", self.folder / "messages"
+        self.seen = self.folder / "sender.seen"
+        """The file that a living sender touches."""
         self._known, self._silences = self.folder / "known", self.folder / "told.json"
 
     def prepare(self) -> None:

@@ -21,8 +21,6 @@ PAUSE = 2.0
 FIRST_RETRY, LONGEST_RETRY = 5.0, 300.0
 """Seconds until a message is tried again: doubled each time, up to the longest."""
 LOCK = "sender.lock"
-SEEN = "sender.seen"
-"""The file in the outbox that a living sender touches."""
 CARE = 60.0
 """Seconds between two looks at the disk."""
 logger = logging.getLogger("regrow.notifications")
@@ -102,6 +100,6 @@ def _send_until(outbox: Outbox, stop: threading.Event, pause: float) -> None:
             outbox.tidy()
             for found in watch_disk(outbox.folder.parent):
                 emit_of_machine(found)
-        (outbox.folder / SEEN).touch()
+        outbox.seen.touch()
         sender.work()
         stop.wait(pause)

@@ -1,7 +1,23 @@
 """The schedules of a project file, and whether each is one."""
 
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import cast
+
 from regrow.errors import ProjectError
 from regrow.project.file import Project, ProjectFile
+
+SCHEDULED = {
+    "train": "training.schedule",
+    "score": "scoring.schedule",
+    "monitor": "monitoring.schedule",
+    "retrain": "retraining.schedule",
+    "rollout": "deployment.rollout_schedule",
+}
+"""The key in the project file of each flow's schedule."""
+LOOKED_AT = 12
+"""Times of a schedule that are looked at for the longest gap: the months of a year."""
+EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def schedules_of(project: ProjectFile) -> dict[str, str]:
@@ -27,3 +43,18 @@ def check_cron(project: Project, key: str, cron: str) -> None:
         raise ProjectError(
             f"{project.path}: {key}: `{cron}` is not cron; `0 6 * * 1` is Monday 06:00"
         ) from error
+
+
+def period_of(project: ProjectFile, flow: str) -> float | None:
+    """Return the longest time between two scheduled runs of *flow* in seconds; None if it has no schedule.
+
+    Read by Prefect's own reader of cron, which is not its documented interface; a test notices if it changes.
+    """
+    cron = schedules_of(project).get(SCHEDULED.get(flow, ""))
+    if cron is None:
+        return None
+    from prefect._vendor.croniter import croniter
+
+    times = croniter(cron, EPOCH)
+    fires = [cast("float", times.get_next(float)) for _ in range(LOOKED_AT + 1)]
+    return max(after - before for before, after in pairwise(fires))

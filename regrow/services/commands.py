@@ -194,6 +194,8 @@ def _prefect(settings: Settings, database: Database) -> Command:
             "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
             "PREFECT_UI_API_URL": f"{(settings.prefect_public_url or settings.local_prefect).rstrip('/')}/api",
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": database.address("asyncpg", "prefect"),
+            # Its own figures, as Prometheus reads them: /api/metrics.
+            "PREFECT_SERVER_METRICS_ENABLED": os.environ.get("PREFECT_SERVER_METRICS_ENABLED", "true"),
             "PREFECT_SERVER_LOGGING_LEVEL": os.environ.get("PREFECT_SERVER_LOGGING_LEVEL", "WARNING"),
         },
     )

@@ -5,13 +5,66 @@ same; the worst value of the living workers for the registry; the sum over the l
 all for flushed rows, because a dead worker's rows stay in the table.
 """
 
+import shutil
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from regrow.data.flow_figures import read_figures
+from regrow.notifications.outbox import Outbox
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 ANSWERED = ["model", "version", "role"]
 """A request that champion and challenger answer together has both versions (`3,4`) and the role `both`."""
+
+
+class StateMetrics(Collector):
+    """What the state folder *home* shows of the flows, the notifications, the runner and the disk when it is asked."""
+
+    def __init__(self, home: Path) -> None:
+        self._home, self._outbox = home, Outbox(home)
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """Yield the metrics of the flows, then those of the machine."""
+        yield from self._flows()
+        waiting, oldest = self._outbox.waiting()
+        place = self._home.absolute()
+        disk = shutil.disk_usage(next(each for each in (place, *place.parents) if each.exists()))
+        yield GaugeMetricFamily("regrow_notifications_waiting", "Events and messages to be sent", waiting)
+        yield GaugeMetricFamily("regrow_notifications_oldest_seconds", "Age of the oldest of them", oldest)
+        yield GaugeMetricFamily("regrow_disk_free_bytes", "Free on the disk of the state folder", disk.free)
+        yield GaugeMetricFamily("regrow_disk_size_bytes", "Size of the disk of the state folder", disk.total)
+        if self._outbox.seen.exists():
+            at = self._outbox.seen.stat().st_mtime
+            yield GaugeMetricFamily(
+                "regrow_runner_seen_timestamp_seconds", "When the runner was seen last", at
+            )
+
+    def _flows(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """Yield what each flow of each model came to."""
+        by, outcomes = ["model", "flow"], ["model", "flow", "outcome"]
+        runs = CounterMetricFamily("regrow_flow_runs", "Flow runs by outcome", labels=outcomes)
+        ended = GaugeMetricFamily(
+            "regrow_flow_last_end_timestamp_seconds", "When a run last ended so", labels=outcomes
+        )
+        seconds = GaugeMetricFamily("regrow_flow_last_seconds", "Time that the last run took", labels=by)
+        period = GaugeMetricFamily(
+            "regrow_flow_period_seconds", "Longest time between two scheduled runs", labels=by
+        )
+        for each in read_figures(self._home):
+            names = [each.model, each.flow]
+            for outcome, count in each.runs.items():
+                runs.add_metric([*names, outcome], count)
+            for outcome, moment in each.ended.items():
+                ended.add_metric([*names, outcome], moment)
+            for metric, value in ((seconds, each.seconds), (period, each.period)):
+                if value is not None:
+                    metric.add_metric(names, value)
+        yield from (runs, ended, seconds, period)
 
 
 class ServerMetrics:

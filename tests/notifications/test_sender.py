@@ -15,7 +15,7 @@ from regrow.notifications import sender as module
 from regrow.notifications.event import Event
 from regrow.notifications.grouping import Message
 from regrow.notifications.outbox import KEEP, Outbox
-from regrow.notifications.sender import LOCK, SEEN, Sender, run
+from regrow.notifications.sender import LOCK, Sender, run
 from regrow.project import Target
 from regrow.project.notifications import KINDS
 
@@ -129,7 +129,7 @@ def test_one_process_sends_and_another_takes_over(
     stop.set()
     thread.join()
     assert len(receiver.got) == 1
-    assert (outbox.folder / SEEN).exists()
+    assert outbox.seen.exists()
 
 
 def patched_init(receiver: Receiver) -> Callable[..., None]:

@@ -3,7 +3,7 @@
 import pytest
 
 from regrow.errors import ProjectError
-from regrow.project.schedules import check_cron, schedules_of
+from regrow.project.schedules import check_cron, period_of, schedules_of
 
 
 def test_schedules_are_listed_by_their_key(project) -> None:
@@ -24,3 +24,15 @@ def test_what_is_not_cron_is_named(project, cron: str) -> None:
         == f"{made.path}: monitoring.schedule: `{cron}` is not cron; `0 6 * * 1` is Monday 06:00"
     )
     check_cron(made, "monitoring.schedule", "0 6 * * 1")
+
+
+@pytest.mark.parametrize(
+    ("cron", "hours"),
+    [("*/10 * * * *", 1 / 6), ("0 6 * * *", 24), ("0 6 * * 1-5", 72), ("0 6 1 * *", 31 * 24)],
+)
+def test_the_longest_gap_of_a_schedule_is_known(project, cron: str, hours: float) -> None:
+    """Over weekends and months, in seconds; a flow without a schedule has none."""
+    made = project(monitoring={"schedule": cron})
+    assert period_of(made, "monitor") == pytest.approx(hours * 3600)
+    assert period_of(made, "train") is None
+    assert period_of(made, "rollback") is None

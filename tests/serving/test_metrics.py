@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from regrow.serving.metrics import ServerMetrics
+from regrow.data.flow_figures import record_end
+from regrow.notifications.outbox import Outbox
+from regrow.serving.metrics import ServerMetrics, StateMetrics
 
 WORKER = """
 import os, sys
@@ -83,3 +86,27 @@ def test_a_metric_found_once_is_the_metric_itself():
         for version, role in (("3", "champion"), ("4", "shadow"))
     ]
     assert [metrics.registry.get_sample_value("regrow_rows_total", each) for each in labels] == [5.0, 1.0]
+
+
+def test_what_the_state_folder_shows_is_read_when_it_is_asked(tmp_path):
+    """Flows by outcome with time and schedule, what waits to be sent, the disk; the runner once it was seen."""
+    registry = CollectorRegistry()
+    registry.register(StateMetrics(tmp_path))
+    assert registry.get_sample_value("regrow_runner_seen_timestamp_seconds") is None
+    record_end(tmp_path, "demo", "monitor", "finished", seconds=3.5, period=60.0)
+    record_end(tmp_path, "demo", "monitor", "killed")
+    outbox = Outbox(tmp_path)
+    outbox.prepare()
+    outbox.seen.touch()
+    (outbox.folder / "queue" / "a~env-B.json").touch()
+    of = {"model": "demo", "flow": "monitor"}
+    found = registry.get_sample_value
+    assert found("regrow_flow_runs_total", of | {"outcome": "finished"}) == 1
+    assert found("regrow_flow_runs_total", of | {"outcome": "killed"}) == 1
+    assert found("regrow_flow_last_end_timestamp_seconds", of | {"outcome": "finished"}) == pytest.approx(
+        time.time(), abs=60
+    )
+    assert found("regrow_flow_last_seconds", of) is None, "nobody knows how long a run took that was killed"
+    assert found("regrow_notifications_waiting") == 1
+    assert found("regrow_runner_seen_timestamp_seconds") == pytest.approx(time.time(), abs=60)
+    assert 0 < (found("regrow_disk_free_bytes") or 0) <= (found("regrow_disk_size_bytes") or 0)

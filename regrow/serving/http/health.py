@@ -14,6 +14,7 @@ from regrow.serving.following.follower import Follower
 from regrow.serving.http.keys import allow
 from regrow.serving.http.responses import PROBLEM, REFUSALS, REGROW, Described, described, json_response
 from regrow.serving.http.server import Server
+from regrow.serving.metrics import StateMetrics
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
 from regrow.serving.roster import is_silent
 
@@ -105,11 +106,15 @@ def health_routes(server: Server) -> APIRouter:
         401: {"description": REFUSALS[401], "content": {"application/json": {"schema": PROBLEM}}}
     }
 
+    of_state = CollectorRegistry()
+    of_state.register(StateMetrics(server.settings.home))
+
     @router.get("/metrics", response_class=PlainTextResponse, dependencies=key, responses=no_key)
     def metrics() -> Response:
-        """Return the metrics of all workers in Prometheus' text format."""
+        """Return the metrics of all workers, and of the state folder's flows, in Prometheus' text format."""
         server.observe()
-        return Response(generate_latest(_collected(server.metrics.registry)), media_type=CONTENT_TYPE_LATEST)
+        shown = generate_latest(_collected(server.metrics.registry)) + generate_latest(of_state)
+        return Response(shown, media_type=CONTENT_TYPE_LATEST)
 
     return router
 
