@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -72,7 +73,7 @@ class Stack:
         home = str(self.settings.home)
         return [each for each in psutil.process_iter() if home in environment(each).get("REGROW_HOME", "")]
 
-    def prefect(self, path: str, content: object) -> list[dict]:
+    def prefect(self, path: str, content: object) -> list[dict[str, Any]]:
         """Ask the started Prefect server."""
         auth = f"regrow:{self.settings.password_file.read_text().strip()}"
         with signed_in(f"{self.settings.local_prefect}/api", auth) as client:
@@ -131,7 +132,7 @@ def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> 
     assert trained.returncode == 0, trained.stderr
     assert stack.champion(name) == 1
     stack.prefect("events", [alarm(name, "2024-03-02T00:00:00+00:00")])
-    ended: list[dict] = []
+    ended: list[dict[str, Any]] = []
     wait(lambda: ended.extend(ended_runs(stack, f"retrain-{name}")) or ended, 240)
     assert ended[0]["state"]["type"] == "COMPLETED", ended[0]["state"]
     assert stack.champion(name) == 2
@@ -145,13 +146,13 @@ def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> 
     assert list((stack.settings.home / "parts").glob("*.json")) == []
 
 
-def ended_runs(stack: Stack, name: str) -> list[dict]:
+def ended_runs(stack: Stack, name: str) -> list[dict[str, Any]]:
     """Find the flow runs called *name* that have ended."""
     runs = stack.prefect("flow_runs/filter", {"flow_runs": {"name": {"any_": [name]}}})
     return [run for run in runs if run["state"]["type"] in {"COMPLETED", "FAILED", "CRASHED"}]
 
 
-def alarm(name: str, as_of: str) -> dict:
+def alarm(name: str, as_of: str) -> dict[str, Any]:
     """Make the event that `monitor` emits as of *as_of*."""
     now = datetime.now(UTC).isoformat()
     return {

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from prefect import flow
@@ -57,7 +58,7 @@ def test_only_an_alarm_for_retraining_is_matched(project: Callable[..., Project]
         (other, "retraining", False),
     ):
         resource = Resource({"prefect.resource.id": f"regrow.model.{name.name}", FOR: acts})
-        assert matched.matches(resource) is answered
+        assert matched.matches(resource) is answered  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_an_alarm_starts_a_retraining_with_its_reason(
@@ -86,7 +87,7 @@ def test_an_alarm_starts_a_retraining_with_its_reason(
     }
 
 
-def _parameters_of_first_run(project: Project, patience: float = 30) -> dict:
+def _parameters_of_first_run(project: Project, patience: float = 30) -> dict[str, Any]:
     deadline = time.monotonic() + patience
     with get_client(sync_client=True) as client:
         wanted = client.read_deployment_by_name(f"retrain/{project.name}").id

@@ -77,7 +77,7 @@ def labelled_rows(drifted: bool) -> pd.DataFrame:
     """Draw two months of rows; if *drifted*, size moves in the second and its effect turns round."""
     random = np.random.default_rng(0)
     size, at = random.normal(size=1200), pd.date_range("2024-01-01", "2024-03-01", periods=1200, tz="UTC")
-    later = np.asarray(at >= TRAINED) & drifted
+    later = np.asarray(at >= pd.Timestamp(TRAINED)) & drifted
     late = np.where(later, -size, size) + random.normal(scale=0.5, size=1200) > 0
     ids = [f"r{i}" for i in range(1200)]
     colour = random.choice(["red", "green"], size=1200)

@@ -25,7 +25,7 @@ def event(kind: str = "alarm", ago: float = 60, **more: Any) -> Event:
 
 def queue(told: Event, **target: Any) -> Queued:
     """Queue *told* for a target."""
-    return Queued(event=told, target=Target(**({"url_env": "CHAT"} | target)))
+    return Queued(event=told, target=Target.model_validate({"url_env": "CHAT"} | target))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from regrow.notifications.event import Event
 from regrow.notifications.grouping import Queued, Silence, group
 
-Make, Queue = Callable[..., Event], Callable[..., Queued]
+Make = Callable[..., Event]
+Queue = Callable[..., Queued]
 
 
 def test_one_cause_is_one_message(make_event: Make, queued: Queue, now: datetime) -> None:

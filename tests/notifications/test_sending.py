@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(server.status)
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *_: object) -> None:
         return
 
 

@@ -1,12 +1,15 @@
 """The schedules of a project file."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from regrow.errors import ProjectError
 from regrow.project.schedules import check_cron, period_of, schedules_of
 
 
-def test_schedules_are_listed_by_their_key(project) -> None:
+def test_schedules_are_listed_by_their_key(project: Callable[..., Any]) -> None:
     """Only what the file sets is a schedule, under the key where it stands."""
     made = project(monitoring={"schedule": "0 6 * * 1"}, retraining={"schedule": "0 7 1 * *"})
     assert schedules_of(made) == {"monitoring.schedule": "0 6 * * 1", "retraining.schedule": "0 7 1 * *"}
@@ -14,7 +17,7 @@ def test_schedules_are_listed_by_their_key(project) -> None:
 
 
 @pytest.mark.parametrize("cron", ["every day", "61 * * * *", "* * *"])
-def test_what_is_not_cron_is_named(project, cron: str) -> None:
+def test_what_is_not_cron_is_named(project: Callable[..., Any], cron: str) -> None:
     """A schedule that Prefect would refuse is an error with file, key and an example."""
     made = project()
     with pytest.raises(ProjectError) as raised:
@@ -30,7 +33,7 @@ def test_what_is_not_cron_is_named(project, cron: str) -> None:
     ("cron", "hours"),
     [("*/10 * * * *", 1 / 6), ("0 6 * * *", 24), ("0 6 * * 1-5", 72), ("0 6 1 * *", 31 * 24)],
 )
-def test_the_longest_gap_of_a_schedule_is_known(project, cron: str, hours: float) -> None:
+def test_the_longest_gap_of_a_schedule_is_known(project: Callable[..., Any], cron: str, hours: float) -> None:
     """Over weekends and months, in seconds; a flow without a schedule has none."""
     made = project(monitoring={"schedule": cron})
     assert period_of(made, "monitor") == pytest.approx(hours * 3600)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -34,7 +35,7 @@ def at_registry():
     """Do without the registry that the other tests need."""
 
 
-def test_several_workers_become_one_server(tmp_path):
+def test_several_workers_become_one_server(tmp_path: Path):
     """Counts add up; a gauge is the last, the worst or the sum, and of a dead worker only what stays true stays."""
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     made = [
@@ -88,7 +89,7 @@ def test_a_metric_found_once_is_the_metric_itself():
     assert [metrics.registry.get_sample_value("regrow_rows_total", each) for each in labels] == [5.0, 1.0]
 
 
-def test_what_the_state_folder_shows_is_read_when_it_is_asked(tmp_path):
+def test_what_the_state_folder_shows_is_read_when_it_is_asked(tmp_path: Path):
     """Flows by outcome with time and schedule, what waits to be sent, the disk; the runner once it was seen."""
     registry = CollectorRegistry()
     registry.register(StateMetrics(tmp_path))

@@ -76,5 +76,5 @@ def test_a_broken_feed_asks_a_person_and_starts_nothing(alarm: Callable[..., Any
     made, event, record = alarm("drift", "quality")
     assert event.acts == record.tags["acts"] == "person"
     matched = on_alarm(made, uuid4()).trigger.match  # pyright: ignore[reportAttributeAccessIssue]
-    assert not matched.matches(Resource(event.resource))
+    assert not matched.matches(Resource(event.resource))  # pyright: ignore[reportAttributeAccessIssue]
     assert record.tags["causes"] == "drift, quality"

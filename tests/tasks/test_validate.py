@@ -1,6 +1,8 @@
 """What a batch must be, and what becomes of rows that are not."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +77,9 @@ def test_too_many_rows_aside_reject_the_batch():
         ),
     ],
 )
-def test_an_expectation_of_several_columns_names_its_rows(expect, arguments, rows, samples, on_failure):
+def test_an_expectation_of_several_columns_names_its_rows(
+    expect: str, arguments: dict[str, Any], rows: Any, samples: Any, on_failure: Any
+):
     """An expectation of several columns sets just its rows aside or rejects the batch, and shows their values."""
     frame = pd.DataFrame({"id": [1, 2, 7, 2], "wind": [5.0, 5.0, 7.0, 5.0]})
     outcomes = check(frame, [Expectation(expect=expect, arguments=arguments, on_failure=on_failure)]).outcomes
@@ -134,7 +138,14 @@ def test_a_leak_is_recorded_and_refuses_only_if_it_should():
 
 
 @pytest.mark.parametrize("refuse", [False, True])
-def test_the_step_looks_for_leaks(refuse, project, remember, recent, tmp_path, monkeypatch):
+def test_the_step_looks_for_leaks(
+    refuse: bool,
+    project: Callable[..., Any],
+    remember: Callable[..., Any],
+    recent: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
     """Without any expectation too a leak is found, kept in the step's record, and handed on or refused."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path / "state"))
     record = remember(tasks.validate)
@@ -162,14 +173,16 @@ def test_the_step_looks_for_leaks(refuse, project, remember, recent, tmp_path, m
         ),
     ],
 )
-def test_a_slice_of_no_column_is_found_before_the_fit(evaluation, said, project):
+def test_a_slice_of_no_column_is_found_before_the_fit(
+    evaluation: Any, said: Any, project: Callable[..., Any]
+):
     """A slice or a gate that names a column which is not there is refused with its key."""
     made = project(evaluation={"primary": "roc_auc"} | evaluation)
     with pytest.raises(DataError, match=said):
         require_columns(made, ["id", "at", "size", "colour", "late"])
 
 
-def test_what_no_model_takes_is_refused_with_what_is_not_used_told(project, recent):
+def test_what_no_model_takes_is_refused_with_what_is_not_used_told(project: Callable[..., Any], recent: Any):
     """Each column that no model can take is an error; one that tells nothing is a remark."""
     frame = recent.assign(fax=np.nan, seen=[[1]] * len(recent), wait=pd.to_timedelta(range(len(recent)), "s"))
     with pytest.raises(DataError, match=r"(?s)column `seen`: .*column `wait`: "):
@@ -184,7 +197,9 @@ def test_what_no_model_takes_is_refused_with_what_is_not_used_told(project, rece
 @pytest.mark.parametrize(
     ("aside", "past", "told"), [(3, [], 0), (6, [], 1), (6, [0.05] * 3, 0), (3, [0.0] * 3, 1)]
 )
-def test_more_rows_set_aside_than_usual_are_told(project, remember, aside, past, told):
+def test_more_rows_set_aside_than_usual_are_told(
+    project: Callable[..., Any], remember: Callable[..., Any], aside: int, past: list[float], told: Any
+):
     """Beyond what the last batches set aside; of the first ones, beyond half of the limit."""
     record = remember(tasks.validate)
     made = project()
