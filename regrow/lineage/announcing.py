@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext, TaskRunContext
 
 from regrow.errors import ProjectError, RegrowError
+from regrow.lineage.deployed import is_deployed
 from regrow.lineage.outages import may_pass
 from regrow.lineage.runs import FLOW, FLOW_RUN, find_experiment, find_run, flow_run_of, run_url
 from regrow.notifications.emitting import emit
@@ -123,7 +124,8 @@ def announce_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any])
     config = Path(str(flow_run.parameters.get("config", "")))
     project: Project | None = None
     with suppress(ProjectError):
-        project = load_project(config)
+        # A file that was not deployed is code that a stranger may have chosen: it is not loaded here either.
+        project = load_project(config) if flow_run.deployment_id is None or is_deployed(config) else None
     error = None if state.is_crashed() else state.result(raise_on_failure=False)
     identifier = str(flow_run.id)
     _tell_failure(

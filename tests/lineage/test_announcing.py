@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -122,6 +123,17 @@ def test_a_failed_training_has_a_kind_of_its_own(told: list[Event], project: Cal
     made.path.write_text("name: [")
     announce_failure(training, run_of(made), Failed(data=ValueError("bad")))
     assert (told[1].model, told[1].about) == (None, f"retrain of {made.path.name}")
+
+
+def test_a_file_that_was_not_deployed_is_not_loaded(
+    told: list[Event], project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run of a deployment that names another file fails without running what stands in it."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+    monkeypatch.setattr(announcing, "load_project", lambda _: pytest.fail("loaded"))
+    run = run_of(project(), deployment_id=uuid4())
+    announce_failure(monitoring, run, Crashed(message="not deployed"))
+    assert (told[0].model, told[0].reason) == (None, "not deployed")
 
 
 def test_runs_that_fail_by_one_outage_have_one_cause() -> None:
