@@ -9,6 +9,7 @@ RegrowError
 │   └── MovedOn           another writer moved first: look again
 ├── Unreachable           a server (MLflow, Prefect, database, model server) does not answer
 ├── StateError            the state folder is full, read-only or in use
+│   ├── NewerFormat       a newer version of Regrow wrote it
 │   └── Busy              other writers came first, again and again: the same may work in a moment
 ├── NotDelivered          a notification was not taken by its receiver, or has no address
 ├── UnsafeModel           a stored model holds types that are not on the checked list
@@ -56,6 +57,10 @@ class Unreachable(RegrowError):
 
 class StateError(RegrowError):
     """The state folder is full, read-only or in use."""
+
+
+class NewerFormat(StateError):
+    """A newer version of Regrow wrote what this one cannot read."""
 
 
 class Busy(StateError):

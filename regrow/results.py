@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from regrow.data.snapshots import Snapshot
 from regrow.data.windows import Window
+from regrow.formats import StoredRecord
 from regrow.verdict import Finding, Subject
 
 UNFIT = re.compile(r"[^\w./ -]")
@@ -50,7 +51,7 @@ class Parts(Result):
     """What a person should know before anything is fitted: that so small a holdout proves nothing."""
 
 
-class ModelFacts(Result):
+class ModelFacts(StoredRecord):
     """What a stored model says of itself beside its signature: `metadata["regrow"]` of the MLflow model."""
 
     project: str
@@ -70,7 +71,7 @@ class ModelFacts(Result):
     """Modules of the team's own code that are stored with the model; each is named by its content."""
     trust: tuple[str, ...] = ()
     """Types beyond the checked list that the project file trusted."""
-    libraries: dict[str, str] = {}
+    libraries: dict[str, str] = Field(default={})
     """The libraries that the model was made with, and their versions; a model of version 0.2 names none."""
     trust_versions: tuple[str, ...] = ()
     """Libraries that may be here in another major version: the project file said so."""
@@ -133,7 +134,7 @@ class Evaluation(Result):
     """Standard errors of `metrics`, from unit to unit; of those alone for which there are enough units."""
 
 
-class DriftFigures(Result):
+class DriftFigures(StoredRecord):
     """What drift was measured on, by which rule, and what came out: enough to draw its report again."""
 
     champion: int

@@ -19,7 +19,7 @@ from regrow.project import Project, load_project
 from regrow.services import Services, running
 from regrow.settings import Settings
 
-STARTS_SERVERS = {"services", "start", "stack"}
+STARTS_SERVERS = {"postgres", "services", "start", "stack"}
 """The fixtures whose tests are marked `servers`."""
 FILES_THAT_START_PROCESSES = {
     "test_embedded.py", "test_fan_out.py", "test_outage.py", "test_score_on_dask.py", "test_stack.py",

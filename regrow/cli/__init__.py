@@ -7,6 +7,7 @@ server_commands     up, down, serve, key, demo
 flow_commands       train, monitor, retrain, rollout, score
 registry_commands   rollback, pause, resume, ledger, trace
 report_command      report
+state_commands      backup, restore
 outcome, printing   what a command came to, as a table or as JSON
 status_command      status
 doctor_command      doctor
@@ -24,12 +25,13 @@ from regrow.cli.notify_command import notify
 from regrow.cli.registry_commands import ledger, pause, resume, rollback, trace
 from regrow.cli.report_command import report
 from regrow.cli.server_commands import demo, down, key, serve, up
+from regrow.cli.state_commands import backup, restore
 from regrow.cli.status_command import status
 
 COMMANDS = (
     init, check, schema, up, down, demo, serve, key,
     train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace,
-    status, report, doctor, notify,
+    status, report, doctor, notify, backup, restore,
 )  # fmt: skip
 app = typer.Typer(
     cls=CleanErrors,

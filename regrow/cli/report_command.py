@@ -38,7 +38,7 @@ def report(
         found = find_drift_run(registry.connect(), name, run)
         with registry.reaching(f"{FIGURES} of run {found.info.run_id}"):
             text = load_text(f"{found.info.artifact_uri}/{FIGURES}")
-        figures = DriftFigures.model_validate_json(text)
+        figures = DriftFigures.read(text)
         page = output or settings.home / "reports" / f"{name}-{found.info.run_id[:12]}.html"
         with state_errors(page):
             page.parent.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ def up(parts: Parts = None) -> None:
     _warn_of_addresses(settings, wanted)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with running(settings, wanted, report=_report) as services:
+        with running(settings, wanted, report=report_line) as services:
             console.print(_addresses(services))
             if wanted & {"prefect", "mlflow"}:
                 console.print(told_sign_in(settings), markup=False, highlight=False, soft_wrap=True)
@@ -126,7 +126,7 @@ def demo() -> None:
         raise typer.Exit(130) from interrupt
 
 
-def _report(line: str) -> None:
+def report_line(line: str) -> None:
     """Print one line of progress."""
     console.print(line, style="dim", markup=False, highlight=False)
 

@@ -16,7 +16,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from regrow.data.files import DICTIONARY_BYTES, state_errors
 from regrow.errors import Busy, StateError
+from regrow.formats import check_format
 
+TABLE_FORMAT = 1
+"""The format of the rows in a new table; a table says its own in its description, one without a number is of 1."""
+DESCRIPTION = re.compile(r"Regrow, format (\d+)")
 TIME = pa.timestamp("us", tz="UTC")
 PROPERTIES = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "50"}
 WRITER = WriterProperties(dictionary_page_size_limit=DICTIONARY_BYTES)
@@ -31,14 +35,17 @@ _ONE_WRITER = threading.Lock()
 def open_table(path: Path, version: int | None = None) -> DeltaTable | None:
     """Open the table at *path*, as it was at *version* (None: now); return None if there is none.
 
-    Raises `StateError` if it is damaged, or does not hold that version any more.
+    Raises `StateError` if it is damaged, or does not hold that version any more, or if a newer Regrow made it.
     """
     if not DeltaTable.is_deltatable(str(path)):
         return None
     try:
-        return DeltaTable(str(path), version=version)
+        table = DeltaTable(str(path), version=version)
     except (DeltaError, OSError) as error:
         raise StateError(f"{path}: the table cannot be opened ({plain_words(error)}); {BROKEN}") from error
+    if said := DESCRIPTION.match(table.metadata().description or ""):
+        check_format(f"{path}: the table", int(said[1]), TABLE_FORMAT)
+    return table
 
 
 def plain_words(error: BaseException) -> str:
@@ -147,6 +154,7 @@ def _write(
                 mode="append",
                 schema_mode="merge",
                 configuration=dict(properties),
+                description=f"Regrow, format {TABLE_FORMAT}",
                 commit_properties=commit,
                 writer_properties=WRITER,
                 partition_by=partition if partition in table.schema.names else None,

@@ -23,8 +23,8 @@ def sample_snapshot(snapshot: Snapshot, columns: list[str], max_rows: int) -> pd
     drawn = "\n".join([snapshot.digest, str(max_rows), *columns])
     note = load_settings().snapshots / "samples" / f"{hashlib.sha256(drawn.encode()).hexdigest()}.json"
     if note.exists():
-        kept = Snapshot.model_validate_json(note.read_text())
-        if Path(kept.uri.removeprefix("file://")).exists():
+        kept = Snapshot.model_validate_json(note.read_text(), extra="ignore")
+        if kept.path.exists():
             return kept.read()
     sample = write_snapshot(_draw(snapshot, columns, max_rows))
     _write_note(note, sample)

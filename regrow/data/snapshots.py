@@ -4,6 +4,7 @@ import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 from uuid import UUID
 
 import pandas as pd
@@ -17,6 +18,8 @@ from regrow.data.files import flush_to_disk, partial_file, state_errors
 from regrow.errors import DataError, SnapshotError
 from regrow.settings import load_settings
 
+FOLDER = "snapshots"
+"""Where snapshots are in the store."""
 EXACT = 2**53
 """The largest whole number up to which a float holds each."""
 
@@ -27,6 +30,7 @@ class Snapshot(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     uri: str
+    """Where the file is in the store. Up to version 0.3 the address of where it once was; see `path`."""
     digest: str
     """SHA-256 of the Parquet file, in hexadecimal."""
     rows: int
@@ -45,6 +49,15 @@ class Snapshot(BaseModel):
     def source(self) -> str:
         """Where the rows stand, as MLflow keeps it."""
         return json.dumps({"uri": self.uri})
+
+    @property
+    def path(self) -> Path:
+        """The file, by its digest in the store of today; if it is not there, where a full address says."""
+        path = load_settings().snapshots / f"{self.digest}.parquet"
+        if not path.exists() and self.uri.startswith("file://"):
+            elsewhere = Path(unquote(urlparse(self.uri).path))
+            return elsewhere if elsewhere.exists() else path
+        return path
 
     def read(self, columns: list[str] | None = None) -> pd.DataFrame:
         """Read the rows (or only *columns* of them).
@@ -76,7 +89,7 @@ def _is_beyond_float(column: pa.ChunkedArray) -> bool:
 
 def checked_path(snapshot: Snapshot) -> Path:
     """Return the file of *snapshot*, after checking its digest."""
-    path = Path(snapshot.uri.removeprefix("file://"))
+    path = snapshot.path
     try:
         digest = _digest(path)
     except FileNotFoundError as error:
@@ -104,7 +117,7 @@ def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapsho
         path, digest = _write(table, folder)
     times = frame[timestamp] if timestamp and len(frame) else None
     return Snapshot(
-        uri=path.as_uri(),
+        uri=f"{FOLDER}/{path.name}",
         digest=digest,
         rows=len(frame),
         columns={field.name: str(field.type) for field in table.schema},

@@ -69,7 +69,7 @@ def nested_run(project: Project, run: FlowRun, step: str) -> Run | None:
 
 def read_verdict(run: Run) -> Verdict:
     """Read the verdict that is kept on *run*."""
-    return Verdict.model_validate_json(load_text(f"{run.info.artifact_uri}/verdict.json"))
+    return Verdict.model_validate_json(load_text(f"{run.info.artifact_uri}/verdict.json"), extra="ignore")
 
 
 def report_path(home: Path, run: Run) -> str | None:

@@ -227,7 +227,7 @@ def load_model(model_uri: str) -> LoadedModel:
         raise RegistryError(
             f"{model_uri}: not logged by Regrow (no facts, or no signature); train it with a project file"
         )
-    facts = ModelFacts.model_validate(metadata["regrow"])
+    facts = ModelFacts.read(metadata["regrow"])
     model_id, changed = str(described.model_id), changed_libraries(facts.libraries)
     check_libraries(model_id, changed, facts.trust_versions)
     _load_code(folder, facts)

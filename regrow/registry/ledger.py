@@ -176,7 +176,7 @@ def is_alive(since: str) -> bool:
 @lru_cache(maxsize=10_000)
 def _parse(text: str) -> Move:
     """Read a move; it never changes."""
-    return Move.model_validate_json(text)
+    return Move.read(text)
 
 
 def _statuses(before: State, move: Move) -> dict[int, str]:

@@ -54,7 +54,7 @@ def write_move(client: MlflowClient, ledger: Ledger, move: Move) -> Ledger:
         standing = client.get_run(run_id).data.params.get(key)
         if standing is None:
             raise
-        raise moved_on(ledger.name, Move.model_validate_json(standing)) from error
+        raise moved_on(ledger.name, Move.read(standing)) from error
     return ledger.with_move(move, run_id)
 
 

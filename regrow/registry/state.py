@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from regrow.formats import StoredRecord
 from regrow.project import RolloutPlan, Stage
 
 MoveKind = Literal[
@@ -40,10 +41,8 @@ class Rollout(BaseModel):
         return self.stage == len(self.plan.stages) - 1
 
 
-class State(BaseModel):
+class State(StoredRecord):
     """Who answers: the champion, and the challenger while a rollout is open."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     champion: int | None = None
     challenger: int | None = None
@@ -52,10 +51,8 @@ class State(BaseModel):
     """Number of the move that led here; 0 before the first."""
 
 
-class Move(BaseModel):
+class Move(StoredRecord):
     """One step of the state, written once and never changed: who or what made it, why, when, and what it led to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: int
     id: str

@@ -130,7 +130,7 @@ def read_facts(model_id: str) -> ModelFacts:
         metadata = mlflow.models.get_model_info(f"models:/{model_id}").metadata or {}
     if "regrow" not in metadata:
         raise RegistryError(f"models:/{model_id}: not logged by Regrow; train it with a project file")
-    return ModelFacts.model_validate(metadata["regrow"])
+    return ModelFacts.read(metadata["regrow"])
 
 
 def _create_model(client: MlflowClient, name: str) -> None:

@@ -16,6 +16,12 @@ from mlflow.server.constants import ARTIFACT_ROOT_ENV_VAR, BACKEND_STORE_URI_ENV
 from mlflow.server.handlers import initialize_backend_stores
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from mlflow.store.db.utils import (
+    _get_latest_schema_revision,
+    _get_schema_version,
+    _upgrade_db,
+    create_sqlalchemy_engine_with_retry,
+)
 from mlflow.tracing.utils.artifact_utils import TRACE_DATA_FILE_NAME
 from mlflow.utils.file_utils import local_file_uri_to_path
 
@@ -36,6 +42,7 @@ def main() -> None:
     settings, database = load_settings(), os.environ["MLFLOW_BACKEND_STORE_URI"]
     # MLflow's web application reads these when it is imported.
     os.environ |= {BACKEND_STORE_URI_ENV_VAR: database, ARTIFACT_ROOT_ENV_VAR: given.artifacts}
+    upgrade(database)
     initialize_backend_stores(database, None, given.artifacts)
     from mlflow.server import app as flask_app
     from mlflow.server.fastapi_app import app
@@ -85,6 +92,16 @@ def check_inside(path: Path, root: Path) -> None:
         raise MlflowException(
             f"{path} leads out of {root}: files elsewhere are not served", error_code=PERMISSION_DENIED
         )
+
+
+def upgrade(database: str) -> None:
+    """Bring MLflow's tables in *database*, of an earlier MLflow, to the installed one; `regrow up` has dumped them."""
+    engine = create_sqlalchemy_engine_with_retry(database)
+    try:
+        if _get_schema_version(engine) not in {None, _get_latest_schema_revision()}:
+            _upgrade_db(engine)
+    finally:
+        engine.dispose()
 
 
 if __name__ == "__main__":

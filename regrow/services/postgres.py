@@ -36,6 +36,11 @@ class Database:
         url = self.url.set(drivername=f"postgresql+{driver}", database=database)
         return url.render_as_string(hide_password=False)
 
+    def connect(self, database: str | None = None) -> psycopg.Connection:
+        """Connect to *database*, or to the one that its URL names; each statement counts at once."""
+        url = self.url.set(drivername="postgresql", database=database or self.url.database or "postgres")
+        return psycopg.connect(url.render_as_string(hide_password=False), autocommit=True, connect_timeout=10)
+
 
 def start_database(settings: Settings) -> Database:
     """Start the embedded PostgreSQL, or reach the given one, with the databases of Prefect and MLflow in it.
@@ -97,10 +102,8 @@ def _address(socket: str, password: str) -> URL:
 
 def _create_databases(database: Database) -> None:
     """Create the databases of Prefect and MLflow that are missing."""
-    name = database.url.database or "postgres"
-    url = database.url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+        with database.connect() as connection:
             present = {row[0] for row in connection.execute("SELECT datname FROM pg_database").fetchall()}
             for missing in sorted(set(DATABASES) - present):
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(missing)))

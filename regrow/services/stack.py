@@ -33,6 +33,7 @@ from regrow.services.ownership import (
 from regrow.services.parts import DatabasePart, ProcessPart
 from regrow.services.postgres import Database, begin_checkpoint, reach_database, start_database
 from regrow.services.process import stop_together
+from regrow.services.state.upgrading import check_state, prepare_state
 from regrow.services.supervision import Supervisor, Watched
 from regrow.settings import Settings, keep_private
 
@@ -41,6 +42,8 @@ START_TIMEOUT = 300.0
 SENDING = 3.0
 """Seconds that this process's last logs and events have to reach Prefect."""
 NEED_DATABASE: frozenset[Service] = frozenset({"postgres", "prefect", "mlflow"})
+PREPARE: frozenset[Service] = frozenset({"postgres", "mlflow"})
+"""Who starts one of these brings older state to this version, before a server sees it."""
 Part = ProcessPart | DatabasePart
 
 
@@ -128,6 +131,7 @@ def running(
         if "postgres" in wanted:  # nobody runs it: as root it needs to pass the folder
             close_home(home)
         secret(settings.password_file)
+        check_state(home)
         started = Services(settings, wanted)
         stack.callback(_stop, started)
         _start(started, report)
@@ -141,6 +145,8 @@ def _start(services: Services, report: Callable[[str], None]) -> None:
     began = time.monotonic()
     if services.started & NEED_DATABASE:
         _start_database(services, began + START_TIMEOUT)
+        if services.started & PREPARE:
+            prepare_state(services.settings.home.absolute(), services.database, report)
     else:
         services.use(None)
     for service in ALL_SERVICES:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regrow.data.delta import append, open_table
+from regrow.data.delta import TABLE_FORMAT, append, open_table
 from regrow.data.predictions import append_predictions, read_predictions
-from regrow.errors import StateError
+from regrow.errors import NewerFormat, StateError
 
 Rows = Callable[..., pa.Table]
 TABLE = pa.table({"a": [1, 2]})
@@ -76,3 +77,16 @@ def test_rows_of_another_type_are_named(tmp_path: Path) -> None:
     append(tmp_path / "t", pa.table({"a": [1, 2]}), "w", 1)
     with pytest.raises(StateError, match=r"/t: 1 rows cannot be appended \("):
         append(tmp_path / "t", pa.table({"a": [[1.5]]}), "w", 2)
+
+
+def test_a_table_says_its_format(tmp_path: Path) -> None:
+    """A table of a later format is refused; one that says none, from up to version 0.3, is read."""
+    for name, description in (("old", None), ("later", "Regrow, format 99")):
+        write_deltalake(str(tmp_path / name), TABLE, description=description)
+    append(tmp_path / "new", TABLE, "w", 1)
+    new = open_table(tmp_path / "new")
+    assert new is not None
+    assert new.metadata().description == f"Regrow, format {TABLE_FORMAT}"
+    assert open_table(tmp_path / "old") is not None
+    with pytest.raises(NewerFormat, match=r"format 99, this one reads up to 1"):
+        open_table(tmp_path / "later")

@@ -10,7 +10,7 @@ from regrow.errors import SnapshotError
 
 
 @pytest.fixture(autouse=True)
-def _home(tmp_path, monkeypatch: pytest.MonkeyPatch):
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
 
 
@@ -28,7 +28,7 @@ def test_a_sample_is_kept_apart_from_its_snapshot():
     """A later run needs the sample alone, for the same columns and number; a sample that is lost is drawn anew."""
     snapshot = write_snapshot(pd.DataFrame({"n": np.arange(5000), "word": ["a", None] * 2500}))
     first = sample_snapshot(snapshot, ["n", "word"], 100)
-    whole = Path(snapshot.uri.removeprefix("file://"))
+    whole = snapshot.path
     whole.rename(whole.with_suffix(".away"))
     pd.testing.assert_frame_equal(sample_snapshot(snapshot, ["n", "word"], 100), first)
     for columns, rows in ((["n"], 100), (["n", "word"], 101)):

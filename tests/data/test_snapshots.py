@@ -106,7 +106,7 @@ def test_odd_types_are_kept_in_plain_ones() -> None:
             "uuid": [UUID(int=1), None],
             "interval": pd.cut([1, 5], [0, 2, 9]),
             "sparse": pd.arrays.SparseArray([0, 1]),
-            "words": pd.array(["a", None], dtype=pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string()))),
+            "words": pd.Series(["a", None], dtype=pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string()))),
         }
     )
     back = write_snapshot(frame).read()
@@ -115,3 +115,26 @@ def test_odd_types_are_kept_in_plain_ones() -> None:
     assert back["interval"].tolist() == ["(0, 2]", "(2, 9]"]
     assert back["sparse"].tolist() == [0, 1]
     assert back["words"].isna().tolist() == [False, True]
+
+
+def test_a_snapshot_is_found_where_the_store_stands_now(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address is relative to the store; a full one, as up to version 0.3, is read by the digest in it."""
+    snapshot = write_snapshot(FRAME)
+    assert snapshot.uri == f"snapshots/{snapshot.digest}.parquet"
+    old = snapshot.model_copy(update={"uri": snapshot.path.as_uri()})
+    home.rename(home.with_name("moved"))
+    with pytest.raises(SnapshotError, match="the snapshot is gone"):
+        snapshot.read()
+    monkeypatch.setenv("REGROW_HOME", str(home.with_name("moved")))
+    pd.testing.assert_frame_equal(snapshot.read(), FRAME)
+    pd.testing.assert_frame_equal(old.read(), FRAME)
+
+
+def test_a_snapshot_of_another_store_is_read_where_its_address_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full address of a place outside the store still leads there."""
+    snapshot = write_snapshot(FRAME)
+    old = snapshot.model_copy(update={"uri": snapshot.path.as_uri()})
+    monkeypatch.setenv("REGROW_HOME", str(home.with_name("other")))
+    pd.testing.assert_frame_equal(old.read(), FRAME)

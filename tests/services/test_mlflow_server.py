@@ -13,6 +13,7 @@ from mlflow.store.artifact.artifact_repository_registry import (
 )
 
 from regrow.services.mlflow_server import keep_inside
+from regrow.services.state.schemas import known_revisions
 
 
 @pytest.fixture
@@ -43,7 +44,11 @@ def test_mlflow_still_has_what_its_own_command_uses() -> None:
     from mlflow.server import fastapi_app
     from mlflow.server.constants import ARTIFACT_ROOT_ENV_VAR, BACKEND_STORE_URI_ENV_VAR
     from mlflow.server.handlers import initialize_backend_stores
+    from mlflow.store.db import utils
 
+    assert utils._get_latest_schema_revision() == known_revisions("mlflow")[1]
+    assert callable(utils._upgrade_db)
+    assert callable(utils._get_schema_version)
     signature(initialize_backend_stores).bind("postgresql://", None, "file:///artifacts")
     assert callable(fastapi_app.app)
     assert isinstance(mlflow.server.app, Flask)

@@ -8,6 +8,7 @@ from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 
+from regrow.errors import NewerFormat
 from regrow.registry.state import State
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
 
@@ -96,8 +97,8 @@ def read_expected(model: RegisteredModel) -> Expected | None:
     if text is None:
         return Expected(champion)
     try:
-        state = State.model_validate_json(text)
-    except ValidationError as error:
+        state = State.read(text)
+    except (ValidationError, NewerFormat) as error:
         return Expected(champion, None, f"{STATE_TAG} cannot be read, so there is no rollout: {error}")
     if state.rollout is not None and not 0 <= state.rollout.stage < len(state.rollout.plan.stages):
         return Expected(champion, None, f"{STATE_TAG}: the plan has no stage {state.rollout.stage}")

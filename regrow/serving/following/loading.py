@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pandas as pd
@@ -140,7 +138,7 @@ def _spare_the_collector() -> None:
 
 def _rows_of_holdout(model: LoadedModel, contract: Contract) -> pd.DataFrame | None:
     """Return some rows of the holdout, if its file is on this machine."""
-    path = Path(unquote(urlparse(model.facts.holdout.uri).path))
+    path = model.facts.holdout.path
     if path.is_file() and set(contract.features) <= set(model.facts.holdout.columns):
         batches = pq.ParquetFile(path).iter_batches(WARM_ROWS, columns=contract.features)
         for batch in batches:
