@@ -61,7 +61,7 @@ def test_files_of_a_run_are_handed_out(run: Path, tmp_path: Path) -> None:
     files = get_artifact_repository(run.as_uri())
     assert {each.path for each in files.list_artifacts()} == {"own.txt", "again.txt", "sub"}
     for name in ("own.txt", "again.txt"):
-        assert Path(files.get_local_path(name)).read_text() == "own"
+        assert Path(str(files.get_local_path(name))).read_text() == "own"
         files._download_file(name, str(tmp_path / "copy"))
         assert (tmp_path / "copy").read_text() == "own"
 
@@ -105,7 +105,7 @@ def test_no_experiment_keeps_its_files_elsewhere(application: Flask, tmp_path: P
         assert client.post(path, json={"name": "x", "artifact_location": location}).text == "made"
     for location in ("/etc", "file:///etc", inside + "/../../..", "relative"):
         refused = client.post(path, json={"name": "x", "artifact_location": location})
-        assert (refused.status_code, refused.json["error_code"]) == (403, "PERMISSION_DENIED"), location
+        assert (refused.status_code, refused.get_json()["error_code"]) == (403, "PERMISSION_DENIED"), location
 
 
 def test_the_data_of_a_trace_is_no_link(run: Path, tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""State of the first release: opened by this version, backed up while it serves, restored elsewhere."""
+
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from regrow.data.predictions import read_predictions
+from regrow.data.state_version import STATE_FORMAT, read_state_version
+from regrow.registry import ledger
+from regrow.services import running
+from regrow.services.state.backup import back_up
+from regrow.services.state.restore import restore
+from regrow.settings import Settings
+
+STATES = Path(__file__).parent / "states"
+ROWS = [
+    {"visit": "n1", "seen": "2026-08-01T08:00:00", "age": 30, "plan": "paid"},
+    {"visit": "n2", "seen": "2026-08-01T09:00:00", "age": 71, "plan": "free"},
+]
+ANSWER = {
+    "0.1": [[0.3404988001220506, 0.6595011998779494], [0.4857989602224815, 0.5142010397775185]],
+}
+"""What the model server of each release answered to `ROWS` before its state was packed."""
+
+
+def ask(settings: Settings) -> Any:
+    """Return what the model server answers to `ROWS`, and by which version."""
+    url = f"{settings.local_server}/models/visits/invocations"
+    answer = httpx.post(url, json={"dataframe_records": ROWS}, timeout=60).raise_for_status().json()
+    return answer["version"], answer["predictions"]
+
+
+@pytest.mark.servers
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("release", sorted(ANSWER))
+def test_state_of_a_release_opens_and_moves(
+    release: str, tmp_path: Path, settings_for: Callable[[Path], Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same request gets the same answer: after the upgrade, and from a backup on another path."""
+    with tarfile.open(STATES / f"{release}.tar.xz") as packed:
+        packed.extractall(tmp_path / "packed", filter="data")
+    expected = (2, ANSWER[release])
+    told: list[str] = []
+    first = settings_for(tmp_path / "first" / "state")
+    restore(first, tmp_path / "packed", told.append)
+    assert not [line for line in told if line.startswith("missing")]
+    monkeypatch.setenv("REGROW_HOME", str(first.home))
+    with running(first, {"postgres", "mlflow", "server"}, told.append):
+        assert ask(first) == expected
+        assert [move.kind for move in ledger("visits")] == ["promote", "promote"]
+        back_up(first, tmp_path / "copy", told.append)
+    found = read_state_version(first.home)
+    assert found is not None
+    assert found.format == STATE_FORMAT
+    assert list((first.home / "dumps").iterdir())
+    second = settings_for(tmp_path / "second place" / "state")
+    manifest = restore(second, tmp_path / "copy", told.append)
+    first.home.rename(tmp_path / "first" / "away")
+    monkeypatch.setenv("REGROW_HOME", str(second.home))
+    with running(second, {"postgres", "mlflow", "server"}, told.append):
+        assert ask(second) == expected
+    assert manifest.tables["tables/predictions/visits"].rows >= 4
+    assert len(read_predictions("visits").rows) == 4 + 2 * len(
+        ROWS
+    )  # none is lost on the way, none comes twice
