@@ -3,12 +3,9 @@
 import logging
 import threading
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import httpx
-import psutil
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, StateType
@@ -19,14 +16,13 @@ from regrow.errors import Unreachable
 from regrow.lineage.missed import SCHEDULED, Missed, covering, moment_of, read_missed
 from regrow.project import Project
 from regrow.reach import check_reachable
+from regrow.services.flow_runs import living_flow_runs
 from regrow.settings import Settings
 
 AT_START, MEANWHILE = timedelta(seconds=30), timedelta(minutes=10)
 """How late a run may be before it counts as missed: at the start nothing runs it, meanwhile the worker may be busy."""
 EVERY = 300.0
 """Seconds between two looks for what was missed."""
-FLOW_RUN = "PREFECT__FLOW_RUN_ID"
-"""The variable by which Prefect tells a process which flow run it is."""
 logger = logging.getLogger("regrow.deployments")
 
 
@@ -82,7 +78,7 @@ def free_stranded() -> list[str]:
             )
         )
         stranded = [run for run in pending if run.deployment_id is not None]
-        living = _flow_runs_with_a_process() if stranded else set()
+        living = living_flow_runs() if stranded else {}
         return [_plan_anew(client, run) for run in stranded if run.id not in living]
 
 
@@ -90,15 +86,6 @@ def _plan_anew(client: SyncPrefectClient, run: FlowRun) -> str:
     """Let the runner take *run* again; return its name."""
     client.set_flow_run_state(run.id, Scheduled(message="its runner died before it began"), force=True)
     return run.name
-
-
-def _flow_runs_with_a_process() -> set[UUID]:
-    """Return the flow runs that processes of this machine are at."""
-    found: set[UUID] = set()
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, ValueError):
-            found.add(UUID(process.environ().get(FLOW_RUN, "")))
-    return found
 
 
 def keep_up(settings: Settings, projects: list[Project], stop: threading.Event) -> threading.Thread:

@@ -1,10 +1,13 @@
 """All five services, started and stopped as a user does it."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import pytest
 from prefect_http import signed_in
 
 from regrow.project import Project
+from regrow.services.ownership import read_record
 from regrow.settings import Settings
 
 SERVERS = (
@@ -144,6 +148,67 @@ def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> 
     assert time.monotonic() - started < 20
     assert stack.children() == []
     assert list((stack.settings.home / "parts").glob("*.json")) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_each_part_is_killed_twice_under_load(stack: Stack) -> None:
+    """No request to the model server fails while others die; all parts come back, none twice; the doctor is content."""
+    file = next(stack.settings.configs.glob("*.yaml"))
+    assert stack.regrow("train", str(file), "--as-of", "2024-02-01").returncode == 0
+    wait(lambda: httpx.get(f"{stack.settings.local_server}/ready", timeout=10).is_success, 60)
+    with asking(stack) as answers:
+        for part in ("mlflow", "prefect", "runner", "postgres") * 2:
+            kill_and_wait(stack, part)
+    assert set(answers) == {200} and len(answers) > 100
+    for _ in range(2):
+        kill_and_wait(stack, "server")
+        wait(lambda: httpx.get(f"{stack.settings.local_server}/ready", timeout=10).is_success, 120)
+    commands = [" ".join(each.cmdline()) for each in stack.children()]
+    for module in ("regrow.serving", "deployments.serve", "regrow.services.mlflow_server"):
+        assert sum(f"-m {module}" in command for command in commands) == 1, commands
+    examined = stack.regrow("doctor", "--json")
+    assert examined.returncode == 0, examined.stdout
+    assert stack.regrow("down").returncode == 0
+    assert stack.process.wait(10) == 0
+    assert stack.children() == []
+
+
+@contextmanager
+def asking(stack: Stack) -> Iterator[list[int]]:
+    """Ask the model server several times a second meanwhile; yield the status of each answer, 0 if none came."""
+    ended, answers = threading.Event(), list[int]()
+
+    def ask() -> None:
+        row = {"dataframe_records": [{"size": 0.5, "colour": "red"}]}
+        with httpx.Client(timeout=60) as client:
+            while not ended.wait(0.2):
+                try:
+                    url = f"{stack.settings.local_server}/invocations"
+                    answers.append(client.post(url, json=row).status_code)
+                except httpx.TransportError:
+                    answers.append(0)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        ended.set()
+        thread.join()
+
+
+def kill_and_wait(stack: Stack, part: str) -> None:
+    """Kill the process of *part*, and wait until it answers as a new one."""
+    before = read_record(stack.settings.home, part)
+    assert before and before.child
+    os.kill(before.child.pid, signal.SIGKILL)
+
+    def came_back() -> bool:
+        now = read_record(stack.settings.home, part)
+        return bool(now and now.child and now.state == "answers" and now.child.pid != before.child.pid)
+
+    wait(came_back, 300)
 
 
 def ended_runs(stack: Stack, name: str) -> list[dict[str, Any]]:

@@ -39,6 +39,10 @@ PASSING_MLFLOW = {
 """MLflow says BAD_REQUEST if two writers collide in its database."""
 
 
+NAMED_AFTERWARDS = {"HTTPStatusError", "MlflowException", "OSError", "OperationalError", "StateError"}
+"""What else may have been an outage, when only its name is left: a full disk (StateError), a database that was away."""
+
+
 def may_pass(error: BaseException) -> bool:
     """Return whether *error*, or an error that it was raised from, comes from an outage.
 
@@ -52,7 +56,7 @@ def names_an_outage(message: str) -> bool:
 
     The error itself is gone by then, so one of MLflow or of a database counts, whatever it said.
     """
-    named = {error.__name__ for error in PASSING} | {"MlflowException", "OperationalError", "HTTPStatusError"}
+    named = {error.__name__ for error in PASSING} | NAMED_AFTERWARDS
     found = re.search(r"exception: (\w+)", message)
     return found is not None and found.group(1) in named
 

@@ -20,6 +20,7 @@ from regrow.services.commands import (
     command_of,
     ready_file,
 )
+from regrow.services.flow_runs import end_left_flow_runs
 from regrow.services.ownership import (
     Record,
     close_home,
@@ -211,6 +212,8 @@ def _stop_group(parts: list[Part], home: Path) -> None:
     for part in parts:
         if isinstance(part, DatabasePart):
             part.stop()
+        elif part.service == "runner":
+            end_left_flow_runs(home)
         forget(home, part.service)
 
 

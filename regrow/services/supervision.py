@@ -134,7 +134,7 @@ class Supervisor:
     def _failed(self, one: Watched, how: str) -> None:
         """Plan the next start of a part that has ended or could not start, and tell it."""
         one.failures += 1
-        one.last_end = how.splitlines()[0]
+        one.last_end = how.splitlines()[0].partition("; the end of ")[0]
         if one.failures < TRIES:
             pause = min(2.0 ** (one.failures - 1), LONGEST_PAUSE)
             planned = f"it is started again in {pause:.0f} s"

@@ -12,10 +12,11 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Pending
 
-from deployments.catch_up import FLOW_RUN, catch_up, free_stranded, window_of
+from deployments.catch_up import catch_up, free_stranded, window_of
 from deployments.serve import read_flows, register
 from regrow.project import Project
 from regrow.services import Services
+from regrow.services.flow_runs import FLOW_RUN
 
 
 @pytest.fixture

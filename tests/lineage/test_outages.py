@@ -19,8 +19,9 @@ from sqlalchemy.exc import OperationalError
 
 from regrow.errors import BatchRejected, Busy, DataError, MovedOn, RegistryError, StateError, Unreachable
 from regrow.lineage import flow_run, step
-from regrow.lineage.outages import may_pass
+from regrow.lineage.outages import may_pass, names_an_outage
 from regrow.project import Project
+from regrow.services import Services
 
 ASKED = httpx.Request("GET", "http://127.0.0.1")
 
@@ -142,3 +143,27 @@ def test_a_step_does_not_repeat_what_must_fail(services: Any, project: Callable[
     """An error of the data or of the code ends the step at its first try."""
     for error in (DataError("no row"), pa.ArrowInvalid("broken table"), TypeError("unhashable type: 'dict'")):
         assert try_it(project(), error) == -1
+
+
+@flow
+def ending_with(error: Exception) -> None:
+    """Raise *error*."""
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (Unreachable("MLflow does not answer"), True),
+        (StateError("the disk is full"), True),
+        (MlflowException("API request failed"), True),
+        (DataError("exception: no row"), False),
+    ],
+    ids=shown,
+)
+def test_what_prefect_keeps_of_a_failed_run_names_an_outage(
+    services: Services, error: Exception, named: bool
+) -> None:
+    """By the message of a flow run's state it is known whether a server was away, or its data is to blame."""
+    state = ending_with(error, return_state=True)
+    assert names_an_outage(state.message or "") == named, state.message

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from regrow.errors import StateError, Unreachable
 from regrow.services import Services
-from regrow.services.postgres import start_database, stop_database
+from regrow.services.postgres import reach_database, start_database, stop_database
 from regrow.settings import Settings
 
 
@@ -35,3 +35,14 @@ def test_a_given_database_is_used_and_left_running(services: Services, tmp_path:
     with psycopg.connect(address) as connection:
         names = {row[0] for row in connection.execute("SELECT datname FROM pg_database").fetchall()}
     assert {"prefect", "mlflow"} <= names
+
+
+def test_the_embedded_database_of_another_start_is_reached(services: Services, tmp_path: Path) -> None:
+    """Parts that are started alone find the PostgreSQL that runs on their state folder; without one that is told."""
+    reached = reach_database(services.settings)
+    assert reached.pid is None
+    url = reached.url.set(drivername="postgresql", database="mlflow").render_as_string(hide_password=False)
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(Unreachable, match=r"regrow up postgres.*REGROW_DATABASE_URL"):
+        reach_database(Settings(home=tmp_path))

@@ -133,8 +133,15 @@ def _locked() -> dict[str, str]:
     """Return the version of each package in the lock; empty without one, as in a wheel."""
     if not provenance.LOCK.is_file():
         return {}
-    text = provenance.LOCK.read_text(encoding="utf-8")
-    return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, flags=re.MULTILINE))
+    lines = re.findall(
+        r"^([A-Za-z0-9._-]+==[^\\\n]+)", provenance.LOCK.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    pinned = [Requirement(line.strip()) for line in lines]
+    return {
+        each.name: str(each.specifier).removeprefix("==")
+        for each in pinned
+        if each.marker is None or each.marker.evaluate()
+    }
 
 
 def _some(names: list[str]) -> str:
