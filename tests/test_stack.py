@@ -202,11 +202,12 @@ def kill_and_wait(stack: Stack, part: str) -> None:
     """Kill the process of *part*, and wait until it answers as a new one."""
     before = read_record(stack.settings.home, part)
     assert before and before.child
-    os.kill(before.child.pid, signal.SIGKILL)
+    killed = before.child.pid
+    os.kill(killed, signal.SIGKILL)
 
     def came_back() -> bool:
         now = read_record(stack.settings.home, part)
-        return bool(now and now.child and now.state == "answers" and now.child.pid != before.child.pid)
+        return bool(now and now.child and now.state == "answers" and now.child.pid != killed)
 
     wait(came_back, 300)
 

@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Pending
 
 from deployments.catch_up import catch_up, free_stranded, window_of
 from deployments.serve import read_flows, register
+from regrow.data.times import as_utc
 from regrow.project import Project
 from regrow.services import Services
 from regrow.services.flow_runs import FLOW_RUN
@@ -55,12 +56,10 @@ def test_after_days_away_each_window_is_looked_at_once(deployed: Project) -> Non
     moments = {moment for moment in wanted if moment <= now and (now - moment) <= timedelta(days=4)}
     found = {datetime.fromisoformat(moment) for moment in started(deployed, "monitor")}
     late = {
-        run.expected_start_time
+        as_utc(planned)
         for run in runs_of(deployed, "monitor")
-        if "as_of" not in run.parameters
-        and run.state
-        and run.state.is_scheduled()
-        and run.expected_start_time <= now
+        if (planned := run.expected_start_time) and planned <= now and "as_of" not in run.parameters
+        if run.state and run.state.is_scheduled()
     }
     assert found | late >= set(sorted(moments)[-3:])
     assert len(started(deployed, "rollout")) <= 1
@@ -84,8 +83,8 @@ def test_a_run_that_a_dead_runner_had_taken_is_planned_anew(deployed: Project) -
         finally:
             process.kill()
             process.wait()
-        assert client.read_flow_run(stranded.id).state.is_scheduled()
-        assert client.read_flow_run(living.id).state.is_pending()
+        found = [client.read_flow_run(run.id).state for run in (stranded, living)]
+    assert [state and state.type for state in found] == [StateType.SCHEDULED, StateType.PENDING]
 
 
 def test_how_far_back_a_run_looks(project: Callable[..., Project]) -> None:
