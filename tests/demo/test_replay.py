@@ -13,6 +13,15 @@ def finding(result: Any, **more: Any) -> Finding:
     return Finding(rule=f"a rule that says {result}", result=result, detail=f"it is {result}", **more)
 
 
+MEASURED: dict[str, Any] = {
+    "result": "pass",
+    "figure": 0.7,
+    "interval": (0.66, 0.74),
+    "detail": "roc_auc is 0.7",
+}
+GAINED: dict[str, Any] = {"result": "pass", "figure": 0.0123, "interval": (0.004, 0.02), "detail": "a gain"}
+
+
 def verdict(decision: Any, *findings: Finding) -> Verdict:
     return Verdict(decision=decision, result=combine(findings), reason="because", findings=findings)
 
@@ -48,7 +57,14 @@ def test_an_outcome_is_a_word(decided: Verdict, told: str) -> None:
     [
         ([finding("pass"), finding("fail"), finding("undecided")], "it is fail"),
         ([finding("pass"), finding("undecided")], "it is undecided"),
-        ([finding("pass"), finding("pass", figure=0.0123, interval=(0.004, 0.02))], "+0.012 (≥ +0.004)"),
+        (
+            [
+                Finding(rule="roc_auc at least 0.6", **MEASURED),
+                Finding(rule="roc_auc better than the champion's by more than 0, 95% sure", **GAINED),
+            ],
+            "+0.012 (≥ +0.004)",
+        ),
+        ([Finding(rule="roc_auc at least 0.8", **MEASURED | {"result": "fail"})], "roc_auc is 0.7"),
         ([finding("pass")], "it is pass"),
         ([], "because"),
     ],
