@@ -175,6 +175,7 @@ def write_project(folder: Path, frame: pd.DataFrame | None = None, **changes: ob
             "target": "late",
             "timestamp": "at",
             "id": "id",
+            "unit": "row",
         },
         "training": {"estimator": "sklearn.linear_model.LogisticRegression"},
         "evaluation": {"primary": "roc_auc"},

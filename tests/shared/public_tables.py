@@ -69,7 +69,8 @@ def dated(frame: pd.DataFrame, seed: int = 0) -> tuple[pd.DataFrame, Periods]:
 def of(name: str, frame: pd.DataFrame, target: str, write: Write, **rest: Any) -> PublicTable:
     """Make the table *name* of rows without a time, in times of their own."""
     rows, periods = dated(frame)
-    return PublicTable(name, rows, target, write, periods, **rest)
+    unit = {"unit": "entity" if rest.get("entity") else "row"}  # The times are drawn: no day is like another.
+    return PublicTable(name, rows, target, write, periods, **rest | {"data": unit | rest.get("data", {})})
 
 
 def csv(ending: str = "csv", options: Mapping[str, Any] | None = None, **habits: Any) -> Write:
@@ -164,6 +165,7 @@ def oceans() -> PublicTable:
         "oceans", frame, "DEC", sql("OCEANS_URL"),
         tuple(pd.Timestamp(year, tz="UTC") for year in ("1995", "2003", "2011")), id=None, primary="mae",
         training={"estimator": "sklearn.linear_model.Ridge"},
+        data={"split": {"kind": "time", "holdout": 0.3}},
         rest={"monitoring": {"window": "9000d"}},
     )  # fmt: skip
 
@@ -305,6 +307,7 @@ def countries() -> PublicTable:
             "estimator": "sklearn.compose.TransformedTargetRegressor",
             "parameters": {"regressor": forest},
         },
+        data={"unit": "entity"},
         rest={"monitoring": {"window": "9000d"}},
     )  # fmt: skip
 

@@ -78,7 +78,8 @@ def test_predictions_stand_beside_the_target():
 def test_each_row_keeps_its_unit_and_what_gates_slice_by(project: Callable[..., Project]) -> None:
     """Rows of one day have one number; a gate's column is kept as text, a gap as a gap."""
     gate = {"kind": "slice", "column": "origin", "metric": "roc_auc", "at_least": 0.5}
-    made = project(evaluation={"primary": "roc_auc", "gates": [gate]})
+    data = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "timestamp": "at"}
+    made = project(data=data, evaluation={"primary": "roc_auc", "gates": [gate]})
     at = pd.to_datetime(["2024-01-01T01:00Z", "2024-01-01T23:00Z", "2024-01-02T00:00Z"])
     frame = pd.DataFrame({"at": at, "origin": [1.0, None, 2.0]})
     found = columns_to_judge(made, frame, units_of(frame, made.data))

@@ -36,7 +36,8 @@ def test_a_holdout_that_can_prove_nothing_is_said_before_the_fit(
     project: Callable[..., Project], recent: pd.DataFrame
 ) -> None:
     """The rows of eight days are a remark with what to do; those of twelve are none."""
-    made = project(recent)
+    data = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "timestamp": "at"}
+    made = project(recent, data=data)
     remark = tasks.split.judge_held_out(made, recent[-80:])
     assert remark is not None
     assert "8 days of 10 that it takes" in remark.detail or "9 days of 10 that it takes" in remark.detail
