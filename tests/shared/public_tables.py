@@ -1,5 +1,7 @@
 """Public tables of many kinds, from packages that are installed, each as somebody might keep it."""
 
+# scikit-learn states no types for its data sets.
+# pyright: reportCallIssue=false, reportArgumentType=false
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
