@@ -64,7 +64,7 @@ def test_an_outcome_is_a_word(decided: Verdict, told: str) -> None:
             ],
             "+0.012 (≥ +0.004)",
         ),
-        ([Finding(rule="roc_auc at least 0.8", **MEASURED | {"result": "fail"})], "roc_auc is 0.7"),
+        ([Finding(rule="roc_auc at least 0.8", **{**MEASURED, "result": "fail"})], "roc_auc is 0.7"),
         ([finding("pass")], "it is pass"),
         ([], "because"),
     ],
