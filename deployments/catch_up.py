@@ -13,6 +13,7 @@ from prefect.exceptions import PrefectException
 from prefect.states import Cancelled, Scheduled
 
 from regrow.errors import Unreachable
+from regrow.lineage.announcing import announce_missed
 from regrow.lineage.missed import SCHEDULED, Missed, covering, moment_of, read_missed
 from regrow.project import Project
 from regrow.reach import check_reachable
@@ -45,6 +46,7 @@ def catch_up(
 def _do_once(client: SyncPrefectClient, project: Project, missed: Missed) -> str:
     """Start the runs that do what was *missed*, cancel late ones that are not needed; return what was done."""
     wanted = covering(missed.due(), window_of(project, missed.flow))
+    announce_missed(project, missed.flow, str(missed), missed.due())
     attempts = {moment_of(run): run.id for run in missed.broken}
     started = [moment for moment in wanted if moment not in missed.late]
     for moment in started:

@@ -2,7 +2,7 @@
 
 import getpass
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,7 +95,7 @@ def announce(
     )
     # A command that moves a model needs no Prefect, and does not wait for one that is away.
     answers = flow_run is not None or why_silent(f"{settings.prefect_api_url}/health", timeout=2) is None
-    emit(made, project, to_prefect=answers)
+    emit(made, project, later=not answers)
     return made
 
 
@@ -136,6 +136,21 @@ def announce_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any])
         cause_of(error, identifier),
         started_by(flow_run),
         config,
+    )
+
+
+def announce_missed(project: Project, flow: str, reason: str, due: Collection[datetime]) -> None:
+    """Tell that *flow* was *due* at some moments and has not done them."""
+    first, last = min(due), max(due)
+    announce(
+        project,
+        "schedule.missed",
+        reason,
+        about=flow,
+        key=f"{flow}/{first.isoformat()}/{last.isoformat()}",
+        figures={"missed": len(due)},
+        as_of=last,
+        trigger="schedule",
     )
 
 

@@ -12,34 +12,40 @@ from regrow.settings import Settings, load_settings
 logger = logging.getLogger("regrow.notifications")
 
 
-def emit(event: Event, project: Project | None = None, *, to_prefect: bool = True) -> None:
+def emit(event: Event, project: Project | None = None, *, later: bool = False) -> None:
     """Tell *event*, once however often it is asked, to the targets of *project* and of the settings.
 
-    It never fails: what it tells of has happened, whoever can be told. What could not be kept is logged.
+    With *later* Prefect is told by the runner once it answers, and this process needs no Prefect. It never fails: what
+    it tells of has happened, whoever can be told. What could not be kept is logged.
     """
     settings = load_settings()
+    outbox = Outbox(settings.home)
     targets = [each for each in targets_of(settings, project) if each.wants(event.kind, event.severity)]
-    if targets:
-        try:
-            Outbox(settings.home).put(event, _each_once(targets))
-        except StateError as error:
-            logger.warning("%s was told to nobody: %s", event.title, error)
-    if to_prefect:
-        from prefect.events import emit_event
+    try:
+        if targets:
+            outbox.put(event, _each_once(targets))
+        if later:
+            outbox.put_off(event)
+    except StateError as error:
+        logger.warning("%s was told to nobody: %s", event.title, error)
+    if not later:
+        tell_prefect(event)
 
-        payload = event.model_dump(mode="json")
-        emit_event(event.name, resource=event.resource, payload=payload, id=event.id, occurred=event.at)
+
+def tell_prefect(event: Event) -> None:
+    """Emit *event* in Prefect, which takes an id once."""
+    from prefect.events import emit_event
+
+    payload = event.model_dump(mode="json")
+    emit_event(event.name, resource=event.resource, payload=payload, id=event.id, occurred=event.at)
 
 
-def emit_of_machine(event: Event) -> None:
-    """Tell *event*, which is about this machine, once: to Prefect too only the first time.
-
-    Whoever looks every minute finds the same again.
-    """
+def emit_of_machine(event: Event, *, later: bool = False) -> None:
+    """Tell *event*, which is about this machine, once: whoever looks every minute finds the same again."""
     outbox = Outbox(load_settings().home)
     if outbox.knows(event.id):
         return
-    emit(event)
+    emit(event, later=later)
     try:
         outbox.put(event, ())
     except StateError as error:

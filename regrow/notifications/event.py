@@ -45,6 +45,7 @@ MEANINGS: dict[Kind, Meaning] = {
     "labels.late": Meaning("warning", "labels are late"),
     "schedule.missed": Meaning("warning", "the schedule of {} was missed"),
     "part.restarted": Meaning("warning", "{} was restarted"),
+    "part.down": Meaning("error", "{} does not start"),
     "disk.nearly-full": Meaning("error", "the disk of {} is nearly full"),
     "key.expired": Meaning("warning", "{} has expired"),
 }

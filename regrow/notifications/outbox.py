@@ -1,7 +1,8 @@
 """What waits to be sent: one JSON file for each event and target, then one for each message.
 
 `STATE/notifications/queue/` holds events that were told and not yet put into a message, `messages/` those that were
-not yet delivered, `known/` the ids of events that were told before, so that a run that is retried tells nothing twice.
+not yet delivered, `later/` events of which Prefect is to be told once it answers, `known/` the ids of events that were
+told before, so that a run that is retried tells nothing twice.
 Each file is on the disk before anything goes on, and is removed after.
 """
 
@@ -41,6 +42,7 @@ class Outbox:
     def __init__(self, home: Path) -> None:
         self.folder = home.absolute() / FOLDER
         self._queue, self._messages = self.folder / "queue", self.folder / "messages"
+        self._later = self.folder / "later"
         self.seen = self.folder / "sender.seen"
         """The file that a living sender touches."""
         self._known, self._silences = self.folder / "known", self.folder / "told.json"
@@ -48,7 +50,7 @@ class Outbox:
     def prepare(self) -> None:
         """Make the folders."""
         with state_errors(self.folder):
-            for folder in (self._queue, self._messages, self._known):
+            for folder in (self._queue, self._messages, self._later, self._known):
                 folder.mkdir(parents=True, exist_ok=True)
 
     def knows(self, event_id: UUID) -> bool:
@@ -68,6 +70,20 @@ class Outbox:
             write_whole(self._queue / f"{event.id}~{target.key}{SUFFIX}", queued.model_dump_json().encode())
         with state_errors(self._known):
             (self._known / str(event.id)).touch()
+
+    def put_off(self, event: Event) -> None:
+        """Keep *event* until Prefect can be told of it. Raises `StateError` if the state folder cannot be written."""
+        self.prepare()
+        write_whole(self._later / f"{event.id}{SUFFIX}", event.model_dump_json().encode())
+
+    def put_off_events(self) -> list[Event]:
+        """Return the events that Prefect is still to be told of."""
+        return list(self._read(self._later, Event))
+
+    def forget_put_off(self, event: Event) -> None:
+        """Forget that Prefect is to be told of *event*: it was."""
+        with state_errors(self._later):
+            (self._later / f"{event.id}{SUFFIX}").unlink(missing_ok=True)
 
     def queued(self) -> list[Queued]:
         """Return the events that are in no message yet, oldest first."""

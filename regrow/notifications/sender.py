@@ -10,11 +10,13 @@ from uuid import UUID
 
 from regrow.data.files import locked_file
 from regrow.errors import NotDelivered
-from regrow.notifications.emitting import emit_of_machine
+from regrow.notifications.emitting import emit_of_machine, tell_prefect
 from regrow.notifications.grouping import Message, group
 from regrow.notifications.outbox import KEEP, Outbox
 from regrow.notifications.sending import send
 from regrow.notifications.watching import watch_disk
+from regrow.reach import why_silent
+from regrow.settings import load_settings
 
 PAUSE = 2.0
 """Seconds between two looks at what waits."""
@@ -22,7 +24,7 @@ FIRST_RETRY, LONGEST_RETRY = 5.0, 300.0
 """Seconds until a message is tried again: doubled each time, up to the longest."""
 LOCK = "sender.lock"
 CARE = 60.0
-"""Seconds between two looks at the disk."""
+"""Seconds between two looks at the disk, and at what Prefect was not told of."""
 logger = logging.getLogger("regrow.notifications")
 
 
@@ -84,6 +86,16 @@ def run(home: Path, stop: threading.Event, pause: float = PAUSE) -> None:
         stop.wait(max(pause, 1.0))
 
 
+def tell_put_off(outbox: Outbox) -> None:
+    """Tell Prefect of the events that *outbox* keeps for it, if it answers."""
+    waiting = outbox.put_off_events()
+    if not waiting or why_silent(f"{load_settings().prefect_api_url}/health", timeout=2):
+        return
+    for event in waiting:
+        tell_prefect(event)
+        outbox.forget_put_off(event)
+
+
 def start(home: Path) -> threading.Event:
     """Start a thread that sends what waits under *home*; set what is returned to end it."""
     stop = threading.Event()
@@ -100,6 +112,7 @@ def _send_until(outbox: Outbox, stop: threading.Event, pause: float) -> None:
             outbox.tidy()
             for found in watch_disk(outbox.folder.parent):
                 emit_of_machine(found)
+            tell_put_off(outbox)
         outbox.seen.touch()
         sender.work()
         stop.wait(pause)

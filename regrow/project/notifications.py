@@ -30,6 +30,7 @@ Kind = Literal[
     "labels.late",
     "schedule.missed",
     "part.restarted",
+    "part.down",
     "disk.nearly-full",
     "key.expired",
 ]

@@ -10,6 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from regrow.errors import StateError, Unreachable
+from regrow.notifications.emitting import emit
+from regrow.notifications.event import Event
+from regrow.notifications.watching import part_event
 from regrow.services.commands import (
     ALL_SERVICES,
     IN_STOP_ORDER,
@@ -247,6 +250,17 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
                 os.environ[key] = value
 
 
+def _event_of(watched: Watched) -> Event:
+    """Return the event that *watched* answers again, or is down."""
+    return part_event(
+        watched.part.name,
+        down=watched.state == "down",
+        restarts=watched.restarts,
+        failures=watched.failures,
+        last_end=watched.last_end,
+    )
+
+
 def supervise(services: Services, report: Callable[[str], None], pause: float = 0.5) -> None:
     """Keep the parts running for ever: what ends is started again; *report* is called with each event in words.
 
@@ -265,6 +279,8 @@ def supervise(services: Services, report: Callable[[str], None], pause: float = 
             services.note(of_name[watched.part.name], watched)
         except StateError as error:  # a full disk must not end what still runs
             tell(str(error))
+        if watched.state == "down" or (watched.state == "answers" and watched.restarts):
+            emit(_event_of(watched), later=True)
 
     supervisor = Supervisor(services.parts.values(), tell, note)
     while True:

@@ -18,6 +18,7 @@ from regrow.lineage.announcing import (
     announce,
     announce_death,
     announce_failure,
+    announce_missed,
     announce_move,
     cause_of,
     find_links,
@@ -202,3 +203,13 @@ def test_only_pages_that_exist_are_linked(
         "report": "of demo, r2/artifacts/report.html",
     }
     assert links == {name: pages[name] for name in names}
+
+
+def test_a_missed_schedule_is_told_once(told: list[Event], project: Callable[..., Project]) -> None:
+    """With how often, and the newest moment; found again it is the same event."""
+    made, due = project(), {NOW, NOW.replace(day=2)}
+    for _ in range(2):
+        announce_missed(made, "monitor", "due 2 times without a run", due)
+    assert {event.id for event in told} == {told[0].id}
+    assert (told[0].kind, told[0].about, told[0].figures) == ("schedule.missed", "monitor", {"missed": 2})
+    assert (told[0].as_of, told[0].trigger) == (NOW.replace(day=2), "schedule")

@@ -79,3 +79,11 @@ def test_what_is_seen_each_minute_is_told_once(
     emit_of_machine(event)
     emit_of_machine(event)
     assert len(told) == 1
+
+
+def test_later_needs_no_prefect(told: list[dict[str, Any]], make_event: Callable[..., Event]) -> None:
+    """The event waits in the outbox for the runner, who tells Prefect."""
+    event = make_event("part.restarted", model=None)
+    emit(event, later=True)
+    assert told == []
+    assert Outbox(load_settings().home).put_off_events() == [event]

@@ -15,7 +15,7 @@ from regrow.notifications import sender as module
 from regrow.notifications.event import Event
 from regrow.notifications.grouping import Message
 from regrow.notifications.outbox import KEEP, Outbox
-from regrow.notifications.sender import LOCK, Sender, run
+from regrow.notifications.sender import LOCK, Sender, run, tell_put_off
 from regrow.project import Target
 from regrow.project.notifications import KINDS
 
@@ -135,3 +135,20 @@ def test_one_process_sends_and_another_takes_over(
 def patched_init(receiver: Receiver) -> Callable[..., None]:
     original: Any = Sender.__init__
     return lambda self, outbox: original(self, outbox, receiver)
+
+
+def test_prefect_is_told_later_what_it_missed(
+    tmp_path: Path, make_event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What happened while it was away is told once it answers, once."""
+    outbox, told, silence = Outbox(tmp_path), list[Event](), ["away"]
+    monkeypatch.setattr(module, "tell_prefect", told.append)
+    monkeypatch.setattr(module, "why_silent", lambda *_, **__: silence[0])
+    event = make_event("part.restarted", model=None)
+    outbox.put_off(event)
+    tell_put_off(outbox)
+    assert told == []
+    silence[0] = ""
+    for _ in range(2):
+        tell_put_off(Outbox(tmp_path))
+    assert told == [event]
