@@ -80,7 +80,7 @@ class Table:
             rows, total = sizes[units], sizes[units].sum()
             mean = sums[units].sum() / total
             alone = (squares[units].sum() / total - mean**2) / total
-            return Holdout(mean, (sums[units] - rows * mean) / total, alone, rows)
+            return Holdout(mean, (sums[units] - rows * mean) / total, alone, rows.astype(np.float64))
 
         return draw
 
@@ -209,7 +209,7 @@ def doctors() -> Table:
     """
     from statsmodels.datasets import randhie
 
-    rows = randhie.load_pandas().data
+    rows = pd.DataFrame(randhie.load_pandas().data)
     shared = rows[["lncoins", "idp", "lpi", "fmde"]]
     household = (shared != shared.shift()).any(axis=1).cumsum().to_numpy()
     features, sees = rows.drop(columns="mdvis"), (rows["mdvis"] > 0).to_numpy()
