@@ -10,7 +10,8 @@ RegrowError
 ├── Unreachable           a server (MLflow, Prefect, database, model server) does not answer
 ├── StateError            the state folder is full, read-only or in use
 │   ├── NewerFormat       a newer version of Regrow wrote it
-│   └── Busy              other writers came first, again and again: the same may work in a moment
+│   ├── Busy              other writers came first, again and again: the same may work in a moment
+│   └── RowsRefused       a table cannot hold such rows, now or later
 ├── NotDelivered          a notification was not taken by its receiver, or has no address
 ├── UnsafeModel           a stored model holds types that are not on the checked list
 ├── IncompatibleModel     a stored model was made with another major version of a library
@@ -65,6 +66,10 @@ class NewerFormat(StateError):
 
 class Busy(StateError):
     """Other writers came first, again and again: the same may work in a moment."""
+
+
+class RowsRefused(StateError):
+    """A table cannot hold such rows, now or later: a column of another type, two columns of one name."""
 
 
 class NotDelivered(RegrowError):

@@ -23,6 +23,12 @@ LIBRARIES = ("numpy", "pandas", "scikit-learn", "skops")
 BOOSTERS = ("lightgbm", "xgboost", "xgboost-cpu")
 """What many are made with beside these."""
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+START = 18
+"""The place of a process's start in /proc/PID/stat, of the fields behind its state."""
+ENDED = (b"Z", b"X")
+"""The states of a process that has ended and whose parent has not asked yet."""
+
 
 @cache
 def code_digest() -> str:
@@ -125,16 +131,44 @@ def _git(folder: Path, *words: str) -> str | None:
 
 
 def process_identity() -> str:
-    """Name this process so that another can tell whether it still lives: host, pid, start time."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+    """Name this process so that another can tell whether it still lives: host, pid, start."""
+    return f"{socket.gethostname()}:{os.getpid()}:{start_of(os.getpid())}"
 
 
 def has_died(identity: str) -> bool:
     """Return whether the process named *identity* ran on this host and is gone; False if that cannot be known."""
     host, pid, started = identity.rsplit(":", 2)
-    if host != socket.gethostname():
-        return False
+    return host == socket.gethostname() and not runs(int(pid), started)
+
+
+def start_of(pid: int) -> str | None:
+    """Return what tells the process *pid* from all others that had or will have that number; None if it is gone.
+
+    It is the boot of the machine and the clock ticks from there to the start of the process (proc(5)), which no change
+    of the clock moves. A system that does not tell them has only the time of the start.
+    """
+    if not BOOT.exists():
+        return _start_by_clock(pid)
     try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" != started
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, *fields = stat.rpartition(b")")[2].split()  # The name before it may hold anything.
+    return None if state in ENDED else f"{BOOT.read_text().strip()}.{fields[START].decode()}"
+
+
+def runs(pid: int, started: str | float) -> bool:
+    """Return whether *pid* is the process that `start_of` named *started*; Regrow 0.3 wrote seconds since 1970."""
+    now = start_of(pid) if "-" in str(started) else _start_by_clock(pid)
+    if now is None or "-" in now:
+        return now == started
+    return now == f"{float(started):.2f}"
+
+
+def _start_by_clock(pid: int) -> str | None:
+    """Return when *pid* started by the clock, which may have been changed since; None if it is gone."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
     except psutil.NoSuchProcess:
-        return True
+        return None

@@ -95,6 +95,14 @@ class Settings(BaseSettings):
             description="The model server that must confirm a promotion; empty: the alias moves unconfirmed"
         ),
     ] = None
+    journal_sync: Annotated[
+        Literal["off", "group"],
+        Field(
+            description="What an answer of the model server waits for. off: its rows survive the death of the "
+            "process; a power cut takes the last seconds. group: they survive that too; requests wait for the disk "
+            "together"
+        ),
+    ] = "off"
     challenger_timeout: Annotated[
         float,
         Field(gt=0, description="Seconds after which the champion answers what the challenger has not"),

@@ -1,8 +1,10 @@
 """What a result came from: the digest of the code, the lock, the state of git, the process."""
 
+import os
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from regrow import provenance
@@ -87,3 +89,62 @@ def test_git_that_does_not_answer_holds_up_nothing(tmp_path: Path, monkeypatch: 
     for error in (FileNotFoundError("git"), subprocess.TimeoutExpired("git", 20)):
         monkeypatch.setattr(subprocess, "run", lambda *_, error=error, **__: (_ for _ in ()).throw(error))
         assert provenance.git_state(tmp_path) == {}
+
+
+HOST, PID, START = provenance.process_identity().rsplit(":", 2)
+
+
+def test_a_clock_that_steps_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process is named by boot and ticks: it lives on when the time of its start seems to be another."""
+    created = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: created(process) + 3600)
+    assert not provenance.has_died(provenance.process_identity())
+    assert not provenance.has_died(f"{HOST}:{PID}:{START}")
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        f"{HOST}:{PID}:{START}0",
+        f"{HOST}:{PID}:{START.replace(START[:8], '00000000')}",
+        f"{HOST}:999999999:{START}",
+        f"{HOST}:{PID}:1764000000.00",
+    ],
+    ids=["the number used again", "before a reboot", "gone", "of the version before"],
+)
+def test_a_process_that_is_gone_has_died(identity: str) -> None:
+    """Neither the same number nor the same ticks after another boot make it the same process."""
+    assert provenance.has_died(identity)
+    assert not provenance.has_died(identity.replace(HOST, "another-host", 1))
+
+
+def test_a_process_that_the_version_before_has_named_lives() -> None:
+    """What Regrow 0.3 wrote, the time of the start, is understood while it runs."""
+    created = psutil.Process().create_time()
+    assert not provenance.has_died(f"{HOST}:{PID}:{created:.2f}")
+    assert provenance.runs(int(PID), created)
+    assert not provenance.runs(int(PID), 1.0)
+
+
+def test_any_name_and_a_dead_child_that_nobody_asked_for(tmp_path: Path) -> None:
+    """A program may be named like the end of its own name; one that has ended is gone, though its number is not."""
+    odd = tmp_path / "a) S 1 (b"
+    odd.write_bytes(Path("/bin/sleep").read_bytes())
+    odd.chmod(0o700)
+    process = subprocess.Popen([odd, "60"])
+    started = provenance.start_of(process.pid)
+    assert started is not None
+    assert started.startswith(START.rpartition(".")[0])
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert provenance.start_of(process.pid) is None
+    assert not provenance.runs(process.pid, started)
+    process.wait()
+
+
+def test_a_system_without_proc_has_the_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Elsewhere than on Linux a process is named by the time of its start, as before."""
+    monkeypatch.setattr(provenance, "BOOT", tmp_path / "none")
+    identity = provenance.process_identity()
+    assert identity == f"{HOST}:{PID}:{psutil.Process().create_time():.2f}"
+    assert not provenance.has_died(identity)

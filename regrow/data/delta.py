@@ -1,7 +1,8 @@
 """Append to a Delta Lake table exactly once.
 
 An append carries a *transaction*, the name of its writer, and a *number* that grows with each of the writer's
-appends; both stand in Delta's own commit. Replaying an append therefore changes nothing.
+appends; both stand in Delta's own commit. Replaying an append therefore changes nothing. Once an append returns its
+rows are on the disk: see `delta_files.py`.
 """
 
 import re
@@ -11,12 +12,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 
-from regrow.data.files import DICTIONARY_BYTES, state_errors
-from regrow.errors import Busy, StateError
+from regrow.data.delta_files import durable_note, flush_checkpoint, last_durable, make_durable, put_right
+from regrow.data.files import DICTIONARY_BYTES, make_folders, state_errors
+from regrow.errors import Busy, RowsRefused, StateError
 from regrow.formats import check_format
+from regrow.settings import load_settings
 
 TABLE_FORMAT = 1
 """The format of the rows in a new table; a table says its own in its description, one without a number is of 1."""
@@ -24,10 +34,17 @@ DESCRIPTION = re.compile(r"Regrow, format (\d+)")
 TIME = pa.timestamp("us", tz="UTC")
 PROPERTIES = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "50"}
 WRITER = WriterProperties(dictionary_page_size_limit=DICTIONARY_BYTES)
+NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+"""Delta Lake's own checkpoints are not flushed before it removes the commits that they stand for."""
+CHECKPOINT_EVERY = 50
 VACUUM_HOURS = 1
 ATTEMPTS = 8
 BROKEN = "restore the folder from a backup, or move it away to begin a new table"
 COLOUR = re.compile(r"\x1b\[\d*m")
+OF_THE_ROWS = re.compile(
+    r"schema error|schema mismatch|unsupported cast|cast error|invalid argument error", re.I
+)
+"""What Delta Lake says if it is the rows that it cannot write, and not the disk."""
 FRAME_OF_STACK = re.compile(r"\s*\d+: <unknown>")
 _ONE_WRITER = threading.Lock()
 
@@ -35,11 +52,14 @@ _ONE_WRITER = threading.Lock()
 def open_table(path: Path, version: int | None = None) -> DeltaTable | None:
     """Open the table at *path*, as it was at *version* (None: now); return None if there is none.
 
-    Raises `StateError` if it is damaged, or does not hold that version any more, or if a newer Regrow made it.
+    What a power cut has damaged of a table of Regrow's own is set aside first. Raises `StateError` if it is damaged
+    otherwise, or does not hold that version any more, or if a newer Regrow made it.
     """
-    if not DeltaTable.is_deltatable(str(path)):
-        return None
+    if path.is_relative_to(load_settings().tables):
+        put_right(path)
     try:
+        if not DeltaTable.is_deltatable(str(path)):
+            return None
         table = DeltaTable(str(path), version=version)
     except (DeltaError, OSError) as error:
         raise StateError(f"{path}: the table cannot be opened ({plain_words(error)}); {BROKEN}") from error
@@ -56,8 +76,12 @@ def plain_words(error: BaseException) -> str:
 
 
 def committed(path: Path, transaction: str) -> int:
-    """Return the last number that *transaction* committed to the table at *path*; 0 if it has committed none."""
+    """Return the last number that *transaction* committed to the table at *path*; 0 if it has committed none.
+
+    What it committed is on the disk.
+    """
     table = open_table(path)
+    make_durable(path)
     return 0 if table is None else table.transaction_version(transaction) or 0
 
 
@@ -73,13 +97,16 @@ def append(
 
     A new table has the *properties* and is partitioned by the column *partition*; one from before that column is
     written without it.
-    Raises `StateError` if the table cannot be written.
+    Once this returns the rows are on the disk. Raises `RowsRefused` if the table cannot hold such rows, `StateError` if
+    it cannot be written.
     """
     if "features" in table.schema.names and table.schema.field("features").type.num_fields == 0:
         table = table.drop_columns(["features"])
-    commit = CommitProperties(app_transactions=[Transaction(transaction, number)])
     for attempt in range(ATTEMPTS):
         logged = open_table(path)
+        make_durable(path)
+        before = last_durable(path)
+        commit = CommitProperties(durable_note(path), app_transactions=[Transaction(transaction, number)])
         if logged is not None and (logged.transaction_version(transaction) or 0) >= number:
             return False
         try:
@@ -91,6 +118,9 @@ def append(
                 raise Busy(f"{path}: other writers came first {ATTEMPTS} times; try again") from error
             time.sleep(0.05 * 2**attempt)
         else:
+            make_durable(path)
+            if max(before, 0) // CHECKPOINT_EVERY != last_durable(path) // CHECKPOINT_EVERY:
+                _checkpoint(path)
             return True
     return False
 
@@ -100,23 +130,54 @@ def compact(path: Path) -> None:
     table = open_table(path)
     if table is None:
         return
+    make_durable(path)
+    commit = CommitProperties(durable_note(path))
     try:
-        table.optimize.compact(writer_properties=WRITER)
-        table.vacuum(VACUUM_HOURS, dry_run=False, enforce_retention_duration=False)
+        table.optimize.compact(
+            writer_properties=WRITER, commit_properties=commit, post_commithook_properties=NO_HOOKS
+        )
+        make_durable(path)
+        table.vacuum(
+            VACUUM_HOURS,
+            dry_run=False,
+            enforce_retention_duration=False,
+            commit_properties=commit,
+            post_commithook_properties=NO_HOOKS,
+        )
+        make_durable(path)
     except (DeltaError, OSError) as error:
         said = plain_words(error)
         raise StateError(f"{path}: the table cannot be compacted ({said}); it stays as it is") from error
 
 
+def _checkpoint(path: Path) -> None:
+    """Write a checkpoint of the table at *path*; once it is on the disk, remove the old commits that it stands for."""
+    with state_errors(path, "no checkpoint can be written"):
+        try:
+            table = DeltaTable(str(path))
+            table.create_checkpoint()
+            flush_checkpoint(path, table.version())
+            table.cleanup_metadata()
+        except DeltaError as error:
+            raise StateError(
+                f"{path}: no checkpoint can be written ({plain_words(error)}); {BROKEN}"
+            ) from error
+
+
 def _reconcile(table: pa.Table, logged: DeltaTable | None) -> pa.Table:
-    """Rename the features of *table* that have another type, or other capitals, in the log than they have here."""
+    """Rename the features of *table* that have another type, or other capitals, in the log than they have here.
+
+    Of two that differ by capitals alone the second is renamed: to Delta Lake they are one.
+    """
     position = table.schema.get_field_index("features")
     schema = None if logged is None else pa.schema(logged.schema().to_arrow())
-    if position < 0 or schema is None or "features" not in schema.names:
+    if position < 0:
         return table
-    known = {field.name: field.type for field in schema.field("features").type}
-    spelt = {name.lower(): name for name in known}
+    known = {}
+    if schema is not None and "features" in schema.names:
+        known = {field.name: field.type for field in schema.field("features").type}
     struct = table.column("features").combine_chunks()
+    spelt = {name.lower(): name for name in (*reversed(struct.type.names), *known)}
     names = [
         field.name
         if spelt.get(field.name.lower(), field.name) == field.name
@@ -146,7 +207,7 @@ def _write(
     """Commit *table* to the table at *path*, creating it if there is none."""
     what = f"{table.num_rows} rows cannot be appended"
     with state_errors(path, what), _ONE_WRITER:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folders(path)
         try:
             write_deltalake(
                 str(path),
@@ -156,10 +217,14 @@ def _write(
                 configuration=dict(properties),
                 description=f"Regrow, format {TABLE_FORMAT}",
                 commit_properties=commit,
+                post_commithook_properties=NO_HOOKS,
                 writer_properties=WRITER,
                 partition_by=partition if partition in table.schema.names else None,
             )
-        except CommitFailedError:
+        except (CommitFailedError, OSError):
             raise
-        except DeltaError as error:
-            raise StateError(f"{path}: {what} ({plain_words(error)}); {BROKEN}") from error
+        except Exception as error:  # Delta Lake raises a bare Exception for what Arrow's engine refuses.
+            said = plain_words(error)
+            if isinstance(error, SchemaMismatchError) or OF_THE_ROWS.search(said):
+                raise RowsRefused(f"{path}: {what} ({said}); the table cannot hold such rows") from error
+            raise StateError(f"{path}: {what} ({said}); {BROKEN}") from error

@@ -76,6 +76,14 @@ def was_never_locked(folder: Path, age: float = 60) -> bool:
     return folder.name.startswith(".") and time.time() - folder.stat().st_mtime > age
 
 
+def make_folders(folder: Path) -> None:
+    """Make *folder* and those above it that are not there, so that a power cut does not take them away again."""
+    if not folder.is_dir():
+        make_folders(folder.parent)
+        folder.mkdir(exist_ok=True)
+        flush_to_disk(folder.parent)
+
+
 def write_whole(path: Path, content: bytes, flush: bool = True) -> None:
     """Write *content* to the file at *path* so that a reader sees the old file or the new one, never a part.
 

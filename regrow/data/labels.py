@@ -126,7 +126,7 @@ def label_history(model: str, prediction_id: str | None = None, entity_id: str |
 
 def _shape(model: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return *frame* with the columns and types of `LABELS`."""
-    _check(model, frame)
+    require_complete(model, frame)
     numbers = pd.to_numeric(frame["label"], errors="coerce").astype("float64")
     text = frame["label"].astype("object").map(str).where(numbers.isna(), None)
     names = {
@@ -151,7 +151,7 @@ def _shape(model: str, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).astype(texts).reset_index(drop=True)
 
 
-def _check(model: str, frame: pd.DataFrame) -> None:
+def require_complete(model: str, frame: pd.DataFrame) -> None:
     """Raise `DataError` if *frame* lacks a column, or a row lacks its label, its time or what it is of."""
     missing = [name for name in ("label", "labelled_at") if name not in frame]
     keys = [name for name in NAMES if name in frame]

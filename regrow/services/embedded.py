@@ -21,8 +21,9 @@ import psutil
 
 from regrow.data.files import state_errors, write_whole
 from regrow.errors import StateError
+from regrow.provenance import start_of
 from regrow.services.passage import let_through
-from regrow.services.process import started_at, stop_survivor, tail
+from regrow.services.process import stop_survivor, tail
 
 FAST_SHUTDOWN = signal.SIGINT
 """PostgreSQL's own: ends at once, whoever is connected, and leaves a clean state."""
@@ -79,7 +80,7 @@ def end_left_over(folder: Path) -> None:
     except (psutil.NoSuchProcess, IndexError, ValueError):
         ours = False
     else:
-        if ours and (started := started_at(process.pid)) is not None:
+        if ours and (started := start_of(process.pid)) is not None:
             stop_survivor(process.pid, started, FAST_SHUTDOWN)
         if len(lines) > 4:
             forget_socket(Path(lines[4].strip()))

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from regrow.data.files import locked_file, state_errors, write_whole
 from regrow.errors import StateError
-from regrow.services.process import PATIENCE, started_at, stop_survivor
+from regrow.provenance import start_of
+from regrow.services.process import PATIENCE, stop_survivor
 
 FOLDER = "parts"
 OLD_RECORD, OLD_LOCK = "up.json", "up.lock"
@@ -23,11 +24,12 @@ OLD_RECORD, OLD_LOCK = "up.json", "up.lock"
 
 
 class Started(NamedTuple):
-    """A process by number and start time (numbers are used again), the signal that ends it, and its patience."""
+    """A process by number and start (numbers are used again), the signal that ends it, and its patience."""
 
     name: str
     pid: int
-    started: float
+    started: str | float
+    """As `start_of` tells it; Regrow 0.3 wrote seconds since 1970."""
     signal: int = signal.SIGTERM
     patience: float = PATIENCE
 
@@ -135,7 +137,7 @@ def stop_survivors(home: Path, parts: Sequence[str]) -> list[str]:
 
 def describe(name: str, pid: int, number: int = signal.SIGTERM, patience: float = PATIENCE) -> Started:
     """Return what the record holds of the running process *pid*."""
-    return Started(name, pid, started_at(pid) or 0.0, int(number), patience)
+    return Started(name, pid, start_of(pid) or "-", int(number), patience)
 
 
 def _of_an_old_start(home: Path) -> list[Started]:

@@ -14,9 +14,9 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from regrow.errors import StateError, Unreachable
+from regrow.provenance import start_of
 from regrow.services import embedded
 from regrow.services.ownership import secret
-from regrow.services.process import started_at
 from regrow.settings import Settings
 
 DATABASES = ("prefect", "mlflow")
@@ -132,11 +132,11 @@ def stop_database(database: Database) -> None:
     """Stop the embedded PostgreSQL; leave a given one alone."""
     if database.pid is None:
         return
-    if (started := started_at(database.pid)) is None:
+    if (started := start_of(database.pid)) is None:
         return
     os.kill(database.pid, embedded.FAST_SHUTDOWN)
     deadline = time.monotonic() + 30
-    while started_at(database.pid) == started:
+    while start_of(database.pid) == started:
         if time.monotonic() > deadline:
             os.kill(database.pid, signal.SIGQUIT)
             break

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from regrow.errors import Unreachable
+from regrow.provenance import runs
 
 PATIENCE = 5.0
 """Seconds that a process has to end by itself before it is killed."""
@@ -136,21 +137,12 @@ def tail(log: Path, lines: int = TAIL_LINES) -> str:
     return "\n".join(said[-lines:]) or "(the log is empty)"
 
 
-def started_at(pid: int) -> float | None:
-    """Return the moment when *pid* started, or None if it does not run; the two together name one process."""
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.NoSuchProcess:
-        return None
-
-
-def stop_survivor(pid: int, started: float, number: int, patience: float = PATIENCE) -> bool:
-    """End *pid* by signal *number* if it is the process that started at *started*; return whether it was.
+def stop_survivor(pid: int, started: str | float, number: int, patience: float = PATIENCE) -> bool:
+    """End *pid* by signal *number* if it is the process that has *started* so; return whether it was.
 
     It is killed if it has not ended after *patience* seconds.
     """
-    if started_at(pid) != started:
+    if not runs(pid, started):
         return False
     process = psutil.Process(pid)
     try:

@@ -127,6 +127,20 @@ class ServerMetrics:
             registry=self.registry,
         )
 
+        self.journal_failing = Gauge(
+            "regrow_journal_failing",
+            "1 if a journal could not be moved to its table at the last attempt",
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+        self.set_aside = Gauge(
+            "regrow_set_aside_rows",
+            "Rows that could not be logged, in the files that are set aside",
+            ["model"],
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+
     def _add_registry(self) -> None:
         """Add the metrics of the registry and of the versions that it names."""
         keep = self.registry

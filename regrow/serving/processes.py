@@ -75,7 +75,7 @@ def build(options: WorkerOptions) -> FastAPI:
     server = Server(
         settings,
         Follower(mlflow.MlflowClient(), options.models, metrics),
-        FlushThread(settings.journal),
+        FlushThread(settings.journal, synced=settings.journal_sync == "group"),
         metrics,
         options.limits,
         Keys(settings),

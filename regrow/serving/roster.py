@@ -34,7 +34,7 @@ class Roster:
 
     def publish(self, entry: dict[str, Any]) -> None:
         """Let the other workers read *entry*; raises `StateError` if the disk does not take it."""
-        content = orjson.dumps(entry | {"at": time.time()})
+        content = orjson.dumps(entry | {"at": time.monotonic()})
         write_whole(self._folder / self._name / "entry.json", content, flush=False)
 
     def others(self) -> list[dict[str, Any]]:
@@ -89,8 +89,8 @@ class Pulse(threading.Thread):
 
 
 def is_silent(entry: dict[str, Any]) -> bool:
-    """Return whether the worker of *entry* lives but has published nothing for long."""
-    return time.time() - entry["at"] > SILENT_SECONDS
+    """Return whether the worker of *entry* lives but has published nothing for long, whatever the clock does."""
+    return time.monotonic() - entry["at"] > SILENT_SECONDS
 
 
 def open_server(home: Path) -> tuple[Path, int]:

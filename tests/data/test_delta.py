@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from regrow.data.delta import TABLE_FORMAT, append, open_table
 from regrow.data.predictions import append_predictions, read_predictions
-from regrow.errors import NewerFormat, StateError
+from regrow.errors import NewerFormat, RowsRefused, StateError
 
 Rows = Callable[..., pa.Table]
 TABLE = pa.table({"a": [1, 2]})
@@ -70,6 +70,20 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
         ) as raised:
             use()
         assert "<unknown>" not in str(raised.value)
+
+
+def test_columns_that_differ_only_by_capitals_stand_beside_each_other(rows: Rows) -> None:
+    """To Delta Lake they are one, in a new log too; the second is renamed, always in the same way."""
+    for number in (1, 2):
+        append_predictions("demo", rows(1, number, Age=1.0, age=2.0), "writer", number)
+    features = read_predictions("demo").features
+    assert features[["Age", "age__double"]].to_numpy().tolist() == [[1.0, 2.0]] * 2
+
+
+def test_rows_that_a_table_cannot_hold_are_told_apart(rows: Rows) -> None:
+    """Three names that differ only by capitals are refused for what they are, not for the disk."""
+    with pytest.raises(RowsRefused, match="Duplicate field name"):
+        append_predictions("demo", rows(1, age=1.0, Age=2.0, AGE=3.0), "writer", 1)
 
 
 def test_rows_of_another_type_are_named(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from regrow import provenance
+from regrow.data import files
 from regrow.data.files import (
     locked_file,
+    make_folders,
     make_locked_folder,
     remove_partials,
     take_over,
@@ -83,7 +85,8 @@ def test_only_an_old_hidden_folder_counts_as_never_locked(tmp_path: Path) -> Non
     hidden = tmp_path / ".begun"
     hidden.mkdir()
     assert [was_never_locked(tmp_path / "whole", -1), was_never_locked(hidden)] == [False, False]
-    os.utime(hidden, (time.time() - 61,) * 2)
+    old = time.time() - 61
+    os.utime(hidden, (old, old))
     assert was_never_locked(hidden)
 
 
@@ -127,3 +130,13 @@ def test_only_the_files_of_the_dead_are_removed(tmp_path: Path) -> None:
     os.utime(paths[-1], (0, 0))
     remove_partials(tmp_path)
     assert [path.exists() for path in paths] == [True, False, True, False]
+
+
+def test_new_folders_are_there_after_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of each folder that is made is flushed; one that is there costs nothing."""
+    flushed: list[Path] = []
+    monkeypatch.setattr(files, "flush_to_disk", flushed.append)
+    make_folders(tmp_path / "a" / "b")
+    assert flushed == [tmp_path, tmp_path / "a"]
+    make_folders(tmp_path / "a" / "b")
+    assert flushed == [tmp_path, tmp_path / "a"]

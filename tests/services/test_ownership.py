@@ -5,9 +5,11 @@ import os
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from regrow.errors import StateError
+from regrow.provenance import start_of
 from regrow.services.ownership import (
     Record,
     close_home,
@@ -19,7 +21,7 @@ from regrow.services.ownership import (
     stop_survivors,
     write_record,
 )
-from regrow.services.process import ServiceProcess, start_process, started_at
+from regrow.services.process import ServiceProcess, start_process
 
 
 def test_a_state_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_survivors_of_a_killed_start_are_stopped(tmp_path: Path) -> None:
         write_record(tmp_path, "mlflow", Record(1, describe("left over", process.handle.pid)))
     assert stop_survivors(tmp_path, ["prefect"]) == []
     assert stop_survivors(tmp_path, ["mlflow"]) == ["left over"]
-    assert started_at(process.handle.pid) is None
+    assert start_of(process.handle.pid) is None
     assert read_record(tmp_path, "mlflow") is None
     assert stop_survivors(tmp_path, ["mlflow"]) == []
 
@@ -50,8 +52,11 @@ def test_survivors_of_a_killed_start_are_stopped(tmp_path: Path) -> None:
 def test_survivors_of_a_first_version_are_stopped(tmp_path: Path) -> None:
     """What a killed `regrow up` of an earlier version has written down is ended too, and forgotten."""
     process = left_over(tmp_path)
-    child = describe("left over", process.handle.pid)[:4]
-    (tmp_path / "up.json").write_text(json.dumps({"pid": 1, "children": [child]}))
+    children = [
+        ["left over", process.handle.pid, psutil.Process(process.handle.pid).create_time(), 15],
+        ["a number that is used again", os.getpid(), 1.5, 15],
+    ]
+    (tmp_path / "up.json").write_text(json.dumps({"pid": 1, "children": children}))
     assert stop_survivors(tmp_path, []) == ["left over"]
     assert not (tmp_path / "up.json").exists()
 

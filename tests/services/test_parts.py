@@ -1,5 +1,8 @@
 """The parts of the stack, with small processes in their place."""
 
+# Stand-ins for the parts beside what is tested are of no declared type.
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
+
 import os
 import sys
 import time
@@ -9,10 +12,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from regrow.provenance import start_of
 from regrow.services.commands import SERVER_PATIENCE, TITLES, Command
 from regrow.services.parts import DatabasePart, ProcessPart
 from regrow.services.postgres import Database
-from regrow.services.process import ServiceProcess, start_process, started_at, stop_together
+from regrow.services.process import ServiceProcess, start_process, stop_together
 from regrow.services.supervision import Supervisor
 from regrow.serving.processes import FLUSH_SECONDS, GRACE_SECONDS
 
@@ -70,7 +74,7 @@ def test_each_of_the_processes_is_killed_twice_and_none_is_doubled(make: Make) -
         part.process.handle.pid for part in parts if part.process and part.process.handle.poll() is None
     ]
     assert len(running) == 2 and not set(running) & set(numbers)
-    assert [started_at(pid) for pid in left] == [None, None]
+    assert [start_of(pid) for pid in left] == [None, None]
     assert sum("killed by signal 9" in line for line in told) == 4
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from regrow.errors import Unreachable
-from regrow.services.process import clear_group, start_process, started_at, stop_survivor, stop_together, tail
+from regrow.provenance import start_of
+from regrow.services.process import clear_group, start_process, stop_survivor, stop_together, tail
 
 
 def sleeper(name: str, log: Path, code: str = "import time; time.sleep(60)"):
@@ -53,12 +54,12 @@ def test_what_a_dead_leader_left_ends_in_time(tmp_path: Path) -> None:
     process = sleeper("parent", tmp_path / "p.log", code)
     process.handle.wait()
     child = int(tail(tmp_path / "p.log"))
-    assert started_at(child) is not None
+    assert start_of(child) is not None
     clear_group(process.handle.pid, 0.1)
     deadline = time.monotonic() + 5
-    while started_at(child) is not None and time.monotonic() < deadline:
+    while start_of(child) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert started_at(child) is None
+    assert start_of(child) is None
     clear_group(process.handle.pid, 5)
 
 
@@ -70,9 +71,9 @@ def test_stopping_a_process_stops_what_it_started(tmp_path: Path) -> None:
         time.sleep(0.05)
     stop_together([process])
     deadline = time.monotonic() + 5
-    while started_at(int(text)) is not None and time.monotonic() < deadline:
+    while start_of(int(text)) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert started_at(int(text)) is None
+    assert start_of(int(text)) is None
 
 
 def test_a_reused_process_number_is_left_alone(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from regrow.provenance import start_of
 from regrow.services import stop_running
 from regrow.services.ownership import describe, held, read_record
-from regrow.services.process import started_at
 from regrow.settings import Settings
 
 HOLD = """
@@ -42,4 +42,4 @@ def test_down_stops_every_start_of_parts_and_waits_for_it(tmp_path: Path) -> Non
     assert [each.wait(5) for each in holders] == [-signal.SIGTERM] * 2
     with held(tmp_path, ("postgres", "prefect", "server")):
         assert read_record(tmp_path, "server") is None
-    assert started_at(os.getpid()) == describe("this", os.getpid()).started
+    assert start_of(os.getpid()) == describe("this", os.getpid()).started

@@ -19,12 +19,15 @@ import os, sys
 from regrow.serving.metrics import ServerMetrics
 
 metrics, number = ServerMetrics(), float(sys.argv[1])
-for gauge in (metrics.flushed, metrics.journal_bytes, metrics.registry_up, metrics.registry_age):
+for gauge in (metrics.flushed, metrics.journal_bytes, metrics.journal_failing):
+    gauge.set(number)
+for gauge in (metrics.registry_up, metrics.registry_age):
     gauge.set(number)
 for gauge in (metrics.weight, metrics.mirror):
     gauge.labels("demo").set(number / 10)
 metrics.version.labels("demo", "champion").set(number)
 metrics.load_seconds.labels("demo", "3").set(number)
+metrics.set_aside.labels("demo").set(number)
 metrics.swaps.labels("demo").inc(number)
 print(os.getpid())
 """
@@ -54,6 +57,8 @@ def test_several_workers_become_one_server(tmp_path: Path):
         ("regrow_journal_bytes", ()): (8, 3),
         ("regrow_registry_up", ()): (3, 3),
         ("regrow_registry_age_seconds", ()): (5, 3),
+        ("regrow_journal_failing", ()): (5, 3),
+        ("regrow_set_aside_rows", (("model", "demo"),)): (5, 3),
         ("regrow_challenger_weight", (("model", "demo"),)): (0.3, 0.3),
         ("regrow_mirror_share", (("model", "demo"),)): (0.3, 0.3),
         ("regrow_model_version", (("model", "demo"), ("role", "champion"))): (3, 3),

@@ -9,12 +9,12 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 
 from regrow.errors import RegrowError
+from regrow.provenance import start_of
 from regrow.reach import may_use_proxy, servers_of, why_silent
 from regrow.services.commands import ALL_SERVICES, TITLES, Service
 from regrow.services.doctor.diagnosis import Diagnosis, duration
 from regrow.services.ownership import Record, read_record
 from regrow.services.postgres import reach_database
-from regrow.services.process import started_at
 from regrow.settings import Settings
 
 POOL = "regrow"
@@ -45,7 +45,7 @@ def examine_servers(settings: Settings) -> Iterator[Diagnosis]:
 def look_at_record(service: Service, record: Record, now: datetime) -> Diagnosis:
     """Return how the supervisor of *service* has last seen it."""
     check = f"supervision of {TITLES[service]}"
-    if started_at(record.pid) is None:
+    if start_of(record.pid) is None:
         return Diagnosis(
             check, "wrong", f"its `regrow up` (pid {record.pid}) was killed", "start `regrow up` again"
         )

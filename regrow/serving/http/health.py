@@ -214,7 +214,8 @@ def _health(server: Server) -> dict[str, Any]:
     """Describe this worker's registry, models, journal and keys."""
     follower, flusher, threads = server.follower, server.flusher, server.problems()
     models = _models(follower)
-    problems = [follower.error, flusher.error, server.keys.problem, *threads]
+    aside = {name: str(found) for name, found in flusher.set_aside.items()}
+    problems = [follower.error, flusher.error, server.keys.problem, *threads, *aside.values()]
     problems += [model["problem"] for model in models.values()]
     alive = follower.is_alive() and flusher.is_alive()
     return {
@@ -232,6 +233,7 @@ def _health(server: Server) -> dict[str, Any]:
             "folded": flusher.rows,
             "last": flusher.last,
             "error": flusher.error,
+            "set_aside": aside,
         },
         "keys": {"problem": server.keys.problem},
     }

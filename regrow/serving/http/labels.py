@@ -31,7 +31,7 @@ from regrow.serving.http.admission import read_body
 from regrow.serving.http.keys import allow
 from regrow.serving.http.responses import Described, described, json_response
 from regrow.serving.http.server import Server
-from regrow.serving.log.flush import TO_LABELS
+from regrow.serving.log.tables import TO_LABELS
 
 CLOCK_SECONDS = 300
 """How far a client's clock may be ahead of this machine's."""

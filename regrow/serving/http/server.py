@@ -35,6 +35,8 @@ class Server:
     keys: Keys
     roster: Roster
     _traffic: dict[str, Traffic] = field(default_factory=dict)
+    _told_of: set[str] = field(default_factory=set)
+    """The models of which rows were set aside since the start."""
     _reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "reader"))
 
     async def read(self, body: bytes, work: Callable[[], Read]) -> Read:
@@ -81,6 +83,12 @@ class Server:
         """Set the gauges that nothing else sets."""
         self.metrics.flushed.set(self.flusher.rows)
         self.metrics.journal_bytes.set(self.flusher.waiting_bytes())
+        self.metrics.journal_failing.set(self.flusher.error is not None)
+        for model in self._told_of - self.flusher.set_aside.keys():
+            self.metrics.set_aside.labels(model).set(0)
+        for model, found in self.flusher.set_aside.items():
+            self.metrics.set_aside.labels(model).set(found.rows)
+        self._told_of |= self.flusher.set_aside.keys()
         self.metrics.registry_age.set(self.follower.age())
 
     async def stop(self) -> None:

@@ -1,4 +1,8 @@
-"""Flush closed journal segments into the tables of predictions and labels, each row exactly once."""
+"""Flush closed journal segments into the tables of predictions and labels, each row exactly once.
+
+Each journal is flushed alone: whatever is wrong with one holds up no other. A row that its table cannot hold holds up
+nothing either: its segment is set aside, see `set_aside.py`, and the rows beside it go on.
+"""
 
 import logging
 import os
@@ -8,19 +12,18 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from regrow.data.delta import committed, compact
+from regrow.data.delta_files import make_durable
 from regrow.data.files import locked_file, take_over, was_never_locked
-from regrow.data.labels import append_labels, labels_path
-from regrow.data.predictions import append_predictions, predictions_path
-from regrow.serving.log.journal import Journal, number_of, read_segment, segments
-from regrow.serving.log.lines import logged_table
+from regrow.errors import RowsRefused
+from regrow.serving.log.journal import Journal
+from regrow.serving.log.segments import HEADER, Segment, number_of, read_segment, segments
+from regrow.serving.log.set_aside import SetAside, list_set_aside, set_aside
+from regrow.serving.log.tables import TO_PREDICTIONS, UNFIT, Destination, destination_of
 
 LOG = logging.getLogger("regrow.serving")
 COMPACT_EVERY = 300
@@ -29,103 +32,77 @@ ADOPT_EVERY = 60.0
 """Seconds between two searches for the journals of dead processes."""
 CHUNK_BYTES = 32 * 2**20
 """About how many bytes of the journal one commit takes."""
-
-
-@dataclass(frozen=True)
-class Destination:
-    """A table that journals are flushed into, and how a journal for it is recognised and appended."""
-
-    prefix: str
-    """What the names of the journal's writers begin with."""
-    path: Callable[[str], Path]
-    """The table of a model."""
-    append: Callable[[str, dict[str, str], list[dict[str, Any]], str, int], object]
-    """Append the rows of a segment, given the model, the segment's columns and rows, the writer and the number."""
-
-
-def _append_predictions(
-    model: str, columns: dict[str, str], rows: list[dict[str, Any]], writer: str, number: int
-) -> bool:
-    """Append journal *rows* to the prediction log."""
-    return append_predictions(model, logged_table(model, columns, rows), writer, number)
-
-
-def _append_labels(
-    model: str, _columns: dict[str, str], rows: list[dict[str, Any]], writer: str, number: int
-) -> int:
-    """Append journal *rows* to the labels."""
-    keys = ("prediction_id", "row_key", "entity_id", "label", "event_time", "labelled_at", "received_at")
-    frame = pd.DataFrame({key: pd.Series([row.get(key) for row in rows], dtype=object) for key in keys})
-    times = {key: pd.to_datetime(frame[key].astype("Int64"), unit="us", utc=True) for key in keys[4:]}
-    return append_labels(model, frame.assign(**times), writer, number, "http")
-
-
-TO_PREDICTIONS = Destination("", predictions_path, _append_predictions)
-TO_LABELS = Destination("labels-", labels_path, _append_labels)
-
-
-def destination_of(writer: str) -> Destination:
-    """Return the table that the journal of *writer* belongs to."""
-    return TO_LABELS if writer.startswith(TO_LABELS.prefix) else TO_PREDICTIONS
+SHOWN = 3
+"""Problems that /health shows at most."""
 
 
 def flush(model: str, writer: str, closed: list[Path]) -> int:
     """Append the rows of the *closed* segments of *writer* to their table of *model*, delete them, count the rows.
 
-    A commit carries the number of its last segment: one that was committed before a crash is now only deleted.
+    A segment is deleted once its rows are on the disk in the table. A commit carries the number of its last segment:
+    one that was committed before a crash is now only deleted. A segment with a row that cannot be read, or that the
+    table cannot hold, is set aside instead of deleted.
     """
     if not closed:
         return 0
     done = committed(destination_of(writer).path(model), writer)
     for segment in closed:
         if number_of(segment) <= done:
-            segment.unlink()
+            read = read_segment(segment)
+            _dismiss(segment, read.damage | _unfit(model, writer, read))
     rows = 0
     for chunk in _chunks([segment for segment in closed if number_of(segment) > done]):
         rows += _flush_chunk(model, writer, chunk)
     return rows
 
 
-def flush_dead(folder: Path) -> int:
-    """Flush the journals under *folder* whose processes are dead; return the number of rows."""
-    rows = 0
-    for path in sorted(folder.glob("*/*")):
-        if was_never_locked(path):
-            shutil.rmtree(path, ignore_errors=True)
-        lock = None if path.name.startswith(".") else take_over(path)
-        if lock is None:
-            continue
-        try:
-            rows += flush(path.parent.name, path.name, segments(path))
-            _remove(path)
-        finally:
-            os.close(lock)
-    return rows
+def flush_dead(path: Path) -> int:
+    """Flush the journal of the writer at *path* if its process is dead; return the number of rows."""
+    if was_never_locked(path):
+        shutil.rmtree(path, ignore_errors=True)
+    lock = None if path.name.startswith(".") else take_over(path)
+    if lock is None:
+        return 0
+    try:
+        for old in path.glob("*.damaged"):  # Regrow 0.3 set segments aside where they stood.
+            set_aside(old, {HEADER: "a line could not be read"})
+        rows = flush(path.parent.name, path.name, segments(path))
+        shutil.rmtree(path, ignore_errors=True)
+        return rows
+    finally:
+        os.close(lock)
 
 
 class FlushThread(threading.Thread):
     """The thread that flushes this process's journals, and those of dead processes."""
 
-    def __init__(self, folder: Path, interval: float = 1.0) -> None:
+    def __init__(self, folder: Path, interval: float = 1.0, synced: bool = False) -> None:
         super().__init__(name="flush", daemon=True)
         self.journals: dict[tuple[str, Destination], Journal] = {}
         self.rows = 0
         """Rows flushed so far."""
         self.error: str | None = None
-        """Why the last attempt failed."""
+        """What the last attempt could not flush, and why."""
+        self.set_aside: dict[str, SetAside] = {}
+        """What of each model could not be logged, since whenever."""
         self.last: float | None = None
         """When the last attempt ended; seconds since 1970."""
         self._folder = folder
         self._interval = interval
+        self._synced = synced
+        """Whether appends to the journals wait for the disk."""
         self._stop_asked = threading.Event()
         self._round = ThreadPoolExecutor(1, thread_name_prefix="flush-round")
         self._appends: dict[tuple[str, Destination], int] = {}
+        self._failed: dict[Path, str] = {}
+        """Why the journal of each writer cannot be flushed now."""
         self._adopted = 0.0
 
     def journal(self, model: str, destination: Destination = TO_PREDICTIONS) -> Journal:
         """Return the journal of *model* for this *destination*, opening it at first use."""
         if (model, destination) not in self.journals:
-            self.journals[model, destination] = Journal(self._folder / model, destination.prefix)
+            path = self._folder / model
+            self.journals[model, destination] = Journal(path, destination.prefix, synced=self._synced)
         return self.journals[model, destination]
 
     def run(self) -> None:
@@ -142,16 +119,22 @@ class FlushThread(threading.Thread):
         for (model, _), journal in self.journals.items():
             journal.release()
             if not segments(journal.path):
-                _remove(journal.path)
+                shutil.rmtree(journal.path, ignore_errors=True)
             else:
                 LOG.warning("%s: rows stay in %s until the next start", model, journal.path)
 
     def attempt(self) -> None:
-        """Flush once; a failure is kept for /health and tried again."""
-        error = self._round.submit(self._once).exception()
-        if error is not None and str(error) != self.error:
-            LOG.error("the prediction log is behind: %s", error)
-        self.error = None if error is None else str(error)
+        """Flush each journal once; what fails is kept for /health and tried again."""
+        own = {journal.path for journal in self.journals.values()}
+        for (model, destination), journal in tuple(self.journals.items()):
+            self._alone(journal.path, partial(self._flush_own, model, destination, journal))
+        if time.monotonic() - self._adopted > ADOPT_EVERY or not self._adopted:
+            self._adopted = time.monotonic()
+            self._failed = {path: said for path, said in self._failed.items() if path in own}
+            for path in sorted(set(self._folder.glob("*/*")) - own):
+                self._alone(path, partial(flush_dead, path))
+        self.error = "; ".join([*self._failed.values()][:SHOWN]) or None
+        self.set_aside = list_set_aside(self._folder)
         self.last = time.time()
 
     def waiting_bytes(self) -> int:
@@ -163,16 +146,26 @@ class FlushThread(threading.Thread):
                     waiting += segment.stat().st_size
         return waiting
 
-    def _once(self) -> None:
-        """Flush this process's closed segments; now and then compact a table and look for dead processes."""
-        for (model, destination), journal in tuple(self.journals.items()):
-            journal.rotate()
-            closed = journal.closed()
-            self.rows += flush(model, journal.writer, closed)
-            self._compact_now_and_then(model, destination, appended=bool(closed))
-        if time.monotonic() - self._adopted > ADOPT_EVERY or not self._adopted:
-            self._adopted = time.monotonic()
-            self.rows += flush_dead(self._folder)
+    def _alone(self, writer: Path, work: Callable[[], int]) -> None:
+        """Do the *work* on the journal of *writer*; whatever it raises is kept, so that the others are flushed."""
+        done = self._round.submit(work)
+        error = done.exception()
+        if error is None:
+            self.rows += done.result()
+            self._failed.pop(writer, None)
+            return
+        said = str(error) or type(error).__name__
+        if self._failed.get(writer) != said:
+            LOG.error("%s: its rows wait: %s", writer, said)
+        self._failed[writer] = said
+
+    def _flush_own(self, model: str, destination: Destination, journal: Journal) -> int:
+        """Flush the closed segments of *journal*; now and then compact its table; return the number of rows."""
+        journal.rotate()
+        closed = journal.closed()
+        rows = flush(model, journal.writer, closed)
+        self._compact_now_and_then(model, destination, appended=bool(closed))
+        return rows
 
     def _compact_now_and_then(self, model: str, destination: Destination, *, appended: bool) -> None:
         """Compact the table of *model* after many appends."""
@@ -205,25 +198,65 @@ def _chunks(waiting: list[Path]) -> Iterator[list[Path]]:
 
 
 def _flush_chunk(model: str, writer: str, chunk: list[Path]) -> int:
-    """Append one *chunk*, a commit for each run of segments with the same columns; then delete it."""
-    read = [(segment, *read_segment(segment)) for segment in chunk]
+    """Append one *chunk*, a commit for each run of segments with the same columns; then dismiss its segments."""
+    read = [(segment, read_segment(segment)) for segment in chunk]
     count = 0
-    for _, run in groupby(read, key=lambda entry: list(entry[1].items())):
+    for _, run in groupby(read, key=lambda entry: list(entry[1].columns.items())):
         entries = list(run)
-        rows = [row for entry in entries for row in entry[2]]
-        if rows:
-            destination_of(writer).append(model, entries[0][1], rows, writer, number_of(entries[-1][0]))
-        for segment, _, _, damaged in entries:
-            if damaged:
-                LOG.error("%s: some lines cannot be read; the file is kept beside as .damaged", segment)
-                segment.rename(segment.with_suffix(".damaged"))
-            else:
-                segment.unlink()
-        count += len(rows)
+        count += _append(model, writer, entries)
     return count
 
 
-def _remove(folder: Path) -> None:
-    """Remove the *folder* of a writer that has been flushed; one with damaged segments stays."""
-    if not any(folder.glob("*.damaged")):
-        shutil.rmtree(folder, ignore_errors=True)
+def _append(model: str, writer: str, entries: list[tuple[Path, Segment]]) -> int:
+    """Append the rows of *entries*, segments of the same columns, and dismiss these; return the number of rows."""
+    destination, number, columns = (
+        destination_of(writer),
+        number_of(entries[-1][0]),
+        entries[0][1].columns,
+    )
+    rows = [row for _, read in entries for row in read.rows]
+    unfit: list[dict[int, str]] = [{} for _ in entries]
+    try:
+        if rows:
+            destination.append(model, columns, rows, writer, number)
+    except RowsRefused as error:
+        unfit = [dict.fromkeys(read.places, str(error)) for _, read in entries]
+        rows = []
+    except UNFIT:
+        unfit = [_unfit(model, writer, read) for _, read in entries]
+        if not any(unfit):
+            raise
+        rows = [
+            row
+            for (_, read), wrong in zip(entries, unfit, strict=True)
+            for place, row in zip(read.places, read.rows, strict=True)
+            if place not in wrong
+        ]
+        if rows:
+            destination.append(model, columns, rows, writer, number)
+    make_durable(
+        destination.path(model)
+    )  # Labels that were known already may be another process's, a moment ago.
+    for (segment, read), wrong in zip(entries, unfit, strict=True):
+        _dismiss(segment, read.damage | wrong)
+    return len(rows)
+
+
+def _unfit(model: str, writer: str, segment: Segment) -> dict[int, str]:
+    """Return what is wrong with each row of *segment* that the table has no shape for, by its line."""
+    check, wrong = destination_of(writer).check, dict[int, str]()
+    for place, row in zip(segment.places, segment.rows, strict=True):
+        try:
+            check(model, segment.columns, [row])
+        except UNFIT as error:
+            wrong[place] = f"{type(error).__name__}: {error}"[:200]
+    return wrong
+
+
+def _dismiss(segment: Path, damage: dict[int, str]) -> None:
+    """Delete *segment*, whose rows are in the table; set it aside if there is *damage*."""
+    if not damage:
+        segment.unlink()
+        return
+    kept = set_aside(segment, damage)
+    LOG.error("%s: %d rows could not be logged (%s)", kept, len(damage), next(iter(damage.values())))

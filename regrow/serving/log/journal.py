@@ -1,61 +1,92 @@
 """The journal: append-only segments on the local disk that survive the death of the server.
 
 Each process that writes has a folder `<journal>/<model>/<writer>/` of numbered segments; it is alive while it holds the
-lock on its file `lock`. A segment is a header line, the columns with their types, then one line per row.
+lock on its file `lock`. `segments.py` says what stands in one.
+
+What was appended survives the death of the process. A power cut takes what was appended since the last `rotate`, unless
+the journal is *synced*: then an append waits for the disk, all that come meanwhile together.
 """
 
 import os
 import threading
 import uuid
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import orjson
-
-from regrow.data.files import make_locked_folder
+from regrow.data.files import flush_to_disk, make_folders, make_locked_folder, state_errors
 from regrow.errors import StateError
+from regrow.serving.log.segments import SUFFIX, header_line, number_of, sealed, segments
 
-SUFFIX = ".jsonl"
 SEGMENT_BYTES = 32 * 2**20
 
 
 class Journal:
     """The segments of one model in one process; the writer's name begins with *prefix*."""
 
-    def __init__(self, folder: Path, prefix: str = "", segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self, folder: Path, prefix: str = "", segment_bytes: int = SEGMENT_BYTES, synced: bool = False
+    ) -> None:
         self.writer = f"{prefix}{uuid.uuid4().hex}"
         self.path = folder / self.writer
         self._segment_bytes = segment_bytes
+        self._synced = synced
         self._guard = threading.Lock()
+        """Held while a segment is written or changed."""
+        self._flushing = threading.Lock()
+        """Held while the disk is waited for; taken before the guard."""
+        with state_errors(folder):
+            make_folders(folder)
         self._lock = make_locked_folder(folder, self.writer)
+        with state_errors(folder):
+            flush_to_disk(folder)
         self._number = 0
         self._handle = -1
         self._size = 0
         self._columns: dict[str, str] = {}
+        self._written = self._flushed = 0
+        """Bytes so far, of all segments: those that were written, and those that are on the disk."""
+        self._named = 0
+        """The newest segment whose name is on the disk."""
 
     def append(self, columns: dict[str, str], lines: list[bytes]) -> None:
-        """Write *lines*, rows of *columns*, so that they outlive this process once this returns.
+        """Write *lines*, rows of *columns*, so that they outlive this process, or a power cut, once this returns.
 
-        Raises `StateError` if the disk does not take all of them; then none is kept.
+        Raises `StateError` if the disk does not take all of them; then none is kept, but for what a disk took that
+        could not be waited for.
         """
         if not lines:
             return
-        with self._guard:
-            try:
-                if self._handle >= 0 and (self._size >= self._segment_bytes or not self._fits(columns)):
-                    self._close()
-                self._write(columns, lines)
-            except OSError as error:
-                self._undo()
-                raise StateError(
-                    f"{self.path}: the rows cannot be logged ({error.strerror}); make room under REGROW_HOME"
-                ) from error
+        text = b"".join(map(sealed, lines))
+        try:
+            with self._guard:
+                try:
+                    if self._handle >= 0 and (self._size >= self._segment_bytes or not self._fits(columns)):
+                        self._close()
+                    self._write(columns, text)
+                except OSError:
+                    self._undo()
+                    raise
+                end = self._written
+            if self._synced:
+                self._await_disk(end)
+        except OSError as error:
+            raise StateError(
+                f"{self.path}: the rows cannot be logged ({error.strerror}); make room under REGROW_HOME"
+            ) from error
 
     def rotate(self) -> None:
-        """Close the current segment, if it holds rows."""
-        with self._guard:
-            if self._handle >= 0:
-                self._close()
+        """Close the current segment, if it holds rows, and wait until it is on the disk; appends go on meanwhile."""
+        with self._flushing:
+            with self._guard:
+                handle, self._handle, end = self._handle, -1, self._written
+            if handle < 0:
+                return
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            flush_to_disk(self.path)
+            self._flushed = end
 
     def closed(self) -> list[Path]:
         """List the segments that are closed, oldest first."""
@@ -68,64 +99,60 @@ class Journal:
         self.rotate()
         os.close(self._lock)
 
-    def _write(self, columns: dict[str, str], lines: list[bytes]) -> None:
-        """Append *lines* to the current segment, beginning one if there is none."""
-        text = b"\n".join(lines) + b"\n"
+    def _write(self, columns: dict[str, str], text: bytes) -> None:
+        """Append the lines of *text* to the current segment, beginning one if there is none."""
         if self._handle < 0:
             self._number += 1
             name = self.path / f"{self._number:012d}{SUFFIX}"
             self._handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             self._size, self._columns = 0, columns
-            text = orjson.dumps({"columns": columns}) + b"\n" + text
+            text = header_line(columns) + text
         written = 0
         while written < len(text):
             written += os.write(self._handle, memoryview(text)[written:])
         self._size += written
+        self._written += written
+
+    def _await_disk(self, end: int) -> None:
+        """Return once what was written up to *end* is on the disk; whoever comes first flushes for all who wait."""
+        with self._flushing:
+            if self._flushed >= end:
+                return
+            with self._guard:
+                handle = os.dup(self._handle) if self._handle >= 0 else -1
+                end, number = self._written, self._number
+            if handle >= 0:
+                try:
+                    os.fdatasync(handle)
+                finally:
+                    os.close(handle)
+            if number != self._named:
+                flush_to_disk(self.path)
+            self._flushed, self._named = end, number
 
     def _fits(self, columns: dict[str, str]) -> bool:
         """Return whether the current segment has *columns*, in the same order: a line names none of its features."""
         return columns is self._columns or list(columns.items()) == list(self._columns.items())
 
     def _undo(self) -> None:
-        """Cut the current segment back to the last whole write."""
-        if self._handle >= 0:
+        """Cut the current segment back to the last whole write; one that cannot be cut is left as it is."""
+        if self._handle < 0:
+            return
+        try:
             os.ftruncate(self._handle, self._size)
-            if self._size == 0:
+        except OSError:
+            with suppress(OSError):
+                self._close()
+        if self._size == 0:
+            with suppress(OSError):
                 self._close()
 
     def _close(self) -> None:
-        """Flush the current segment to the disk and leave it to be flushed."""
-        os.fsync(self._handle)
-        os.close(self._handle)
-        self._handle = -1
-
-
-def segments(folder: Path) -> list[Path]:
-    """List the segments in *folder*, oldest first."""
-    return sorted(folder.glob(f"*{SUFFIX}"))
-
-
-def number_of(segment: Path) -> int:
-    """Return the number of *segment*."""
-    return int(segment.stem)
-
-
-def read_segment(segment: Path) -> tuple[dict[str, str], list[dict[str, Any]], bool]:
-    """Return the columns and the rows of *segment*, and whether a line cannot be read; a torn last line is left out."""
-    lines = segment.read_bytes().split(b"\n")
-    whole = lines[:-1]
-    if not whole:
-        return {}, [], False
-    header, *rows = [_parse(line) for line in whole]
-    if header is None or "columns" not in header:
-        return {}, [], True
-    return header["columns"], [row for row in rows if row is not None], None in rows
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    """Read one *line*; return None if it is damaged."""
-    try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
+        """Flush the current segment to the disk and leave it to be flushed into the table."""
+        handle, self._handle = self._handle, -1
+        if handle < 0:
+            return
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -140,7 +140,10 @@ def _shared(attribution: Attribution, seconds: float) -> dict[str, Any]:
 
 
 def logged_table(model: str, columns: dict[str, str], lines: list[dict[str, Any]]) -> pa.Table:
-    """Turn the *lines* of journal segments, with features of *columns*, into a table of the log's shape."""
+    """Turn the *lines* of journal segments, with features of *columns*, into a table of the log's shape.
+
+    Raises `KeyError`, `TypeError`, `ValueError` or what Arrow raises if a line is none of the log.
+    """
     rows = [_named(line) for line in lines]
     events = [row["served_at"] if row["event_time"] is None else row["event_time"] for row in rows]
     return pa.table(
@@ -172,6 +175,8 @@ def _named(line: dict[str, Any]) -> dict[str, Any]:
 def _features(columns: dict[str, str], rows: list[dict[str, Any]]) -> pa.StructArray:
     """Build the features of *rows*; a shadow has none."""
     given = [row["features"] for row in rows]
+    if any(row is not None and len(row) != len(columns) for row in given):
+        raise ValueError("not as many features as the segment has columns")
     values = [
         pa.array([None if row is None else _logged(row[index], kind) for row in given], feature_type(kind))
         for index, kind in enumerate(columns.values())

@@ -124,7 +124,7 @@ class PredictionThread(threading.Thread):
             for job, _ in mine:
                 if (written := lines.pop(id(job.types), None)) is not None:
                     self._journal.append(job.types, written)
-        except StateError as error:
+        except (StateError, OSError) as error:
             return [(job, Unavailable("journal_unavailable", str(error))) for job, _ in mine]
         return outcomes
 

@@ -112,6 +112,7 @@ def make_server(tmp_path: Path):
         flusher: Any = SimpleNamespace(
             journal=lambda name: Journal(tmp_path / name),
             rows=7,
+            set_aside={},
             last=None,
             error=None,
             is_alive=lambda: True,

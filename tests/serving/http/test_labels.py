@@ -22,7 +22,8 @@ from regrow.errors import InvalidRequest
 from regrow.serving.http.labels import check_labels
 from regrow.serving.http.labels import read_labels as check
 from regrow.serving.http.responses import status_of
-from regrow.serving.log.flush import TO_LABELS, FlushThread
+from regrow.serving.log.flush import FlushThread
+from regrow.serving.log.tables import TO_LABELS
 
 MOMENT = "2013-04-01T05:00:00+02:00"
 RECEIVED = 1_700_000_000_000_000

@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from regrow.errors import Unavailable
 from regrow.serving.http.responses import Refused
+from regrow.serving.log.set_aside import SetAside
 from regrow.serving.predict.versions import TrafficSplit
 
 
@@ -70,6 +72,20 @@ def test_the_gauges_are_set_when_somebody_looks(
     assert read() == [0, 0, 0]
     server.observe()
     assert read() == [7, 99, 2.5]
+
+
+def test_rows_that_are_set_aside_are_counted_until_they_are_moved_away(
+    make_server: Callable[..., Any],
+):
+    """The gauge by model is what lies there, also after a restart, and falls to zero with it."""
+    server = make_server()
+    server.flusher.set_aside = {"demo": SetAside(3, "its checksum differs", Path("journal/demo/damaged"))}
+    read = lambda: server.metrics.registry.get_sample_value("regrow_set_aside_rows", {"model": "demo"})  # noqa: E731
+    server.observe()
+    assert read() == 3
+    server.flusher.set_aside = {}
+    server.observe()
+    assert read() == 0
 
 
 async def test_a_stop_ends_the_threads_before_the_last_flush(

@@ -1,7 +1,10 @@
 """From the journal into the tables: each row once, under its own columns, whoever wrote it."""
 
+import errno
 import fcntl
 import os
+from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -10,7 +13,7 @@ from regrow.data.delta import open_table
 from regrow.data.labels import label_history
 from regrow.data.predictions import find_prediction, predictions_path
 from regrow.serving.log.flush import FlushThread, compact_alone, flush
-from regrow.serving.log.journal import segments
+from regrow.serving.log.segments import segments
 
 SERVED_AT = 1_764_000_000_000_000
 OLD_PREDICTIONS = b"""{"columns":{"carrier":"string","hour":"long"}}
@@ -30,19 +33,19 @@ def at_registry():
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
     return tmp_path
 
 
-def leave_behind(folder, segment):
+def leave_behind(folder: Path, segment: bytes):
     """Make the *folder* of a writer whose process is dead, with one *segment*."""
     folder.mkdir(parents=True)
     (folder / "lock").touch()
     (folder / "000000000001.jsonl").write_bytes(segment)
 
 
-def line(identifier, *features):
+def line(identifier: Any, *features: Any):
     """Write a line with *features*."""
     return orjson.dumps(
         {
@@ -58,7 +61,7 @@ def line(identifier, *features):
     )
 
 
-def logged(model):
+def logged(model: Any):
     """Read the log of *model* by prediction id."""
     table = open_table(predictions_path(model))
     rows = table.to_pyarrow_dataset().to_table().to_pylist() if table else []
@@ -66,7 +69,7 @@ def logged(model):
     return {row["prediction_id"]: row for row in rows}
 
 
-def test_what_the_version_before_left_in_the_journal_is_flushed(home):
+def test_what_the_version_before_left_in_the_journal_is_flushed(home: Path):
     """Segments that Regrow 0.1 wrote, of predictions and labels, reach the tables at the first flush."""
     leave_behind(home / "journal" / "demo" / "0123abcd", OLD_PREDICTIONS)
     leave_behind(home / "journal" / "demo" / "labels-0123abcd", OLD_LABELS)
@@ -74,7 +77,9 @@ def test_what_the_version_before_left_in_the_journal_is_flushed(home):
     flusher.attempt()
     assert (flusher.error, flusher.rows) == (None, 4)
     rows = logged("demo")
-    assert find_prediction("a")["features"] == {"carrier": "AA", "hour": 17.0}
+    found = find_prediction("a")
+    assert found is not None
+    assert found["features"] == {"carrier": "AA", "hour": 17.0}
     assert (rows["a"]["entity_id"], rows["a"]["version"], rows["a"]["role"]) == ("7", 3, "champion")
     assert rows["a"]["event_time"].isoformat() == "2013-04-01T05:00:00+00:00"
     assert (rows["b"]["role"], rows["b"]["rollout"], rows["b"]["stage"]) == ("challenger", "v4-a", 1)
@@ -84,7 +89,7 @@ def test_what_the_version_before_left_in_the_journal_is_flushed(home):
     assert not list((home / "journal").glob("*/*"))
 
 
-def test_columns_in_another_order_keep_their_values(home):
+def test_columns_in_another_order_keep_their_values(home: Path):
     """Two versions may take the same columns in different orders: each row is logged under its own."""
     flusher = FlushThread(home / "journal")
     journal = flusher.journal("demo")
@@ -95,7 +100,9 @@ def test_columns_in_another_order_keep_their_values(home):
     assert {row["features"]["hour"] for row in logged("demo").values()} == {17.0}
 
 
-def test_a_segment_that_was_committed_before_a_crash_is_not_appended_again(home, monkeypatch):
+def test_a_segment_that_was_committed_before_a_crash_is_not_appended_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
     """A process that dies between the commit and the deletion leaves segments; they are deleted, not repeated."""
     journal = FlushThread(home / "journal").journal("demo")
     journal.append({"hour": "double"}, [line("a", 1.0)])
@@ -109,24 +116,158 @@ def test_a_segment_that_was_committed_before_a_crash_is_not_appended_again(home,
     assert set(logged("demo")) == {"a"}
 
 
-def test_damaged_lines_are_kept_beside_and_a_torn_last_one_is_nothing(home):
-    """What can be read is flushed; the file with a damaged line stays as .damaged; a torn end was never answered."""
+def test_damaged_lines_are_set_aside_and_a_torn_last_one_is_nothing(home: Path):
+    """What can be read is flushed; the segment of a damaged line is kept; a torn end was never answered."""
     flusher = FlushThread(home / "journal")
     journal = flusher.journal("demo")
     journal.append({"hour": "double"}, [line("a", 1.0), b'{"prediction_id": "b", "ent', line("c", 3.0)])
     flusher.attempt()
     assert set(logged("demo")) == {"a", "c"}
-    assert [path.name for path in journal.path.glob("*.damaged")] == ["000000000001.damaged"]
+    assert (flusher.error, flusher.set_aside["demo"].rows) == (None, 1)
+    assert [path.name for path in (home / "journal" / "demo" / "damaged").glob("*.jsonl")] == [
+        f"{journal.writer}-000000000001.jsonl"
+    ]
     torn = flusher.journal("torn")
     torn.append({"hour": "double"}, [line("a", 1.0)])
     with (torn.path / "000000000001.jsonl").open("ab") as segment:
         segment.write(line("b", 2.0)[:20])
     flusher.attempt()
     assert set(logged("torn")) == {"a"}
-    assert not list(torn.path.glob("*.damaged"))
+    assert set(flusher.set_aside) == {"demo"}
 
 
-def test_a_journal_of_a_living_process_is_left_alone(home):
+SPOILT = {
+    "a changed key": line("b", 2.0).replace(b"event_time", b"evemt_time"),
+    "a short record": line("b"),
+    "a long record": line("b", 2.0, 3.0),
+    "a value of another kind": line("b", 2.0).replace(b"[0.5]", b'{"0":0.5}'),
+    "a number beyond all": line("b", 2.0).replace(b"1764000000000000", b"1764000000000000000000"),
+    "no object": b"17",
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT)
+def test_a_row_that_cannot_be_logged_holds_up_nobody(home: Path, spoilt: Any):
+    """Its neighbours, the segments behind it and the other models are flushed, now and after a restart."""
+    flusher = FlushThread(home / "journal")
+    for model in ("first", "second", "third"):
+        flusher.journal(model).append({"hour": "double"}, [line("a", 1.0)])
+    second = flusher.journal("second")
+    second.append({"hour": "double"}, [spoilt, line("c", 3.0)])
+    second.rotate()
+    second.append({"hour": "double"}, [line("d", 4.0)])
+    for each in (flusher, FlushThread(home / "journal")):
+        each.attempt()
+        assert (each.error, each.set_aside["second"].rows) == (None, 1)
+        assert [set(logged(model)) for model in ("first", "second", "third")] == [
+            {"a"},
+            {"a", "c", "d"},
+            {"a"},
+        ]
+    assert not segments(second.path)
+
+
+def test_columns_that_differ_only_by_capitals_are_logged_both(home: Path):
+    """A model may have both; to Delta Lake they are one, so that the second gets a name of its own."""
+    flusher = FlushThread(home / "journal")
+    for number in range(2):
+        flusher.journal("demo").append({"Age": "double", "age": "double"}, [line(f"p{number}", 1.0, 2.0)])
+        flusher.attempt()
+        assert (flusher.error, flusher.set_aside) == (None, {})
+    assert [row["features"] for row in logged("demo").values()] == [{"Age": 1.0, "age__double": 2.0}] * 2
+
+
+def test_rows_that_the_table_refuses_are_set_aside_and_the_rest_goes_on(home: Path):
+    """Three names that differ only by capitals are too many for the table: those rows are kept, others are logged."""
+    flusher = FlushThread(home / "journal")
+    flusher.journal("other").append({"hour": "double"}, [line("a", 1.0)])
+    journal = flusher.journal("demo")
+    journal.append({"age": "double", "Age": "double", "AGE": "double"}, [line("a", 1.0, 2.0, 3.0)])
+    journal.append({"hour": "double"}, [line("b", 1.0)])
+    flusher.attempt()
+    assert flusher.error is None
+    assert "Duplicate" in flusher.set_aside["demo"].reason
+    assert (set(logged("demo")), set(logged("other"))) == ({"b"}, {"a"})
+
+
+def test_a_table_that_cannot_be_written_holds_up_no_other(home: Path):
+    """What stops one model is told, and its rows wait; they are logged once the trouble is over."""
+    flusher = FlushThread(home / "journal")
+    for model in ("broken", "well"):
+        flusher.journal(model).append({"hour": "double"}, [line("a", 1.0)])
+    way = predictions_path("broken")
+    way.parent.mkdir(parents=True)
+    way.write_bytes(b"in the way")
+    flusher.attempt()
+    assert "broken" in (flusher.error or "")
+    assert set(logged("well")) == {"a"}
+    way.unlink()
+    flusher.attempt()
+    assert flusher.error is None
+    assert set(logged("broken")) == {"a"}
+
+
+def test_one_dead_journal_that_cannot_be_flushed_holds_up_no_other(home: Path):
+    """The journals that dead processes left are flushed one by one too, and what fails is told until it works."""
+    leave_behind(home / "journal" / "broken" / "0123", OLD_PREDICTIONS)
+    leave_behind(home / "journal" / "well" / "0123", OLD_PREDICTIONS)
+    predictions_path("broken").parent.mkdir(parents=True)
+    predictions_path("broken").write_bytes(b"in the way")
+    flusher = FlushThread(home / "journal")
+    for _ in range(2):
+        flusher.attempt()
+        assert "broken" in (flusher.error or "")
+    assert set(logged("well")) == {"a", "b", "c"}
+
+
+def test_a_damaged_segment_that_was_committed_before_a_crash_is_set_aside(home: Path):
+    """A process that dies between the commit and the end of the segment loses no damaged line either."""
+    journal = FlushThread(home / "journal").journal("demo")
+    journal.append({"hour": "double"}, [line("a", 1.0), line("b")])
+    journal.rotate()
+    closed = segments(journal.path)
+    content = closed[0].read_bytes()
+    assert flush("demo", journal.writer, closed) == 1
+    kept = next((home / "journal" / "demo" / "damaged").glob("*.jsonl"))
+    kept.rename(closed[0])
+    assert flush("demo", journal.writer, closed) == 0
+    assert kept.read_bytes() == content
+    assert set(logged("demo")) == {"a"}
+
+
+def test_a_segment_stays_until_the_table_is_on_the_disk(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """If the disk does not confirm the table the rows stay in the journal; afterwards they are logged once."""
+    flusher = FlushThread(home / "journal")
+    journal = flusher.journal("demo")
+    journal.append({"hour": "double"}, [line("a", 1.0)])
+
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("regrow.data.delta_files.flush_to_disk", fail)
+        for _ in range(2):
+            flusher.attempt()
+            assert "Input/output error" in (flusher.error or "")
+            assert len(segments(journal.path)) == 1
+    flusher.attempt()
+    assert flusher.error is None
+    assert (set(logged("demo")), segments(journal.path)) == ({"a"}, [])
+
+
+def test_what_the_version_before_had_set_aside_is_told(home: Path):
+    """A file `.damaged` in the folder of a dead writer is kept with the others, and its folder goes."""
+    folder = home / "journal" / "demo" / "0123"
+    leave_behind(folder, OLD_PREDICTIONS)
+    (folder / "000000000001.damaged").write_bytes(b"old")
+    flusher = FlushThread(home / "journal")
+    flusher.attempt()
+    assert flusher.set_aside["demo"].rows == 1
+    assert not folder.exists()
+    assert set(logged("demo")) == {"a", "b", "c"}
+
+
+def test_a_journal_of_a_living_process_is_left_alone(home: Path):
     """Only the process that holds the lock on a journal flushes it; once the lock is free any other does."""
     living = FlushThread(home / "journal").journal("demo")
     living.append({"hour": "double"}, [line("a", 1.0)])
@@ -138,7 +279,7 @@ def test_a_journal_of_a_living_process_is_left_alone(home):
 
 
 @pytest.mark.parametrize("busy", [True, False])
-def test_one_worker_compacts_at_a_time(tmp_path, busy):
+def test_one_worker_compacts_at_a_time(tmp_path: Path, busy: Any):
     """A table that another worker compacts is left to it."""
     marker = tmp_path / "demo.compacting"
     with marker.open("w") as other:
@@ -147,7 +288,7 @@ def test_one_worker_compacts_at_a_time(tmp_path, busy):
         assert compact_alone(tmp_path / "none", marker) is not busy
 
 
-def test_a_segment_may_go_while_the_waiting_bytes_are_counted(home, monkeypatch):
+def test_a_segment_may_go_while_the_waiting_bytes_are_counted(home: Path, monkeypatch: pytest.MonkeyPatch):
     """A segment that is removed between listing and counting adds nothing, and fails no page of the server."""
     thread = FlushThread(home / "journal")
     journal = thread.journal("demo")

@@ -3,17 +3,22 @@
 import errno
 import os
 import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regrow.data.files import take_over
 from regrow.errors import StateError
 from regrow.serving.log import journal as module
-from regrow.serving.log.journal import Journal, number_of, read_segment, segments
+from regrow.serving.log.journal import Journal
+from regrow.serving.log.segments import number_of, read_segment, segments
 
 HOUR = {"hour": "double"}
 
@@ -23,12 +28,12 @@ def at_registry():
     """Do without the registry that the other tests need."""
 
 
-def written(journal):
+def written(journal: Any):
     journal.rotate()
     return [read_segment(path) for path in segments(journal.path)]
 
 
-def line(number):
+def line(number: Any):
     return orjson.dumps({"row": number})
 
 
@@ -36,7 +41,7 @@ def line(number):
     st.lists(st.tuples(st.sampled_from([("a",), ("a", "b"), ("b", "a")]), st.integers(0, 3))),
     st.sampled_from([1, 100, 2**20]),
 )
-def test_rows_are_read_back_in_order_under_their_own_columns(appends, segment_bytes):
+def test_rows_are_read_back_in_order_under_their_own_columns(appends: Any, segment_bytes: Any):
     """Whatever is appended, however small the segments: each row once, in order, under its columns, none damaged."""
     with tempfile.TemporaryDirectory() as folder:
         journal, expected = Journal(Path(folder), segment_bytes=segment_bytes), []
@@ -50,39 +55,25 @@ def test_rows_are_read_back_in_order_under_their_own_columns(appends, segment_by
     assert not any(damaged for *_, damaged in read)
 
 
-def test_nothing_to_append_leaves_nothing(tmp_path):
+def test_nothing_to_append_leaves_nothing(tmp_path: Path):
     """A request whose rows were all left to the champion writes no empty line, which would count as damage."""
     journal = Journal(tmp_path)
     journal.append(HOUR, [])
     assert segments(journal.path) == []
     journal.append(HOUR, [line(1)])
     journal.append(HOUR, [])
-    assert written(journal) == [(HOUR, [{"row": 1}], False)]
-
-
-@example(b"17\n", b'{"columns":{"hour":"double"}}\n')
-@example(b'{"hour":17}\n', b"")
-@given(st.binary(max_size=80), st.sampled_from([b"", b'{"columns":{"hour":"double"}}\n']))
-def test_any_bytes_are_read_or_called_damaged(content, header):
-    """A disk may leave anything in a segment: it is read as far as it goes, and never raises."""
-    with tempfile.TemporaryDirectory() as folder:
-        segment = Path(folder) / "000000000001.jsonl"
-        segment.write_bytes(header + content)
-        columns, rows, damaged = read_segment(segment)
-    assert all(isinstance(row, dict) for row in rows)
-    lines = (header + content).count(b"\n")
-    assert damaged or not lines or (len(rows) == lines - 1 and columns is not None)
+    assert written(journal) == [(HOUR, [{"row": 1}], {})]
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_full_disk_keeps_none_of_the_lines(tmp_path, monkeypatch, first):
+def test_a_full_disk_keeps_none_of_the_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: Any):
     """If the disk takes half a write the segment is cut back, and the next write goes on as if nothing had been."""
     journal = Journal(tmp_path)
     if not first:
         journal.append(HOUR, [line(0)])
     write = os.write
 
-    def take_half(handle, text):
+    def take_half(handle: Any, text: Any):
         if len(text) < 9:
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(handle, text[:8])
@@ -96,7 +87,7 @@ def test_a_full_disk_keeps_none_of_the_lines(tmp_path, monkeypatch, first):
     assert rows == ([{"row": 2}] if first else [{"row": 0}, {"row": 2}])
 
 
-def test_a_disk_that_fails_between_two_segments_is_told(tmp_path, monkeypatch):
+def test_a_disk_that_fails_between_two_segments_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A segment that cannot be flushed is a `StateError` too, or the thread that predicts would end."""
     journal = Journal(tmp_path, segment_bytes=1)
     journal.append(HOUR, [line(1)])
@@ -112,7 +103,88 @@ def test_a_disk_that_fails_between_two_segments_is_told(tmp_path, monkeypatch):
     assert [row["row"] for _, rows, _ in written(journal) for row in rows] == [1, 3]
 
 
-def test_only_what_is_closed_is_listed(tmp_path):
+def test_a_disk_that_does_not_even_cut_the_segment_back_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """If the half-written rows cannot be taken back the segment is left, and the next write begins another."""
+    journal = Journal(tmp_path)
+    journal.append(HOUR, [line(0)])
+    write = os.write
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    def take_half(handle: Any, text: Any):
+        return write(handle, text[:8]) if len(text) > 20 else fail()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "write", take_half)
+        patch.setattr(module.os, "ftruncate", fail)
+        patch.setattr(module.os, "fsync", fail)
+        with pytest.raises(StateError, match="Input/output error"):
+            journal.append(HOUR, [line(1)])
+    journal.append(HOUR, [line(2)])
+    assert [row["row"] for _, rows, _ in written(journal) for row in rows] == [0, 2]
+
+
+def test_a_synced_journal_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each append is on the disk once it returns, with the segment's name; without `synced` nobody waits."""
+    flushed = []
+    monkeypatch.setattr(module.os, "fdatasync", lambda _: flushed.append("rows"))
+    monkeypatch.setattr(module, "flush_to_disk", flushed.append)
+    journal = Journal(tmp_path / "synced", synced=True)
+    flushed.clear()
+    journal.append(HOUR, [line(0)])
+    assert flushed == ["rows", journal.path]
+    journal.append(HOUR, [line(1)])
+    assert flushed == ["rows", journal.path, "rows"]
+    Journal(tmp_path / "not").append(HOUR, [line(0)])
+    assert flushed.count("rows") == 2
+
+
+def test_those_who_come_while_the_disk_is_waited_for_wait_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """While one append waits, others are written; one more flush is enough for all of them."""
+    journal = Journal(tmp_path, synced=True)
+    begun, go, flushes = threading.Event(), threading.Event(), []
+
+    def flush(_):
+        flushes.append(1)
+        begun.set()
+        assert go.wait(10)
+
+    monkeypatch.setattr(module.os, "fdatasync", flush)
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(journal.append, HOUR, [line(0)])
+        assert begun.wait(10)
+        rest = [pool.submit(journal.append, HOUR, [line(number)]) for number in range(1, 6)]
+        deadline = time.monotonic() + 10
+        while (journal.path / "000000000001.jsonl").read_bytes().count(b"row") < 6:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not any(each.done() for each in (first, *rest))
+        go.set()
+        for each in (first, *rest):
+            each.result(10)
+    assert len(flushes) == 2
+
+
+def test_a_disk_that_cannot_be_waited_for_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """No answer promises what the disk has not confirmed."""
+    journal = Journal(tmp_path, synced=True)
+
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "fdatasync", fail)
+        with pytest.raises(StateError, match="Input/output error"):
+            journal.append(HOUR, [line(0)])
+    journal.append(HOUR, [line(1)])
+
+
+def test_only_what_is_closed_is_listed(tmp_path: Path):
     """The segment that is written now is nobody else's yet; the numbers grow by one."""
     journal = Journal(tmp_path)
     for number in range(3):
@@ -124,7 +196,7 @@ def test_only_what_is_closed_is_listed(tmp_path):
     assert [number_of(path) for path in journal.closed()] == [1, 2, 3]
 
 
-def test_a_writer_is_alive_until_it_lets_go(tmp_path):
+def test_a_writer_is_alive_until_it_lets_go(tmp_path: Path):
     """Nobody takes over the folder of a writer that holds its lock; once released, somebody does."""
     journal = Journal(tmp_path, "labels-")
     assert journal.path.name.startswith("labels-")

@@ -1,8 +1,13 @@
 """What is predicted together, and that no request spoils another."""
 
+# Stand-ins for the parts beside what is tested are of no declared type.
+# pyright: reportArgumentType=false
+
 import asyncio
 import threading
 from collections import deque
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +17,9 @@ from hypothesis import strategies as st
 from regrow.data.predictions import CHALLENGER, CHAMPION
 from regrow.errors import InvalidRequest, ModelFailed, Overloaded, Unavailable
 from regrow.models.contract import Rows
-from regrow.serving.log.journal import Journal, read_segment, segments
+from regrow.serving.log.journal import Journal
 from regrow.serving.log.lines import Attribution
+from regrow.serving.log.segments import read_segment, segments
 from regrow.serving.metrics import ServerMetrics
 from regrow.serving.predict import batching
 from regrow.serving.predict.batching import PredictionThread, explain, predict_jobs, take_batch
@@ -32,14 +38,14 @@ class Version:
 
     version = 3
 
-    def predict(self, requests):
+    def predict(self, requests: Any):
         values = [value for rows in requests for value in rows.features["hour"]]
         if -1 in values:
             raise ValueError("no such hour")
         return np.array([np.nan if value == -2 else value for value in values], dtype=float)
 
 
-def job(served, *hours, must_be_finite=False):
+def job(served: Any, *hours: Any, must_be_finite: Any = False):
     count = len(hours)
     rows = Rows({"hour": list(hours)}, count, [None] * count, [None] * count)
     names, attribution = [f"p{index}" for index in range(count)], Attribution(3, CHALLENGER)
@@ -49,7 +55,7 @@ def job(served, *hours, must_be_finite=False):
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(1, 9)), min_size=1), st.integers(1, 20))
-def test_a_batch_is_the_next_of_one_version_and_few_rows(waiting, most):
+def test_a_batch_is_the_next_of_one_version_and_few_rows(waiting: Any, most: Any):
     """No job is lost or overtakes another; a batch has one version, and more than *most* rows only if it is one job."""
     versions = [Version(), Version()]
     jobs = [job(versions[which], *range(count)) for which, count in waiting]
@@ -64,7 +70,7 @@ def test_a_batch_is_the_next_of_one_version_and_few_rows(waiting, most):
 
 
 @given(st.lists(st.lists(st.sampled_from([-2.0, -1.0, 0.0, 7.0]), min_size=1, max_size=3), min_size=1))
-def test_each_job_gets_its_own_answer_whatever_stands_beside_it(requests):
+def test_each_job_gets_its_own_answer_whatever_stands_beside_it(requests: Any):
     """A job that fails gets its own error, every other one its own values, as if it were predicted alone."""
     served = Version()
     jobs = [job(served, *hours, must_be_finite=True) for hours in requests]
@@ -78,7 +84,7 @@ def test_each_job_gets_its_own_answer_whatever_stands_beside_it(requests):
 
 
 @pytest.mark.parametrize(("finite", "expected"), [(True, [1.0, None]), (False, [1.0, np.nan])])
-def test_only_who_can_fall_back_loses_a_value_that_is_not_finite(finite, expected):
+def test_only_who_can_fall_back_loses_a_value_that_is_not_finite(finite: Any, expected: Any):
     """A challenger's NaN is left to the champion; the champion's own is the client's, and stands beside others."""
     served = Version()
     jobs = [job(served, 1.0, -2.0, must_be_finite=finite), job(served, 5.0, must_be_finite=True)]
@@ -93,7 +99,7 @@ def test_only_who_can_fall_back_loses_a_value_that_is_not_finite(finite, expecte
         (MemoryError("no room"), ModelFailed, "version 3 failed: MemoryError: no room"),
     ],
 )
-def test_the_client_is_told_whose_fault_it_is(raised, told, said):
+def test_the_client_is_told_whose_fault_it_is(raised: Any, told: Any, said: Any):
     """What the rows are to blame for is theirs, everything else the model's; a long message is cut."""
     error = explain(Version(), raised)
     assert (type(error), str(error)) == (told, said)
@@ -101,21 +107,21 @@ def test_the_client_is_told_whose_fault_it_is(raised, told, said):
 
 
 @pytest.fixture
-async def thread(tmp_path):
+async def thread(tmp_path: Path):
     running = PredictionThread("demo", CHAMPION, Journal(tmp_path), ServerMetrics())
     yield running
     await running.close(10)
     assert not running.is_alive()
 
 
-def logged(thread):
+def logged(thread: Any):
     thread._journal.rotate()
     read = [read_segment(path) for path in segments(thread._journal.path)]
     assert not any(damaged for *_, damaged in read)
     return [row["prediction"] for _, rows, _ in read for row in rows]
 
 
-async def test_an_answer_comes_once_its_rows_are_in_the_journal(thread):
+async def test_an_answer_comes_once_its_rows_are_in_the_journal(thread: Any):
     """Whoever has an answer finds it on the disk; whoever is told of a failure finds nothing."""
     assert await thread.put(job(Version(), 1.0, 2.0)) == [1.0, 2.0]
     assert logged(thread) == [[1.0], [2.0]]
@@ -124,14 +130,14 @@ async def test_an_answer_comes_once_its_rows_are_in_the_journal(thread):
     assert logged(thread) == [[1.0], [2.0]]
 
 
-async def test_rows_that_are_all_left_to_the_champion_damage_no_log(thread):
+async def test_rows_that_are_all_left_to_the_champion_damage_no_log(thread: Any):
     """A request of which no row has a finite prediction writes nothing, so no segment is set aside as damaged."""
     assert await thread.put(job(Version(), -2.0, -2.0, must_be_finite=True)) == [None, None]
     assert await thread.put(job(Version(), 5.0)) == [5.0]
     assert logged(thread) == [[5.0]]
 
 
-async def test_what_the_clock_has_ended_is_neither_answered_nor_logged(thread):
+async def test_what_the_clock_has_ended_is_neither_answered_nor_logged(thread: Any):
     """A job that somebody else has claimed is passed over; the next one is answered."""
     ended = job(Version(), 1.0)
     ended.claim.acquire()
@@ -141,7 +147,7 @@ async def test_what_the_clock_has_ended_is_neither_answered_nor_logged(thread):
     assert logged(thread) == [[2.0]]
 
 
-async def test_a_full_disk_is_told_and_the_thread_goes_on(thread, monkeypatch):
+async def test_a_full_disk_is_told_and_the_thread_goes_on(thread: Any, monkeypatch: pytest.MonkeyPatch):
     """No answer that is not logged: the client is told to come again, and is answered once there is room."""
 
     def fail(*_):
@@ -155,7 +161,21 @@ async def test_a_full_disk_is_told_and_the_thread_goes_on(thread, monkeypatch):
     assert await thread.put(job(Version(), 2.0)) == [2.0]
 
 
-async def test_a_full_queue_refuses_the_next(thread, monkeypatch):
+async def test_a_disk_that_fails_in_any_way_ends_no_lane(thread: Any, monkeypatch: pytest.MonkeyPatch):
+    """Whatever the journal raises, every job of the batch is told, and the thread lives."""
+
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(thread._journal, "append", fail)
+        with pytest.raises(Unavailable, match="Input/output error"):
+            await thread.put(job(Version(), 1.0))
+    assert thread.is_alive()
+    assert await thread.put(job(Version(), 2.0)) == [2.0]
+
+
+async def test_a_full_queue_refuses_the_next(thread: Any, monkeypatch: pytest.MonkeyPatch):
     """As many requests wait as may, and no more."""
     thread.require_room()
     monkeypatch.setattr(batching, "QUEUE_REQUESTS", 0)
@@ -163,13 +183,13 @@ async def test_a_full_queue_refuses_the_next(thread, monkeypatch):
         thread.require_room()
 
 
-async def test_a_batch_is_late_by_the_clock_or_once_somebody_has_given_up(thread):
+async def test_a_batch_is_late_by_the_clock_or_once_somebody_has_given_up(thread: Any):
     """Lateness is that of the batch under way: before it began and after it ended nothing is late."""
     began, go = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
     class Slow(Version):
-        def predict(self, requests):
+        def predict(self, requests: Any):
             loop.call_soon_threadsafe(began.set)
             go.wait(10)
             return super().predict(requests)

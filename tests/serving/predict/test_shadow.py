@@ -2,15 +2,18 @@
 
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from regrow.data.predictions import SHADOW
 from regrow.models.contract import Rows
-from regrow.serving.log.journal import Journal, read_segment, segments
+from regrow.serving.log.journal import Journal
 from regrow.serving.log.lines import RAISED, TIMEOUT, Attribution
+from regrow.serving.log.segments import read_segment, segments
 from regrow.serving.metrics import ServerMetrics
 from regrow.serving.predict import shadow as module
 from regrow.serving.predict.jobs import Job
@@ -23,11 +26,11 @@ def at_registry():
 
 
 @pytest.fixture
-def make(tmp_path):
+def make(tmp_path: Path):
     """Run shadow threads, each with a journal of its own, and end them."""
     running = []
 
-    def start(timeout=60.0):
+    def start(timeout: Any = 60.0):
         running.append(ShadowThread("demo", Journal(tmp_path), ServerMetrics(), timeout))
         return running[-1]
 
@@ -38,8 +41,8 @@ def make(tmp_path):
         assert not thread.is_alive()
 
 
-def predicting(go=None, seconds=0.0):
-    def predict(requests):
+def predicting(go: Any = None, seconds: Any = 0.0):
+    def predict(requests: Any):
         if go is not None:
             go.wait(10)
         time.sleep(seconds)
@@ -51,26 +54,26 @@ def predicting(go=None, seconds=0.0):
     return SimpleNamespace(version=4, predict=predict)
 
 
-def job(served, *hours):
+def job(served: Any, *hours: Any):
     rows = Rows({"hour": list(hours)}, len(hours), [None] * len(hours), [None] * len(hours))
     names = [f"p{hour}" for hour in hours]
     attribution = Attribution(4, SHADOW, "v4-a", 0)
     return Job(served, attribution, range(len(hours)), rows, rows, {"hour": "double"}, names, 0.0)
 
 
-def until(condition):
+def until(condition: Any):
     deadline = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
 
-def counted(thread, name):
+def counted(thread: Any, name: Any):
     labels = {"model": "demo", "version": "4"} | ({} if "dropped" in name else {"role": SHADOW})
     return thread._metrics.registry.get_sample_value(name, labels) or 0
 
 
-def logged(thread, count):
+def logged(thread: Any, count: Any):
     until(lambda: counted(thread, "regrow_rows_total") >= count)
     thread.stop()
     thread.join(10)
@@ -79,7 +82,7 @@ def logged(thread, count):
     return {row["shadow_of"]: (row["prediction"], row.get("fallback")) for row in rows}
 
 
-def test_what_is_offered_is_scored_and_logged(make):
+def test_what_is_offered_is_scored_and_logged(make: Any):
     """Each row stands in the log with the row that it is a shadow of; one that raises spoils no other."""
     thread, served = make(), predicting()
     thread.offer((job(served, 1, 2), job(served, -1), job(served, 3)))
@@ -92,21 +95,21 @@ def test_what_is_offered_is_scored_and_logged(make):
     assert counted(thread, "regrow_errors_total") == 1
 
 
-def test_a_challenger_that_is_not_there_has_failed(make):
+def test_a_challenger_that_is_not_there_has_failed(make: Any):
     """Rows of a version that could not be loaded are logged as failed, so that the rollout sees them."""
     thread = make()
     thread.offer((job(None, 1, 2),))
     assert logged(thread, 2) == {"p1": (None, RAISED), "p2": (None, RAISED)}
 
 
-def test_a_shadow_that_would_have_come_too_late_has_failed(make):
+def test_a_shadow_that_would_have_come_too_late_has_failed(make: Any):
     """A version that takes longer than its timeout fails in shadow as it would before a client."""
     thread = make(timeout=0.01)
     thread.offer((job(predicting(seconds=0.05), 1),))
     assert logged(thread, 1) == {"p1": (None, TIMEOUT)}
 
 
-def test_what_does_not_fit_is_dropped_and_counted(make, monkeypatch):
+def test_what_does_not_fit_is_dropped_and_counted(make: Any, monkeypatch: pytest.MonkeyPatch):
     """The queue takes so many rows and no more, though always one job; what waits at the end is dropped too."""
     monkeypatch.setattr(module, "QUEUE_ROWS", 3)
     monkeypatch.setattr(module, "BATCH_ROWS", 1)
@@ -125,7 +128,7 @@ def test_what_does_not_fit_is_dropped_and_counted(make, monkeypatch):
     assert counted(thread, "regrow_rows_total") == 1
 
 
-def test_a_full_disk_is_seen_until_there_is_room(make, monkeypatch):
+def test_a_full_disk_is_seen_until_there_is_room(make: Any, monkeypatch: pytest.MonkeyPatch):
     """Shadows that cannot be logged are dropped and counted, the reason stands in `error`, and the next one goes on."""
     thread = make()
     with monkeypatch.context() as patch:

@@ -1,12 +1,16 @@
 """Rows on their way to champion and challenger, with models that misbehave on command."""
 
+# Stand-ins for the parts beside what is tested are of no declared type.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalMemberAccess=false, reportMissingImports=false
+
 import asyncio
 import threading
 import time
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import orjson
 import pandas as pd
 import pytest
 from mlflow.models import infer_signature
@@ -16,8 +20,9 @@ from regrow.decisions.rollout.assignment import is_challengers
 from regrow.errors import ModelFailed, Overloaded
 from regrow.models.decoding import Columns
 from regrow.models.stored import LoadedModel
-from regrow.serving.log.journal import Journal, read_segment, segments
+from regrow.serving.log.journal import Journal
 from regrow.serving.log.lines import new_identifiers
+from regrow.serving.log.segments import read_segment, segments
 from regrow.serving.metrics import ServerMetrics
 from regrow.serving.predict import batching, shadow
 from regrow.serving.predict.jobs import CheckedRequest
@@ -36,13 +41,13 @@ def at_registry():
 class Scripted:
     """A model that gives its number, and does what it is told when a row of a certain distance comes."""
 
-    def __init__(self, number):
+    def __init__(self, number: Any):
         self.number = number
         self.go = threading.Event()
         self.go.set()
         self.calls = []
 
-    def predict_proba(self, frame):
+    def predict_proba(self, frame: Any):
         self.calls.append(len(frame))
         self.go.wait(20)
         if (frame["distance"] == -1).any():
@@ -52,14 +57,14 @@ class Scripted:
         return given[:-1] if (frame["distance"] == -3).any() else given
 
 
-def served(number, frame=FRAME):
+def served(number: Any, frame: Any = FRAME):
     facts = make_facts(0, 1, id="row", timestamp="at")
     signature = infer_signature(frame, np.array([[0.5, 0.5]]))
     model = LoadedModel(f"m-{number}", Scripted(number), signature, facts)
     return ServedVersion(number, model, model.contract, 0.0, (2,))
 
 
-def split(weight=0.5, mirror=0.0, challenger=None):
+def split(weight: Any = 0.5, mirror: Any = 0.0, challenger: Any = None):
     return TrafficSplit(
         served(3),
         move=7,
@@ -72,7 +77,7 @@ def split(weight=0.5, mirror=0.0, challenger=None):
     )
 
 
-def rows(route, distances, entities=None):
+def rows(route: Any, distances: Any, entities: Any = None):
     count = len(distances)
     values = {"distance": list(distances), "carrier": ["AA"] * count}
     if entities is not None:
@@ -80,14 +85,14 @@ def rows(route, distances, entities=None):
     return route.champion.contract.check(Columns(values, count), 10_000)
 
 
-def ask(route, distances, entities=None):
+def ask(route: Any, distances: Any, entities: Any = None):
     return CheckedRequest(
         route, rows(route, distances, entities), time.perf_counter(), new_identifiers(len(distances))
     )
 
 
 @asynccontextmanager
-async def traffic(folder):
+async def traffic(folder: Path):
     journal = Journal(folder / "demo")
     running = Traffic("demo", journal, ServerMetrics(), TIMEOUT)
     running.journal = journal
@@ -95,7 +100,7 @@ async def traffic(folder):
     await running.close()
 
 
-def logged(journal):
+def logged(journal: Any):
     journal.rotate()
     read = [row for path in segments(journal.path) for row in read_segment(path)[1]]
     return {row["prediction_id"]: row for row in read if row.get("role") != "shadow"}, [
@@ -103,11 +108,11 @@ def logged(journal):
     ]
 
 
-def counted(running, name, **labels):
+def counted(running: Any, name: Any, **labels: Any):
     return running._metrics.registry.get_sample_value(name, {"model": "demo", **labels}) or 0
 
 
-async def until(condition):
+async def until(condition: Any):
     for _ in range(400):
         if condition():
             return
@@ -115,7 +120,7 @@ async def until(condition):
     raise AssertionError("it did not come to pass within 8 s")
 
 
-async def test_each_row_is_answered_by_the_version_of_its_entity(tmp_path):
+async def test_each_row_is_answered_by_the_version_of_its_entity(tmp_path: Path):
     """The rows of one request go to both versions, each by the hash of its entity; the log agrees."""
     route = split(weight=0.5)
     async with traffic(tmp_path) as running:
@@ -139,7 +144,7 @@ async def test_each_row_is_answered_by_the_version_of_its_entity(tmp_path):
 
 
 @pytest.mark.parametrize(("distance", "reason"), [(-1.0, "raised"), (-2.0, "not finite"), (-3.0, "raised")])
-async def test_what_the_challenger_fails_on_the_champion_answers(tmp_path, distance, reason):
+async def test_what_the_challenger_fails_on_the_champion_answers(tmp_path: Path, distance: Any, reason: Any):
     """A challenger that raises, gives NaN or too few rows: the champion answers, logged and counted with the reason."""
     route = split(weight=1.0)
     route.champion.model.pipeline.predict_proba = lambda frame: np.tile([0.7, 0.3], (len(frame), 1))
@@ -163,7 +168,7 @@ async def test_what_the_challenger_fails_on_the_champion_answers(tmp_path, dista
         assert counted(running, "regrow_errors_total", version="4", role="challenger") == fallen
 
 
-async def test_one_request_that_fails_spoils_no_other(tmp_path):
+async def test_one_request_that_fails_spoils_no_other(tmp_path: Path):
     """Of requests predicted together by the challenger only the one that it fails on falls back."""
     route = split(weight=1.0)
     route.champion.model.pipeline.predict_proba = lambda frame: np.tile([0.7, 0.3], (len(frame), 1))
@@ -180,7 +185,7 @@ async def test_one_request_that_fails_spoils_no_other(tmp_path):
         assert (await first).versions == [4]
 
 
-async def test_a_stuck_challenger_costs_its_timeout_once(tmp_path):
+async def test_a_stuck_challenger_costs_its_timeout_once(tmp_path: Path):
     """Rows that wait for a stuck challenger fall back in time, later ones at once; none is logged twice."""
     route = split(weight=1.0)
     async with traffic(tmp_path) as running:
@@ -203,7 +208,7 @@ async def test_a_stuck_challenger_costs_its_timeout_once(tmp_path):
         assert counted(running, "regrow_fallbacks_total", version="4", reason="timeout") == 21
 
 
-async def test_a_stuck_challenger_holds_up_no_stop(tmp_path):
+async def test_a_stuck_challenger_holds_up_no_stop(tmp_path: Path):
     """The server stops although a challenger never comes back; what it was asked is answered and logged."""
     route = split(weight=1.0)
     running = Traffic("demo", Journal(tmp_path / "demo"), ServerMetrics(), TIMEOUT)
@@ -215,7 +220,7 @@ async def test_a_stuck_challenger_holds_up_no_stop(tmp_path):
     route.challenger.model.pipeline.go.set()
 
 
-async def test_a_challenger_that_cannot_be_loaded_leaves_its_rows_to_the_champion(tmp_path):
+async def test_a_challenger_that_cannot_be_loaded_leaves_its_rows_to_the_champion(tmp_path: Path):
     """Its rows are answered by the champion and logged as fallen back; its shadows are logged as failed."""
     route = TrafficSplit(
         served(3), rollout="v4-a", stage=0, weight=0.5, mirror=1.0, contender=4, challenger=None
@@ -234,7 +239,7 @@ async def test_a_challenger_that_cannot_be_loaded_leaves_its_rows_to_the_champio
         }
 
 
-async def test_both_versions_score_mirrored_rows_of_each_other(tmp_path):
+async def test_both_versions_score_mirrored_rows_of_each_other(tmp_path: Path):
     """In canary each version scores unseen what the other answered; the client's row is named, its features are not."""
     route = split(weight=0.5, mirror=1.0)
     async with traffic(tmp_path) as running:
@@ -260,7 +265,7 @@ async def test_both_versions_score_mirrored_rows_of_each_other(tmp_path):
         )
 
 
-async def test_shadows_are_dropped_first(tmp_path, monkeypatch):
+async def test_shadows_are_dropped_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """While a shadow is stuck the client waits for nothing; what does not fit its queue is dropped and counted."""
     monkeypatch.setattr(shadow, "QUEUE_ROWS", 10)
     route = split(weight=0.0, mirror=1.0)
@@ -280,7 +285,7 @@ async def test_shadows_are_dropped_first(tmp_path, monkeypatch):
         assert len(logged(running.journal)[0]) == 40
 
 
-async def test_too_many_waiting_requests_are_refused(tmp_path, monkeypatch):
+async def test_too_many_waiting_requests_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A full queue is a 429, and the requests that wait are answered all the same."""
     monkeypatch.setattr(batching, "QUEUE_REQUESTS", 5)
     route = TrafficSplit(served(3))
@@ -297,7 +302,7 @@ async def test_too_many_waiting_requests_are_refused(tmp_path, monkeypatch):
         assert len(logged(running.journal)[0]) == 6
 
 
-async def test_a_challenger_with_another_signature_takes_the_rows_that_fit(tmp_path):
+async def test_a_challenger_with_another_signature_takes_the_rows_that_fit(tmp_path: Path):
     """Columns that it lacks are left out; a column that no request can have makes its rows fall back."""
     narrow, wide = FRAME[["distance"]], FRAME.assign(engine=[1.0, 2.0])
     async with traffic(tmp_path) as running:
@@ -310,7 +315,7 @@ async def test_a_challenger_with_another_signature_takes_the_rows_that_fit(tmp_p
         assert answered[lacks.identifiers[0]]["fallback"] == "raised"
 
 
-async def test_a_version_that_is_asked_for_answers_outside_of_the_rollout(tmp_path):
+async def test_a_version_that_is_asked_for_answers_outside_of_the_rollout(tmp_path: Path):
     """What was asked for by its number is no evidence: it has no rollout, no shadow and no fallback."""
     route = split(weight=0.5, mirror=1.0)
     async with traffic(tmp_path) as running:
@@ -325,9 +330,9 @@ async def test_a_version_that_is_asked_for_answers_outside_of_the_rollout(tmp_pa
         checked = wide.contract.check(Columns({"engine": [7.0], "distance": [1.0], "carrier": ["UA"]}, 1), 9)
         other = await running.answer_by(CheckedRequest(route, checked, 0.0, new_identifiers(1)), wide)
         running.journal.rotate()
-        header = orjson.loads(segments(running.journal.path)[-1].read_bytes().splitlines()[0])
+        columns = read_segment(segments(running.journal.path)[-1]).columns
         row = logged(running.journal)[0][other.identifiers[0]]
-        given = dict(zip(header["columns"], row["features"], strict=True))
+        given = dict(zip(columns, row["features"], strict=True))
         assert given == {"engine": 7.0, "distance": 1.0, "carrier": "UA"}
         with pytest.raises(ModelFailed, match="cannot be predicted"):
             await running.answer_by(ask(route, [-1.0]), route.challenger)
@@ -338,12 +343,12 @@ async def test_a_version_that_is_asked_for_answers_outside_of_the_rollout(tmp_pa
         assert len(logged(running.journal)[0]) == 10, "a probe is not logged"
 
 
-async def test_lines_are_whole_json(tmp_path):
+async def test_lines_are_whole_json(tmp_path: Path):
     """A row outside of a rollout carries no word of one."""
     async with traffic(tmp_path) as running:
         await running.answer(ask(TrafficSplit(served(3)), [1.0]))
         running.journal.rotate()
-        line = orjson.loads(segments(running.journal.path)[0].read_bytes().splitlines()[1])
+        line = read_segment(segments(running.journal.path)[0]).rows[0]
         assert set(line) == {
             "prediction_id",
             "entity_id",
