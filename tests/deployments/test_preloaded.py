@@ -1,6 +1,5 @@
 """Flow runs that are forks of the preloaded process behave as processes of their own do."""
 
-import json
 import os
 import signal
 import subprocess
@@ -125,8 +124,8 @@ def result(run: FlowRun) -> dict[str, Any]:
     """Return what the flow of *run* returned."""
     assert run.state is not None
     assert run.state.is_completed(), run.state
-    record = json.loads(Path(run.state.data.storage_key).read_text())
-    return PickleSerializer().loads(record["result"].encode())  # Regrow itself reads no pickle
+    # Regrow itself reads no pickle.
+    return PickleSerializer().loads(Path(run.state.data.storage_key).read_bytes())
 
 
 def heartbeats(run: FlowRun) -> int:
