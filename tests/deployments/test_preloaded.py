@@ -125,7 +125,7 @@ def result(run: FlowRun) -> dict[str, Any]:
     assert run.state is not None
     assert run.state.is_completed(), run.state
     # Regrow itself reads no pickle.
-    return PickleSerializer().loads(Path(run.state.data.storage_key).read_bytes())
+    return PickleSerializer().loads(Path(str(run.state.data.storage_key)).read_bytes())
 
 
 def heartbeats(run: FlowRun) -> int:

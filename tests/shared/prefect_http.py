@@ -8,8 +8,8 @@ import httpx
 def signed_in(api: str, auth: str) -> httpx.Client:
     """Return a client of *api* that signs in by *auth*, `user:password`, and brings the token against foreign pages."""
     user, _, password = auth.partition(":")
-    client = httpx.Client(base_url=api, auth=(user, password), timeout=30)
     name = str(uuid4())
-    token = client.get("/csrf-token", params={"client": name}).raise_for_status().json()["token"]
-    client.headers.update({"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": name})
-    return client
+    answer = httpx.get(f"{api}/csrf-token", params={"client": name}, auth=(user, password), timeout=30)
+    headers = {"Prefect-Csrf-Token": answer.raise_for_status().json()["token"], "Prefect-Csrf-Client": name}
+    # It has asked nothing yet: a client that has cannot be entered by `with`.
+    return httpx.Client(base_url=api, auth=(user, password), headers=headers, timeout=30)
