@@ -74,7 +74,8 @@ def end_left_over(folder: Path) -> None:
     try:
         lines = file.read_text().splitlines()
         process = psutil.Process(int(lines[0]))
-        ours = process.name().startswith("postgres") and str(folder) in process.cmdline()
+        named = {str(folder), str(folder.resolve())}  # earlier versions followed links first
+        ours = process.name().startswith("postgres") and not named.isdisjoint(process.cmdline())
     except FileNotFoundError:
         return
     except (psutil.NoSuchProcess, IndexError, ValueError):
