@@ -39,7 +39,9 @@ def test_prefect_still_has_what_its_own_command_uses() -> None:
     ],
     ids=["no password", "wrong password", "no token", "Origin", "Origin of a file", "Host", "another site"],
 )
-def test_a_stranger_cannot_ask_for_anything(services: Services, change: dict[str, Any], expected: int) -> None:
+def test_a_stranger_cannot_ask_for_anything(
+    services: Services, change: dict[str, Any], expected: int
+) -> None:
     """Without the password, from a foreign page or by a foreign name no request is answered; as it is, it is."""
     with signed_in(services.prefect_api_url, services.environment["PREFECT_API_AUTH_STRING"]) as client:
         assert client.post("/flows/filter", json={}).status_code == 200
