@@ -1,6 +1,7 @@
 """State of the first release: opened by this version, backed up while it serves, restored elsewhere."""
 
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,11 @@ ANSWER = {
 
 
 def ask(settings: Settings) -> Any:
-    """Return what the model server answers to `ROWS`, and by which version."""
+    """Return what the model server answers to `ROWS`, and by which version, once it has loaded one."""
+    deadline = time.monotonic() + 300
+    while httpx.get(f"{settings.local_server}/ready").status_code != 200:
+        assert time.monotonic() < deadline, "no version was loaded"
+        time.sleep(0.5)
     url = f"{settings.local_server}/models/visits/invocations"
     answer = httpx.post(url, json={"dataframe_records": ROWS}, timeout=60).raise_for_status().json()
     return answer["version"], answer["predictions"]
