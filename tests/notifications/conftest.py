@@ -1,7 +1,10 @@
-"""Events and targets to tell of."""
+"""Events and targets to tell of, and a receiver."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +14,7 @@ from regrow.notifications.event import MEANINGS, Event
 from regrow.notifications.grouping import Queued
 from regrow.project import Target
 
+SECRET = "hunter2xyz"  # noqa: S105
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
 
@@ -41,3 +45,40 @@ def queued() -> Callable[..., Queued]:
 @pytest.fixture(scope="session")
 def now() -> datetime:
     return NOW
+
+
+class Webhook(ThreadingHTTPServer):
+    """A receiver on loopback that keeps what it gets, and answers with *status*."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.got: list[dict[str, Any]] = []
+        self.taken: list[dict[str, Any]] = []
+        """What it has answered with success."""
+        self.status = 200
+
+    @property
+    def address(self) -> str:
+        return f"json://ada:{SECRET}@127.0.0.1:{self.server_port}/{SECRET}/hook?+token={SECRET}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server: Any = self.server
+        server.got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        status = server.status
+        if status == 200:
+            server.taken.append(server.got[-1])
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, format: str, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    with Webhook() as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()

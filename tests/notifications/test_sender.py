@@ -15,7 +15,7 @@ from regrow.notifications import sender as module
 from regrow.notifications.event import Event
 from regrow.notifications.grouping import Message
 from regrow.notifications.outbox import KEEP, Outbox
-from regrow.notifications.sender import LOCK, Sender, run, tell_put_off
+from regrow.notifications.sender import LOCK, Sender, run, start, tell_put_off
 from regrow.project import Target
 from regrow.project.notifications import KINDS
 
@@ -123,9 +123,7 @@ def test_one_process_sends_and_another_takes_over(
         thread.start()
         time.sleep(0.2)
         assert receiver.asked == 0
-    until = time.monotonic() + 20
-    while not receiver.got and time.monotonic() < until:
-        time.sleep(0.02)
+    wait(lambda: receiver.got)
     stop.set()
     thread.join()
     assert len(receiver.got) == 1
@@ -152,3 +150,51 @@ def test_prefect_is_told_later_what_it_missed(
     for _ in range(2):
         tell_put_off(Outbox(tmp_path))
     assert told == [event]
+
+
+def wait(done: Callable[[], Any], patience: float = 60) -> None:
+    """Wait until something is *done*."""
+    until = time.monotonic() + patience
+    while not done() and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def away_and_back(
+    home: Path, webhook: Any, make_event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch, away: float
+) -> None:
+    """Tell one event of each kind to a receiver that is away for *away* seconds; each arrives once, by the thread."""
+    monkeypatch.setenv("CHAT", webhook.address)
+    monkeypatch.setattr(module, "watch_disk", lambda _: ())
+    webhook.status, outbox = 503, Outbox(home)
+    now = datetime.now(UTC) - timedelta(minutes=1)
+    told = [make_event(kind, at=now, cause=f"flow-{kind}") for kind in KINDS]
+    for each in told:
+        outbox.put(each, [CHAT])
+    stop = start(home)
+    try:
+        wait(lambda: webhook.got)
+        time.sleep(away)
+        webhook.status = 200
+        wait(lambda: not outbox.waiting()[0], 2 * away + 60)
+    finally:
+        stop.set()
+    got = [event["id"] for message in webhook.taken for event in message["events"]]
+    assert sorted(got) == sorted(str(each.id) for each in told)
+
+
+def test_a_webhook_that_was_away_gets_each_event_once(
+    tmp_path: Path, webhook: Any, make_event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over real HTTP: it refuses for a moment, is tried again, and then has one message of each kind."""
+    monkeypatch.setattr(module, "FIRST_RETRY", 0.2)
+    monkeypatch.setattr(module, "LONGEST_RETRY", 0.4)
+    away_and_back(tmp_path, webhook, make_event, monkeypatch, 1.0)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(2_400)
+def test_a_webhook_that_was_away_for_ten_minutes_gets_each_event_once(
+    tmp_path: Path, webhook: Any, make_event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same with the pauses of production."""
+    away_and_back(tmp_path, webhook, make_event, monkeypatch, 600.0)
