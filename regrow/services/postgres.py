@@ -38,8 +38,21 @@ class Database:
 
     def connect(self, database: str | None = None) -> psycopg.Connection:
         """Connect to *database*, or to the one that its URL names; each statement counts at once."""
-        url = self.url.set(drivername="postgresql", database=database or self.url.database or "postgres")
-        return psycopg.connect(url.render_as_string(hide_password=False), autocommit=True, connect_timeout=10)
+        return psycopg.connect(
+            for_libpq(self.url, database or self.url.database or "postgres"),
+            autocommit=True,
+            connect_timeout=10,
+        )
+
+
+def for_libpq(url: URL, database: str) -> str:
+    """Return *url*, of *database*, as PostgreSQL's own programs read it; it may hold a password.
+
+    SQLAlchemy writes a space in the path of the socket as a plus, which they take for a plus.
+    """
+    written = url.set(drivername="postgresql", database=database).render_as_string(hide_password=False)
+    address, _, options = written.partition("?")
+    return f"{address}?{options.replace('+', '%20')}" if options else address
 
 
 def start_database(settings: Settings) -> Database:
@@ -123,8 +136,7 @@ def _checkpoint(database: Database) -> None:
     """Ask the embedded PostgreSQL for a checkpoint; a server that is gone needs none."""
     if database.pid is None:
         return
-    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with suppress(psycopg.Error), psycopg.connect(url, autocommit=True, connect_timeout=2) as connection:
+    with suppress(psycopg.Error), database.connect() as connection:
         connection.execute("CHECKPOINT")
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import make_url
 
 from regrow.errors import StateError, Unreachable
 from regrow.services import Services
-from regrow.services.postgres import reach_database, start_database, stop_database
+from regrow.services.postgres import for_libpq, reach_database, start_database, stop_database
 from regrow.settings import Settings
 
 
@@ -46,3 +47,9 @@ def test_the_embedded_database_of_another_start_is_reached(services: Services, t
         assert connection.execute("SELECT 1").fetchone() == (1,)
     with pytest.raises(Unreachable, match=r"regrow up postgres.*REGROW_DATABASE_URL"):
         reach_database(Settings(home=tmp_path))
+
+
+def test_a_space_in_the_path_of_the_socket_is_one_for_postgresql_too() -> None:
+    """A state folder whose path has a space, or a plus, in it is reached."""
+    url = make_url("postgresql+psycopg://me:a%2Bb@/x").update_query_dict({"host": "/my data+more/postgres"})
+    assert for_libpq(url, "mlflow") == "postgresql://me:a%2Bb@/mlflow?host=%2Fmy%20data%2Bmore%2Fpostgres"

@@ -9,7 +9,7 @@ from pathlib import Path
 from psycopg import sql
 
 from regrow.errors import StateError
-from regrow.services.postgres import Database
+from regrow.services.postgres import Database, for_libpq
 
 PASSWORD = re.compile(r"password=\S+")
 
@@ -50,9 +50,9 @@ def has_tables(database: Database, name: str) -> bool:
 
 def _run(database: Database, name: str, program: str, *words: str) -> None:
     """Run *program* on the database *name*; the password goes by the environment, which other users cannot see."""
-    url = database.url.set(drivername="postgresql", database=name)
+    url = database.url
     password = {"PGPASSWORD": str(url.password)} if url.password else {}
-    address = url._replace(password=None).render_as_string(hide_password=False)
+    address = for_libpq(url._replace(password=None), name)
     command = [str(programs() / program), "--no-owner", "--no-privileges", f"--dbname={address}", *words]
     try:
         done = subprocess.run(
