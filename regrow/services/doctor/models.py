@@ -54,21 +54,21 @@ def look_at_ledgers(ledgers: Iterable[Ledger]) -> Iterator[Diagnosis]:
     """Yield which models do not follow their ledger; one line if all do."""
     count = 0
     for ledger in ledgers:
-        count += 1
-        if ledger.follows():
-            continue
-        wrong = ", ".join(
+        wrong = [
             f"{alias} is {_version(ledger.aliases.get(alias))}, by the ledger {_version(number)}"
             for alias, number in ledger.expected_aliases().items()
             if ledger.aliases.get(alias) != number
-        )
-        yield Diagnosis(
-            "registry",
-            "wrong",
-            f"{ledger.name}: {wrong or 'its tags are not those of its ledger'}",
-            f"the next move puts it right, such as `regrow rollback {ledger.name}`; see `regrow ledger {ledger.name}`",
-        )
-        count -= 1
+        ]
+        if ledger.reconciled != ledger.state.move:
+            wrong.append("a writer died before all of its move was written")
+        if wrong:
+            remedy = (
+                f"the next move puts it right, such as `regrow rollback {ledger.name}`; "
+                f"see `regrow ledger {ledger.name}`"
+            )
+            yield Diagnosis("registry", "wrong", f"{ledger.name}: {', '.join(wrong)}", remedy)
+        else:
+            count += 1
     yield Diagnosis("registry", "well", f"{count} models follow their ledger")
 
 
