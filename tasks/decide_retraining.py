@@ -50,7 +50,8 @@ def past_retrainings(run: RunRecord) -> list[datetime]:
         for found in run.client.search_runs([run.experiment_id], decided, max_results=10_000)
         if "regrow.as_of" in found.data.tags
     ]
-    counted = effective_flow_runs(run.client, run.experiment_id) - {own[FLOW_RUN]}
+    others = {tags[FLOW_RUN] for tags in decisions} - {own[FLOW_RUN]}
+    counted = effective_flow_runs(run.client, run.experiment_id, others)
     return [datetime.fromisoformat(tags["regrow.as_of"]) for tags in decisions if tags[FLOW_RUN] in counted]
 
 

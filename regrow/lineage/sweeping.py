@@ -1,6 +1,7 @@
 """Close what processes that died left open, and find the flow runs that count."""
 
 import uuid
+from collections.abc import Iterable
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus, Run
@@ -10,7 +11,7 @@ from prefect.states import Crashed
 
 from regrow import provenance
 from regrow.data.files import remove_partials
-from regrow.lineage.runs import FLOW, FLOW_RUN, KEY, PROCESS, SUSPENDED
+from regrow.lineage.runs import FLOW, FLOW_RUN, KEY, PROCESS, SUSPENDED, find_run
 from regrow.settings import load_settings
 
 
@@ -33,10 +34,14 @@ def sweep(client: MlflowClient, experiment_id: str) -> list[Run]:
     return died
 
 
-def effective_flow_runs(client: MlflowClient, experiment_id: str) -> set[str]:
-    """Return the ids of the flow runs of *experiment_id* that ended well, are at work, or wait to be resumed."""
-    runs = client.search_runs([experiment_id], f"tags.`{FLOW}` LIKE '%'", max_results=10_000)
-    return {run.data.tags[FLOW_RUN] for run in runs if _counts(run.info.status, run.data.tags)}
+def effective_flow_runs(client: MlflowClient, experiment_id: str, flow_runs: Iterable[str]) -> set[str]:
+    """Return those of the *flow_runs* of *experiment_id* that ended well, are at work, or wait to be resumed."""
+    found = [find_run(client, experiment_id, each) for each in sorted(set(flow_runs))]
+    return {
+        run.data.tags[FLOW_RUN]
+        for run in found
+        if run is not None and FLOW in run.data.tags and _counts(run.info.status, run.data.tags)
+    }
 
 
 def _counts(status: str, tags: dict[str, str]) -> bool:

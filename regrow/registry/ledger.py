@@ -12,12 +12,13 @@ from mlflow.exceptions import MlflowException
 from regrow.registry.connection import connect, is_absent, reaching
 from regrow.registry.state import Move, MoveKind, State
 from regrow.registry.versions import CHALLENGER, CHAMPION, PREVIOUS
+from regrow.tracking import STATE
 
 LEDGER_RUN = "regrow.moves"
 """Names the run that holds the moves: a tag of the model and, with its name, a param of its first version's run."""
 MOVE_PARAM = "move."
 WRITER_TAG = "settling."
-RECONCILED, STATE, LAST_MOVE, STATUS = "regrow.settled", "regrow.state", "regrow.move", "regrow.status"
+RECONCILED, LAST_MOVE, STATUS = "regrow.settled", "regrow.move", "regrow.status"
 WRITER_TIMEOUT = timedelta(seconds=60)
 """After this long the mark of a writer is taken for that of a dead process."""
 STATUS_AFTER: dict[MoveKind, str] = {

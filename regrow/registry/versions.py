@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from regrow.errors import RegistryError
 from regrow.registry.connection import connect, is_absent, reaching
 from regrow.results import Candidate, ModelFacts
+from regrow.tracking import CHAMPION
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous-champion"
+CHALLENGER, PREVIOUS = "challenger", "previous-champion"
 
 
 class Version(BaseModel):

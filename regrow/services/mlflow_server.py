@@ -13,7 +13,7 @@ from flask import Flask, Response, jsonify, request
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from mlflow.server.constants import ARTIFACT_ROOT_ENV_VAR, BACKEND_STORE_URI_ENV_VAR
-from mlflow.server.handlers import initialize_backend_stores
+from mlflow.server.handlers import _get_tracking_store, initialize_backend_stores
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.store.db.utils import (
@@ -22,11 +22,14 @@ from mlflow.store.db.utils import (
     _upgrade_db,
     create_sqlalchemy_engine_with_retry,
 )
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracing.utils.artifact_utils import TRACE_DATA_FILE_NAME
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from regrow.services.guard import Guard, own_origins
 from regrow.services.ownership import secret
+from regrow.services.registry_route import add_route
+from regrow.services.tracking_store import add_indexes, keep_ending
 from regrow.settings import load_settings
 
 CREATE = "/mlflow/experiments/create"
@@ -48,6 +51,11 @@ def main() -> None:
     from mlflow.server.fastapi_app import app
 
     keep_inside(Path(local_file_uri_to_path(given.artifacts)), flask_app)
+    add_route(flask_app)
+    store = _get_tracking_store()
+    if isinstance(store, SqlAlchemyStore):
+        add_indexes(store)
+        keep_ending(store)
     origins = own_origins(given.port, settings.mlflow_public_url)
     guarded = Guard(app, origins, secret(settings.password_file), "MLflow of Regrow")
     uvicorn.run(guarded, host=given.host, port=given.port, log_level="info")

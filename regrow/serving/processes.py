@@ -67,6 +67,7 @@ def build(options: WorkerOptions) -> FastAPI:
     from regrow.serving.log.flush import FlushThread
     from regrow.serving.metrics import ServerMetrics
     from regrow.serving.roster import Roster
+    from regrow.tracking import ask_outlines
 
     if options.workers > 1:
         _end_with_supervisor()
@@ -74,7 +75,9 @@ def build(options: WorkerOptions) -> FastAPI:
     mlflow.set_tracking_uri(settings.tracking_uri)
     server = Server(
         settings,
-        Follower(mlflow.MlflowClient(), options.models, metrics),
+        Follower(
+            mlflow.MlflowClient(), options.models, metrics, ask=partial(ask_outlines, settings.tracking_uri)
+        ),
         FlushThread(settings.journal, synced=settings.journal_sync == "group"),
         metrics,
         options.limits,

@@ -1,6 +1,7 @@
 """What the registry says that this server should serve."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -11,9 +12,8 @@ from pydantic import ValidationError
 from regrow.errors import NewerFormat
 from regrow.registry.state import State
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
+from regrow.tracking import CHAMPION, STATE, Outline
 
-CHAMPION_ALIAS = "champion"
-STATE_TAG = "regrow.state"
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 """MLflow's error codes for a registered model that does not exist."""
 
@@ -55,18 +55,39 @@ class Expected:
         )
 
 
-class RegistryReader:
-    """Reads aliases and state of the models *names*; of every registered model if there are none."""
+Ask = Callable[[], tuple[Outline, ...] | None]
+"""Asks for the outline of every model; None if the server cannot tell it."""
+ASK_AGAIN = 60.0
+"""Seconds after which a server that had no outlines is asked for them again: it may be another one by then."""
 
-    def __init__(self, client: MlflowClient, names: tuple[str, ...]) -> None:
+
+class RegistryReader:
+    """Reads aliases and state of the models *names*; of every registered model if there are none.
+
+    It takes one question for all: by *ask* if the server can tell, else by MLflow's search; one model is asked by name.
+    """
+
+    def __init__(self, client: MlflowClient, names: tuple[str, ...], ask: Ask = lambda: None) -> None:
         self.names = names
         self._client = client
+        self._ask = ask
+        self._next_ask = 0.0
 
     def read(self) -> dict[str, Expected]:
-        """Read every model that has a champion, in one call each; raises `MlflowException`."""
-        models = [self._model(name) for name in self.names] if self.names else self._all_models()
+        """Read every model that has a champion; raises `MlflowException`."""
+        outlines = self._ask() if time.monotonic() >= self._next_ask else None
+        if outlines is not None:
+            wanted = {one.name: one for one in outlines if not self.names or one.name in self.names}
+            return {name: follow_outline(one.champion, one.state) for name, one in wanted.items()}
+        if time.monotonic() >= self._next_ask:
+            self._next_ask = time.monotonic() + ASK_AGAIN
+        models = [self._model(self.names[0])] if len(self.names) == 1 else self._all_models()
         read = {model.name: read_expected(model) for model in models if model is not None}
-        return {name: expected for name, expected in read.items() if expected is not None}
+        return {
+            name: expected
+            for name, expected in read.items()
+            if expected is not None and (not self.names or name in self.names)
+        }
 
     def _all_models(self) -> Iterator[RegisteredModel]:
         """Read every registered model, page by page."""
@@ -90,16 +111,19 @@ class RegistryReader:
 
 def read_expected(model: RegisteredModel) -> Expected | None:
     """Read aliases and state of *model*; return None if it has no champion."""
-    if CHAMPION_ALIAS not in model.aliases:
+    if CHAMPION not in model.aliases:
         return None
-    champion = int(model.aliases[CHAMPION_ALIAS])
-    text = model.tags.get(STATE_TAG)
+    return follow_outline(int(model.aliases[CHAMPION]), model.tags.get(STATE))
+
+
+def follow_outline(champion: int, text: str | None) -> Expected:
+    """Return what a *champion* and the *text* of the state, if the model has one, ask of a server."""
     if text is None:
         return Expected(champion)
     try:
         state = State.read(text)
     except (ValidationError, NewerFormat) as error:
-        return Expected(champion, None, f"{STATE_TAG} cannot be read, so there is no rollout: {error}")
+        return Expected(champion, None, f"{STATE} cannot be read, so there is no rollout: {error}")
     if state.rollout is not None and not 0 <= state.rollout.stage < len(state.rollout.plan.stages):
-        return Expected(champion, None, f"{STATE_TAG}: the plan has no stage {state.rollout.stage}")
+        return Expected(champion, None, f"{STATE}: the plan has no stage {state.rollout.stage}")
     return Expected(champion, state)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 
 from regrow.errors import Unreachable
-from regrow.serving.following.expected import Expected, RegistryReader
+from regrow.serving.following.expected import Ask, Expected, RegistryReader
 from regrow.serving.following.loading import VersionsInMemory
 from regrow.serving.metrics import ServerMetrics
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
 
 LOG = logging.getLogger("regrow.serving")
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
+"""Between two questions to the registry: a version of it answers within two seconds, its loading included."""
 SETTLE_SECONDS = 5.0
 """How long a move is waited for whose alias has not followed yet."""
 
@@ -140,6 +141,7 @@ class Follower(threading.Thread):
         names: tuple[str, ...],
         metrics: ServerMetrics,
         interval: float = POLL_SECONDS,
+        ask: Ask = lambda: None,
     ) -> None:
         super().__init__(name="follower", daemon=True)
         self.error: str | None = None
@@ -148,7 +150,7 @@ class Follower(threading.Thread):
         """When the registry answered last; seconds since 1970."""
         self.settled = threading.Event()
         """Set once all that the registry named first is loaded or could not be, or if the registry is away."""
-        self._reader = RegistryReader(client, names)
+        self._reader = RegistryReader(client, names, ask)
         self._metrics = metrics
         self._interval = interval
         self._stop_asked = threading.Event()
