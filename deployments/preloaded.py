@@ -36,7 +36,7 @@ ADDRESS = "REGROW_PRELOADED"
 PATIENCE = 60.0
 """Seconds that the runner waits for the imports before it takes runs without them."""
 MODULES = (
-    *(f"flows.{name}" for name in ("train", "monitor", "retrain", "score", "rollout", "rollback")),
+    *(f"flows.{name}" for name in ("train", "monitor", "retrain", "score", "rollout", "rollback", "tidy")),
     # What the steps import when they first need it, and what every flow run needs.
     "prefect.flow_engine",
     "prefect.events.worker",

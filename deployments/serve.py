@@ -119,6 +119,23 @@ async def register(projects: list[Project], flows: dict[str, Flow[..., Any]]) ->
     return registered
 
 
+async def register_tidying(settings: Settings) -> None:
+    """Register the flow that removes what is old: one deployment for all models, `tidy/all`."""
+    flow = import_module("flows.tidy").tidy
+    cron = settings.tidy_schedule
+    described = await flow.ato_deployment(
+        "all",
+        description=flow.description,
+        tags=["regrow"],
+        schedules=[Cron(cron, timezone="UTC", parameters={"trigger": "schedule"})] if cron else [],
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+        ),
+        **job(),
+    )
+    await described.aapply()
+
+
 async def make_pool(pool: str = POOL) -> None:
     """Create the work pool called *pool*, or leave it as a user has changed it."""
     template = ProcessWorker.get_default_base_job_template()
@@ -158,6 +175,7 @@ def main() -> None:
         flows = read_flows()
         wait_for_prefect(settings)
         projects = asyncio.run(register(read_projects(settings.configs), flows))
+        asyncio.run(register_tidying(settings))
         logger.info("automations: %s", ", ".join(install(projects)))
         told = [*(f"begun anew: {name}" for name in free_stranded()), *catch_up(projects)]
         for line in told:

@@ -178,6 +178,16 @@ def figures_by_column(figure: str, values: Mapping[str, float]) -> dict[str, flo
     return figures
 
 
+class Removed(Result):
+    """What was removed of one kind, or would be: how many things, and their bytes."""
+
+    kind: Literal["runs", "reports", "versions", "results", "snapshots", "tables", "logs"]
+    of: str
+    """The model; empty if it is of no single one."""
+    count: int
+    bytes: int
+
+
 class Scored(Result):
     """The outcome of a batch scoring."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 TELEMETRY_OFF = {
@@ -119,9 +119,48 @@ class Settings(BaseSettings):
         Path | None,
         Field(description="YAML file of who is told of what happens to any model, and to this machine"),
     ] = None
+    tidy_schedule: Annotated[
+        str,
+        Field(
+            description="Cron, UTC, of the flow that removes what is kept long enough; empty: by hand only"
+        ),
+    ] = "30 3 * * *"
+    results_days: Annotated[
+        int,
+        Field(
+            ge=1, description="Days that stored results of steps are kept; a later run does the work again"
+        ),
+    ] = 30
+    snapshots_days: Annotated[
+        int,
+        Field(
+            ge=2,
+            description="Days that snapshots and samples are kept that no version needs; more than results_days",
+        ),
+    ] = 90
+    prefect_days: Annotated[
+        int,
+        Field(ge=1, description="Days that Prefect, started by `regrow up`, keeps flow runs that have ended"),
+    ] = 30
+    log_mb: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Megabytes from which a log of `regrow up` is put aside, in place of the last one",
+        ),
+    ] = 50
     configs: Annotated[Path, Field(description="Folder of the project files that `regrow up` deploys")] = (
         Path("configs")
     )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Settings":
+        if self.snapshots_days <= self.results_days:
+            raise ValueError(
+                f"REGROW_SNAPSHOTS_DAYS ({self.snapshots_days}) must exceed REGROW_RESULTS_DAYS ({self.results_days}): "
+                "a stored result names snapshots"
+            )
+        return self
 
     @property
     def snapshots(self) -> Path:

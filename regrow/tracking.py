@@ -44,7 +44,7 @@ def ask_outlines(uri: str) -> tuple[Outline, ...] | None:
     if not uri.startswith("http"):
         return None
     answer = http_request(get_default_host_creds(uri), ROUTE, "GET", raise_on_status=False)
-    if answer.status_code in LACKING:
+    if answer is None or answer.status_code in LACKING:
         return None
     if answer.status_code != 200:
         raise MlflowException(f"{uri}{ROUTE}: status {answer.status_code}")

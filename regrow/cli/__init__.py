@@ -8,6 +8,8 @@ flow_commands       train, monitor, retrain, rollout, score
 registry_commands   rollback, pause, resume, ledger, trace
 report_command      report
 state_commands      backup, restore
+prune_command       prune
+forget_command      forget
 outcome, printing   what a command came to, as a table or as JSON
 status_command      status
 doctor_command      doctor
@@ -21,7 +23,9 @@ from regrow.cli.app import EXIT_CODES, CleanErrors
 from regrow.cli.doctor_command import doctor
 from regrow.cli.file_commands import check, init, schema
 from regrow.cli.flow_commands import monitor, retrain, rollout, score, train
+from regrow.cli.forget_command import forget
 from regrow.cli.notify_command import notify
+from regrow.cli.prune_command import prune
 from regrow.cli.registry_commands import ledger, pause, resume, rollback, trace
 from regrow.cli.report_command import report
 from regrow.cli.server_commands import demo, down, key, serve, up
@@ -31,7 +35,7 @@ from regrow.cli.status_command import status
 COMMANDS = (
     init, check, schema, up, down, demo, serve, key,
     train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace,
-    status, report, doctor, notify, backup, restore,
+    status, report, prune, forget, doctor, notify, backup, restore,
 )  # fmt: skip
 app = typer.Typer(
     cls=CleanErrors,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -89,18 +90,33 @@ def _is_beyond_float(column: pa.ChunkedArray) -> bool:
 
 def checked_path(snapshot: Snapshot) -> Path:
     """Return the file of *snapshot*, after checking its digest."""
-    path = snapshot.path
+    path, expected = snapshot.path, snapshot.digest
+    if not path.is_file() and (after := erased_to(expected)):
+        path, expected = path.with_name(f"{after}.parquet"), after
     try:
         digest = _digest(path)
     except FileNotFoundError as error:
         raise SnapshotError(
             f"{path}: the snapshot is gone; run the flow again with PREFECT_TASKS_REFRESH_CACHE=true"
         ) from error
-    if digest != snapshot.digest:
+    if digest != expected:
         raise SnapshotError(
-            f"{path}: content has SHA-256 {digest}, not {snapshot.digest}; delete the file and run again"
+            f"{path}: content has SHA-256 {digest}, not {expected}; delete the file and run again"
         )
     return path
+
+
+def erased_folder() -> Path:
+    """Return the folder of the notes on snapshots from which rows were erased."""
+    return load_settings().home.absolute() / "erased"
+
+
+def erased_to(digest: str) -> str | None:
+    """Return the digest of the snapshot that took the place of *digest* when rows were erased; None if none did."""
+    found: str | None = None
+    while (note := erased_folder() / f"{found or digest}.json").is_file():
+        found = json.loads(note.read_bytes())["digest"]
+    return found
 
 
 def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapshot:
@@ -114,7 +130,7 @@ def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapsho
     folder = load_settings().snapshots
     with state_errors(folder, f"a snapshot of {len(frame)} rows cannot be written"):
         folder.mkdir(parents=True, exist_ok=True)
-        path, digest = _write(table, folder)
+        path, digest = write_table(table, folder)
     times = frame[timestamp] if timestamp and len(frame) else None
     return Snapshot(
         uri=f"{FOLDER}/{path.name}",
@@ -176,15 +192,17 @@ def _try_column(column: pd.DataFrame, error: Exception) -> None:
         ) from error
 
 
-def _write(table: pa.Table, folder: Path) -> tuple[Path, str]:
-    """Write *table* into *folder* under the name of its digest."""
+def write_table(table: pa.Table, folder: Path) -> tuple[Path, str]:
+    """Write *table* into *folder* under the name of its digest; return its path and the digest."""
     with partial_file(folder) as partial:
         with partial.open("xb") as stream:
             pq.write_table(table, stream, compression="zstd")
         flush_to_disk(partial)
         digest = _digest(partial)
         path = folder / f"{digest}.parquet"
-        if not path.exists():
+        try:
+            os.utime(path)  # Its age is that of its last use: tidying goes by it.
+        except FileNotFoundError:
             partial.rename(path)
             flush_to_disk(folder)
     return path, digest

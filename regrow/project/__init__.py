@@ -34,6 +34,7 @@ from regrow.project.file import Project, ProjectFile, json_schema, load_project,
 from regrow.project.metrics import Metric
 from regrow.project.monitoring import Budget, DriftRule, Monitoring, PerformanceRule, QualityRule, Retraining
 from regrow.project.notifications import Kind, Severity, Target
+from regrow.project.retention import Retention
 from regrow.project.scoring import (
     DeltaDestination,
     Destination,
@@ -86,6 +87,7 @@ __all__ = [
     "RandomSplit",
     "RandomizedSearch",
     "Replace",
+    "Retention",
     "Retraining",
     "RolloutLimits",
     "RolloutPlan",

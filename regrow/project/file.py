@@ -18,6 +18,7 @@ from regrow.project.imports import hook_file, import_hook
 from regrow.project.metrics import bind_metrics, is_own
 from regrow.project.monitoring import Monitoring, Retraining
 from regrow.project.notifications import Target, hide_passwords
+from regrow.project.retention import Retention
 from regrow.project.scoring import RESULT_COLUMNS, Scoring
 from regrow.project.sources import LogSource, PythonSource, Source
 from regrow.project.training import Training, TunedThreshold
@@ -40,6 +41,7 @@ class ProjectFile(Strict):
     notifications: Annotated[
         tuple[Target, ...], Field(description="Who is told of what happens to the model")
     ] = ()
+    retention: Retention = Retention()
 
     @model_validator(mode="after")
     def _consistent(self) -> "ProjectFile":

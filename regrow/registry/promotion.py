@@ -8,7 +8,7 @@ from regrow.registry.connection import connect, reaching, twice
 from regrow.registry.ledger import Ledger, ledger
 from regrow.registry.reconciliation import add_move, make_move, reconcile
 from regrow.registry.state import Move, State
-from regrow.registry.versions import Version, champion, version
+from regrow.registry.versions import FILES, Version, champion, version
 from regrow.results import Candidate
 
 CONFIRMED = "regrow.confirmed"
@@ -85,7 +85,7 @@ def roll_back(
     if to is None and seen.rollout is not None:
         after, kind, about = State(champion=seen.champion), "roll back", seen.challenger
     else:
-        target = _last_good(found) if to is None else version(name, to).number
+        target = _last_good(found) if to is None else _with_files(version(name, to)).number
         if target == seen.champion:
             raise RegistryError(f"{name}: version {target} is the champion already; nothing to roll back")
         restored = target not in found.served_well() or seen.champion is None
@@ -116,6 +116,16 @@ def _confirm_or_put_back(found: Ledger, move: Move, actor: str, confirm: Confirm
     client = connect()
     with reaching(f"confirmation of {found.name}"):
         twice(lambda: client.set_registered_model_tag(found.name, CONFIRMED, str(move.number)))
+
+
+def _with_files(asked: Version) -> Version:
+    """Return the version that was *asked* for; raises `RegistryError` if its files were removed."""
+    if FILES in asked.tags:
+        raise RegistryError(
+            f"{asked.name}: version {asked.number} never served, and its files were removed "
+            f"({asked.tags[FILES]}); train it again"
+        )
+    return asked
 
 
 def _last_good(found: Ledger) -> int:

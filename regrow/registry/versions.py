@@ -15,6 +15,8 @@ from regrow.results import Candidate, ModelFacts
 from regrow.tracking import CHAMPION
 
 CHALLENGER, PREVIOUS = "challenger", "previous-champion"
+FILES = "regrow.files"
+"""Tag of a version that never served and whose files were removed: when."""
 
 
 class Version(BaseModel):

@@ -196,9 +196,19 @@ def _prefect(settings: Settings, database: Database) -> Command:
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": database.address("asyncpg", "prefect"),
             # Its own figures, as Prometheus reads them: /api/metrics.
             "PREFECT_SERVER_METRICS_ENABLED": os.environ.get("PREFECT_SERVER_METRICS_ENABLED", "true"),
+            **_retention(settings),
             "PREFECT_SERVER_LOGGING_LEVEL": os.environ.get("PREFECT_SERVER_LOGGING_LEVEL", "WARNING"),
         },
     )
+
+
+def _retention(settings: Settings) -> dict[str, str]:
+    """Return the variables by which Prefect itself removes flow runs, with their logs and artifacts, and events."""
+    given = {
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(settings.prefect_days * 86_400),
+    }
+    return {key: os.environ.get(key, value) for key, value in given.items()}
 
 
 def _mlflow(settings: Settings, database: Database) -> Command:

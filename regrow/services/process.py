@@ -88,7 +88,7 @@ def start_process(
     """Start *command* in a session of its own: Ctrl-C does not reach it, only `stop_together` does."""
     if log.exists():
         log.replace(log.with_suffix(".previous.log"))
-    with log.open("wb") as stream:
+    with log.open("ab") as stream:  # Appending, so that tidying may cut the log short.
         process = subprocess.Popen(
             command,
             env=environment,

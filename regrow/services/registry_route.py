@@ -3,6 +3,7 @@
 from flask import Flask, Response
 from mlflow.server.handlers import _get_model_registry_store
 from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelAlias, SqlRegisteredModelTag
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import Engine, and_, select
 
 from regrow.tracking import CHAMPION, ROUTE, STATE, Outline, write_outlines
@@ -31,5 +32,8 @@ def read_outlines(engine: Engine) -> tuple[Outline, ...]:
 
 def _answer() -> Response:
     """Answer who serves."""
-    outlines = read_outlines(_get_model_registry_store().engine)
+    store = _get_model_registry_store()
+    if not isinstance(store, SqlAlchemyStore):  # A registry elsewhere is asked by MLflow's own interface.
+        return Response(status=404)
+    outlines = read_outlines(store.engine)
     return Response(write_outlines(outlines), mimetype="application/json")

@@ -16,8 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from regrow.tracking import TIDIED
 
-FOUND_BY = ("regrow.key", "regrow.flow", "regrow.step", "regrow.verdict.decision", "prefect.flow_run_id",
-            "mlflow.parentRunId", TIDIED)  # fmt: skip
+FOUND_BY = (
+    "regrow.key", "regrow.flow", "regrow.step", "regrow.verdict.decision", "regrow.report", "prefect.flow_run_id",
+    "mlflow.parentRunId", TIDIED,
+)  # fmt: skip
 """Tags by whose value runs are looked for; each is far shorter than what a database takes into an index."""
 INDEXES = (
     "CREATE INDEX IF NOT EXISTS regrow_tags_by_value ON tags (key, value) "

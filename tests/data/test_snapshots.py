@@ -46,13 +46,13 @@ def test_a_snapshot_is_what_was_written() -> None:
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(st.tuples(st.integers(-5, 5), st.text(max_size=3)), max_size=5))
 def test_the_same_content_is_the_same_snapshot(values: list[tuple[int, str]]) -> None:
-    """Equal frames, whatever their index, give one digest and one file; that file is not touched again."""
+    """Equal frames, whatever their index, give one digest and one file; that file is not written again."""
     frame = pd.DataFrame(values, columns=["n", "text"]).astype({"n": "int64", "text": "str"})
     first = write_snapshot(frame)
     path = snapshots.checked_path(first)
     written = path.stat()
     assert write_snapshot(frame.set_axis(range(7, 7 + len(frame)))) == first
-    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+    assert path.stat().st_ino == written.st_ino
     assert (
         write_snapshot(pd.concat([frame, frame.assign(n=9), frame[:0]])).digest != first.digest or frame.empty
     )

@@ -1,0 +1,240 @@
+"""Erase the rows of one person (an entity) from tables, journals and snapshots.
+
+A snapshot is named by its content, so it gets another name: a note under `erased/` leads from the old name to the new
+one, and whoever reads the old snapshot gets the rows that are left.
+"""
+
+import json
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from regrow.data.delta import ATTEMPTS, open_table, plain_words
+from regrow.data.files import write_whole
+from regrow.data.labels import labels_path
+from regrow.data.predictions import predictions_path
+from regrow.data.snapshots import Snapshot, erased_folder, erased_to, write_table
+from regrow.errors import Busy, StateError
+from regrow.settings import load_settings
+
+NAMED = 500
+"""Ids that one condition names at most."""
+JOURNAL_WAIT = 30.0
+"""Seconds that the model server has to fold what it journals: it takes one."""
+ASIDE = ("damaged", ".damaged")
+"""The folder, or the suffix, of journal files that nobody reads any more."""
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A snapshot from which rows were erased."""
+
+    before: str
+    after: str
+    """Digest of the snapshot that took its place; empty after a dry run."""
+    rows: int
+    """Rows that were erased."""
+
+
+def erase_labels(model: str, entity: str, dry_run: bool = False) -> int:
+    """Erase the labels of *entity*'s rows of *model*, also those that name a prediction or a row; return their number.
+
+    What they name stands in the log of predictions, so this comes before `erase_predictions`.
+    """
+    path, logged = labels_path(model), _names_of(model, entity)
+    conditions = [_equals("entity_id", entity), _equals("row_key", entity), _begins("row_key", f"{entity}@")]
+    for column in ("prediction_id", "row_key"):
+        conditions += list(_among(column, logged[column]))
+    return _erase(path, conditions, dry_run)
+
+
+def erase_predictions(model: str, entity: str, dry_run: bool = False) -> int:
+    """Erase the predictions of *entity* from the log of *model*, shadows among them; return their number."""
+    return _erase(predictions_path(model), [_equals("entity_id", entity)], dry_run)
+
+
+def journaled(model: str, entity: str) -> list[Path]:
+    """Return the journal files of *model* that still hold a row of *entity* on its way into a table."""
+    return [path for path in _journal_files(model) if not _is_aside(path) and _lines_of(path, entity)]
+
+
+def await_journal(model: str, entity: str, patience: float = JOURNAL_WAIT) -> None:
+    """Wait until no row of *entity* is on its way into a table of *model*.
+
+    Raises `StateError` if one still is after *patience* seconds; then nothing was erased.
+    """
+    until = time.monotonic() + patience
+    while waiting := journaled(model, entity):
+        if time.monotonic() > until:
+            raise StateError(
+                f"{waiting[0]}: holds rows that are not in the tables yet; nothing was erased: start the model server "
+                "(`regrow up`), which writes them there, and forget again"
+            )
+        time.sleep(0.5)
+
+
+def erase_set_aside(model: str, entity: str, dry_run: bool = False) -> int:
+    """Erase the lines of *entity* from the journal files of *model* that were set aside as damaged; count them."""
+    count = 0
+    for path in filter(_is_aside, _journal_files(model)):
+        if not (lines := _lines_of(path, entity)):
+            continue
+        count += len(lines)
+        if not dry_run:
+            kept = [line for line in path.read_bytes().splitlines(keepends=True) if line not in lines]
+            write_whole(path, b"".join(kept))
+    return count
+
+
+def rewrite_snapshot(
+    digest: str, columns: Collection[str], entity: str, dry_run: bool = False
+) -> Rewritten | None:
+    """Erase the rows of the snapshot *digest* that have *entity* in one of *columns*; None if there is none.
+
+    The new file is there before the note that leads to it, and the old one goes last.
+    """
+    folder = load_settings().snapshots
+    digest = erased_to(digest) or digest
+    path = folder / f"{digest}.parquet"
+    if not path.is_file():
+        return None
+    table = pq.read_table(path)
+    there = [name for name in columns if name in table.column_names]
+    hit = pa.array([False] * table.num_rows)
+    for name in there:
+        same = pc.equal(table.column(name).cast(pa.string()), entity)  # pyright: ignore[reportAttributeAccessIssue]
+        hit = pc.or_(hit, pc.fill_null(same, False))  # pyright: ignore[reportAttributeAccessIssue]
+    rows = pc.sum(hit).as_py() or 0  # pyright: ignore[reportAttributeAccessIssue]
+    if not rows:
+        return None
+    if dry_run:
+        return Rewritten(digest, "", rows)
+    left = table.filter(pc.invert(hit))  # pyright: ignore[reportAttributeAccessIssue]
+    _, after = write_table(left, folder)
+    note = {"digest": after, "rows": left.num_rows, "erased": rows, "at": datetime.now(UTC).isoformat()}
+    erased_folder().mkdir(parents=True, exist_ok=True)
+    write_whole(erased_folder() / f"{digest}.json", json.dumps(note).encode())
+    path.unlink()
+    return Rewritten(digest, after, rows)
+
+
+def drop_samples(dry_run: bool = False) -> int:
+    """Remove all samples of snapshots, which may hold rows of anybody: they are drawn again; return their number."""
+    notes = sorted((load_settings().snapshots / "samples").glob("*.json"))
+    for note in () if dry_run else notes:
+        Snapshot.model_validate_json(note.read_bytes()).path.unlink(missing_ok=True)
+        note.unlink()
+    return len(notes)
+
+
+def _names_of(model: str, entity: str) -> dict[str, list[str]]:
+    """Return the ids and the row keys of *entity*'s predictions in the log of *model*."""
+    table = open_table(predictions_path(model))
+    wanted = ["prediction_id", "row_key"]
+    if table is None:
+        return {name: [] for name in wanted}
+    dataset = table.to_pyarrow_dataset()
+    known = [name for name in wanted if name in dataset.schema.names]
+    rows = dataset.to_table(known, filter=ds.field("entity_id") == entity)
+    return {
+        name: sorted({value for value in rows.column(name).to_pylist() if value}) if name in known else []
+        for name in wanted
+    }
+
+
+def _erase(path: Path, conditions: list[tuple[str, str]], dry_run: bool) -> int:
+    """Delete the rows of the table at *path* that meet one of *conditions*, each a column and what it must be."""
+    table = open_table(path)
+    if table is None:
+        return 0
+    columns = {field.name for field in table.schema().fields}
+    held = [condition for column, condition in conditions if column in columns]
+    count = 0
+    for condition in held:
+        if dry_run:
+            count += _matching(table, condition)
+        else:
+            count += _delete(path, condition)
+    if count and not dry_run:
+        _remove_files(path)
+    return count
+
+
+def _delete(path: Path, condition: str) -> int:
+    """Delete the rows of the table at *path* that meet *condition*; return their number."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return int(DeltaTable(str(path)).delete(condition)["num_deleted_rows"] or 0)
+        except CommitFailedError:
+            time.sleep(0.05 * 2**attempt)
+        except (DeltaError, OSError) as error:
+            raise StateError(
+                f"{path}: rows cannot be erased ({plain_words(error)}); mend it, and forget again"
+            ) from error
+    raise Busy(f"{path}: other writers came first {ATTEMPTS} times; forget again")
+
+
+def _matching(table: DeltaTable, condition: str) -> int:
+    """Count the rows of *table* that meet *condition*."""
+    from deltalake import QueryBuilder
+
+    found = QueryBuilder().register("t", table).execute(f"SELECT count(*) AS n FROM t WHERE {condition}")  # noqa: S608
+    return int(pa.table(found.read_all()).column("n")[0].as_py())
+
+
+def _remove_files(path: Path) -> None:
+    """Remove the files that the table at *path* no longer needs: they hold the rows; what is being written stays."""
+    time.sleep(0.01)
+    table = DeltaTable(str(path))
+    table.vacuum(0, dry_run=False, enforce_retention_duration=False)
+    DeltaTable(str(path)).create_checkpoint()
+
+
+def _equals(column: str, value: str) -> tuple[str, str]:
+    return column, f"{column} = {_quoted(value)}"
+
+
+def _begins(column: str, value: str) -> tuple[str, str]:
+    return column, f"left({column}, {len(value)}) = {_quoted(value)}"
+
+
+def _among(column: str, values: list[str]) -> Iterator[tuple[str, str]]:
+    for start in range(0, len(values), NAMED):
+        named = ", ".join(map(_quoted, values[start : start + NAMED]))
+        yield column, f"{column} IN ({named})"
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _journal_files(model: str) -> list[Path]:
+    folder = load_settings().journal / model
+    return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+
+
+def _is_aside(path: Path) -> bool:
+    return path.suffix == ASIDE[1] or path.parent.name == ASIDE[0]
+
+
+def _lines_of(path: Path, entity: str) -> set[bytes]:
+    """Return the lines of the journal file at *path* that name *entity*."""
+    name = json.dumps(entity, ensure_ascii=False).encode()
+    marks = [f'"{key}":'.encode() + name for key in ("entity_id", "row_key", "e")]
+    marks.append(b'"row_key":' + name[:-1] + b"@")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return set()
+    if not any(mark in content for mark in marks):
+        return set()
+    return {line for line in content.splitlines(keepends=True) if any(mark in line for mark in marks)}

@@ -1,0 +1,109 @@
+"""Files that are removed once they are old, and how much room that makes."""
+
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from regrow.data.delta import VACUUM_HOURS, compact, open_table
+from regrow.data.files import PARTIAL, locked_file
+from regrow.settings import Settings
+
+DAY = 86_400.0
+COPY_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many things were removed, or would be, and their bytes."""
+
+    count: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: "Room") -> "Room":
+        """Return both together."""
+        return Room(self.count + other.count, self.bytes + other.bytes)
+
+
+def remove_old_files(folder: Path, days: float, kept: Collection[str] = (), dry_run: bool = False) -> Room:
+    """Remove the files of *folder* and below that were not written for *days*, but for the names *kept*.
+
+    Half-written files are left to those who know whether their writer lives.
+    """
+    found, before = Room(), time.time() - days * DAY
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+        if path.name in kept or path.suffix == PARTIAL or path.is_symlink():
+            continue
+        try:
+            state = path.stat()
+            if not path.is_file() or state.st_mtime >= before:
+                continue
+            if not dry_run:
+                path.unlink()
+        except FileNotFoundError:  # Another one was faster.
+            continue
+        found += Room(1, state.st_size)
+    return found
+
+
+def folder_bytes(folder: Path) -> int:
+    """Return the bytes of all files of *folder* and below."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+
+
+def tables_of(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """Yield each model and its tables, of predictions and of labels."""
+    for kind in ("predictions", "labels"):
+        folder = settings.tables / kind
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            yield path.name, path
+
+
+def tidy_table(path: Path, settings: Settings, dry_run: bool = False) -> Room:
+    """Merge small files of the table at *path*, write down its state, and remove files that no reader still reads.
+
+    One at a time does it: if the model server is at it already, nothing is done. Raises `StateError` if the table is
+    damaged.
+    """
+    table = open_table(path)
+    if table is None:
+        return Room()
+    if dry_run:
+        named = table.vacuum(VACUUM_HOURS, dry_run=True, enforce_retention_duration=False)
+        files = [path / name for name in named]
+        return Room(len(files), sum(file.stat().st_size for file in files if file.exists()))
+    settings.journal.mkdir(parents=True, exist_ok=True)
+    before, count = folder_bytes(path), _count(path)
+    with locked_file(settings.journal / f"{path.parent.name}-{path.name}.compacting") as is_ours:
+        if not is_ours:
+            return Room()
+        compact(path)
+        merged = open_table(path)
+        if merged is not None:
+            merged.create_checkpoint()
+            merged.cleanup_metadata()
+    return Room(max(count - _count(path), 0), max(before - folder_bytes(path), 0))
+
+
+def put_log_aside(log: Path, most: int, dry_run: bool = False) -> Room:
+    """Copy *log* beside itself, in place of the last copy, and cut it to nothing if it exceeds *most* bytes.
+
+    Whoever writes to it appends, and goes on at its new end; a line that is written meanwhile may be lost.
+    """
+    aside = log.with_suffix(".1.log")
+    if not log.is_file() or log.stat().st_size <= most:
+        return Room()
+    replaced = aside.stat().st_size if aside.is_file() else 0
+    size = log.stat().st_size
+    kept = min(size, most)
+    if not dry_run:
+        with log.open("rb+") as stream, aside.open("wb") as copy:
+            stream.seek(size - kept)
+            while chunk := stream.read(COPY_BYTES):
+                copy.write(chunk)
+            stream.truncate(0)
+    return Room(1, size - kept + replaced)
+
+
+def _count(folder: Path) -> int:
+    return sum(1 for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,113 @@
+"""Forget a person in everything that Regrow keeps of a model, and say which versions learnt from them."""
+
+import json
+import os
+from datetime import UTC, datetime
+
+from mlflow import MlflowClient
+from pydantic import BaseModel, ConfigDict
+
+from regrow import registry
+from regrow.data import erasure
+from regrow.data.files import flush_to_disk
+from regrow.data.snapshots import erased_folder
+from regrow.errors import RegistryError
+from regrow.lineage.needed import versions_of
+from regrow.registry.versions import FILES
+
+RECORD = "record.jsonl"
+
+
+class Forgotten(BaseModel):
+    """What was erased, in numbers: it names nobody, so it may be kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: datetime
+    model: str
+    by: str
+    predictions: int
+    labels: int
+    set_aside: int
+    """Lines of damaged journal files."""
+    snapshots: dict[str, str]
+    """The digest of each snapshot from which rows were erased, and of the one that took its place."""
+    rows: int
+    """Rows that were erased from snapshots."""
+    learnt: tuple[int, ...]
+    """Versions that were trained on the person's rows, by what this call found."""
+    judged: tuple[int, ...]
+    """Versions that were judged on them."""
+
+
+def forget(client: MlflowClient, model: str, entity: str, by: str, dry_run: bool = False) -> Forgotten:
+    """Erase the rows of *entity* from what is kept of *model*, and keep a record of how much that was.
+
+    A call that dies is made again: what is erased already is passed over. Raises `RegistryError` if no version of the
+    model is known, `StateError` if rows are on their way into the tables and nobody writes them there.
+    """
+    versions = versions_of(client, model)
+    if not versions:
+        raise RegistryError(f"{model}: no version is registered; see the names in `regrow status`")
+    if not dry_run:
+        erasure.await_journal(model, entity)
+    labels = erasure.erase_labels(model, entity, dry_run)
+    predictions = erasure.erase_predictions(model, entity, dry_run)
+    aside = erasure.erase_set_aside(model, entity, dry_run)
+    columns, parts = set[str](), dict[int, tuple[str, str]]()
+    for version in versions:
+        if FILES not in version.tags:
+            facts = registry.read_facts(str(version.source).removeprefix("models:/"))
+            columns |= {name for name in (facts.entity or facts.id,) if name}
+            parts[int(version.version)] = (facts.training.digest, facts.holdout.digest)
+    found = {}
+    for digest in sorted({each for part in parts.values() for each in part} | snapshots_of(client, model)):
+        if rewritten := erasure.rewrite_snapshot(digest, [*columns, "entity_id"], entity, dry_run):
+            found[digest] = rewritten
+    if found:
+        erasure.drop_samples(dry_run)
+    told = Forgotten(
+        at=datetime.now(UTC),
+        model=model,
+        by=by,
+        predictions=predictions,
+        labels=labels,
+        set_aside=aside,
+        snapshots={one.before: one.after for one in found.values()},
+        rows=sum(one.rows for one in found.values()),
+        learnt=tuple(number for number, (training, _) in sorted(parts.items()) if training in found),
+        judged=tuple(number for number, (_, holdout) in sorted(parts.items()) if holdout in found),
+    )
+    if not dry_run:
+        _record(told)
+    return told
+
+
+def snapshots_of(client: MlflowClient, model: str) -> set[str]:
+    """Return the digests of all snapshots that a run of *model* read or wrote."""
+    digests: set[str] = set()
+    token: str | None = None
+    with registry.reaching(f"runs of {model}"):
+        experiment = client.get_experiment_by_name(model)
+        while experiment is not None:
+            page = client.search_runs([experiment.experiment_id], max_results=1000, page_token=token)
+            for run in page:
+                for read in run.inputs.dataset_inputs if run.inputs else ():
+                    if read.dataset.source_type == "local":
+                        digests.add(json.loads(read.dataset.profile or "{}").get("sha256", ""))
+            token = page.token
+            if not token:
+                break
+    return digests - {""}
+
+
+def _record(told: Forgotten) -> None:
+    """Add *told* to the record of what was erased."""
+    folder = erased_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / RECORD, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(handle, told.model_dump_json().encode() + b"\n")
+    finally:
+        os.close(handle)
+    flush_to_disk(folder / RECORD)

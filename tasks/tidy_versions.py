@@ -1,0 +1,70 @@
+"""Remove the files of versions that never served."""
+
+from datetime import UTC, datetime, timedelta
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from prefect import task
+
+from regrow import registry
+from regrow.data.tidying import Room
+from regrow.lineage import failed_by_outage
+from regrow.lineage.needed import Needed, needed_of, versions_of
+from regrow.lineage.removal import remove_files
+from regrow.project import Retention
+from regrow.registry.connection import is_absent
+from regrow.registry.versions import FILES
+from regrow.results import Removed
+from regrow.settings import load_settings
+
+
+def due_versions(
+    versions: list[ModelVersion], needed: Needed, kept: timedelta, as_of: datetime
+) -> list[ModelVersion]:
+    """Return those of *versions* with files that never served and are older than *kept* at *as_of*."""
+    before = int((as_of - kept).timestamp() * 1000)
+    return [
+        version
+        for version in versions
+        if int(version.version) not in needed.versions
+        and FILES not in version.tags
+        and (version.creation_timestamp or before) < before
+        and str(version.source).startswith("models:/m-")
+    ]
+
+
+def remove_model(client: MlflowClient, version: ModelVersion, dry_run: bool) -> Room:
+    """Remove the stored model of *version*; the tag comes first, so that nobody returns to what is half gone."""
+    model_id, what = str(version.source).removeprefix("models:/"), f"{version.name} version {version.version}"
+    with registry.reaching(f"files of {what}"):
+        try:
+            place = client.get_logged_model(model_id).artifact_location
+        except MlflowException as error:
+            if is_absent(error):
+                place = None
+            else:
+                raise
+        if not dry_run:
+            now = datetime.now(UTC).isoformat()
+            client.set_model_version_tag(version.name, str(version.version), FILES, f"removed {now}")
+        room = remove_files(str(place), dry_run=dry_run) if place else Room()
+        if place and not dry_run:
+            client.delete_logged_model(model_id)
+    return Room(1, room.bytes)
+
+
+@task(retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=failed_by_outage)
+def tidy_versions(rules: dict[str, Retention], as_of: datetime, dry_run: bool) -> tuple[Removed, ...]:
+    """Remove the files of old versions that never served, of each model in *rules*.
+
+    A stored result may name one, so they stay longer than results do.
+    """
+    client, removed = registry.connect(), []
+    least = timedelta(days=load_settings().results_days + 1)
+    for name, retention in sorted(rules.items()):
+        kept = max(retention.versions, least)
+        due = due_versions(versions_of(client, name), needed_of(client, name), kept, as_of)
+        room = sum((remove_model(client, version, dry_run) for version in due), Room())
+        removed.append(Removed(kind="versions", of=name, count=room.count, bytes=room.bytes))
+    return tuple(removed)

@@ -1,0 +1,76 @@
+"""Everything that is kept of a person is erased, and the record names nobody."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.errors import RegistryError
+from regrow.lineage import forgetting
+from regrow.lineage.forgetting import forget
+
+ADA = "ada-17"
+
+
+class Page(list):
+    """A page of results as MLflow returns it: a list with a token."""
+
+    token = ""
+
+
+def read_by(*snapshots: Snapshot) -> Any:
+    """Return a client of an experiment with one run that read *snapshots*."""
+    inputs = [
+        SimpleNamespace(
+            dataset=SimpleNamespace(source_type="local", profile=json.dumps({"sha256": one.digest}))
+        )
+        for one in snapshots
+    ]
+    run = SimpleNamespace(inputs=SimpleNamespace(dataset_inputs=inputs))
+    return SimpleNamespace(
+        get_experiment_by_name=lambda _: SimpleNamespace(experiment_id="1"),
+        search_runs=lambda *_, **__: Page([run]),
+    )
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_versions_that_learnt_from_a_person_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    """Snapshots of versions and of runs lose the rows; a dry run counts the same and changes nothing."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+    training, holdout, raw = (
+        write_snapshot(pd.DataFrame({"who": people, "n": [float(place)] * len(people)}))
+        for place, people in enumerate([[ADA, "bob"], ["eve"], [ADA, ADA, "bob", "eve"]])
+    )
+    facts = {
+        "m-1": SimpleNamespace(entity="who", id="id", training=training, holdout=holdout),
+        "m-2": SimpleNamespace(entity="who", id=None, training=holdout, holdout=training),
+    }
+    versions = [
+        SimpleNamespace(version=str(place + 1), source=f"models:/{name}", tags={})
+        for place, name in enumerate(facts)
+    ]
+    versions.append(SimpleNamespace(version="3", source="models:/gone", tags={"regrow.files": "removed"}))
+    monkeypatch.setattr(forgetting, "versions_of", lambda *_: versions)
+    monkeypatch.setattr(forgetting.registry, "read_facts", facts.__getitem__)
+    told = forget(read_by(raw, holdout), "m", ADA, "the officer", dry_run)
+    assert (told.rows, told.learnt, told.judged) == (3, (1,), (2,))
+    assert set(told.snapshots) == {training.digest, raw.digest}
+    assert sorted(raw.read()["who"]) == sorted([*([ADA] * 2 if dry_run else []), "bob", "eve"])
+    record = tmp_path / "erased/record.jsonl"
+    assert record.exists() != dry_run
+    if not dry_run:
+        assert json.loads(record.read_text())["by"] == "the officer"
+        assert ADA not in record.read_text()
+
+
+def test_a_model_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slip of the pen must not look like an erasure."""
+    monkeypatch.setattr(forgetting, "versions_of", lambda *_: [])
+    with pytest.raises(RegistryError, match="no version is registered"):
+        forget(read_by(), "m", ADA, "the officer")
