@@ -1,6 +1,7 @@
 """`regrow prune` shows what goes."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from regrow.results import Removed
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_what_would_go_is_shown(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path, as_json: bool
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, as_json: bool
 ) -> None:
     """As a table for people, as a list for programs, and the flow is told that nothing may be removed."""
     asked: list[bool] = []

@@ -16,7 +16,7 @@ from regrow.lineage.forgetting import forget
 ADA = "ada-17"
 
 
-class Page(list):
+class Page(list[Any]):
     """A page of results as MLflow returns it: a list with a token."""
 
     token = ""

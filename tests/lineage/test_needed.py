@@ -17,7 +17,7 @@ from regrow.registry import Ledger, Move, State
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 
 
-class Page(list):
+class Page(list[Any]):
     """A page of results as MLflow returns it: a list with a token."""
 
     token = ""

@@ -8,10 +8,8 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 
 from regrow.project import Canary
 from regrow.registry.state import Rollout, State
-from regrow.serving.following import expected as expected_of
 from regrow.serving.following.expected import Expected, RegistryReader, read_expected
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
-from regrow.tracking import Outline
 
 PLAN = Canary(kind="canary", weights=(0.1, 0.5), mirror=0.25)
 ROLLOUT = Rollout(id="v4-a", plan=PLAN, stage=1, since="2013-05-01T00:00Z", began="2013-05-01T00:00Z")
@@ -115,26 +113,3 @@ def test_a_registry_that_fails_is_no_absent_model():
     """Every other error is passed on: a model must not disappear because the registry has trouble."""
     with pytest.raises(MlflowException):
         RegistryReader(Client([], INTERNAL_ERROR), ("demo",)).read()
-
-
-def test_all_models_are_one_question_to_a_server_that_can_tell():
-    """The outlines say as much as the models would; names leave the others out, and MLflow's search is not asked."""
-    outlines = (
-        Outline(name="demo", champion=3, state=ROLLING.model_dump_json()),
-        Outline(name="other", champion=1, state=None),
-    )
-    for names in ((), ("demo",), ("demo", "later")):
-        read = RegistryReader(Client([]), names, lambda: outlines).read()
-        assert read["demo"] == read_expected(model())
-        assert ("other" in read) == (not names)
-
-
-def test_a_server_that_cannot_tell_is_searched_and_asked_again_later(monkeypatch):
-    """Several models are one search; the question that was in vain is not put each time."""
-    asked, now = [], [100.0]
-    monkeypatch.setattr(expected_of.time, "monotonic", lambda: now[0])
-    models = [model(name=name) for name in ("a", "b", "c")]
-    reader = RegistryReader(Client(models), ("a", "c"), lambda: asked.append(now[0]))
-    for now[0] in (100.0, 101.0, 100.0 + expected_of.ASK_AGAIN):
-        assert sorted(reader.read()) == ["a", "c"]
-    assert asked == [100.0, 100.0 + expected_of.ASK_AGAIN]
