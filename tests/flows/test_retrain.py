@@ -101,7 +101,13 @@ def test_a_successor_that_is_not_better_is_refused(services: object, project: Ca
 def test_a_batch_that_is_rejected_trains_nothing(services: object, project: Callable[..., Project]) -> None:
     """The flow fails with what the batch broke, its findings stay with the step, and the champion goes on."""
     rules = [{"expect": "expect_column_max_to_be_between", "arguments": {"column": "size", "max_value": 50}}]
-    data = {"source": {"kind": "csv", "path": "rows.csv"}, "target": "late", "timestamp": "at", "id": "id"}
+    data = {
+        "source": {"kind": "csv", "path": "rows.csv"},
+        "target": "late",
+        "timestamp": "at",
+        "id": "id",
+        "unit": "row",
+    }
     made = project(data={**data, "expectations": rules}, retraining={"least_labels": 100})
     train(made.path, TRAINED)
     broken = pd.read_csv(made.path.parent / "rows.csv")
