@@ -81,6 +81,7 @@ def test_train_and_retrain_of_one_model_take_turns(services: object, project: Ca
     _, first, second = client.search_runs(
         [experiment.experiment_id], "tags.`regrow.flow` LIKE '%train'", order_by=["start_time"]
     )
+    assert first.info.end_time is not None
     assert first.info.end_time <= second.info.start_time
 
 

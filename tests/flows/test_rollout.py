@@ -18,6 +18,7 @@ from regrow.errors import RegistryError
 from regrow.lineage.trace import trace
 from regrow.project import Project
 from regrow.registry import State
+from regrow.verdict import COLUMNS
 
 Traffic = Callable[..., None]
 FIRST, SECOND = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 2, 15, tzinfo=UTC)
@@ -280,7 +281,7 @@ def test_a_look_shows_its_table(rolling: Callable[..., Project], traffic: Traffi
         body = {"artifacts": {"key": {"any_": [f"rollout-{project.name}"]}}}
         found = client._client.post("/artifacts/filter", json=body).json()
     assert "stage 1 of 3 (canary, weight 0)" in found[0]["data"]
-    assert "| result | rule | figure | limit | interval | rows | what was found |" in found[0]["data"]
+    assert f"| {' | '.join(COLUMNS)} |" in found[0]["data"]
     client = registry.connect()
     experiment = client.get_experiment_by_name(project.name)
     assert experiment is not None
