@@ -76,7 +76,7 @@ def judge_baseline(gate: BaselineGate, metric: Metric, held_out: HeldOut) -> Fin
 
 
 def judge_champion(gate: ChampionGate, metric: Metric, held_out: HeldOut) -> Finding:
-    """Ask that the lower bound of the gain over the champion lies above the margin.
+    """Ask of the gain over the champion what the gate asks, by default that its lower bound lies above the margin.
 
     Without a champion there is nothing to beat, and it passes. With one that could not be measured it is undecided.
     """
@@ -96,7 +96,7 @@ def judge_champion(gate: ChampionGate, metric: Metric, held_out: HeldOut) -> Fin
 def _judge_gain(
     gate: BaselineGate | ChampionGate, metric: Metric, held_out: HeldOut, name: str, figure: float
 ) -> Finding:
-    """Ask for a proven gain over the model *name*, whose *metric* is *figure*."""
+    """Ask for a gain over the model *name*, whose *metric* is *figure*: a proven one, if the gate asks nothing else."""
     evaluation = held_out.evaluation
     of = f"champion {evaluation.champion_version}" if name == "champion" else f"the {name}"
     told = f"{metric} {evaluation.metrics[metric]:.4f} against {figure:.4f} of {of}"
@@ -105,9 +105,15 @@ def _judge_gain(
         detail = f"{told}: too little is held out to prove anything: {found}; {REMEDY}"
         return Finding(rule=rule, result="undecided", limit=gate.margin, detail=detail, **_counted(held_out))
     lower = found.figure - found.radius(gate.confidence)
+    asked = gate.ask if isinstance(gate, ChampionGate) else "proven"
+    met = {
+        "proven": lower > gate.margin,
+        "non_inferior": lower > -gate.margin,
+        "expected": found.figure > gate.margin,
+    }
     return Finding(
         rule=rule,
-        result=pass_if(lower > gate.margin),
+        result=pass_if(met[asked]),
         figure=found.figure,
         limit=gate.margin,
         detail=f"{told} on {found.counted}: gain {found.figure:+.4f}, lower bound {lower:+.4f} at "
@@ -117,7 +123,13 @@ def _judge_gain(
 
 
 def _rule(gate: BaselineGate | ChampionGate, metric: Metric, name: str) -> str:
-    return f"{metric} better than the {name}'s by more than {gate.margin:g}, {gate.confidence:.0%} sure"
+    """Return what is asked of the gain over the model *name*, in words."""
+    sure = f"{gate.confidence:.0%} sure"
+    if isinstance(gate, ChampionGate) and gate.ask == "non_inferior":
+        return f"{metric} not worse than the {name}'s by more than {gate.margin:g}, {sure}"
+    if isinstance(gate, ChampionGate) and gate.ask == "expected":
+        return f"{metric} better than the {name}'s by more than {gate.margin:g} on average"
+    return f"{metric} better than the {name}'s by more than {gate.margin:g}, {sure}"
 
 
 def judge_slices(gate: SliceGate, held_out: HeldOut) -> Finding:

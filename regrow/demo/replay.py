@@ -161,9 +161,9 @@ def outcome(verdict: Verdict) -> str:
 def gist(verdict: Verdict) -> str:
     """Return the finding that decided: the first that did not pass, else the gain on the champion, with its bound."""
     against = [*verdict.failures, *(finding for finding in verdict.findings if finding.undecided)]
-    compared = [finding for finding in verdict.findings if "better than the champion's" in finding.rule]
+    compared = [finding for finding in verdict.findings if "the champion's" in finding.rule]
     told = [*against, *compared, *verdict.findings]
-    if told and "better than" in told[0].rule and told[0].interval and told[0].figure is not None:
+    if told and " than the " in told[0].rule and told[0].interval and told[0].figure is not None:
         return f"{told[0].figure:+.3f} (≥ {told[0].interval[0]:+.3f})"
     return told[0].detail if told else verdict.reason
 

@@ -34,14 +34,32 @@ class BaselineGate(Strict):
 
 
 class ChampionGate(Strict):
-    """Proven better than the champion on the same unseen rows, by an interval over `data.unit`."""
+    """Against the champion on the same unseen rows, by an interval over `data.unit`.
+
+    `proven`: better by more than `margin`. `non_inferior`: not worse by more than `margin`, proven. `expected`: better
+    by more than `margin` on average, which luck can do as well: for models whose rollout finds harm and undoes it.
+    """
 
     kind: Literal["beats_champion"]
+    ask: Annotated[
+        Literal["proven", "non_inferior", "expected"],
+        Field(
+            description="What of the gain is asked: that it is proven, that no loss is, or that it is there"
+        ),
+    ] = "proven"
     confidence: Confidence = 0.95
-    margin: Annotated[float, Field(description="Least gain of the primary metric")] = 0.0
+    margin: Annotated[
+        float, Field(description="Least gain of the primary metric; of `non_inferior`: largest loss")
+    ] = 0.0
     resamples: Annotated[
         int, Field(ge=100, description="Not used any more: the interval needs no resamples")
     ] = 1000
+
+    @model_validator(mode="after")
+    def _with_a_margin(self) -> "ChampionGate":
+        if self.ask == "non_inferior" and self.margin <= 0:
+            raise ValueError("non_inferior needs a margin above 0: the largest loss that would be accepted")
+        return self
 
 
 class SliceGate(Strict):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from model_facts import NOWHERE, make_facts
+from pydantic import ValidationError
 
 from regrow.decisions.gates import _refuted, decide
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, Gate, SliceGate, ThresholdGate
@@ -89,6 +90,30 @@ def test_a_gain_that_is_not_proven_says_how_long_a_holdout_would_prove_it():
     needed = int(finding.detail.split("about ")[1].split(" days")[0])
     assert f"such a holdout proves gains above {least:.4f}" in finding.detail
     assert needed == np.ceil(20 * (least / figure) ** 2)
+
+
+def test_what_is_asked_of_the_gain_is_a_choice():
+    """A gain that may be luck is no proof, is one on average, and proves that no loss beyond the margin is there."""
+    frame = seen(candidate=1.0, champion=1.02, seed=8)
+    asked = {
+        "proven": ChampionGate(kind="beats_champion"),
+        "expected": ChampionGate(kind="beats_champion", ask="expected"),
+        "not 0.1 worse": ChampionGate(kind="beats_champion", ask="non_inferior", margin=0.1),
+        "not 0.0001 worse": ChampionGate(kind="beats_champion", ask="non_inferior", margin=0.0001),
+    }
+    given = evaluation({"roc_auc": 0.5})
+    judged = {name: decide(plan(gate), given, frame, "day").findings[0] for name, gate in asked.items()}
+    gain, lower, _ = figures(judged["proven"])
+    assert gain > 0 > lower > -0.1
+    assert {name: found.result for name, found in judged.items()} == {
+        "proven": "fail",
+        "expected": "pass",
+        "not 0.1 worse": "pass",
+        "not 0.0001 worse": "fail",
+    }
+    assert "on average" in judged["expected"].rule
+    with pytest.raises(ValidationError, match="non_inferior needs a margin above 0"):
+        ChampionGate(kind="beats_champion", ask="non_inferior")
 
 
 @pytest.mark.parametrize("name", ["baseline", "champion"])

@@ -67,8 +67,8 @@ def _prepare(
 ) -> None:
     """Do what `prepare_state` says, with the errors of the database as they are."""
     schemas = read_schemas(database)
-    if before is None and all(schema.age == "empty" for schema in schemas):
-        return
+    if all(schema.age == "empty" for schema in schemas):
+        return  # new, though its PostgreSQL has been made by now
     found = before.format if before else STATE_FORMAT
     if found < STATE_FORMAT or any(schema.age == "older" for schema in schemas):
         folder = dump_before(home, database, found, schemas)

@@ -45,11 +45,12 @@ def test_an_older_state_is_dumped_once_and_migrated(used: Database, tmp_path: Pa
 
 
 def test_a_new_state_needs_nothing(postgres: Database, tmp_path: Path) -> None:
-    """The first start dumps nothing and says nothing."""
+    """The first start dumps nothing and says nothing, though its PostgreSQL stands by now."""
     told: list[str] = []
+    (tmp_path / "postgres").mkdir()
     prepare_state(tmp_path, postgres, told.append)
     assert told == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.lock", "version.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["postgres", "state.lock", "version.json"]
 
 
 def test_a_state_of_a_newer_version_is_refused(tmp_path: Path) -> None:
