@@ -52,4 +52,4 @@ def test_the_embedded_database_of_another_start_is_reached(services: Services, t
 def test_a_space_in_the_path_of_the_socket_is_one_for_postgresql_too() -> None:
     """A state folder whose path has a space, or a plus, in it is reached."""
     url = make_url("postgresql+psycopg://me:a%2Bb@/x").update_query_dict({"host": "/my data+more/postgres"})
-    assert for_libpq(url, "mlflow") == "postgresql://me:a%2Bb@/mlflow?host=%2Fmy%20data%2Bmore%2Fpostgres"
+    assert for_libpq(url, "mlflow") == "postgresql://me:a+b@/mlflow?host=%2Fmy%20data%2Bmore%2Fpostgres"
