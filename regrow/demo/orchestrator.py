@@ -1,5 +1,8 @@
 """Run deployments and read back from MLflow what they did."""
 
+import shlex
+import subprocess
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -29,16 +32,27 @@ ALARM_TIMEOUT = 60.0
 POLL = 0.3
 
 
-def run_flow(flow: str, project: Project, as_of: datetime, trigger: str, **more: str) -> FlowRun:
-    """Run the deployment of *flow* for *project*, with *more* parameters, and wait for its end.
+def run_flow(flow: str, project: Project, as_of: datetime, trigger: str) -> FlowRun:
+    """Run the deployment of *flow* for *project*, and wait for its end.
 
     Raises `Unreachable` if it does not complete.
     """
-    parameters = {"config": str(project.path), "as_of": as_of.isoformat(), "trigger": trigger, **more}
+    parameters = {"config": str(project.path), "as_of": as_of.isoformat(), "trigger": trigger}
     run: Any = run_deployment(
         f"{flow}/{project.name}", parameters=parameters, timeout=TIMEOUT, poll_interval=POLL, as_subflow=False
     )
     return _completed(run, flow)
+
+
+def run_command(*words: str) -> None:
+    """Run `regrow` with *words*, as a user does: a run of a deployment takes no file that was not deployed.
+
+    Raises `Unreachable` with what the command said if it does not succeed.
+    """
+    program = [sys.executable, "-c", "from regrow.cli import app; app()", *words]
+    ended = subprocess.run(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if ended.returncode:
+        raise Unreachable(f"regrow {shlex.join(words)}: {ended.stdout.strip()}")
 
 
 def await_retraining(project: Project, since: datetime) -> FlowRun:

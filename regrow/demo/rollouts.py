@@ -13,7 +13,7 @@ from regrow import registry
 from regrow.demo import orchestrator, traffic
 from regrow.demo.story import Ending
 from regrow.models.stored import LoadedModel
-from regrow.project import Project, load_project
+from regrow.project import Project
 from regrow.registry import Move
 
 SLICE = timedelta(days=3)
@@ -78,7 +78,7 @@ def train_shuffled(scene: Scene, as_of: datetime) -> None:
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     shutil.copy(Path(__file__).with_name("shuffled_labels.py"), folder)
     shutil.copy(scene.project.path.with_name("flights.py"), folder)
-    orchestrator.run_flow("train", load_project(file), as_of, "demo", override=WAIVER)
+    orchestrator.run_command("train", str(file), "--as-of", as_of.isoformat(), "--override", WAIVER)
 
 
 def endings(moves: Sequence[Move], start: datetime, end: datetime) -> tuple[Ending, ...]:

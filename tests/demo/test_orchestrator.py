@@ -31,15 +31,21 @@ def test_a_flow_is_run_by_its_deployment_as_of_a_moment(monkeypatch: pytest.Monk
         return run(Completed())
 
     monkeypatch.setattr(orchestrator, "run_deployment", answer)
-    found = orchestrator.run_flow("train", PROJECT, MOMENT, "demo", override="none")
+    found = orchestrator.run_flow("train", PROJECT, MOMENT, "demo")
     assert found.state is not None
     assert asked["name"] == "train/flights"
     assert asked["parameters"] == {
         "config": "/configs/flights.yaml",
         "as_of": "2013-05-01T00:00:00+00:00",
         "trigger": "demo",
-        "override": "none",
     }
+
+
+def test_a_command_that_fails_is_told_in_its_own_words() -> None:
+    """What a command of `regrow` says of its failure is the demonstration's error."""
+    with pytest.raises(Unreachable, match=r"regrow check missing\.yaml: error: .*missing\.yaml"):
+        orchestrator.run_command("check", "missing.yaml")
+    orchestrator.run_command("--help")
 
 
 @pytest.mark.parametrize("state", [Failed(message="no room"), Running(), None])

@@ -7,6 +7,7 @@ import pytest
 
 from regrow.demo.story import Story, open_story, save_story
 from regrow.errors import StateError
+from regrow.services.commands import ALL_SERVICES
 from regrow.services.ownership import held
 
 STORY = Story(started=datetime(2013, 4, 1, tzinfo=UTC), first_version_reason="good enough")
@@ -29,7 +30,7 @@ def test_finished_story_starts_anew(tmp_path: Path) -> None:
 def test_state_in_use_is_kept(tmp_path: Path) -> None:
     """While the servers of the last demonstration run, its state is not deleted under them."""
     save_story(tmp_path, STORY.model_copy(update={"complete": True}))
-    with held(tmp_path), pytest.raises(StateError):
+    with held(tmp_path, ALL_SERVICES), pytest.raises(StateError):
         open_story(tmp_path)
     assert (tmp_path / "demo.json").exists()
 

@@ -30,7 +30,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
             actor="flow 7", as_of=AT, verdict=lambda verdict: parts.append(("verdict", verdict))
         )
 
-    monkeypatch.setattr(module, "load_project", lambda config: f"project of {config}")
+    monkeypatch.setattr(module, "open_project", lambda config: f"project of {config}")
     monkeypatch.setattr(module, "flow_run", flow_run)
     monkeypatch.setattr(module, "roll_back", lambda *given: parts.append(("roll back", *given)) or DONE)
     return parts
