@@ -240,7 +240,8 @@ def test_a_body_costs_what_its_bytes_cost(shape: str) -> None:
     kind = "text/csv" if shape in HOSTILE_CSV else "application/json"
     make = (HOSTILE | HOSTILE_CSV)[shape]
     small, large = seconds(make(10_000), kind), seconds(make(100_000), kind)
-    assert large < 25 * small + 0.002  # More than ten, because memory that no cache holds is slower.
+    # Linear is 10, and up to 31 was seen where no cache holds the larger body; quadratic is 100.
+    assert large < 50 * small + 0.002
 
 
 @pytest.mark.parametrize("shape", [*HOSTILE, *HOSTILE_CSV])
