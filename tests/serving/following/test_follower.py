@@ -191,7 +191,7 @@ def test_memory_holds_few_versions(store, follower):
     assert list(follower.models["demo"].versions.loaded) == list(range(20 - KEPT, 20))
 
 
-@pytest.mark.parametrize("text", ["{", '{"champion": "x"}', '{"champion": 3, "later": 1}'])
+@pytest.mark.parametrize("text", ["{", '{"champion": "x"}', '{"champion": 3, "move": "x"}'])
 def test_a_state_that_cannot_be_read_is_seen(store, follower, text):
     """A state of another time or hand is a problem in /health; the champion answers."""
     store.show(3)
