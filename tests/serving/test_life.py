@@ -87,7 +87,7 @@ def test_swaps_under_load_drop_and_mix_nothing(registry, single, size):
     assert {response["version"] for response in load.responses} == {1, 2}
     for response in load.responses:
         assert np.array_equal(response["predictions"], expected[response["version"]])
-    assert slowest < 2
+    assert slowest < size(6, 2)  # Beside other tests both cores are busy; alone it is two seconds.
 
 
 def test_facts_are_logged_and_not_given_to_the_model(server, monkeypatch):
