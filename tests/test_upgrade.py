@@ -2,11 +2,12 @@
 
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import mlflow
 import pytest
 
 from regrow.data.predictions import read_predictions
@@ -39,11 +40,23 @@ def ask(settings: Settings) -> Any:
     return answer["version"], answer["predictions"]
 
 
+@pytest.fixture
+def name_registry() -> Iterator[Callable[[str], None]]:
+    """Return what names the registry to this process, and put back what other tests have named."""
+    before = mlflow.get_registry_uri()
+    yield mlflow.set_registry_uri
+    mlflow.set_registry_uri(before)
+
+
 @pytest.mark.servers
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("release", sorted(ANSWER))
 def test_state_of_a_release_opens_and_moves(
-    release: str, tmp_path: Path, settings_for: Callable[[Path], Settings], monkeypatch: pytest.MonkeyPatch
+    release: str,
+    tmp_path: Path,
+    settings_for: Callable[[Path], Settings],
+    name_registry: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same request gets the same answer: after the upgrade, and from a backup on another path."""
     with tarfile.open(STATES / f"{release}.tar.xz") as packed:
@@ -56,6 +69,7 @@ def test_state_of_a_release_opens_and_moves(
     monkeypatch.setenv("REGROW_HOME", str(first.home))
     with running(first, {"postgres", "mlflow", "server"}, told.append):
         assert ask(first) == expected
+        name_registry(first.local_mlflow)
         assert [move.kind for move in ledger("visits")] == ["promote", "promote"]
         back_up(first, tmp_path / "copy", told.append)
     found = read_state_version(first.home)
