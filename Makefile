@@ -54,8 +54,8 @@ audit: install  ## List what is installed in dist/sbom.cdx.json (CycloneDX), and
 	@echo "dist/sbom.cdx.json is written from the lock; nothing was asked for it"
 	$(BIN)/uv tool run pip-audit==2.10.1 --strict --require-hashes --disable-pip --progress-spinner off \
 		--requirement requirements.lock \
-		|| { echo "The scan asks pypi.org about each package. If it says above that a package was not found there or" \
-		"could not be audited, it cannot reach pypi.org itself: run it where it can. Otherwise it names the holes."; exit 1; }
+		|| { echo "The scan asks the public index about each package. If it says above that a package was not found" \
+		"there or could not be audited, it cannot reach that index: run it where it can. Otherwise it names the holes."; exit 1; }
 
 schema: install  ## Write configs/schema.json from the project file's types
 	$(BIN)/regrow schema > configs/schema.json

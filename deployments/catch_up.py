@@ -14,7 +14,8 @@ from prefect.states import Cancelled, Scheduled
 
 from regrow.errors import Unreachable
 from regrow.lineage.announcing import announce_missed
-from regrow.lineage.missed import SCHEDULED, Missed, covering, moment_of, read_missed
+from regrow.lineage.missed import Missed, covering, moment_of, read_missed
+from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
 from regrow.reach import check_reachable
 from regrow.services.flow_runs import living_flow_runs
@@ -53,7 +54,7 @@ def _do_once(client: SyncPrefectClient, project: Project, missed: Missed) -> str
         again = f" after {attempts[moment]}" if moment in attempts else ""
         client.create_flow_run_from_deployment(
             missed.deployment.id,
-            parameters={"trigger": SCHEDULED, "as_of": moment.isoformat()},
+            parameters={"trigger": BY_SCHEDULE, "as_of": moment.isoformat()},
             idempotency_key=f"missed {missed.deployment.id} {moment.isoformat()}{again}",
         )
     for moment, run in missed.late.items():

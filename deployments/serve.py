@@ -18,7 +18,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.schedules import Cron
+from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
@@ -28,18 +28,19 @@ from deployments.catch_up import catch_up, free_stranded, keep_up
 from regrow.data.files import write_whole
 from regrow.errors import ProjectError, Unreachable
 from regrow.lineage import remember_deployed
+from regrow.lineage.runs import BY_SCHEDULE
 from regrow.notifications import sender
 from regrow.project import Project
 from regrow.project.schedules import SCHEDULED, check_cron, schedules_of
 from regrow.reach import why_silent
-from regrow.services.commands import missed_file, ready_file
+from regrow.services.commands import POOL, missed_file, ready_file
 from regrow.services.projects import find_projects
 from regrow.settings import Settings, apply_environment, load_settings
 
 FLOWS = ("train", "monitor", "retrain", "score", "rollout", "rollback")
+ONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+"""One run at a time; others wait."""
 ONE_AT_A_TIME = frozenset({"train", "retrain", "rollout", "score"})
-POOL = "regrow"
-"""The work pool of the deployments, of Prefect's type `process`; the runner is its worker."""
 COMMAND = shlex.join([sys.executable, "-S", str(Path(start_run.__file__))])
 logger = logging.getLogger("regrow.deployments")
 
@@ -77,16 +78,20 @@ async def _deployment(
     project: Project, name: str, flow: Flow[..., Any], cron: str | None
 ) -> RunnerDeployment:
     """Describe the deployment of *flow* for *project*, on the schedule *cron*."""
-    one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
     return await flow.ato_deployment(
         project.name,
         description=_describe(project, flow),
         tags=["regrow", project.name],
         parameters={"config": str(project.path)},
-        schedules=[Cron(cron, timezone="UTC", parameters={"trigger": "schedule"})] if cron else [],
-        concurrency_limit=one if name in ONE_AT_A_TIME else None,
+        schedules=_by(cron),
+        concurrency_limit=ONE if name in ONE_AT_A_TIME else None,
         **job(),
     )
+
+
+def _by(cron: str | None) -> list[Schedule]:
+    """Return the schedule that *cron* is, in UTC; none without one."""
+    return [Cron(cron, timezone="UTC", parameters={"trigger": BY_SCHEDULE})] if cron else []
 
 
 def job(pool: str = POOL) -> dict[str, Any]:
@@ -122,15 +127,12 @@ async def register(projects: list[Project], flows: dict[str, Flow[..., Any]]) ->
 async def register_tidying(settings: Settings) -> None:
     """Register the flow that removes what is old: one deployment for all models, `tidy/all`."""
     flow = import_module("flows.tidy").tidy
-    cron = settings.tidy_schedule
     described = await flow.ato_deployment(
         "all",
         description=flow.description,
         tags=["regrow"],
-        schedules=[Cron(cron, timezone="UTC", parameters={"trigger": "schedule"})] if cron else [],
-        concurrency_limit=ConcurrencyLimitConfig(
-            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
-        ),
+        schedules=_by(settings.tidy_schedule),
+        concurrency_limit=ONE,
         **job(),
     )
     await described.aapply()

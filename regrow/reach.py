@@ -42,23 +42,19 @@ def check_reachable(settings: Settings, prefect: bool = True) -> None:
 
 def check_signed_in(settings: Settings, prefect: bool = True) -> None:
     """Raise `Unreachable` if MLflow, or with *prefect* Prefect, knows us not: it asks for a password that we lack."""
-    user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
-    asked = [
-        (
-            "Prefect",
-            f"{settings.prefect_api_url}/admin/version",
-            os.environ.get("PREFECT_API_AUTH_STRING", ""),
+    asked = []
+    if prefect:
+        sign_in = os.environ.get("PREFECT_API_AUTH_STRING", "")
+        asked.append(
+            ("Prefect", f"{settings.prefect_api_url}/admin/version", sign_in, "PREFECT_API_AUTH_STRING")
         )
-    ]
-    asked = asked if prefect else []
     if settings.tracking_uri.startswith("http"):
-        asked.append(("MLflow", f"{settings.tracking_uri}/version", f"{user}:{password}"))
-    for name, url, sign_in in asked:
+        sign_in = ":".join(os.environ.get(f"MLFLOW_TRACKING_{part}", "") for part in ("USERNAME", "PASSWORD"))
+        variables = "MLFLOW_TRACKING_USERNAME and …_PASSWORD"
+        asked.append(("MLflow", f"{settings.tracking_uri}/version", sign_in, variables))
+    for name, url, sign_in, variables in asked:
         headers = {"Authorization": f"Basic {base64.b64encode(sign_in.encode()).decode()}"}
         if why_silent(url, headers=headers, timeout=10) == "status 401":
-            variables = (
-                "PREFECT_API_AUTH_STRING" if name == "Prefect" else "MLFLOW_TRACKING_USERNAME and …_PASSWORD"
-            )
             raise Unreachable(
                 f"{name} at {url} does not know the password in {settings.password_file}; name the state folder that "
                 f"`regrow up` runs on by REGROW_HOME, or set {variables}"

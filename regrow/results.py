@@ -11,8 +11,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from regrow.data.snapshots import Snapshot
+from regrow.data.tidying import Room
 from regrow.data.windows import Window
 from regrow.formats import StoredRecord
+from regrow.project.monitoring import DriftMethod
 from regrow.verdict import Finding, Subject
 
 UNFIT = re.compile(r"[^\w./ -]")
@@ -140,7 +142,7 @@ class DriftFigures(StoredRecord):
     champion: int
     window: Window
     reference: Snapshot
-    method: Literal["psi", "jensenshannon", "wasserstein"]
+    method: DriftMethod
     threshold: float
     prediction_threshold: float
     max_rows: int
@@ -178,14 +180,22 @@ def figures_by_column(figure: str, values: Mapping[str, float]) -> dict[str, flo
     return figures
 
 
+RemovedKind = Literal["runs", "reports", "versions", "results", "snapshots", "tables", "logs"]
+
+
 class Removed(Result):
     """What was removed of one kind, or would be: how many things, and their bytes."""
 
-    kind: Literal["runs", "reports", "versions", "results", "snapshots", "tables", "logs"]
+    kind: RemovedKind
     of: str
     """The model; empty if it is of no single one."""
     count: int
     bytes: int
+
+    @classmethod
+    def made(cls, kind: RemovedKind, room: Room, of: str = "") -> "Removed":
+        """Return that what was removed of *kind* made so much *room*."""
+        return cls(kind=kind, of=of, count=room.count, bytes=room.bytes)
 
 
 class Scored(Result):

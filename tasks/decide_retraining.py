@@ -87,7 +87,7 @@ def decide_retraining(
 
 
 def tell(project: Project, verdict: Verdict, as_of: datetime) -> None:
-    """Tell that no retraining follows, and whether it is for want of budget."""
+    """Announce that no retraining follows, and whether it is for want of budget."""
     spent = any(finding.rule.startswith(BUDGET) for finding in verdict.failures)
     kind = "retraining.budget-spent" if spent else "retraining.declined"
     announce(project, kind, verdict.reason, figures=figures_of(verdict), as_of=as_of)

@@ -91,7 +91,7 @@ def keep_override(version: Version, override: str, actor: str) -> None:
 
 
 def tell(project: Project, version: Version, outcome: Verdict, actor: str) -> None:
-    """Tell that *version* was refused, or what *actor* made of it; a rollout that begins is told by its end."""
+    """Announce that *version* was refused, or what *actor* made of it; a rollout that begins is told by its end."""
     if not outcome.passed:
         figures = figures_of(outcome)
         announce(

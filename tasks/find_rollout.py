@@ -3,7 +3,7 @@
 from prefect import task
 
 from regrow import registry
-from regrow.lineage import announce_death, current, failed_by_outage, find_experiment, step, sweep
+from regrow.lineage import clear_up, current, failed_by_outage, find_experiment, step
 from regrow.project import Project
 from regrow.registry import State
 from regrow.verdict import Verdict
@@ -27,8 +27,7 @@ def nothing_to_look_at(project: Project) -> Verdict | None:
     if seen.rollout is not None:
         return None
     client = registry.connect()
-    for died in sweep(client, find_experiment(client, project.name)):
-        announce_death(project, died)
+    clear_up(project, client, find_experiment(client, project.name))
     return nothing_open(project, seen)
 
 

@@ -13,12 +13,13 @@ from regrow.data.predictions import LoggedPredictions
 from regrow.data.reference import sample_snapshot
 from regrow.data.snapshots import Snapshot
 from regrow.data.windows import Window
-from regrow.decisions.distances import Distances, Method, measure_distances
+from regrow.decisions.distances import Distances, measure_distances
 from regrow.decisions.drift import drift_share, drifted_columns, judge_data_drift, judge_prediction_drift
 from regrow.lineage import RunRecord, current, step
 from regrow.models.predictions import stack_predictions
 from regrow.models.stored import load_model
 from regrow.project import Monitoring, Project
+from regrow.project.monitoring import DriftMethod
 from regrow.registry import Version
 from regrow.results import DriftFigures, Measurement, ModelFacts, figures_by_column
 from regrow.verdict import Finding
@@ -94,7 +95,7 @@ def compare(
     logged: LoggedPredictions,
     reference: Snapshot,
     columns: list[str],
-    method: Method,
+    method: DriftMethod,
     thresholds: tuple[float, float],
     max_rows: int,
 ) -> Compared:

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regrow.data.delta import table_version
 from regrow.data.joining import join_labels, keys_of_logged
-from regrow.data.labels import read_labels
-from regrow.data.predictions import count_predictions, count_unknown, read_answers
+from regrow.data.labels import labels_path, read_labels
+from regrow.data.predictions import count_predictions, count_unknown, predictions_path, read_answers
 from regrow.data.rows import among, trained_keys
-from regrow.data.windows import LabelledRows, column_types, digest_of, labels_version, log_version
+from regrow.data.windows import LabelledRows, column_types, digest_of
 from regrow.decisions.maturity import are_late, open_below
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.decisions.units import units_of_logged
@@ -138,8 +139,8 @@ def describe_rows(judged: Labelled, model: str, champion: int, as_of: datetime) 
     rows = judged.rows[list(JUDGED)]
     return LabelledRows(
         model=model,
-        version=log_version(model) or 0,
-        labels=labels_version(model) or 0,
+        version=table_version(predictions_path(model)) or 0,
+        labels=table_version(labels_path(model)) or 0,
         champion=champion,
         start=judged.start,
         end=judged.end,
@@ -214,7 +215,7 @@ def measure_performance(
 
 
 def tell_late(project: Project, windows: list[Labelled], as_of: datetime) -> None:
-    """Tell if the labels of the newest of *windows* should have come by *as_of* and have not."""
+    """Announce if the labels of the newest of *windows* should have come by *as_of* and have not."""
     judged, before = windows[-1], windows[:-1]
     waited = as_of - project.data.label_delay - judged.end
     labels, earlier = len(judged.rows), sum(len(window.rows) for window in before)

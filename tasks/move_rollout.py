@@ -1,5 +1,6 @@
 """Carry out what was decided on a rollout: one stage further, the champion's place, or back."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from prefect.artifacts import create_markdown_artifact
@@ -72,9 +73,11 @@ def _held(verdict: Verdict, rule: str, why: str) -> Verdict:
     return verdict.refused(why, Finding(rule=rule, result="fail", detail=why), outcome="hold")
 
 
-def tell(project: Project, seen: State, verdict: Verdict, actor: str, as_of: datetime) -> None:
-    """Tell what *actor* moved, or once a day that the rollout in *seen* is in its stage for too long."""
-    for move in registry.ledger(project.name)[seen.move :]:
+def tell(
+    project: Project, found: Sequence[Move], seen: State, verdict: Verdict, actor: str, as_of: datetime
+) -> None:
+    """Announce what *actor* has moved since *seen*, by the ledger *found*, or once a day that the rollout is stuck."""
+    for move in found[seen.move :]:
         if move.actor == actor:
             announce_move(project, move)
     rollout = registry.open_rollout(project.name, seen)
@@ -112,9 +115,10 @@ def move_rollout(project: Project, seen: State, verdict: Verdict, actor: str, as
     """Carry out *verdict* on the rollout in *seen* for *actor*, and show it on the flow run's page."""
     run = current()
     outcome = carry_out(project, seen, verdict, actor, as_of)
-    after = registry.state(project.name)
+    found = registry.ledger(project.name)
+    after = found.state
     run.verdict(outcome)
-    tell(project, seen, outcome, actor, as_of)
+    tell(project, found, seen, outcome, actor, as_of)
     run.tag(move=after.move, champion=after.champion, challenger=after.challenger)
     create_markdown_artifact(render_look(project, seen, outcome), key=f"rollout-{project.name}")
     return outcome

@@ -11,7 +11,7 @@ from regrow.verdict import Verdict
 
 @step(retries=2, retry_delay_seconds=[5, 30])
 def raise_alarm(project: Project, verdict: Verdict, as_of: datetime, verdict_run: str) -> None:
-    """Tell what failed; an automation answers the event with a retraining if it is for one.
+    """Announce what failed; an automation answers the event with a retraining if it is for one.
 
     A retried or repeated run at the same *as_of* emits the same event, which counts once. *verdict_run* is the MLflow
     run that keeps the whole verdict.

@@ -17,7 +17,7 @@ MEGABYTE = 2**20
 def tidy_results(settings: Settings, dry_run: bool) -> Removed:
     """Remove stored results of steps that are older than the settings keep them."""
     room = remove_old_files(settings.home.absolute() / "results", settings.results_days, dry_run=dry_run)
-    return Removed(kind="results", of="", count=room.count, bytes=room.bytes)
+    return Removed.made("results", room)
 
 
 def tidy_snapshots(client: MlflowClient, settings: Settings, dry_run: bool) -> Removed:
@@ -27,7 +27,7 @@ def tidy_snapshots(client: MlflowClient, settings: Settings, dry_run: bool) -> R
         needed |= snapshots_needed(client, name)
     kept = {f"{erased_to(digest) or digest}.parquet" for digest in needed}
     room = remove_old_files(settings.snapshots, settings.snapshots_days, kept, dry_run)
-    return Removed(kind="snapshots", of="", count=room.count, bytes=room.bytes)
+    return Removed.made("snapshots", room)
 
 
 def tidy_tables(settings: Settings, dry_run: bool) -> list[Removed]:
@@ -35,9 +35,7 @@ def tidy_tables(settings: Settings, dry_run: bool) -> list[Removed]:
     rooms: dict[str, Room] = {}
     for model, path in tables_of(settings):
         rooms[model] = rooms.get(model, Room()) + tidy_table(path, settings, dry_run)
-    return [
-        Removed(kind="tables", of=model, count=room.count, bytes=room.bytes) for model, room in rooms.items()
-    ]
+    return [Removed.made("tables", room, model) for model, room in rooms.items()]
 
 
 def tidy_logs(settings: Settings, dry_run: bool) -> Removed:
@@ -45,7 +43,7 @@ def tidy_logs(settings: Settings, dry_run: bool) -> Removed:
     logs = sorted((settings.home.absolute() / "logs").glob("*.log"))
     grown = [log for log in logs if not log.name.endswith((".1.log", ".previous.log"))]
     room = sum((put_log_aside(log, settings.log_mb * MEGABYTE, dry_run) for log in grown), Room())
-    return Removed(kind="logs", of="", count=room.count, bytes=room.bytes)
+    return Removed.made("logs", room)
 
 
 @task(retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=failed_by_outage)

@@ -37,7 +37,7 @@ def tidy_reports(rules: dict[str, Retention], as_of: datetime, dry_run: bool) ->
     client, removed = registry.connect(), []
     for name, retention in sorted(rules.items()):
         room = tidy_pages(client, name, retention, as_of, dry_run)
-        removed.append(Removed(kind="reports", of=name, count=room.count, bytes=room.bytes))
+        removed.append(Removed.made("reports", room, name))
     drawn = load_settings().home.absolute() / "reports"
     room = remove_old_files(drawn, Retention().reports.days, dry_run=dry_run)
-    return (*removed, Removed(kind="reports", of="", count=room.count, bytes=room.bytes))
+    return (*removed, Removed.made("reports", room))

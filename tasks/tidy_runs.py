@@ -12,7 +12,7 @@ from regrow.data.tidying import Room
 from regrow.lineage import FLOW_RUN, failed_by_outage
 from regrow.lineage.needed import Needed, needed_of
 from regrow.lineage.removal import remove_run
-from regrow.lineage.runs import FLOW, SUSPENDED
+from regrow.lineage.runs import FLOW, SUSPENDED, runs_of
 from regrow.project import Retention
 from regrow.results import Removed
 
@@ -52,8 +52,7 @@ def tidy_experiment(
 ) -> Room:
     """Remove the runs of the model *name* that may go at *as_of*."""
     with registry.reaching(f"runs of {name}"):
-        experiment = client.get_experiment_by_name(name)
-        runs = [] if experiment is None else _parents(client, experiment.experiment_id)
+        runs = list(runs_of(client, name, f"tags.`{FLOW}` LIKE '%'", newest_first=True))
     room = Room()
     due = due_runs(runs, retention, needed_of(client, name), as_of)
     for run in reversed(due):
@@ -67,23 +66,5 @@ def tidy_runs(rules: dict[str, Retention], as_of: datetime, dry_run: bool) -> tu
     client, removed = registry.connect(), []
     for name, retention in sorted(rules.items()):
         room = tidy_experiment(client, name, retention, as_of, dry_run)
-        removed.append(Removed(kind="runs", of=name, count=room.count, bytes=room.bytes))
+        removed.append(Removed.made("runs", room, name))
     return tuple(removed)
-
-
-def _parents(client: MlflowClient, experiment_id: str) -> list[Run]:
-    """Return every parent run of a flow run, newest first."""
-    runs: list[Run] = []
-    token: str | None = None
-    while True:
-        page = client.search_runs(
-            [experiment_id],
-            f"tags.`{FLOW}` LIKE '%'",
-            max_results=1000,
-            order_by=["attributes.start_time DESC"],
-            page_token=token,
-        )
-        runs += page
-        token = page.token
-        if not token:
-            return runs

@@ -41,10 +41,9 @@ def remove_model(client: MlflowClient, version: ModelVersion, dry_run: bool) -> 
         try:
             place = client.get_logged_model(model_id).artifact_location
         except MlflowException as error:
-            if is_absent(error):
-                place = None
-            else:
+            if not is_absent(error):
                 raise
+            place = None
         if not dry_run:
             now = datetime.now(UTC).isoformat()
             client.set_model_version_tag(version.name, str(version.version), FILES, f"removed {now}")
@@ -66,5 +65,5 @@ def tidy_versions(rules: dict[str, Retention], as_of: datetime, dry_run: bool) -
         kept = max(retention.versions, least)
         due = due_versions(versions_of(client, name), needed_of(client, name), kept, as_of)
         room = sum((remove_model(client, version, dry_run) for version in due), Room())
-        removed.append(Removed(kind="versions", of=name, count=room.count, bytes=room.bytes))
+        removed.append(Removed.made("versions", room, name))
     return tuple(removed)

@@ -73,7 +73,7 @@ def past_shares(run: RunRecord) -> list[float]:
 
 
 def tell_unusual(project: Project, rows: int, aside: int, past: Sequence[float]) -> None:
-    """Tell that *aside* of *rows* rows are more than batches usually set aside, by the shares of *past* ones."""
+    """Announce that *aside* of *rows* rows are more than batches usually set aside, by the shares of *past* ones."""
     share, usual = aside / rows, usual_share(past, project.data.quarantine_limit)
     if share > usual:
         reason = f"{aside} of {rows} rows set aside ({share:.1%}; usual is at most {usual:.1%})"

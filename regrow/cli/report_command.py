@@ -59,6 +59,7 @@ def find_drift_run(client: "MlflowClient", name: str, run: str | None) -> "Run":
     """
     from regrow.errors import RegistryError
     from regrow.lineage import find_run
+    from regrow.lineage.runs import flow_run_of_run
 
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
@@ -74,19 +75,7 @@ def find_drift_run(client: "MlflowClient", name: str, run: str | None) -> "Run":
         if not found:
             raise RegistryError(f"{name}: no monitoring run has measured drift yet; run `regrow monitor`")
         return found[0]
-    for key in (f"{run}/{STEP}", f"{_flow_run_of(client, run)}/{STEP}"):
+    for key in (f"{run}/{STEP}", f"{flow_run_of_run(client, run)}/{STEP}"):
         if one := find_run(client, place, key):
             return one
     raise RegistryError(f"{name}: run {run} measured no drift; give the id of a run of `monitor`")
-
-
-def _flow_run_of(client: "MlflowClient", run_id: str) -> str | None:
-    """Return the flow run that the MLflow run *run_id* belongs to; None if there is no such run."""
-    from mlflow.exceptions import MlflowException
-
-    from regrow.lineage import FLOW_RUN
-
-    try:
-        return client.get_run(run_id).data.tags.get(FLOW_RUN)
-    except MlflowException:
-        return None

@@ -22,7 +22,14 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 
-from regrow.data.delta_files import durable_note, flush_checkpoint, last_durable, make_durable, put_right
+from regrow.data.delta_files import (
+    LOG_FOLDER,
+    durable_note,
+    flush_checkpoint,
+    last_durable,
+    make_durable,
+    put_right,
+)
 from regrow.data.files import DICTIONARY_BYTES, make_folders, state_errors
 from regrow.errors import Busy, RowsRefused, StateError
 from regrow.formats import check_format
@@ -66,6 +73,17 @@ def open_table(path: Path, version: int | None = None) -> DeltaTable | None:
     if said := DESCRIPTION.match(table.metadata().description or ""):
         check_format(f"{path}: the table", int(said[1]), TABLE_FORMAT)
     return table
+
+
+def find_tables(folder: Path) -> list[Path]:
+    """Return the tables under *folder*, the one of all tables: each stands in the folder of its kind."""
+    return sorted(log.parent for log in folder.glob(f"*/*/{LOG_FOLDER}"))
+
+
+def table_version(path: Path) -> int | None:
+    """Return the newest version of the table at *path*; None if there is none."""
+    table = open_table(path)
+    return None if table is None else table.version()
 
 
 def plain_words(error: BaseException) -> str:
@@ -120,7 +138,7 @@ def append(
         else:
             make_durable(path)
             if max(before, 0) // CHECKPOINT_EVERY != last_durable(path) // CHECKPOINT_EVERY:
-                _checkpoint(path)
+                checkpoint(path)
             return True
     return False
 
@@ -137,20 +155,65 @@ def compact(path: Path) -> None:
             writer_properties=WRITER, commit_properties=commit, post_commithook_properties=NO_HOOKS
         )
         make_durable(path)
-        table.vacuum(
-            VACUUM_HOURS,
-            dry_run=False,
-            enforce_retention_duration=False,
-            commit_properties=commit,
-            post_commithook_properties=NO_HOOKS,
-        )
-        make_durable(path)
+        _vacuum(table, path, VACUUM_HOURS)
     except (DeltaError, OSError) as error:
         said = plain_words(error)
         raise StateError(f"{path}: the table cannot be compacted ({said}); it stays as it is") from error
 
 
-def _checkpoint(path: Path) -> None:
+def delete_rows(path: Path, condition: str) -> int:
+    """Delete the rows of the table at *path* that meet *condition*, in SQL; return their number.
+
+    Their files stay until `remove_files`. Raises `Busy` if other writers come first too often, `StateError` if the
+    table cannot be written.
+    """
+    for attempt in range(ATTEMPTS):
+        make_durable(path)
+        commit = CommitProperties(durable_note(path))
+        try:
+            told = DeltaTable(str(path)).delete(
+                condition,
+                writer_properties=WRITER,
+                commit_properties=commit,
+                post_commithook_properties=NO_HOOKS,
+            )
+        except CommitFailedError:
+            time.sleep(0.05 * 2**attempt)
+        except (DeltaError, OSError) as error:
+            raise StateError(
+                f"{path}: rows cannot be erased ({plain_words(error)}); mend it, and try again"
+            ) from error
+        else:
+            make_durable(path)
+            return int(told["num_deleted_rows"] or 0)
+    raise Busy(f"{path}: other writers came first {ATTEMPTS} times; try again")
+
+
+def remove_files(path: Path) -> None:
+    """Remove at once the files that the table at *path* no longer needs; what is being written stays."""
+    time.sleep(0.01)  # A file of this very moment would be taken for a new one.
+    try:
+        _vacuum(DeltaTable(str(path)), path, 0)
+    except (DeltaError, OSError) as error:
+        raise StateError(
+            f"{path}: the files of erased rows cannot be removed ({plain_words(error)}); mend it, and try again"
+        ) from error
+    checkpoint(path)
+
+
+def _vacuum(table: DeltaTable, path: Path, hours: int) -> None:
+    """Remove the files of *table* at *path* that it has not needed for *hours*."""
+    table.vacuum(
+        hours,
+        dry_run=False,
+        enforce_retention_duration=False,
+        commit_properties=CommitProperties(durable_note(path)),
+        post_commithook_properties=NO_HOOKS,
+    )
+    make_durable(path)
+
+
+def checkpoint(path: Path) -> None:
     """Write a checkpoint of the table at *path*; once it is on the disk, remove the old commits that it stands for."""
     with state_errors(path, "no checkpoint can be written"):
         try:

@@ -16,22 +16,21 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError
 
-from regrow.data.delta import ATTEMPTS, open_table, plain_words
-from regrow.data.files import write_whole
+from regrow.data.delta import delete_rows, open_table, remove_files
+from regrow.data.files import SET_ASIDE, write_whole
 from regrow.data.labels import labels_path
 from regrow.data.predictions import predictions_path
 from regrow.data.snapshots import Snapshot, erased_folder, erased_to, write_table
-from regrow.errors import Busy, StateError
+from regrow.errors import StateError
 from regrow.settings import load_settings
 
 NAMED = 500
 """Ids that one condition names at most."""
 JOURNAL_WAIT = 30.0
 """Seconds that the model server has to fold what it journals: it takes one."""
-ASIDE = ("damaged", ".damaged")
-"""The folder, or the suffix, of journal files that nobody reads any more."""
+OLD_ASIDE = ".damaged"
+"""The suffix of journal files that Regrow 0.3 set aside."""
 
 
 @dataclass(frozen=True)
@@ -163,24 +162,10 @@ def _erase(path: Path, conditions: list[tuple[str, str]], dry_run: bool) -> int:
         if dry_run:
             count += _matching(table, condition)
         else:
-            count += _delete(path, condition)
+            count += delete_rows(path, condition)
     if count and not dry_run:
-        _remove_files(path)
+        remove_files(path)
     return count
-
-
-def _delete(path: Path, condition: str) -> int:
-    """Delete the rows of the table at *path* that meet *condition*; return their number."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return int(DeltaTable(str(path)).delete(condition)["num_deleted_rows"] or 0)
-        except CommitFailedError:
-            time.sleep(0.05 * 2**attempt)
-        except (DeltaError, OSError) as error:
-            raise StateError(
-                f"{path}: rows cannot be erased ({plain_words(error)}); mend it, and forget again"
-            ) from error
-    raise Busy(f"{path}: other writers came first {ATTEMPTS} times; forget again")
 
 
 def _matching(table: DeltaTable, condition: str) -> int:
@@ -189,14 +174,6 @@ def _matching(table: DeltaTable, condition: str) -> int:
 
     found = QueryBuilder().register("t", table).execute(f"SELECT count(*) AS n FROM t WHERE {condition}")  # noqa: S608
     return int(pa.table(found.read_all()).column("n")[0].as_py())
-
-
-def _remove_files(path: Path) -> None:
-    """Remove the files that the table at *path* no longer needs: they hold the rows; what is being written stays."""
-    time.sleep(0.01)
-    table = DeltaTable(str(path))
-    table.vacuum(0, dry_run=False, enforce_retention_duration=False)
-    DeltaTable(str(path)).create_checkpoint()
 
 
 def _equals(column: str, value: str) -> tuple[str, str]:
@@ -223,7 +200,7 @@ def _journal_files(model: str) -> list[Path]:
 
 
 def _is_aside(path: Path) -> bool:
-    return path.suffix == ASIDE[1] or path.parent.name == ASIDE[0]
+    return path.suffix == OLD_ASIDE or path.parent.name == SET_ASIDE
 
 
 def _lines_of(path: Path, entity: str) -> set[bytes]:

@@ -16,6 +16,8 @@ from regrow import provenance
 from regrow.errors import StateError
 from regrow.settings import UMASK
 
+SET_ASIDE = "damaged"
+"""The folder of a model's journal in which rows stand that could not be logged."""
 DICTIONARY_BYTES = 64 * 1024
 """A Parquet column is written by a dictionary of its values until that grows beyond this.
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from regrow.data.delta import VACUUM_HOURS, compact, open_table
+from regrow.data.delta import VACUUM_HOURS, checkpoint, compact, find_tables, open_table
 from regrow.data.files import PARTIAL, locked_file
 from regrow.settings import Settings
 
@@ -46,16 +46,16 @@ def remove_old_files(folder: Path, days: float, kept: Collection[str] = (), dry_
     return found
 
 
-def folder_bytes(folder: Path) -> int:
-    """Return the bytes of all files of *folder* and below."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+def room_of(folder: Path) -> Room:
+    """Return the number of all files of *folder* and below, and their bytes."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    return Room(len(sizes), sum(sizes))
 
 
 def tables_of(settings: Settings) -> Iterator[tuple[str, Path]]:
     """Yield each model and its tables, of predictions and of labels."""
-    for kind in ("predictions", "labels"):
-        folder = settings.tables / kind
-        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    for path in find_tables(settings.tables):
+        if path.parent.name in {"predictions", "labels"}:
             yield path.name, path
 
 
@@ -73,16 +73,14 @@ def tidy_table(path: Path, settings: Settings, dry_run: bool = False) -> Room:
         files = [path / name for name in named]
         return Room(len(files), sum(file.stat().st_size for file in files if file.exists()))
     settings.journal.mkdir(parents=True, exist_ok=True)
-    before, count = folder_bytes(path), _count(path)
+    before = room_of(path)
     with locked_file(settings.journal / f"{path.parent.name}-{path.name}.compacting") as is_ours:
         if not is_ours:
             return Room()
         compact(path)
-        merged = open_table(path)
-        if merged is not None:
-            merged.create_checkpoint()
-            merged.cleanup_metadata()
-    return Room(max(count - _count(path), 0), max(before - folder_bytes(path), 0))
+        checkpoint(path)
+    after = room_of(path)
+    return Room(max(before.count - after.count, 0), max(before.bytes - after.bytes, 0))
 
 
 def put_log_aside(log: Path, most: int, dry_run: bool = False) -> Room:
@@ -103,7 +101,3 @@ def put_log_aside(log: Path, most: int, dry_run: bool = False) -> Room:
                 copy.write(chunk)
             stream.truncate(0)
     return Room(1, size - kept + replaced)
-
-
-def _count(folder: Path) -> int:
-    return sum(1 for path in folder.rglob("*") if path.is_file())

@@ -12,8 +12,7 @@ from datetime import datetime
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from regrow.data.delta import open_table
-from regrow.data.labels import labels_path
+from regrow.data.delta import table_version
 from regrow.data.predictions import LoggedPredictions, predictions_path, read_predictions
 from regrow.data.snapshots import Snapshot
 from regrow.errors import SnapshotError, StateError
@@ -84,7 +83,7 @@ class LabelledRows(_Described):
 
 def window_of(model: str, start: datetime, end: datetime, max_rows: int) -> Window | None:
     """Describe the predictions of *model* in [*start*, *end*), at most *max_rows* of them; None if there is none."""
-    version = log_version(model)
+    version = table_version(predictions_path(model))
     logged = read_predictions(model, start, end, max_rows, version=version)
     if logged.rows.empty or version is None:
         return None
@@ -98,18 +97,6 @@ def window_of(model: str, start: datetime, end: datetime, max_rows: int) -> Wind
         columns=column_types(logged.features),
         digest=digest_of(logged.rows["prediction_id"]),
     )
-
-
-def log_version(model: str) -> int | None:
-    """Return the version of *model*'s prediction log; None without a log."""
-    table = open_table(predictions_path(model))
-    return None if table is None else table.version()
-
-
-def labels_version(model: str) -> int | None:
-    """Return the version of *model*'s labels; None without any."""
-    table = open_table(labels_path(model))
-    return None if table is None else table.version()
 
 
 def column_types(frame: pd.DataFrame) -> dict[str, str]:

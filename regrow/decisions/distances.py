@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from regrow.project.monitoring import DriftMethod
+
 if TYPE_CHECKING:
     from evidently.core.report import Snapshot as EvidentlyReport
-
-Method = Literal["psi", "jensenshannon", "wasserstein"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Distances:
 
 
 def measure_distances(
-    reference: pd.DataFrame, window: pd.DataFrame, method: Method, thresholds: Mapping[str, float]
+    reference: pd.DataFrame, window: pd.DataFrame, method: DriftMethod, thresholds: Mapping[str, float]
 ) -> Distances:
     """Compare *window* with *reference* in each column of *thresholds*, each once.
 
@@ -60,7 +60,7 @@ def measure_distances(
     return Distances(dict(zip(names, distances, strict=True)), report)
 
 
-def _method(method: Method, is_number: bool) -> Method:
+def _method(method: DriftMethod, is_number: bool) -> DriftMethod:
     """Return the distance in force for a column of numbers, or of categories."""
     return "jensenshannon" if method == "wasserstein" and not is_number else method
 

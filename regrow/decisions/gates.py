@@ -157,7 +157,7 @@ def judge_slices(gate: SliceGate, held_out: HeldOut) -> Finding:
         return Finding(rule=rule, result="undecided", limit=limit, detail=detail, **_counted(held_out))
     doubts = {name: found.doubt(_beyond(found, limit, rising)) for name, found in judged.items()}
     refused = _refuted(doubts, 1 - gate.confidence)
-    worst = min(doubts, key=lambda name: (doubts[name], _beyond(judged[name], limit, rising) * -1))
+    worst = min(doubts, key=lambda name: (doubts[name], -_beyond(judged[name], limit, rising)))
     confidence = 1 - (1 - gate.confidence) / len(judged)
     named = ", ".join(_describe(name, judged[name], confidence) for name in refused or [worst])
     found = "proven beyond it" if refused else f"none of {len(judged)} proven beyond it, nearest"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ class HeldOut:
     """As `Evaluation.predictions` holds it."""
     unit: Unit
 
-    @property
+    @cached_property
     def units(self) -> Units:
         """The unit of each row."""
         return Units(self.frame[UNIT].to_numpy(np.int64), self.unit)
@@ -62,8 +63,14 @@ class HeldOut:
 
     def _seen(self, name: str, metric: Metric) -> Floats:
         """Return the predictions of model *name* as *metric* must see them."""
-        prediction = from_column(self.frame[name], self.evaluation.candidate.facts.kind)
-        return as_judged(metric, prediction, self.evaluation.thresholds.get(name))
+        return as_judged(metric, self._predictions[name], self.evaluation.thresholds.get(name))
+
+    @cached_property
+    def _predictions(self) -> dict[str, Floats]:
+        """The predictions of each model: every gate and slice asks for them."""
+        kind = self.evaluation.candidate.facts.kind
+        names = [name for name in ("candidate", "baseline", "champion") if name in self.frame]
+        return {name: from_column(self.frame[name], kind) for name in names}
 
 
 def provable(found: Estimate, margin: float, confidence: float) -> str:

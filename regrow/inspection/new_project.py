@@ -13,6 +13,7 @@ import pandas as pd
 from regrow.data.columnar import partitions_of
 from regrow.data.compression import BLOCK, open_bytes
 from regrow.data.csv_files import convert, find_codes
+from regrow.data.delta_files import LOG_FOLDER
 from regrow.data.sources import read_table
 from regrow.data.text_columns import better_reading
 from regrow.errors import DataError, ProjectError
@@ -114,7 +115,7 @@ def find_source(table: str, url_env: str | None = None) -> Source:
         raise ProjectError(
             f"{table}: no such file or folder; a query needs --url-env with the database's address"
         )
-    if (path / "_delta_log").is_dir():
+    if (path / LOG_FOLDER).is_dir():
         return DeltaSource(kind="delta", path=str(path))
     if path.is_dir():
         return ParquetSource(kind="parquet", path=str(path))

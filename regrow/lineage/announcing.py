@@ -1,4 +1,4 @@
-"""Tell what a flow run came to: the event of a step or flow, with its cause and the pages that hold more."""
+"""Announce what a flow run came to: the event of a step or flow, with its cause and the pages that hold more."""
 
 import getpass
 import socket
@@ -17,7 +17,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from regrow.errors import ProjectError, RegrowError
 from regrow.lineage.deployed import is_deployed
 from regrow.lineage.outages import may_pass
-from regrow.lineage.runs import FLOW, FLOW_RUN, find_experiment, find_run, flow_run_of, run_url
+from regrow.lineage.runs import BY_SCHEDULE, FLOW, FLOW_RUN, find_experiment, find_run, flow_run_of, run_url
 from regrow.notifications.emitting import emit
 from regrow.notifications.event import MEANINGS, Event, Figure, event_id
 from regrow.project import Kind, Project, Severity, load_project
@@ -68,7 +68,7 @@ def announce(
     run: str | None = None,
     trigger: str = "",
 ) -> Event:
-    """Tell that *kind* happened to the model of *project* in the flow run that is running, and return the event.
+    """Announce that *kind* happened to the model of *project* in the flow run that is running, and return the event.
 
     A run that is retried tells it once: the event's id is made of the kind, the model and *key*; default: the flow
     run and what the event is *about*.
@@ -100,7 +100,7 @@ def announce(
 
 
 def announce_move(project: Project, move: Move) -> None:
-    """Tell what *move* did to a version; what begins, pauses or takes a rollout further is told by nobody."""
+    """Announce what *move* did to a version; what begins, pauses or takes a rollout further is told by nobody."""
     kind = OF_MOVES.get(move.kind)
     if move.kind == "finish":
         kind = "version.promoted" if move.state.champion == move.version else "version.refused"
@@ -120,7 +120,7 @@ def announce_move(project: Project, move: Move) -> None:
 
 
 def announce_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Tell that *flow_run* failed or crashed: a hook of every flow."""
+    """Announce that *flow_run* failed or crashed: a hook of every flow."""
     config = Path(str(flow_run.parameters.get("config", "")))
     project: Project | None = None
     with suppress(ProjectError):
@@ -140,7 +140,7 @@ def announce_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any])
 
 
 def announce_missed(project: Project, flow: str, reason: str, due: Collection[datetime]) -> None:
-    """Tell that *flow* was *due* at some moments and has not done them."""
+    """Announce that *flow* was *due* at some moments and has not done them."""
     first, last = min(due), max(due)
     announce(
         project,
@@ -150,12 +150,12 @@ def announce_missed(project: Project, flow: str, reason: str, due: Collection[da
         key=f"{flow}/{first.isoformat()}/{last.isoformat()}",
         figures={"missed": len(due)},
         as_of=last,
-        trigger="schedule",
+        trigger=BY_SCHEDULE,
     )
 
 
 def announce_death(project: Project, run: Run) -> None:
-    """Tell that the process of the flow run whose MLflow run is *run* died, unless a hook has told it."""
+    """Announce that the process of the flow run whose MLflow run is *run* died, unless a hook has told it."""
     tags = run.data.tags
     reason = "its process was killed, or the machine went down; run it again"
     flow_run = tags[FLOW_RUN]
@@ -167,7 +167,7 @@ def announce_death(project: Project, run: Run) -> None:
 def _tell_failure(
     project: Project | None, flow: str, flow_run: str, reason: str, cause: str, trigger: str, config: Path
 ) -> None:
-    """Tell that *flow_run* failed; without a *project* its file is what is wrong."""
+    """Announce that *flow_run* failed; without a *project* its file is what is wrong."""
     kind: Kind = "training.failed" if flow in TRAININGS else "run.failed"
     name = project.name if project else None
     told = Event(

@@ -1,6 +1,5 @@
 """Forget a person in everything that Regrow keeps of a model, and say which versions learnt from them."""
 
-import json
 import os
 from datetime import UTC, datetime
 
@@ -12,7 +11,8 @@ from regrow.data import erasure
 from regrow.data.files import flush_to_disk
 from regrow.data.snapshots import erased_folder
 from regrow.errors import RegistryError
-from regrow.lineage.needed import versions_of
+from regrow.lineage.needed import digests_read, versions_of
+from regrow.lineage.runs import runs_of
 from regrow.registry.versions import FILES
 
 RECORD = "record.jsonl"
@@ -85,20 +85,8 @@ def forget(client: MlflowClient, model: str, entity: str, by: str, dry_run: bool
 
 def snapshots_of(client: MlflowClient, model: str) -> set[str]:
     """Return the digests of all snapshots that a run of *model* read or wrote."""
-    digests: set[str] = set()
-    token: str | None = None
     with registry.reaching(f"runs of {model}"):
-        experiment = client.get_experiment_by_name(model)
-        while experiment is not None:
-            page = client.search_runs([experiment.experiment_id], max_results=1000, page_token=token)
-            for run in page:
-                for read in run.inputs.dataset_inputs if run.inputs else ():
-                    if read.dataset.source_type == "local":
-                        digests.add(json.loads(read.dataset.profile or "{}").get("sha256", ""))
-            token = page.token
-            if not token:
-                break
-    return digests - {""}
+        return set[str]().union(*map(digests_read, runs_of(client, model, "")))
 
 
 def _record(told: Forgotten) -> None:

@@ -22,6 +22,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from regrow.data import times
 from regrow.lineage.outages import names_an_outage
+from regrow.lineage.runs import BY_SCHEDULE
 
 HORIZON = timedelta(days=31)
 """How far back a schedule is followed."""
@@ -29,8 +30,6 @@ MOST_RUNS = 200
 """Newest runs of a deployment that are looked at."""
 ATTEMPTS = 3
 """How often one moment is tried in all, if the runs of it fail for an outage or crash."""
-SCHEDULED = "schedule"
-"""The trigger of a run that nobody asked for at this moment."""
 
 
 class Missed(NamedTuple):
@@ -101,7 +100,7 @@ def _scheduled_runs(
         sort=FlowRunSort.EXPECTED_START_TIME_DESC,
         limit=MOST_RUNS,
     )
-    return [run for run in runs if run.parameters.get("trigger") == SCHEDULED]
+    return [run for run in runs if run.parameters.get("trigger") == BY_SCHEDULE]
 
 
 def broken_runs(runs: Iterable[FlowRun]) -> list[FlowRun]:

@@ -4,13 +4,13 @@ import json
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 
 from regrow import registry
 from regrow.errors import RegistryError
-from regrow.lineage.runs import FLOW_RUN, flow_run_of
-from regrow.registry.connection import is_absent
+from regrow.lineage.runs import FLOW_RUN, flow_run_of, flow_run_of_run, runs_of
+from regrow.registry.connection import registered_models
 from regrow.registry.versions import FILES
 
 
@@ -34,7 +34,7 @@ def needed_of(client: MlflowClient, name: str) -> Needed:
         versions |= {move.version, move.before, move.state.champion, move.state.challenger}
     flow_runs = {flow_run_of(move.actor) for move in found}
     for version in versions_of(client, name):
-        flow_runs |= {version.tags.get("regrow.flow_run"), _flow_run(client, str(version.run_id or ""))}
+        flow_runs |= {version.tags.get("regrow.flow_run"), flow_run_of_run(client, str(version.run_id or ""))}
     rollout = found.state.rollout
     return Needed(
         frozenset(each for each in flow_runs if each),
@@ -51,14 +51,8 @@ def versions_of(client: MlflowClient, name: str) -> list[ModelVersion]:
 
 def models_of(client: MlflowClient) -> list[str]:
     """Return the names of all registered models."""
-    names, token = [], None
     with registry.reaching("the registered models"):
-        while True:
-            page = client.search_registered_models(max_results=100, page_token=token)
-            names += [model.name for model in page]
-            token = page.token
-            if not token:
-                return names
+        return [model.name for model in registered_models(client)]
 
 
 def snapshots_needed(client: MlflowClient, name: str) -> set[str]:
@@ -85,32 +79,17 @@ def _of_facts(version: ModelVersion) -> set[str]:
 
 def _of_runs(client: MlflowClient, version: ModelVersion) -> set[str]:
     """Return the snapshots that the steps read which made and judged *version*."""
-    flow_runs = {version.tags.get("regrow.flow_run"), _flow_run(client, str(version.run_id or ""))}
+    flow_runs = {version.tags.get("regrow.flow_run"), flow_run_of_run(client, str(version.run_id or ""))}
     found: set[str] = set()
     for flow_run in sorted(each for each in flow_runs if each):
         with registry.reaching(f"runs of {version.name} version {version.version}"):
-            experiment = client.get_experiment_by_name(version.name)
-            runs = (
-                client.search_runs(
-                    [experiment.experiment_id], f"tags.`{FLOW_RUN}` = '{flow_run}'", max_results=1000
-                )
-                if experiment
-                else []
-            )
-        for run in runs:
-            for read in run.inputs.dataset_inputs if run.inputs else ():
-                found.add(json.loads(read.dataset.profile or "{}").get("sha256", ""))
+            for run in runs_of(client, version.name, f"tags.`{FLOW_RUN}` = '{flow_run}'"):
+                found |= digests_read(run)
     return found
 
 
-def _flow_run(client: MlflowClient, run_id: str) -> str | None:
-    """Return the flow run that the MLflow run *run_id* belongs to; None if it is gone, or of none."""
-    if not run_id:
-        return None
-    with registry.reaching(f"run {run_id}"):
-        try:
-            return client.get_run(run_id).data.tags.get(FLOW_RUN)
-        except MlflowException as error:
-            if is_absent(error):
-                return None
-            raise
+def digests_read(run: Run) -> set[str]:
+    """Return the digests of the snapshots that *run* read or wrote."""
+    inputs = run.inputs.dataset_inputs if run.inputs else ()
+    profiles = [json.loads(each.dataset.profile or "{}") for each in inputs]
+    return {profile["sha256"] for profile in profiles if "sha256" in profile}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mlflow import MlflowClient
 from prefect.artifacts import create_link_artifact
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
@@ -58,9 +59,7 @@ def flow_run(
     flow_run_id, flow_name = str(context.flow_run.id), context.flow.name
     moment = as_utc(as_of or context.flow_run.expected_start_time or datetime.now(UTC))
     experiment_id = find_experiment(client, project.name)
-    for died in sweep(client, experiment_id):
-        announce_death(project, died)
-        _count(project, died.data.tags[FLOW], "killed")
+    clear_up(project, client, experiment_id)
     tags = _flow_tags(project, flow_run_id, flow_name, trigger, moment)
     run_id = open_run(client, experiment_id, flow_run_id, f"{flow_name} {moment:%Y-%m-%d}", tags)
     record = FlowRecord(client, run_id, experiment_id, flow_run_id, moment, trigger)
@@ -85,6 +84,13 @@ def flow_run(
         raise
     client.set_terminated(record.run_id, "FINISHED")
     _count(project, flow_name, "finished", time.monotonic() - began)
+
+
+def clear_up(project: Project, client: MlflowClient, experiment_id: str) -> None:
+    """Close what processes that died left of *project*, in *experiment_id*; announce and count their flow runs."""
+    for died in sweep(client, experiment_id):
+        announce_death(project, died)
+        _count(project, died.data.tags[FLOW], "killed")
 
 
 def _count(project: Project, flow: str, outcome: FlowOutcome, seconds: float | None = None) -> None:

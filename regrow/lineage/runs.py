@@ -9,9 +9,12 @@ from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from regrow import provenance
+from regrow.registry.connection import is_absent, reaching
 from regrow.settings import load_settings
 
 KEY, PROCESS, FLOW, FLOW_RUN = "regrow.key", "regrow.process", "regrow.flow", "prefect.flow_run_id"
+BY_SCHEDULE = "schedule"
+"""The trigger of a run that nobody asked for at this moment."""
 SUSPENDED = "SCHEDULED"
 """What MLflow calls a run that waits: here, one whose flow run was suspended and goes on when it is resumed."""
 _experiments: dict[tuple[str, str], str] = {}
@@ -89,6 +92,36 @@ def find_run(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
         [experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1, order_by=["attributes.start_time ASC"]
     )
     return found[0] if found else None
+
+
+def runs_of(client: MlflowClient, model: str, condition: str, newest_first: bool = False) -> Iterator[Run]:
+    """Yield every run of *model* that meets *condition*, page by page; none without an experiment."""
+    experiment, token = client.get_experiment_by_name(model), None
+    order = ["attributes.start_time DESC"] if newest_first else None
+    while experiment is not None:
+        page = client.search_runs(
+            [experiment.experiment_id], condition, max_results=1000, order_by=order, page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def flow_run_of_run(client: MlflowClient, run_id: str) -> str | None:
+    """Return the flow run that the MLflow run *run_id* belongs to; None if there is no such run, or it is of none.
+
+    Raises `Unreachable` if MLflow does not answer.
+    """
+    if not run_id:
+        return None
+    with reaching(f"run {run_id}"):
+        try:
+            return client.get_run(run_id).data.tags.get(FLOW_RUN)
+        except MlflowException as error:
+            if is_absent(error):
+                return None
+            raise
 
 
 def run_url(experiment_id: str, run_id: str) -> str | None:

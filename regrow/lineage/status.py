@@ -22,6 +22,7 @@ from regrow.data.labels import newest_label
 from regrow.errors import Unreachable
 from regrow.lineage.runs import FLOW
 from regrow.reach import why_silent
+from regrow.registry.connection import registered_models
 from regrow.registry.ledger import LEDGER_RUN
 from regrow.settings import Settings
 
@@ -99,7 +100,7 @@ def read_status(settings: Settings, names: Iterable[str]) -> Status:
 def _promoted(client: MlflowClient) -> list[str]:
     """Return the names of the registered models that have a ledger."""
     with registry.reaching("the registered models"):
-        return [model.name for model in client.search_registered_models() if LEDGER_RUN in model.tags]
+        return [model.name for model in registered_models(client) if LEDGER_RUN in model.tags]
 
 
 def _model(name: str, client: MlflowClient | None, next_runs: dict[str, datetime]) -> ModelStatus:

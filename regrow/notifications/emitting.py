@@ -1,4 +1,4 @@
-"""Tell an event: to Prefect, whose automations answer it, and to the outbox of those who asked for it."""
+"""Announce an event: to Prefect, whose automations answer it, and to the outbox of those who asked for it."""
 
 import logging
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ logger = logging.getLogger("regrow.notifications")
 
 
 def emit(event: Event, project: Project | None = None, *, later: bool = False) -> None:
-    """Tell *event*, once however often it is asked, to the targets of *project* and of the settings.
+    """Announce *event*, once however often it is asked, to the targets of *project* and of the settings.
 
     With *later* Prefect is told by the runner once it answers, and this process needs no Prefect. It never fails: what
     it tells of has happened, whoever can be told. What could not be kept is logged.
@@ -41,7 +41,7 @@ def tell_prefect(event: Event) -> None:
 
 
 def emit_of_machine(event: Event, *, later: bool = False) -> None:
-    """Tell *event*, which is about this machine, once: whoever looks every minute finds the same again."""
+    """Announce *event*, which is about this machine, once: whoever looks every minute finds the same again."""
     outbox = Outbox(load_settings().home)
     if outbox.knows(event.id):
         return

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from regrow.project import Kind, Severity
 from regrow.project.notifications import hide_passwords
-from regrow.verdict import Finding, Subject, Verdict
+from regrow.verdict import BY_URGENCY, Finding, Subject, Verdict
 
 MOST_TEXT = 2_000
 FOR = "regrow.alarm.for"
@@ -139,8 +139,8 @@ def event_id(kind: Kind, model: str | None, key: str) -> UUID:
 def figures_of(verdict: Verdict, most: int = 12) -> dict[str, Figure]:
     """Return what the findings of *verdict* measured, at most *most* of them: what failed first."""
     measured = [finding for finding in verdict.findings if finding.figure is not None]
-    order = {"fail": 0, "undecided": 1, "pass": 2}
-    return {each.rule: _figure(each) for each in sorted(measured, key=lambda each: order[each.result])[:most]}
+    ordered = sorted(measured, key=lambda each: BY_URGENCY.index(each.result))
+    return {each.rule: _figure(each) for each in ordered[:most]}
 
 
 def numbers(figures: Mapping[str, float]) -> dict[str, Figure]:

@@ -87,7 +87,7 @@ def run(home: Path, stop: threading.Event, pause: float = PAUSE) -> None:
 
 
 def tell_put_off(outbox: Outbox) -> None:
-    """Tell Prefect of the events that *outbox* keeps for it, if it answers."""
+    """Emit the events that *outbox* keeps for Prefect, if it answers."""
     waiting = outbox.put_off_events()
     if not waiting or why_silent(f"{load_settings().prefect_api_url}/health", timeout=2):
         return

@@ -20,12 +20,13 @@ class QualityRule(Strict):
     least_rows: Annotated[int, Field(ge=1, description="Served rows below which the rule is undecided")] = 50
 
 
+DriftMethod = Literal["psi", "jensenshannon", "wasserstein"]
+
+
 class DriftRule(Strict):
     """Data drift: distance of each column's distribution from the reference."""
 
-    method: Annotated[
-        Literal["psi", "jensenshannon", "wasserstein"], Field(description="Evidently's distance")
-    ] = "psi"
+    method: Annotated[DriftMethod, Field(description="Evidently's distance")] = "psi"
     threshold: Annotated[float, Field(gt=0, description="Distance from which a column counts as drifted")] = (
         0.2
     )

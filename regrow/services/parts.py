@@ -7,8 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
+from regrow.provenance import runs
 from regrow.services.commands import NEEDS, TITLES, Command, Service
 from regrow.services.embedded import FAST_SHUTDOWN
 from regrow.services.ownership import Started, describe
@@ -83,7 +82,7 @@ class DatabasePart:
     service: Service = "postgres"
     needs: tuple[str, ...] = ()
     database: Database | None = None
-    _process: psutil.Process | None = field(default=None, repr=False)
+    _started: Started | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -93,8 +92,8 @@ class DatabasePart:
     def start(self) -> None:
         """Start the server and wait until it answers; raises `StateError` if it cannot."""
         self.database = self.run()
-        with suppress(psutil.NoSuchProcess):
-            self._process = psutil.Process(self.database.pid)
+        if self.database.pid is not None:
+            self._started = describe(self.name, self.database.pid, FAST_SHUTDOWN)
         self.use(self.database)
 
     def how_it_ended(self) -> str | None:
@@ -110,8 +109,9 @@ class DatabasePart:
 
     def kill(self) -> None:
         """End it at once; its next start goes through what it has logged."""
-        if self._process is not None and self._runs():
-            self._process.send_signal(signal.SIGQUIT)
+        if self._started is not None and self._runs():
+            with suppress(ProcessLookupError):
+                os.kill(self._started.pid, signal.SIGQUIT)
 
     def stop(self) -> None:
         """Stop it; what it holds is on disk then."""
@@ -120,20 +120,11 @@ class DatabasePart:
 
     def started(self) -> Started | None:
         """Return what the record holds of its process; None if it does not run."""
-        if self._process is None or not self._runs():
-            return None
-        return describe(self.name, self._process.pid, FAST_SHUTDOWN)
+        return self._started if self._runs() else None
 
     def _runs(self) -> bool:
         """Return whether the process that was started is alive."""
-        try:
-            return (
-                self._process is not None
-                and self._process.is_running()
-                and self._process.status() != psutil.STATUS_ZOMBIE
-            )
-        except psutil.NoSuchProcess:
-            return False
+        return self._started is not None and runs(self._started.pid, self._started.started)
 
 
 def _process_environment(changes: dict[str, str]) -> dict[str, str]:

@@ -102,14 +102,10 @@ class Services:
             if part := self.parts.get(service):
                 part.kill()
 
-    def note(self, service: Service, watched: Watched | None = None) -> None:
-        """Write down how the part *service* does, and which process it is."""
-        part = self.parts[service]
-        record = Record(os.getpid(), part.started())
-        if watched is not None:
-            record = Record(
-                os.getpid(), part.started(), watched.state, "", watched.restarts, watched.last_end
-            )
+    def note(self, service: Service, watched: Watched) -> None:
+        """Write down how the part *service* does, as it was *watched*, and which process it is."""
+        child, told = self.parts[service].started(), (watched.state, "", watched.restarts, watched.last_end)
+        record = Record(os.getpid(), child, *told)
         write_record(self.settings.home.absolute(), service, record)
 
 
@@ -171,7 +167,7 @@ def _start_database(services: Services, deadline: float) -> None:
         part = DatabasePart(settings.home.absolute(), partial(start_database, settings), services.use)
         services.parts["postgres"] = part
         part.start()
-        services.note("postgres")
+        services.note("postgres", Watched(part, "starting"))
         return
     while True:
         try:
@@ -195,7 +191,7 @@ def _start_process(services: Services, service: Service) -> None:
         partial(ready_file(settings).unlink, missing_ok=True) if service == "runner" else lambda: None,
     )
     part.start()
-    services.note(service)
+    services.note(service, Watched(part, "starting"))
 
 
 def _stop(services: Services) -> None:

@@ -28,7 +28,7 @@ def stop_running(settings: Settings) -> list[str]:
 
 
 def _stop_one(home: Path, service: Service, told: set[int], deadline: float) -> list[str]:
-    """Tell the `regrow up` that runs *service* to stop, unless it is among those *told*; return what was left of it."""
+    """Stop the `regrow up` that runs *service*, unless it is among those *told*; return what was left of it."""
     while True:
         try:
             with held(home, [service]):

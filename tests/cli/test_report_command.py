@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from regrow.cli.report_command import find_drift_run
 from regrow.errors import RegistryError
@@ -21,7 +22,7 @@ class Client:
 
     def get_run(self, run_id: str) -> SimpleNamespace:
         if run_id != "mlflow-run":
-            raise MlflowException("no such run")
+            raise MlflowException("no such run", RESOURCE_DOES_NOT_EXIST)
         return SimpleNamespace(data=SimpleNamespace(tags={"prefect.flow_run_id": "flow"}))
 
     def search_runs(self, _: list[str], wanted: str, **__: object) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from regrow.data.delta import append, open_table
 from regrow.data.files import locked_file
-from regrow.data.tidying import Room, folder_bytes, put_log_aside, remove_old_files, tables_of, tidy_table
+from regrow.data.tidying import Room, put_log_aside, remove_old_files, room_of, tables_of, tidy_table
 from regrow.settings import Settings
 
 
@@ -63,7 +63,7 @@ def test_a_table_keeps_its_rows_and_loses_its_small_files(
     with locked_file(settings.journal / "labels-m.compacting"):
         assert tidy_table(path, settings) == Room()
     monkeypatch.setattr("regrow.data.delta.VACUUM_HOURS", 0)
-    before = folder_bytes(path)
+    before = room_of(path).bytes
     tidy_table(path, settings)
     table = open_table(path)
     assert table is not None
@@ -71,5 +71,5 @@ def test_a_table_keeps_its_rows_and_loses_its_small_files(
     assert len(table.file_uris()) == 1
     assert table.transaction_version("test") == 5
     assert list(path.rglob("*.checkpoint.parquet"))
-    assert folder_bytes(path) != before
+    assert room_of(path).bytes != before
     assert tidy_table(path, settings, dry_run=True).count == 0

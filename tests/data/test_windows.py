@@ -9,10 +9,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from regrow.data.delta import TIME
+from regrow.data.delta import TIME, table_version
+from regrow.data.labels import labels_path
 from regrow.data.predictions import append_predictions, predictions_path
 from regrow.data.snapshots import write_snapshot
-from regrow.data.windows import LabelledRows, Window, digest_of, labels_version, window_of
+from regrow.data.windows import LabelledRows, Window, digest_of, window_of
 from regrow.errors import SnapshotError
 
 START = datetime(2026, 1, 1)
@@ -84,7 +85,7 @@ def test_mlflow_learns_where_the_rows_stand() -> None:
     assert (source["table"], source["version"], source["max_rows"]) == ("predictions/m", 0, 1000)
     assert source["start"].startswith("2026-01-01")
     assert digest_of(["a", "b"]) == digest_of(["b", "a"]) != digest_of(["a"])
-    assert labels_version("m") is None
+    assert table_version(labels_path("m")) is None
     shared = window.model_dump(exclude={"max_rows"})
     judged = LabelledRows(**shared, labels=4, as_of=END, champion=2)
     assert json.loads(judged.source)["labels"] == 4

@@ -41,10 +41,12 @@ class Client:
     def get_experiment_by_name(self, _: str) -> SimpleNamespace:
         return SimpleNamespace(experiment_id="1")
 
-    def search_runs(self, _: list[str], wanted: str, **__: object) -> list[SimpleNamespace]:
+    def search_runs(self, _: list[str], wanted: str, **__: object) -> Page:
         digest = "by-asked" if "'asked'" in wanted else "by-made"
         dataset = SimpleNamespace(profile=json.dumps({"sha256": digest}))
-        return [SimpleNamespace(inputs=SimpleNamespace(dataset_inputs=[SimpleNamespace(dataset=dataset)]))]
+        return Page(
+            [SimpleNamespace(inputs=SimpleNamespace(dataset_inputs=[SimpleNamespace(dataset=dataset)]))]
+        )
 
     def search_registered_models(self, max_results: int, page_token: str | None) -> Page:
         page = Page([SimpleNamespace(name=f"m{page_token or 0}")])

@@ -33,7 +33,7 @@ def test_a_look_at_nothing_leaves_nothing_and_closes_what_died(
     rolling = {"id": "v2", "plan": plan, "stage": 0, "since": NOW, "began": NOW}
     monkeypatch.setattr(module.registry, "connect", lambda: "client")
     monkeypatch.setattr(module, "find_experiment", lambda _, name: f"of {name}")
-    monkeypatch.setattr(module, "sweep", lambda _, experiment: swept.append(experiment) or [])
+    monkeypatch.setattr(module, "clear_up", lambda _, __, experiment: swept.append(experiment))
 
     def seen(**state: Any) -> None:
         found = SimpleNamespace(state=State.model_validate(state))

@@ -171,9 +171,9 @@ def test_what_a_look_did_is_told(
 ) -> None:
     """Its own move is; a rollout that stays in a stage for longer than a week is said to be stuck, once a day."""
     record = remember(module)
-    registry = at()
-    registry.moves = (moved("start"),) * 4 + moves
-    module.tell(project(), seen(), verdict(outcome), "flow 7", NOW + timedelta(days=days))
+    at()
+    found = (moved("start"),) * 4 + moves
+    module.tell(project(), found, seen(), verdict(outcome), "flow 7", NOW + timedelta(days=days))
     assert [each["kind"] for each in record.told] == told
     assert [each["key"] for each in record.told if "key" in each] == ["v2/0/2024-03-09"] * (
         "rollout.stuck" in told

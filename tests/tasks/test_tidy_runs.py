@@ -66,10 +66,9 @@ def test_the_oldest_go_first_and_a_model_without_runs_is_passed_over(monkeypatch
     gone, parents = [], [run(200 + day) for day in range(NEWEST + 2)]
     room = module.Room(1, 5)
     monkeypatch.setattr(module, "needed_of", lambda *_: NEEDED)
-    monkeypatch.setattr(module, "_parents", lambda *_: parents)
+    monkeypatch.setattr(module, "runs_of", lambda _, name, *__, **___: parents if name == "m" else [])
     monkeypatch.setattr(module, "remove_run", lambda _, one, __: gone.append(one) or room)
-    experiments = {"m": SimpleNamespace(experiment_id="1")}
-    client: Any = SimpleNamespace(get_experiment_by_name=experiments.get)
+    client: Any = None
     assert module.tidy_experiment(client, "m", RULES, NOW, False) == module.Room(2, 10)
     assert gone == [parents[-1], parents[-2]]
     assert module.tidy_experiment(client, "other", RULES, NOW, False) == module.Room()

@@ -13,6 +13,7 @@ from regrow import registry
 from regrow.errors import RegrowError
 from regrow.lineage.missed import read_missed
 from regrow.reach import why_silent
+from regrow.registry.connection import registered_models
 from regrow.registry.ledger import LEDGER_RUN, Ledger, read_ledger
 from regrow.services.doctor.diagnosis import Diagnosis
 from regrow.services.projects import find_projects
@@ -47,7 +48,7 @@ def _look_at_registry() -> Iterator[Diagnosis]:
 
 def _with_a_ledger(client: MlflowClient) -> list[str]:
     """Return the names of the models that were ever promoted."""
-    return [model.name for model in client.search_registered_models() if LEDGER_RUN in model.tags]
+    return [model.name for model in registered_models(client) if LEDGER_RUN in model.tags]
 
 
 def look_at_ledgers(ledgers: Iterable[Ledger]) -> Iterator[Diagnosis]:

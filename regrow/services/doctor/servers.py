@@ -11,13 +11,12 @@ from prefect.exceptions import PrefectException
 from regrow.errors import RegrowError
 from regrow.provenance import start_of
 from regrow.reach import may_use_proxy, servers_of, why_silent
-from regrow.services.commands import ALL_SERVICES, TITLES, Service
+from regrow.services.commands import ALL_SERVICES, POOL, TITLES, Service
 from regrow.services.doctor.diagnosis import Diagnosis, duration
 from regrow.services.ownership import Record, read_record
 from regrow.services.postgres import reach_database
 from regrow.settings import Settings
 
-POOL = "regrow"
 SILENT_RUNNER = timedelta(seconds=120)
 """Four heartbeats of a worker of Prefect."""
 RECENT = timedelta(hours=1)

@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from regrow.data.delta import open_table
+from regrow.data.delta import find_tables, open_table
+from regrow.data.files import SET_ASIDE
 from regrow.errors import StateError
 from regrow.services.doctor.diagnosis import Diagnosis, duration, size
 from regrow.settings import Settings
@@ -12,8 +13,6 @@ from regrow.settings import Settings
 OLD_SECONDS = 900.0
 """A segment of a journal that waits for longer than this is not flushed by anybody."""
 MANY_BYTES = 1e9
-DAMAGED = "damaged"
-"""The folder of a model's journal in which rows stand that could not be logged."""
 
 
 def examine_stores(settings: Settings) -> Iterator[Diagnosis]:
@@ -24,7 +23,7 @@ def examine_stores(settings: Settings) -> Iterator[Diagnosis]:
 
 def look_at_tables(folder: Path) -> Iterator[Diagnosis]:
     """Yield the tables in *folder* that do not open; one line if all do."""
-    tables = sorted(log.parent for log in folder.glob("*/*/_delta_log"))
+    tables = find_tables(folder)
     well = 0
     for table in tables:
         try:
@@ -41,7 +40,7 @@ def look_at_journals(folder: Path, now: float) -> Iterator[Diagnosis]:
     """Yield how much waits in the journals in *folder* for how long, and what could not be logged."""
     waiting: list[tuple[float, int]] = []
     for path in folder.glob("*/*/*"):
-        if path.stem.isdigit() and path.parent.name != DAMAGED:
+        if path.stem.isdigit() and path.parent.name != SET_ASIDE:
             try:
                 seen = path.stat()
             except FileNotFoundError:  # flushed meanwhile
@@ -55,7 +54,7 @@ def look_at_journals(folder: Path, now: float) -> Iterator[Diagnosis]:
         yield Diagnosis("journals", "wrong", found, remedy)
     else:
         yield Diagnosis("journals", "well", found if waiting else "nothing waits")
-    for damaged in sorted(folder.glob(f"*/{DAMAGED}")):
+    for damaged in sorted(folder.glob(f"*/{SET_ASIDE}")):
         if any(damaged.iterdir()):
             yield Diagnosis(
                 "journals",

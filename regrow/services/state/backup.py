@@ -24,6 +24,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from regrow.data.delta import BROKEN, find_tables, table_version
+from regrow.data.delta_files import HINT, LOG_FOLDER
 from regrow.data.files import (
     LOCK,
     flush_to_disk,
@@ -38,7 +40,7 @@ from regrow.provenance import installed_version
 from regrow.services import ownership
 from regrow.services.postgres import Database, reach_database, start_database, stop_database
 from regrow.services.state import contents
-from regrow.services.state.contents import LOG, CopiedFile, CopiedTable, Manifest, copy_file
+from regrow.services.state.contents import CopiedFile, CopiedTable, Manifest, copy_file
 from regrow.services.state.dumps import dump
 from regrow.services.state.upgrading import check_state
 from regrow.settings import Settings
@@ -83,15 +85,17 @@ class _Copy:
 
     def take_table_logs(self) -> None:
         """Fix the version of each table: copy its log up to there."""
-        for table in contents.find_tables(self.home):
-            log = table / LOG
-            version = contents.version_of_table(self.home / table)
+        for path in find_tables(self.home / "tables"):
+            table, version = path.relative_to(self.home), table_version(path)
+            log = table / LOG_FOLDER
+            if version is None:
+                raise StateError(f"{path}: the table has no version that can be read; {BROKEN}")
             self.versions[table] = version
-            for path in contents.files_below(self.home, self.home / log):
-                if (contents.version_of_log_file(path.name) or 0) <= version:
-                    self._take(path)
+            for file in contents.files_below(self.home, self.home / log):
+                if (contents.version_of_log_file(file.name) or 0) <= version:
+                    self._take(file)
             if (contents.last_checkpoint(self.state / log) or 0) > version:
-                self._drop(log / contents.LAST_CHECKPOINT)
+                self._drop(log / HINT)
 
     def take_database(self, database: Database, name: str) -> None:
         """Dump the *database*'s database *name*."""
@@ -104,7 +108,7 @@ class _Copy:
         """Copy the files of the tables, then all others."""
         for table in self.versions:
             for path in contents.files_below(self.home, self.home / table):
-                if LOG not in path.parts:
+                if LOG_FOLDER not in path.parts:
                     self._take(path)
         for path in contents.files_to_copy(self.home):
             self._take(path)

@@ -12,7 +12,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from regrow.data.delta import BROKEN, plain_words
+from regrow.data.delta import plain_words
+from regrow.data.delta_files import HINT
 from regrow.errors import StateError
 from regrow.formats import StoredRecord
 
@@ -20,7 +21,6 @@ MANIFEST = "backup.json"
 """Written last, so a folder without it is no backup."""
 STATE, DATABASES = "state", "databases"
 """The folders of a backup: a state folder without its PostgreSQL, and the dumps of the databases."""
-LOG, LAST_CHECKPOINT = "_delta_log", "_last_checkpoint"
 NOT_COPIED = frozenset(
     {
         *("postgres", "postgres.password", "prefect", "logs", "dumps", "turns", "workers", "parts"),
@@ -114,19 +114,6 @@ def describe_file(path: Path) -> CopiedFile:
     return CopiedFile(bytes=path.stat().st_size, sha256=digest)
 
 
-def find_tables(home: Path) -> list[Path]:
-    """Return the Delta tables of *home*, relative to it."""
-    return sorted(log.parent.relative_to(home) for log in (home / "tables").rglob(LOG))
-
-
-def version_of_table(path: Path) -> int:
-    """Return the newest version of the table at *path*; raises `StateError` if it cannot be opened."""
-    try:
-        return DeltaTable(str(path), without_files=True).version()
-    except (DeltaError, OSError) as error:
-        raise StateError(f"{path}: the table cannot be opened ({plain_words(error)}); {BROKEN}") from error
-
-
 def check_table(path: Path, version: int | None = None) -> CopiedTable:
     """Return what the table at *path* holds; raises `StateError` if it lacks a file, or is not of *version*."""
     try:
@@ -158,6 +145,6 @@ def version_of_log_file(name: str) -> int | None:
 def last_checkpoint(log: Path) -> int | None:
     """Return the version of the newest checkpoint that *log* names; None if it names none."""
     try:
-        return int(json.loads((log / LAST_CHECKPOINT).read_bytes())["version"])
+        return int(json.loads((log / HINT).read_bytes())["version"])
     except (OSError, ValueError, KeyError):
         return None

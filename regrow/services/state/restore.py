@@ -41,7 +41,7 @@ def restore(settings: Settings, backup: Path, report: Callable[[str], None]) -> 
                 raise StateError(
                     f"{backup}: {table} holds other rows than were backed up; use another backup"
                 )
-        _restore_databases(settings.model_copy(update={"home": folder}), home, backup, report)
+        _restore_databases(settings.model_copy(update={"home": folder}), home, backup, manifest.home, report)
     return manifest
 
 
@@ -50,7 +50,9 @@ def _describe(file: Path) -> contents.CopiedFile | None:
     return contents.describe_file(file) if file.is_file() else None
 
 
-def _restore_databases(settings: Settings, home: Path, backup: Path, report: Callable[[str], None]) -> None:
+def _restore_databases(
+    settings: Settings, home: Path, backup: Path, last_home: str, report: Callable[[str], None]
+) -> None:
     """Make the databases from the dumps in *backup*, for the new folder that *settings* name, which will be *home*."""
     database = start_database(settings)
     try:
@@ -60,7 +62,7 @@ def _restore_databases(settings: Settings, home: Path, backup: Path, report: Cal
         for name in DATABASES:
             report(f"restoring the database {name}")
             restore_dump(database, name, backup / contents.DATABASES / f"{name}.dump")
-        mend_addresses(database, home, contents.read_manifest(backup).home)
+        mend_addresses(database, home, last_home)
         for problem in find_missing(database, home, settings.home):
             report(f"missing: {problem}")
     finally:

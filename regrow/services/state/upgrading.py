@@ -17,9 +17,10 @@ from regrow.data.files import locked_file, state_errors, write_whole
 from regrow.data.state_version import STATE_FORMAT, StateVersion, read_state_version, write_state_version
 from regrow.errors import StateError
 from regrow.provenance import installed_version
+from regrow.services.embedded import find_programs
 from regrow.services.postgres import Database
 from regrow.services.state.addresses import forget_places, mend_addresses
-from regrow.services.state.dumps import dump, programs
+from regrow.services.state.dumps import dump
 from regrow.services.state.schemas import Schema, read_schemas
 
 MIGRATIONS: dict[int, Callable[[Database], None]] = {2: forget_places}
@@ -98,6 +99,6 @@ def dump_before(home: Path, database: Database, found: int, schemas: list[Schema
 def _major_version() -> str:
     """Return the major version of the PostgreSQL that is installed with Regrow."""
     said = subprocess.run(
-        [programs() / "postgres", "--version"], capture_output=True, text=True, check=False
+        [find_programs() / "postgres", "--version"], capture_output=True, text=True, check=False
     ).stdout
     return said.split()[-1].split(".")[0] if said else "?"

@@ -1,7 +1,7 @@
 """What the registry says that this server should serve."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -10,12 +10,10 @@ from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 
 from regrow.errors import NewerFormat
+from regrow.registry.connection import is_absent, registered_models
 from regrow.registry.state import State
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
 from regrow.tracking import CHAMPION, STATE, Outline
-
-ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
-"""MLflow's error codes for a registered model that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +73,13 @@ class RegistryReader:
 
     def read(self) -> dict[str, Expected]:
         """Read every model that has a champion; raises `MlflowException`."""
-        outlines = self._ask() if time.monotonic() >= self._next_ask else None
-        if outlines is not None:
-            wanted = {one.name: one for one in outlines if not self.names or one.name in self.names}
-            return {name: follow_outline(one.champion, one.state) for name, one in wanted.items()}
         if time.monotonic() >= self._next_ask:
+            if (outlines := self._ask()) is not None:
+                wanted = [one for one in outlines if not self.names or one.name in self.names]
+                return {one.name: follow_outline(one.champion, one.state) for one in wanted}
             self._next_ask = time.monotonic() + ASK_AGAIN
-        models = [self._model(self.names[0])] if len(self.names) == 1 else self._all_models()
+        alone = self.names[0] if len(self.names) == 1 else None
+        models = [self._model(alone)] if alone else registered_models(self._client)
         read = {model.name: read_expected(model) for model in models if model is not None}
         return {
             name: expected
@@ -89,22 +87,12 @@ class RegistryReader:
             if expected is not None and (not self.names or name in self.names)
         }
 
-    def _all_models(self) -> Iterator[RegisteredModel]:
-        """Read every registered model, page by page."""
-        token: str | None = None
-        while True:
-            page = self._client.search_registered_models(max_results=100, page_token=token)
-            yield from page
-            token = page.token
-            if not token:
-                return
-
     def _model(self, name: str) -> RegisteredModel | None:
         """Read the registered model *name*; return None if there is none yet."""
         try:
             return self._client.get_registered_model(name)
         except MlflowException as error:
-            if error.error_code in ABSENT:
+            if is_absent(error):
                 return None
             raise
 

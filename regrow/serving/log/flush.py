@@ -234,9 +234,8 @@ def _append(model: str, writer: str, entries: list[tuple[Path, Segment]]) -> int
         ]
         if rows:
             destination.append(model, columns, rows, writer, number)
-    make_durable(
-        destination.path(model)
-    )  # Labels that were known already may be another process's, a moment ago.
+    # Labels that were known already may be another process's, of a moment ago.
+    make_durable(destination.path(model))
     for (segment, read), wrong in zip(entries, unfit, strict=True):
         _dismiss(segment, read.damage | wrong)
     return len(rows)

@@ -10,6 +10,7 @@ the journal is *synced*: then an append waits for the disk, all that come meanwh
 import os
 import threading
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -81,10 +82,7 @@ class Journal:
                 handle, self._handle, end = self._handle, -1, self._written
             if handle < 0:
                 return
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            _end(handle, os.fsync)
             flush_to_disk(self.path)
             self._flushed = end
 
@@ -122,10 +120,7 @@ class Journal:
                 handle = os.dup(self._handle) if self._handle >= 0 else -1
                 end, number = self._written, self._number
             if handle >= 0:
-                try:
-                    os.fdatasync(handle)
-                finally:
-                    os.close(handle)
+                _end(handle, os.fdatasync)
             if number != self._named:
                 flush_to_disk(self.path)
             self._flushed, self._named = end, number
@@ -150,9 +145,13 @@ class Journal:
     def _close(self) -> None:
         """Flush the current segment to the disk and leave it to be flushed into the table."""
         handle, self._handle = self._handle, -1
-        if handle < 0:
-            return
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        if handle >= 0:
+            _end(handle, os.fsync)
+
+
+def _end(handle: int, flush: Callable[[int], object]) -> None:
+    """Wait by *flush* until the file of *handle* is on the disk, and close it, whatever the disk says."""
+    try:
+        flush(handle)
+    finally:
+        os.close(handle)

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import orjson
 
-from regrow.data.files import state_errors, write_whole
+from regrow.data.files import SET_ASIDE, state_errors, write_whole
 
-FOLDER = "damaged"
 NOTE = ".json"
 SHOWN = 100
 """Lines that a note names at most; it counts all."""
@@ -38,7 +37,7 @@ def set_aside(segment: Path, damage: dict[int, str]) -> Path:
     Returns its new place. Raises `StateError` if the disk does not take the note; then the segment stays.
     """
     writer = segment.parent
-    folder = writer.parent / FOLDER
+    folder = writer.parent / SET_ASIDE
     kept = folder / f"{writer.name}-{segment.name}"
     shown = {str(number): damage[number] for number in sorted(damage)[:SHOWN]}
     with state_errors(segment, "cannot be set aside"):
@@ -50,7 +49,7 @@ def set_aside(segment: Path, damage: dict[int, str]) -> Path:
 
 def list_set_aside(journal: Path) -> dict[str, SetAside]:
     """Count what is set aside under *journal*, by model."""
-    return {path.parent.name: found for path in journal.glob(f"*/{FOLDER}") if (found := _count(path))}
+    return {path.parent.name: found for path in journal.glob(f"*/{SET_ASIDE}") if (found := _count(path))}
 
 
 def _count(folder: Path) -> SetAside | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from regrow.data.delta import append
+from regrow.data.delta import append, find_tables, table_version
 from regrow.errors import NewerFormat, StateError
 from regrow.services.state import contents
 
@@ -29,7 +29,7 @@ def home(tmp_path: Path) -> Path:
 def test_what_belongs_to_processes_is_left_out(home: Path) -> None:
     """Files are copied, but not the embedded database, records of processes, or half-written files."""
     assert [str(path) for path in contents.files_to_copy(home)] == ["password", "snapshots/s.parquet"]
-    assert [str(path) for path in contents.find_tables(home)] == ["tables/predictions/m"]
+    assert find_tables(home / "tables") == [home / "tables" / "predictions" / "m"]
 
 
 def test_a_copied_file_is_described(home: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_copied_file_is_described(home: Path) -> None:
 def test_a_table_without_one_of_its_files_is_refused(home: Path) -> None:
     """A table is whole if every file of its version is there, and it is of the version that was asked for."""
     table = home / "tables" / "predictions" / "m"
-    assert contents.check_table(table, contents.version_of_table(table)).rows == 2
+    assert contents.check_table(table, table_version(table)).rows == 2
     with pytest.raises(StateError, match="at version 0, not 3"):
         contents.check_table(table, 3)
     next(table.glob("*.parquet")).unlink()
