@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,18 @@ from regrow.fan_out import open_workers
 
 @dataclass(frozen=True)
 class Doubles:
-    """Doubles a number, and tells in which process; dies at the number that is to kill it, the first time."""
+    """Doubles a number, and tells in which process; dies at the number that is to kill it, the first time.
+
+    It takes *seconds* for each, so that no worker is through with all before the other one has begun.
+    """
 
     marks: Path
     killer: int = -1
     bad: int = -1
+    seconds: float = 0
 
     def __call__(self, number: int) -> tuple[int, int]:
+        time.sleep(self.seconds)
         if number == self.bad:
             raise DataError("column 'n', row 0: bad")
         if number == self.killer and not (mark := self.marks / "killed").exists():
@@ -50,7 +56,7 @@ def test_without_an_address_chunks_are_worked_on_here(tmp_path: Path) -> None:
 def test_two_workers_answer_as_this_process_does(tmp_path: Path) -> None:
     """Two processes share the chunks, the answers keep their order, few chunks are read ahead, an error is its own."""
     with open_workers("local:2") as each:
-        answers = list(each(Doubles(tmp_path, killer=7), range(40)))
+        answers = list(each(Doubles(tmp_path, killer=7, seconds=0.05), range(40)))
         assert [number for number, _ in answers] == list(range(0, 80, 2))
         assert len({process for _, process in answers} - {os.getpid()}) >= 2
         assert (tmp_path / "killed").exists(), "a worker was to die"
