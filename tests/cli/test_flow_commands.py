@@ -94,6 +94,7 @@ def test_an_error_in_a_flow_is_one_line_and_a_log(
     assert "RegistryError" in log.read_text()
 
 
+@pytest.mark.long
 def test_a_rollback_is_dated_by_as_of(run: Run, services: Services, project: Callable[..., Project]) -> None:
     """`rollback --as-of` writes that moment into the ledger, and tells what it did as a flow does."""
     made = project(

@@ -205,6 +205,7 @@ def test_runs_outlive_a_killed_preloaded_process_and_the_next_has_a_new_one(runn
     assert runner.preloaded().pid != before.pid
 
 
+@pytest.mark.long
 def test_a_runner_that_is_told_to_stop_leaves_no_process(services: Services, tmp_path: Path) -> None:
     """What it runs ends with it."""
     lone = ProbeRunner(tmp_path)

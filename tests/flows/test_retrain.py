@@ -99,6 +99,7 @@ def test_a_successor_that_is_not_better_is_refused(services: object, project: Ca
     assert champion.number == 1
 
 
+@pytest.mark.long
 def test_a_batch_that_is_rejected_trains_nothing(services: object, project: Callable[..., Project]) -> None:
     """The flow fails with what the batch broke, its findings stay with the step, and the champion goes on."""
     rules = [{"expect": "expect_column_max_to_be_between", "arguments": {"column": "size", "max_value": 50}}]

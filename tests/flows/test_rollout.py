@@ -175,6 +175,7 @@ def test_a_failing_challenger_is_rolled_back(rolling: Callable[..., Project], tr
     assert status(project, 2) == "rolled back"
 
 
+@pytest.mark.long
 def test_paused_it_holds_but_still_rolls_back(rolling: Callable[..., Project], traffic: Traffic) -> None:
     """Paused, a good challenger stays in its stage until it is resumed; a bad one goes all the same."""
     project = rolling()
@@ -231,6 +232,7 @@ def test_a_newer_challenger_supersedes(rolling: Callable[..., Project]) -> None:
     assert (registry.state(project.name).challenger, status(project, 2)) == (3, "superseded")
 
 
+@pytest.mark.long
 def test_rolled_back_by_hand(rolling: Callable[..., Project], traffic: Traffic) -> None:
     """The flow ends the open rollout, then moves the champion; the actor is the flow run, the reason the person's."""
     project = rolling({"kind": "shadow", "least_rows": 100})

@@ -31,6 +31,7 @@ def test_runs_now_and_by_schedule(
     assert (scored.version, scored.rows, scored.new) == (1, len(recent), len(recent))
 
 
+@pytest.mark.long
 def test_a_period_without_a_time_zone_is_utc(
     services: object, project: Callable[..., Project], recent: pd.DataFrame
 ) -> None:

@@ -57,6 +57,18 @@ def test_runs_now_and_by_schedule(
     assert before < datetime.fromisoformat(champion.tags["regrow.as_of"]) < datetime.now(UTC)
 
 
+def _without_zone(at: pd.Series) -> pd.Series:
+    return at.dt.tz_localize(None)
+
+
+def _in_tokyo(at: pd.Series) -> pd.Series:
+    return at.dt.tz_convert("Asia/Tokyo")
+
+
+def _as_csv(frame: pd.DataFrame, folder: Path) -> dict[str, str]:
+    return {"kind": "csv", "path": "rows.csv"}  # `project` has written it.
+
+
 def _as_parquet(frame: pd.DataFrame, folder: Path) -> dict[str, str]:
     frame.to_parquet(folder / "rows.parquet")
     return {"kind": "parquet", "path": "rows.parquet"}
@@ -65,11 +77,10 @@ def _as_parquet(frame: pd.DataFrame, folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("change", "written"),
     [
-        (lambda at: at.dt.tz_localize(None), lambda frame, folder: {"kind": "csv", "path": "rows.csv"}),
-        (lambda at: at.dt.tz_convert("Asia/Tokyo"), _as_parquet),
-        (lambda at: at.dt.tz_localize(None), _as_parquet),
+        pytest.param(_without_zone, _as_csv, id="csv, no time zone", marks=pytest.mark.long),
+        pytest.param(_without_zone, _as_parquet, id="parquet, no time zone"),
+        pytest.param(_in_tokyo, _as_parquet, id="parquet, Tokyo", marks=pytest.mark.long),
     ],
-    ids=["csv, no time zone", "parquet, Tokyo", "parquet, no time zone"],
 )
 def test_every_kind_of_time_is_read_now(
     services: object, project: Callable[..., Project], recent: pd.DataFrame, change: Any, written: Any

@@ -132,6 +132,7 @@ def test_the_answers_are_the_same_everywhere(
         gone.agree(model, asked, np.array(answers[: len(asked)]), gone.logged(number, 1))
 
 
+@pytest.mark.long
 def test_a_gap_in_true_and_false_is_refused_alike(
     way: Callable[[Any], Journey], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

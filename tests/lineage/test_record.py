@@ -58,6 +58,7 @@ def test_the_state_of_git_stands_on_run_and_version(
     assert dict(trace(f"models:/{made.name}/2"))["git commit"] == f"{commit} with uncommitted changes"
 
 
+@pytest.mark.long
 def test_each_trial_of_a_search_is_a_run(
     services: object, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def test_a_prediction_leads_to_its_origin(services: object, project: Callable[..
     assert trace(f"models:/{made.name}/1") == trace(f"models:/{made.name}@champion") == lines[2:]
 
 
+@pytest.mark.long
 def test_a_version_leads_to_the_predictions_that_it_learnt_from(
     services: object, project: Callable[..., Project]
 ) -> None:

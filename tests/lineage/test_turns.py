@@ -47,6 +47,7 @@ def test_a_training_waits_for_the_one_that_runs(project: Callable[..., Project])
     assert holder.wait(30) == 0
 
 
+@pytest.mark.long
 def test_a_killed_training_keeps_nobody_waiting(project: Callable[..., Project]) -> None:
     """The turn of a process that is killed is free at once."""
     made = project()
@@ -58,6 +59,7 @@ def test_a_killed_training_keeps_nobody_waiting(project: Callable[..., Project])
         assert time.monotonic() - began < 1.0
 
 
+@pytest.mark.long
 def test_trainings_of_two_models_do_not_wait_for_each_other(project: Callable[..., Project]) -> None:
     """Each model has its own turn."""
     holder = hold(project(), 600.0)
