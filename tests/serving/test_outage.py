@@ -9,6 +9,7 @@ import time
 
 import httpx
 import pytest
+from deltalake import DeltaTable
 
 """How long the registry stays away; 600 makes the ten minutes of the record."""
 CLIENTS, PAUSE = 4, 0.02
@@ -143,3 +144,58 @@ def test_the_registry_may_be_away_under_load(registry, store, start, tmp_path, s
     assert set(seen[:before]) == {1}
     assert seen[-1] == 2
     assert server.stop() == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mount a file system of 24 MB; only root can."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a file system of its own can only be mounted by root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.long
+def test_a_full_disk_loses_no_answer_and_the_server_goes_on(registry, start, small_disk):
+    """While the disk is full requests are answered and logged, or refused as 503; with room again all are answered.
+
+    Each prediction that was answered is in the log afterwards, once.
+    """
+    home = small_disk / "home"
+    server = start(home, "--model", "demo")
+    answered, refused = [], set()
+    with httpx.Client(timeout=30) as client:
+
+        def ask(count):
+            for _ in range(count):
+                response = client.post(f"{server.url}/invocations", json={"dataframe_records": [ROW] * 20})
+                if response.status_code == 200:
+                    answered.extend(response.json()["prediction_ids"])
+                else:
+                    refused.add(response.status_code)
+
+        ask(5)
+        filler = small_disk / "filler"
+        with filler.open("wb") as stream, pytest.raises(OSError, match="No space"):
+            while True:
+                stream.write(b"0" * 65536)
+                stream.flush()
+        ask(100)
+        assert refused == {503}
+        assert httpx.get(f"{server.url}/ping", timeout=30).is_success
+        filler.unlink()
+        before = len(answered)
+        until(lambda: ask(1) or len(answered) > before)
+        refused.clear()
+        ask(20)
+        assert refused == set()
+    assert server.stop() == 0
+    logged = DeltaTable(str(home / "tables" / "predictions" / "demo")).to_pyarrow_table(
+        columns=["prediction_id"]
+    )
+    assert sorted(logged.column("prediction_id").to_pylist()) == sorted(answered)

@@ -96,8 +96,8 @@ class Browser:
 
 
 @contextmanager
-def browser(folder: Path) -> Iterator[Browser]:
-    """Run a browser whose profile is in *folder*."""
+def browser(folder: Path, *more: str) -> Iterator[Browser]:
+    """Run a browser whose profile is in *folder*, with *more* flags."""
     assert CHROMIUM is not None
     flags = [
         "--headless",
@@ -105,6 +105,7 @@ def browser(folder: Path) -> Iterator[Browser]:
         "--disable-gpu",
         "--window-size=1280,900",
         "--remote-debugging-port=0",
+        *more,
     ]
     log = folder / "chromium.log"
     with log.open("wb") as stream:
@@ -123,7 +124,7 @@ def browser(folder: Path) -> Iterator[Browser]:
         port = port_file.read_text().splitlines()[0]
         pages = httpx.get(f"http://127.0.0.1:{port}/json/list", timeout=PATIENCE).json()
         (address,) = [each["webSocketDebuggerUrl"] for each in pages if each["type"] == "page"]
-        with connect(address, max_size=None, open_timeout=PATIENCE) as connection:
+        with connect(address, max_size=None, open_timeout=PATIENCE, ping_interval=None) as connection:
             yield Browser(connection)
     finally:
         process.terminate()

@@ -110,7 +110,7 @@ def make_server(tmp_path: Path):
             stop=lambda: told.append("follower"),
         )
         flusher: Any = SimpleNamespace(
-            journal=lambda name: Journal(tmp_path / name),
+            journal=lambda name, *_: Journal(tmp_path / name),
             rows=7,
             set_aside={},
             last=None,
