@@ -71,17 +71,27 @@ def suspect(values: pd.Series, source: CsvSource | None) -> Iterator[str]:
             yield from _nearly_numbers(known, None if source is None else keep)
     elif _share(some, amount_pattern(comma, None)) >= MOSTLY:
         yield told(f"numbers with a decimal `{comma}`", f'decimal: "{comma}"')
-    elif written := _date_format(some):
-        yield told("dates", f'dates: {{{values.name}: "{written}"}}')
+    elif written := date_formats(known):
+        yield told("dates", f'dates: {{{values.name}: "{" or ".join(written)}"}}')
 
 
-def _date_format(some: pd.Series) -> str:
-    """Return how the dates in *some* are written; empty if they are none."""
+def date_formats(known: pd.Series) -> list[str]:
+    """Return how the dates in the text *known* may be written, two ways if no day is beyond 12; empty if they are none.
+
+    What only few of them break is a way too: those are for a person to correct.
+    """
+    some = known.iloc[:: max(len(known) // SAMPLE, 1)]
     for pattern, formats in DATES.items():
-        for clock, written in CLOCKS.items():
+        for clock, time in CLOCKS.items():
             if _share(some, pattern + clock) >= MOSTLY:
-                return " or ".join(one if one == "iso" else one + written for one in formats)
-    return ""
+                able = [one if one == "iso" else one + time for one in formats]
+                return [one for one in able if len(able) == 1 or _reads_all(known, one)] or able
+    return []
+
+
+def _reads_all(known: pd.Series, written: str) -> bool:
+    """Return whether each of *known* is a date that is *written* so."""
+    return bool(pd.to_datetime(known, format=written, errors="coerce").notna().all())
 
 
 def holds_amounts(known: pd.Series, source: CsvSource | None) -> bool:
@@ -92,7 +102,10 @@ def holds_amounts(known: pd.Series, source: CsvSource | None) -> bool:
 
 
 def better_reading(frame: pd.DataFrame, source: CsvSource) -> CsvSource:
-    """Return *source* with the options by which the text columns of *frame* are read as the amounts that they hold."""
+    """Return *source* with the options that read the text columns of *frame* as the amounts and dates they hold.
+
+    Dates that may be written in two ways, or that some value breaks, stay text.
+    """
     text = {name: frame[name].dropna().astype("str").str.strip() for name in frame if _is_text(frame[name])}
     some = {name: known.iloc[:: max(len(known) // SAMPLE, 1)] for name, known in text.items() if len(known)}
     comma = {
@@ -102,7 +115,14 @@ def better_reading(frame: pd.DataFrame, source: CsvSource) -> CsvSource:
     if source.decimal == "." and source.separator != "," and comma:
         return source.model_copy(update={"decimal": ","})
     amounts = tuple(str(name) for name, known in some.items() if holds_amounts(known, source))
-    return source.model_copy(update={"numbers": (*source.numbers, *amounts)})
+    dates = {
+        str(name): formats[0]
+        for name, known in text.items()
+        if len(formats := date_formats(known)) == 1 and formats != ["iso"] and _reads_all(known, formats[0])
+    }
+    return source.model_copy(
+        update={"numbers": (*source.numbers, *amounts), "dates": {**source.dates, **dates}}
+    )
 
 
 def _is_text(values: pd.Series) -> bool:

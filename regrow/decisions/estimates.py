@@ -34,7 +34,10 @@ class Estimate:
     rows: int
     units: Units
     effective: float
-    """Rows that would be as sure if each were independent: the rows by the ratio of the two variances."""
+    """Rows that would be as sure if each were independent: the rows by the ratio of the two variances.
+
+    More than the rows if those of a unit differ more than by chance; the words then say as many.
+    """
 
     def radius(self, confidence: float) -> float:
         """Return how far below the figure the lower bound lies that holds with probability *confidence*."""
@@ -50,7 +53,8 @@ class Estimate:
         if self.units.unit == "row":
             return f"{self.rows:,} rows"
         of = f"{self.rows:,} rows of {self.units.named}"
-        return f"{of}, worth {self.effective:,.0f} independent ones"
+        worth = f"{self.effective:,.0f}" if self.effective < self.rows else "as many"
+        return f"{of}, worth {worth} independent ones"
 
 
 def estimate(

@@ -1,5 +1,7 @@
 """The interval of a figure keeps its word if rows of one unit are alike."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,6 +55,8 @@ def test_effective_rows_are_what_independent_rows_would_take() -> None:
     assert copies.effective == pytest.approx(400, rel=0.01)
     assert alone.effective == pytest.approx(4000, rel=0.2)
     assert copies.counted.startswith("4,000 rows of 400 entities, worth 399")
+    balanced = replace(copies, effective=4100.0)
+    assert balanced.counted == "4,000 rows of 400 entities, worth as many independent ones"
 
 
 def test_a_bound_is_students() -> None:

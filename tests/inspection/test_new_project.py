@@ -93,6 +93,36 @@ def test_a_file_of_other_habits_is_read_well(tmp_path: Path) -> None:
     assert rows["income"].dtype == "float64"
 
 
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [("%d.%m.%Y", "%d.%m.%Y"), ("%m/%d/%Y", "%m/%d/%Y"), ("%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M")],
+)
+def test_dates_as_a_country_writes_them_are_times(tmp_path: Path, written: str, found: str) -> None:
+    """The format is found by the values, stands in the file, and the column dates the rows."""
+    days = pd.date_range("2024-01-01", periods=100).repeat(3)
+    frame = pd.DataFrame(
+        {"Tag": days.strftime(written), "size": range(300), "wear": [n % 7 / 2 for n in range(300)]}
+    )
+    frame.to_csv(tmp_path / "a.csv", index=False, sep=";", decimal=",")
+    file, _ = make_project_file(str(tmp_path / "a.csv"), "wear", tmp_path)
+    project = load_project(file)
+    assert isinstance(project.data.source, CsvSource)
+    assert (project.data.timestamp, project.data.source.dates) == ("Tag", {"Tag": found})
+    assert "predicts wear" in check_project(file)
+    rows = read_known(project, datetime(2030, 1, 1, tzinfo=UTC))
+    assert list(rows["Tag"].dt.tz_localize(None)) == list(days)
+
+
+def test_dates_that_may_be_written_in_two_ways_are_for_a_person(tmp_path: Path) -> None:
+    """If no day is beyond 12, `init` names both formats, and the column is neither time nor feature."""
+    days = [f"{n % 12 + 1:02}/{n % 11 + 1:02}/2024" for n in range(300)]
+    frame = pd.DataFrame({"day": days, "size": range(300), "wear": [n % 7 / 2 for n in range(300)]})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    file, _ = make_project_file(str(tmp_path / "a.csv"), "wear", tmp_path)
+    assert load_project(file).data.timestamp is None
+    assert '"%m/%d/%Y or %d/%m/%Y"' in file.read_text()
+
+
 def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes and amounts are found without reading the table again; only a decimal comma needs that."""
     reads: list[object] = []
