@@ -35,8 +35,13 @@ class StepResults(Serializer):
     type: str = Field(default=OURS, frozen=True)
     step: str
 
-    def dumps(self, obj: Recorded[Any]) -> bytes:
-        """Write *obj*; figures that are not finite stay what they are."""
+    def dumps(self, obj: Recorded[Any] | BaseException) -> bytes:
+        """Write *obj*; figures that are not finite stay what they are.
+
+        Prefect stores what ended a step, too: its words are written, and are no result of the step when read.
+        """
+        if isinstance(obj, BaseException):
+            return json.dumps({"error": f"{type(obj).__name__}: {obj}"}).encode()
         return json.dumps(to_jsonable_python(obj, inf_nan_mode="constants")).encode()
 
     def loads(self, blob: bytes) -> Recorded[Any]:

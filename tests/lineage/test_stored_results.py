@@ -10,6 +10,7 @@ from prefect._internal.result_records import ResultRecord
 from prefect.results import ResultRecordMetadata
 from prefect.serializers import JSONSerializer, PickleSerializer
 
+from regrow.errors import SnapshotError
 from regrow.lineage import stored_results
 from regrow.lineage.stored_results import Recorded, results_of
 from regrow.results import Measurement, ModelFacts
@@ -38,6 +39,14 @@ def test_a_result_is_read_back_as_it_was() -> None:
     assert ResultRecord.deserialize(record.serialize()).result == record.result
     nothing = recorded(Recorded("flow run", "run", None))
     assert ResultRecord.deserialize(nothing.serialize()).result == nothing.result
+
+
+def test_what_ended_a_step_is_kept_in_words() -> None:
+    """Prefect can store the error of a step, which is read by people and is no result of the step."""
+    kept = results_of(measured).dumps(SnapshotError("rows have come"))
+    assert json.loads(kept) == {"error": "SnapshotError: rows have come"}
+    with pytest.raises(ValueError, match="flow_run_id"):
+        results_of(measured).loads(kept)
 
 
 @pytest.mark.parametrize("step", STEPS)
