@@ -158,11 +158,14 @@ def wait_for_prefect(settings: Settings, patience: float = 120.0) -> None:
     raise Unreachable(f"{settings.prefect_api_url}: Prefect does not answer; start it with `regrow up`")
 
 
-async def work(pool: str = POOL) -> None:
-    """Run what is due in *pool* until this process is told to stop; runs that are under way then end with it."""
-    working = asyncio.ensure_future(
-        ProcessWorker(pool, name=pool, prefetch_seconds=1).start(printer=logger.info)
-    )
+async def work(at_once: int, pool: str = POOL) -> None:
+    """Run what is due in *pool*, at most *at_once* runs side by side, until this process is told to stop.
+
+    After hours away dozens may be due at once, and would take all memory. Runs that are under way at the end end with
+    it.
+    """
+    worker = ProcessWorker(pool, name=pool, prefetch_seconds=1, limit=at_once)
+    working = asyncio.ensure_future(worker.start(printer=logger.info))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
     with suppress(asyncio.CancelledError):
         await working
@@ -189,7 +192,7 @@ def main() -> None:
         keep_up(settings, projects, threading.Event())
         names = "\n".join(project.name for project in projects)
         write_whole(ready_file(settings), names.encode(), flush=False)
-        asyncio.run(work())
+        asyncio.run(work(settings.runs_at_once))
 
 
 if __name__ == "__main__":

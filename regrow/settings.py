@@ -119,6 +119,13 @@ class Settings(BaseSettings):
         Path | None,
         Field(description="YAML file of who is told of what happens to any model, and to this machine"),
     ] = None
+    runs_at_once: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Flow runs that the runner has under way side by side, 150 MB or more each; the others wait",
+        ),
+    ] = max(4, 2 * (os.cpu_count() or 1))
     tidy_schedule: Annotated[
         str,
         Field(

@@ -12,14 +12,14 @@ from deployments import preloaded, serve
 preloaded.ROOT, preloaded.PACKAGES = Path.cwd(), ("code",)
 
 
-async def main(pool: str) -> None:
+async def main(pool: str, at_once: int) -> None:
     """Serve the probe flows as deployments named like the work *pool*."""
     await serve.make_pool(pool)
     for each in (probe_flows.look, probe_flows.linger):
         await (await each.ato_deployment(pool, **serve.job(pool))).aapply()
     sys.stdout.write("serving\n")
     sys.stdout.flush()
-    await serve.work(pool)
+    await serve.work(at_once, pool)
 
 
 if __name__ == "__main__":
@@ -28,4 +28,4 @@ if __name__ == "__main__":
     else:
         with preloaded.running((sys.executable, __file__, "preloaded")) as wait_until_ready:
             assert wait_until_ready()
-            asyncio.run(main(sys.argv[1]))
+            asyncio.run(main(sys.argv[1], int(sys.argv[2])))

@@ -26,6 +26,8 @@ from deployments.automations import on_silence
 from regrow.services import Services
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+AT_ONCE = 2
+"""Runs that the runner has under way side by side."""
 
 
 class ProbeRunner:
@@ -41,7 +43,7 @@ class ProbeRunner:
         }
         with self.log.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, str(HERE / "probe_runner.py"), self.name],
+                [sys.executable, str(HERE / "probe_runner.py"), self.name, str(AT_ONCE)],
                 env=kept | changes,
                 stdout=stream,
                 stderr=stream,
@@ -169,6 +171,18 @@ def test_a_killed_run_is_marked_as_crashed(runner: ProbeRunner) -> None:
     run = runner.start("linger")
     process_of(runner, run).kill()
     wait(lambda: state(run) == "CRASHED", 10)
+
+
+@pytest.mark.long
+def test_no_more_runs_are_under_way_than_the_runner_may_have(runner: ProbeRunner) -> None:
+    """Of three runs that are due at once the third begins when another one has ended."""
+    runs = [runner.start("linger", seconds=8) for _ in range(3)]
+    wait(lambda: len(runner.preloaded().children()) == AT_ONCE, 60)
+    seen = set[int]()
+    while not all(state(run) == "COMPLETED" for run in runs):
+        seen.add(len(runner.preloaded().children()))
+        time.sleep(0.2)
+    assert max(seen) == AT_ONCE
 
 
 @pytest.mark.long
