@@ -24,8 +24,8 @@ TAG = "regrow.fast_path"
 MOST_PROVEN = 50_000
 MOST_CELLS = 20 * MOST_PROVEN
 """Of a table with more than 20 columns fewer rows are compared: its values are in memory as Python's own."""
-MOST_ALTERED = 2_000
-"""Altered rows; of more than some 160 columns every second, third … is altered."""
+MOST_ALTERED_CELLS = 320_000
+"""Values of the altered rows together: of more than some 160 columns every second, third … is altered."""
 SINGLE_ROWS, ALTERED_ROWS, SOME_ROWS = 16, 64, 2_000
 BATCHES = (7, FEW, MOST_ROWS)
 """Sizes of the batches of the first `SOME_ROWS`, after the single ones: a matrix product may differ in its last bit
@@ -112,7 +112,7 @@ def _batches(values: dict[str, list[Any]], rows: int) -> Iterator[dict[str, list
 def _altered(contract: Contract, row: dict[str, Any]) -> Iterator[dict[str, list[Any]]]:
     """Alter *row* in one column after the other, like with like, and in all at once."""
     asked = {column.name: ALTERED.get(column.type, ()) for column in contract.columns}
-    step = 1 + sum(map(len, asked.values())) // MOST_ALTERED
+    step = 1 + sum(map(len, asked.values())) * len(asked) // MOST_ALTERED_CELLS
     asked = dict(islice(asked.items(), 0, None, step))
     for number in range(max(map(len, asked.values()))):
         for changed, values in asked.items():

@@ -80,7 +80,8 @@ def test_a_proof_counts_its_rows(model: LoadedModel) -> None:
 
 def test_the_work_of_a_proof_is_bounded(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many columns some are altered, and fewer rows are compared; no more is in memory for 1,500 than for 20."""
-    monkeypatch.setattr("regrow.models.fast_path.proof.MOST_ALTERED", 20)
+    cells = 20 * len(model.contract.columns)
+    monkeypatch.setattr("regrow.models.fast_path.proof.MOST_ALTERED_CELLS", cells)
     monkeypatch.setattr("regrow.models.fast_path.proof.MOST_CELLS", 40 * len(model.features))
     proof = prove(model, frame(400))
     assert 8 <= proof.altered <= 21
