@@ -1,6 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from evidently import DataDefinition, Dataset, Report
+from evidently.metrics import ValueDrift
 
 from regrow.decisions.distances import measure_distances
 
@@ -26,6 +28,39 @@ def test_what_did_not_move_is_near_and_what_did_is_far(method):
     assert set(near) == {"n", "c", "b", "t"}
     assert max(near.values()) < 0.01
     assert min(far.values()) > 0.2
+
+
+@pytest.mark.parametrize("method", ["psi", "jensenshannon", "wasserstein"])
+def test_the_distances_are_those_of_evidentlys_report(method, tmp_path):
+    """They are taken from the functions that Evidently's own metric calls: equal to the last bit, gaps included."""
+    moved = REFERENCE.assign(n=REFERENCE["n"].where(REFERENCE.index % 7 > 0) + 0.3, b=True).head(1500)
+    found = measure_distances(REFERENCE, moved, method, THRESHOLDS)
+    definition = DataDefinition(numerical_columns=["n", "t"], categorical_columns=["c", "b"])
+    sides = [
+        Dataset.from_pandas(frame, data_definition=definition) for frame in (found.window, found.reference)
+    ]
+    for name, value in found.values.items():
+        own = "jensenshannon" if method == "wasserstein" and name in "cb" else method
+        metric = ValueDrift(column=name, method=own, threshold=0.2)
+        report = Report([metric]).run(*sides)
+        assert report.metric_results[metric.get_metric_id()].value == value
+
+
+def test_infinite_values_are_missing_ones():
+    """A column that has nothing else on one side is left out."""
+    infinite = REFERENCE[["n"]].assign(n=np.inf)
+    assert measure_distances(REFERENCE[["n"]], infinite, "psi", {"n": 0.2}).values == {}
+    some = REFERENCE[["n"]].assign(n=REFERENCE["n"].mask(REFERENCE.index < 1000, np.inf))
+    assert measure_distances(REFERENCE[["n"]], some, "psi", {"n": 0.2}).values["n"] < 0.1
+
+
+def test_of_many_columns_the_farthest_are_drawn(tmp_path, monkeypatch):
+    """A report of more columns than can be looked at shows those that lie farthest apart."""
+    monkeypatch.setattr("regrow.decisions.distances.DRAWN", 1)
+    moved = REFERENCE.assign(n=REFERENCE["n"] + 2)
+    measure_distances(REFERENCE, moved, "psi", THRESHOLDS).save_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("Drift in column") == 1
 
 
 def test_row_order_changes_no_distance():
