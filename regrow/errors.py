@@ -11,6 +11,7 @@ RegrowError
 ├── StateError            the state folder is full, read-only or in use
 │   ├── NewerFormat       a newer version of Regrow wrote it
 │   ├── Busy              other writers came first, again and again: the same may work in a moment
+│   ├── StoreAway           a folder of the store was there and is not now: it may come back
 │   └── RowsRefused       a table cannot hold such rows, now or later
 ├── NotDelivered          a notification was not taken by its receiver, or has no address
 ├── UnsafeModel           a stored model holds types that are not on the checked list
@@ -66,6 +67,10 @@ class NewerFormat(StateError):
 
 class Busy(StateError):
     """Other writers came first, again and again: the same may work in a moment."""
+
+
+class StoreAway(StateError):
+    """A folder of the store was there and is not now: unmounted, renamed, or not readable. It may come back."""
 
 
 class RowsRefused(StateError):

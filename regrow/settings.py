@@ -180,6 +180,11 @@ class Settings(BaseSettings):
         return self.home.absolute() / "tables"
 
     @property
+    def artifacts(self) -> Path:
+        """The folder of the files of MLflow's runs and models, if the MLflow server is ours."""
+        return self.home.absolute() / "artifacts"
+
+    @property
     def journal(self) -> Path:
         """The folder of the model server's journals."""
         return self.home.absolute() / "journal"

@@ -31,6 +31,7 @@ from regrow.data.delta_files import (
     put_right,
 )
 from regrow.data.files import DICTIONARY_BYTES, make_folders, state_errors
+from regrow.data.stores import check_store, make_store
 from regrow.errors import Busy, RowsRefused, StateError
 from regrow.formats import check_format
 from regrow.settings import load_settings
@@ -60,9 +61,11 @@ def open_table(path: Path, version: int | None = None) -> DeltaTable | None:
     """Open the table at *path*, as it was at *version* (None: now); return None if there is none.
 
     What a power cut has damaged of a table of Regrow's own is set aside first. Raises `StateError` if it is damaged
-    otherwise, or does not hold that version any more, or if a newer Regrow made it.
+    otherwise, or does not hold that version any more, or if a newer Regrow made it, `StoreAway` if the folder of all
+    tables is away.
     """
-    if path.is_relative_to(load_settings().tables):
+    if _is_own(path):
+        check_store(load_settings().tables)
         put_right(path)
     try:
         if not DeltaTable.is_deltatable(str(path)):
@@ -73,6 +76,11 @@ def open_table(path: Path, version: int | None = None) -> DeltaTable | None:
     if said := DESCRIPTION.match(table.metadata().description or ""):
         check_format(f"{path}: the table", int(said[1]), TABLE_FORMAT)
     return table
+
+
+def _is_own(path: Path) -> bool:
+    """Return whether the table at *path* is one of the store, and no destination elsewhere."""
+    return path.is_relative_to(load_settings().tables)
 
 
 def find_tables(folder: Path) -> list[Path]:
@@ -115,8 +123,8 @@ def append(
 
     A new table has the *properties* and is partitioned by the column *partition*; one from before that column is
     written without it.
-    Once this returns the rows are on the disk. Raises `RowsRefused` if the table cannot hold such rows, `StateError` if
-    it cannot be written.
+    Once this returns the rows are on the disk. Raises `RowsRefused` if the table cannot hold such rows, `StoreAway` if
+    the folder of all tables is away, `StateError` if the table cannot be written.
     """
     if "features" in table.schema.names and table.schema.field("features").type.num_fields == 0:
         table = table.drop_columns(["features"])
@@ -137,6 +145,8 @@ def append(
             time.sleep(0.05 * 2**attempt)
         else:
             make_durable(path)
+            if _is_own(path):  # If the folder went away just now, the rows went into another one of its name.
+                check_store(load_settings().tables)
             if max(before, 0) // CHECKPOINT_EVERY != last_durable(path) // CHECKPOINT_EVERY:
                 checkpoint(path)
             return True
@@ -270,6 +280,8 @@ def _write(
     """Commit *table* to the table at *path*, creating it if there is none."""
     what = f"{table.num_rows} rows cannot be appended"
     with state_errors(path, what), _ONE_WRITER:
+        if _is_own(path):
+            make_store(load_settings().tables)
         make_folders(path)
         try:
             write_deltalake(

@@ -22,6 +22,7 @@ from regrow.data.files import SET_ASIDE, write_whole
 from regrow.data.labels import labels_path
 from regrow.data.predictions import predictions_path
 from regrow.data.snapshots import Snapshot, erased_folder, erased_to, write_table
+from regrow.data.stores import check_store
 from regrow.errors import StateError
 from regrow.settings import load_settings
 
@@ -102,6 +103,7 @@ def rewrite_snapshot(
     The new file is there before the note that leads to it, and the old one goes last.
     """
     folder = load_settings().snapshots
+    check_store(folder)
     digest = erased_to(digest) or digest
     path = folder / f"{digest}.parquet"
     if not path.is_file():

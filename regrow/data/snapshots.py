@@ -16,6 +16,7 @@ from pandas.api import types
 from pydantic import BaseModel, ConfigDict
 
 from regrow.data.files import flush_to_disk, partial_file, state_errors
+from regrow.data.stores import check_store, make_store
 from regrow.errors import DataError, SnapshotError
 from regrow.settings import load_settings
 
@@ -63,7 +64,7 @@ class Snapshot(BaseModel):
     def read(self, columns: list[str] | None = None) -> pd.DataFrame:
         """Read the rows (or only *columns* of them).
 
-        Raises `SnapshotError` if the file is gone or is not the file that was written.
+        Raises `SnapshotError` if the file is gone or is not the file that was written, `StoreAway` if all are away.
         """
         return to_frame(read_table(self, columns))
 
@@ -96,6 +97,7 @@ def checked_path(snapshot: Snapshot) -> Path:
     try:
         digest = _digest(path)
     except FileNotFoundError as error:
+        check_store(load_settings().snapshots)
         raise SnapshotError(
             f"{path}: the snapshot is gone; run the flow again with PREFECT_TASKS_REFRESH_CACHE=true"
         ) from error
@@ -124,12 +126,13 @@ def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapsho
 
     The file is written under a temporary name, flushed to disk and renamed, so a name that exists is a whole file.
     *timestamp* names the column that gives the time range.
-    Raises `StateError` if the state folder is full or read-only, `DataError` naming a column that cannot be kept.
+    Raises `StateError` if the state folder is full or read-only, `StoreAway` if the snapshots are away, `DataError`
+    naming a column that cannot be kept.
     """
     table = to_table(frame)
     folder = load_settings().snapshots
     with state_errors(folder, f"a snapshot of {len(frame)} rows cannot be written"):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_store(folder)
         path, digest = write_table(table, folder)
     times = frame[timestamp] if timestamp and len(frame) else None
     return Snapshot(

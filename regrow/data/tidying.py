@@ -7,6 +7,7 @@ from pathlib import Path
 
 from regrow.data.delta import VACUUM_HOURS, checkpoint, compact, find_tables, open_table
 from regrow.data.files import PARTIAL, locked_file
+from regrow.data.stores import MARK
 from regrow.settings import Settings
 
 DAY = 86_400.0
@@ -32,7 +33,7 @@ def remove_old_files(folder: Path, days: float, kept: Collection[str] = (), dry_
     """
     found, before = Room(), time.time() - days * DAY
     for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        if path.name in kept or path.suffix == PARTIAL or path.is_symlink():
+        if path.name in kept or path.name == MARK or path.suffix == PARTIAL or path.is_symlink():
             continue
         try:
             state = path.stat()

@@ -12,11 +12,12 @@ from deltalake.exceptions import CommitFailedError
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
-from regrow.errors import Busy, Unreachable
+from regrow.errors import Busy, StoreAway, Unreachable
 
 PASSING = (
     Unreachable,
     Busy,
+    StoreAway,
     ConnectionError,
     TimeoutError,
     socket.gaierror,
@@ -25,7 +26,7 @@ PASSING = (
     requests.Timeout,
     CommitFailedError,
 )
-"""A server, a network or a lock that may be back in a moment."""
+"""A server, a network, a folder or a lock that may be back in a moment."""
 PASSING_ERRNO = {
     errno.EAGAIN, errno.EBUSY, errno.EHOSTUNREACH, errno.EIO, errno.EMFILE, errno.ENETUNREACH, errno.ENFILE,
     errno.ENOLCK, errno.ESTALE,

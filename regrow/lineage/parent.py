@@ -14,6 +14,7 @@ from prefect.exceptions import Pause
 
 from regrow import provenance
 from regrow.data.flow_figures import FlowOutcome, record_end
+from regrow.data.stores import check_stores
 from regrow.data.times import as_utc
 from regrow.errors import RegrowError, StateError
 from regrow.lineage.announcing import announce_death
@@ -48,9 +49,11 @@ def flow_run(
 ) -> Iterator[FlowRecord]:
     """Open the parent MLflow run of the flow run that is running, and close it with the flow's outcome.
 
-    Runs that died without closing are closed first. Raises `Unreachable` if MLflow does not answer.
+    Runs that died without closing are closed first. Raises `Unreachable` if MLflow does not answer, `StoreAway` if a
+    folder of the store is away.
     """
     client = connect()
+    check_stores(load_settings())
     context = FlowRunContext.get()
     if context is None or context.flow_run is None or context.flow is None:
         raise RegrowError(

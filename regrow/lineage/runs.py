@@ -9,6 +9,7 @@ from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from regrow import provenance
+from regrow.data.stores import make_store
 from regrow.registry.connection import is_absent, reaching
 from regrow.settings import load_settings
 
@@ -35,8 +36,11 @@ def _find_or_create_experiment(client: MlflowClient, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found:
         return found.experiment_id
-    remote = load_settings().tracking_uri.startswith("http")
-    location = None if remote else (load_settings().home.absolute() / "artifacts" / name).as_uri()
+    location = None
+    if not load_settings().tracking_uri.startswith("http"):
+        artifacts = load_settings().artifacts
+        make_store(artifacts)
+        location = (artifacts / name).as_uri()
     try:
         return client.create_experiment(name, artifact_location=location)
     except MlflowException:

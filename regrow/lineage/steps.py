@@ -14,6 +14,7 @@ from prefect.futures import PrefectFuture
 from pydantic import BaseModel
 
 from regrow import provenance
+from regrow.data.stores import check_stores
 from regrow.errors import RegrowError
 from regrow.lineage.outages import may_pass
 from regrow.lineage.record import RunRecord
@@ -144,6 +145,7 @@ def run_recorded(
         get_run_logger().info("MLflow run of %s: %s", name, record.url)
     token = _current.set(record)
     try:
+        check_stores(load_settings())
         value = function(*args, **kwargs)
     except BaseException as error:
         record.tag(error=f"{type(error).__name__}: {error}")

@@ -215,7 +215,7 @@ def _retention(settings: Settings) -> dict[str, str]:
 
 
 def _mlflow(settings: Settings, database: Database) -> Command:
-    artifacts = (settings.home.absolute() / "artifacts").as_uri()
+    artifacts = settings.artifacts.as_uri()
     bind = ["--host", HERE, "--port", str(settings.mlflow_port)]
     own = own_origins(settings.mlflow_port, settings.mlflow_public_url)
     return Command(

@@ -5,6 +5,7 @@ the start. What is used of MLflow here is not its documented interface; a test n
 """
 
 import argparse
+import logging
 import os
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracing.utils.artifact_utils import TRACE_DATA_FILE_NAME
 from mlflow.utils.file_utils import local_file_uri_to_path
 
+from regrow.data.stores import make_store
+from regrow.errors import StateError
 from regrow.services.guard import Guard, own_origins
 from regrow.services.ownership import secret
 from regrow.services.registry_route import add_route
@@ -52,6 +55,7 @@ def main() -> None:
 
     keep_inside(Path(local_file_uri_to_path(given.artifacts)), flask_app)
     add_route(flask_app)
+    note_artifacts(Path(local_file_uri_to_path(given.artifacts)))
     store = _get_tracking_store()
     if isinstance(store, SqlAlchemyStore):
         add_indexes(store)
@@ -59,6 +63,14 @@ def main() -> None:
     origins = own_origins(given.port, settings.mlflow_public_url)
     guarded = Guard(app, origins, secret(settings.password_file), "MLflow of Regrow")
     uvicorn.run(guarded, host=given.host, port=given.port, log_level="info")
+
+
+def note_artifacts(root: Path) -> None:
+    """Write down that *root*, the folder of all runs' files, is there; if it is away, the registry is served anyway."""
+    try:
+        make_store(root)
+    except StateError as error:
+        logging.getLogger("regrow.services").warning("%s", error)
 
 
 def keep_inside(root: Path, application: Flask) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from regrow.data.delta import find_tables, open_table
 from regrow.data.files import SET_ASIDE
-from regrow.errors import StateError
+from regrow.data.stores import check_store, stores_of
+from regrow.errors import StateError, StoreAway
 from regrow.services.doctor.diagnosis import Diagnosis, duration, size
 from regrow.settings import Settings
 
@@ -16,9 +17,24 @@ MANY_BYTES = 1e9
 
 
 def examine_stores(settings: Settings) -> Iterator[Diagnosis]:
-    """Yield what was found of the tables and journals of the state folder."""
+    """Yield what was found of the folders of the store, its tables, and the journals."""
+    yield from look_at_folders(settings)
     yield from look_at_tables(settings.tables)
     yield from look_at_journals(settings.journal, time.time())
+
+
+def look_at_folders(settings: Settings) -> Iterator[Diagnosis]:
+    """Yield the folders of the store that were there and are not now; one line if all are."""
+    away = 0
+    for folder in stores_of(settings):
+        try:
+            check_store(folder)
+        except StoreAway as error:
+            away += 1
+            found, _, remedy = str(error).partition("; ")
+            yield Diagnosis("store", "wrong", found, remedy)
+    if not away:
+        yield Diagnosis("store", "well", "snapshots, tables and files of models are where they were")
 
 
 def look_at_tables(folder: Path) -> Iterator[Diagnosis]:

@@ -15,6 +15,7 @@ import psycopg
 
 from regrow.data.files import locked_file, state_errors, write_whole
 from regrow.data.state_version import STATE_FORMAT, StateVersion, read_state_version, write_state_version
+from regrow.data.stores import note_old_stores
 from regrow.errors import StateError
 from regrow.provenance import installed_version
 from regrow.services.embedded import find_programs
@@ -22,6 +23,7 @@ from regrow.services.postgres import Database
 from regrow.services.state.addresses import forget_places, mend_addresses
 from regrow.services.state.dumps import dump
 from regrow.services.state.schemas import Schema, read_schemas
+from regrow.settings import Settings
 
 MIGRATIONS: dict[int, Callable[[Database], None]] = {2: forget_places}
 """What leads to each format from the one before; each may run twice."""
@@ -58,6 +60,7 @@ def prepare_state(home: Path, database: Database, report: Callable[[str], None])
         with locked_file(home / LOCK) as alone:
             if alone:
                 _prepare(home, database, before, report)
+                note_old_stores(Settings(home=home))
                 write_state_version(home)
     except psycopg.Error as error:
         raise StateError(f"the databases cannot be prepared ({error}); nothing else was started") from error

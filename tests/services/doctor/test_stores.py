@@ -7,7 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from regrow.data.delta import append
-from regrow.services.doctor.stores import OLD_SECONDS, look_at_journals, look_at_tables
+from regrow.data.stores import make_store
+from regrow.services.doctor.stores import OLD_SECONDS, look_at_folders, look_at_journals, look_at_tables
+from regrow.settings import Settings
 
 
 def test_a_table_that_does_not_open_is_named_and_the_others_are_counted(tmp_path: Path) -> None:
@@ -20,6 +22,19 @@ def test_a_table_that_does_not_open_is_named_and_the_others_are_counted(tmp_path
     commit.write_text("{broken")
     (wrong,) = look_at_tables(tmp_path)
     assert wrong.health == "wrong" and str(tmp_path / "predictions" / "b") in wrong.found
+
+
+def test_a_folder_that_is_away_is_told(tmp_path: Path) -> None:
+    """A share that is not mounted is an empty folder, and no empty store."""
+    settings = Settings(home=tmp_path)
+    make_store(settings.tables)
+    (well,) = look_at_folders(settings)
+    assert well.health == "well"
+    settings.tables.rename(tmp_path / "elsewhere")
+    settings.tables.mkdir()
+    (wrong,) = look_at_folders(settings)
+    assert (wrong.health, str(settings.tables) in wrong.found) == ("wrong", True)
+    assert wrong.remedy.startswith("mount it, or move it back")
 
 
 def test_a_journal_that_nobody_flushes_is_told(tmp_path: Path) -> None:
