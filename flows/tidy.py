@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from prefect import flow
 
 from regrow.data.times import as_utc
+from regrow.data.upkeep import upkeep
 from regrow.results import Removed
+from regrow.settings import load_settings
 from tasks.read_retention import read_retention
 from tasks.report_tidying import report_tidying
 from tasks.tidy_files import tidy_files
@@ -20,7 +22,7 @@ def tidy(
 ) -> tuple[Removed, ...]:
     """Remove reports, runs and versions by each model's `retention`, then old files of the state folder.
 
-    A run that is stopped is simply run again.
+    A run that is stopped is simply run again. It waits for the end of `regrow backup` and `regrow forget`.
 
     Args:
         as_of: The moment that the run pretends is now (UTC); empty: now. Files are old by the clock all the same.
@@ -29,8 +31,9 @@ def tidy(
 
     """
     moment = as_utc(as_of or datetime.now(UTC))
-    rules = read_retention()
-    reports = tidy_reports(rules, moment, dry_run)
-    runs = tidy_runs(rules, moment, dry_run)
-    versions = tidy_versions(rules, moment, dry_run)
-    return report_tidying((*reports, *runs, *versions, *tidy_files(dry_run)), dry_run)
+    with upkeep(load_settings(), "tidy", needed=not dry_run):
+        rules = read_retention()
+        reports = tidy_reports(rules, moment, dry_run)
+        runs = tidy_runs(rules, moment, dry_run)
+        versions = tidy_versions(rules, moment, dry_run)
+        return report_tidying((*reports, *runs, *versions, *tidy_files(dry_run)), dry_run)

@@ -42,7 +42,13 @@ def lines_of(told: "Forgotten", dry_run: bool) -> list[str]:
         f"{len(told.snapshots)} snapshots {done}"
     ]
     if told.set_aside:
-        lines.append(f"{told.set_aside:,} lines of damaged journal files {done}")
+        lines.append(f"{told.set_aside:,} damaged lines of journals and damaged files of tables {done}")
+    if told.look_at:
+        files = ", ".join(told.look_at)
+        lines.append(
+            f"LOOK AT {files}: lines there are damaged, and may be theirs; what they held cannot be logged any more: "
+            "remove the file if you cannot tell"
+        )
     if told.learnt:
         versions = ", ".join(map(str, told.learnt))
         lines.append(

@@ -17,8 +17,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
+from regrow.data.damaged_rows import Person, is_aside, journal_files
 from regrow.data.delta import delete_rows, open_table, remove_files
-from regrow.data.files import SET_ASIDE, write_whole
+from regrow.data.files import write_whole
 from regrow.data.labels import labels_path
 from regrow.data.predictions import predictions_path
 from regrow.data.snapshots import Snapshot, erased_folder, erased_to, write_table
@@ -30,8 +31,6 @@ NAMED = 500
 """Ids that one condition names at most."""
 JOURNAL_WAIT = 30.0
 """Seconds that the model server has to fold what it journals: it takes one."""
-OLD_ASIDE = ".damaged"
-"""The suffix of journal files that Regrow 0.3 set aside."""
 
 
 @dataclass(frozen=True)
@@ -62,37 +61,29 @@ def erase_predictions(model: str, entity: str, dry_run: bool = False) -> int:
     return _erase(predictions_path(model), [_equals("entity_id", entity)], dry_run)
 
 
-def journaled(model: str, entity: str) -> list[Path]:
-    """Return the journal files of *model* that still hold a row of *entity* on its way into a table."""
-    return [path for path in _journal_files(model) if not _is_aside(path) and _lines_of(path, entity)]
+def find_person(model: str, entity: str) -> Person:
+    """Return what *entity*'s rows are known by, as long as the log of *model* says which predictions are theirs."""
+    return Person(entity, frozenset[str]().union(*_names_of(model, entity).values()))
 
 
-def await_journal(model: str, entity: str, patience: float = JOURNAL_WAIT) -> None:
-    """Wait until no row of *entity* is on its way into a table of *model*.
+def journaled(model: str, person: Person) -> list[Path]:
+    """Return the journal files of *model* that still hold a row of *person* on its way into a table."""
+    return [path for path in journal_files(model) if not is_aside(path) and _names(path, person)]
+
+
+def await_journal(model: str, person: Person, patience: float = JOURNAL_WAIT) -> None:
+    """Wait until no row of *person* is on its way into a table of *model*.
 
     Raises `StateError` if one still is after *patience* seconds; then nothing was erased.
     """
     until = time.monotonic() + patience
-    while waiting := journaled(model, entity):
+    while waiting := journaled(model, person):
         if time.monotonic() > until:
             raise StateError(
                 f"{waiting[0]}: holds rows that are not in the tables yet; nothing was erased: start the model server "
                 "(`regrow up`), which writes them there, and forget again"
             )
         time.sleep(0.5)
-
-
-def erase_set_aside(model: str, entity: str, dry_run: bool = False) -> int:
-    """Erase the lines of *entity* from the journal files of *model* that were set aside as damaged; count them."""
-    count = 0
-    for path in filter(_is_aside, _journal_files(model)):
-        if not (lines := _lines_of(path, entity)):
-            continue
-        count += len(lines)
-        if not dry_run:
-            kept = [line for line in path.read_bytes().splitlines(keepends=True) if line not in lines]
-            write_whole(path, b"".join(kept))
-    return count
 
 
 def rewrite_snapshot(
@@ -196,24 +187,9 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _journal_files(model: str) -> list[Path]:
-    folder = load_settings().journal / model
-    return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-
-
-def _is_aside(path: Path) -> bool:
-    return path.suffix == OLD_ASIDE or path.parent.name == SET_ASIDE
-
-
-def _lines_of(path: Path, entity: str) -> set[bytes]:
-    """Return the lines of the journal file at *path* that name *entity*."""
-    name = json.dumps(entity, ensure_ascii=False).encode()
-    marks = [f'"{key}":'.encode() + name for key in ("entity_id", "row_key", "e")]
-    marks.append(b'"row_key":' + name[:-1] + b"@")
+def _names(path: Path, person: Person) -> bool:
+    """Return whether a line of the journal file at *path* names *person*."""
     try:
-        content = path.read_bytes()
+        return any(map(person.has, path.read_bytes().split(b"\n")))
     except FileNotFoundError:
-        return set()
-    if not any(mark in content for mark in marks):
-        return set()
-    return {line for line in content.splitlines(keepends=True) if any(mark in line for mark in marks)}
+        return False

@@ -4,16 +4,20 @@ import os
 from datetime import UTC, datetime
 
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 from pydantic import BaseModel, ConfigDict
 
 from regrow import registry
 from regrow.data import erasure
+from regrow.data.damaged_rows import erase_damaged_files, erase_set_aside
 from regrow.data.files import flush_to_disk
 from regrow.data.snapshots import erased_folder
+from regrow.data.upkeep import upkeep
 from regrow.errors import RegistryError
 from regrow.lineage.needed import digests_read, versions_of
 from regrow.lineage.runs import runs_of
 from regrow.registry.versions import FILES
+from regrow.settings import load_settings
 
 RECORD = "record.jsonl"
 
@@ -29,7 +33,9 @@ class Forgotten(BaseModel):
     predictions: int
     labels: int
     set_aside: int
-    """Lines of damaged journal files."""
+    """Lines of damaged journal files, and damaged files of tables."""
+    look_at: tuple[str, ...] = ()
+    """Damaged files that may still hold rows of the person: no program can read them."""
     snapshots: dict[str, str]
     """The digest of each snapshot from which rows were erased, and of the one that took its place."""
     rows: int
@@ -44,16 +50,27 @@ def forget(client: MlflowClient, model: str, entity: str, by: str, dry_run: bool
     """Erase the rows of *entity* from what is kept of *model*, and keep a record of how much that was.
 
     A call that dies is made again: what is erased already is passed over. Raises `RegistryError` if no version of the
-    model is known, `StateError` if rows are on their way into the tables and nobody writes them there.
+    model is known, `StateError` if rows are on their way into the tables and nobody writes them there, `Busy` if a
+    backup is made meanwhile.
     """
     versions = versions_of(client, model)
     if not versions:
         raise RegistryError(f"{model}: no version is registered; see the names in `regrow status`")
+    with upkeep(load_settings(), "regrow forget", needed=not dry_run):
+        return _forget(client, model, versions, entity, by, dry_run)
+
+
+def _forget(
+    client: MlflowClient, model: str, versions: list[ModelVersion], entity: str, by: str, dry_run: bool
+) -> Forgotten:
+    """Do what `forget` says, of a *model* with *versions*, while nobody copies the state."""
+    person = erasure.find_person(model, entity)
     if not dry_run:
-        erasure.await_journal(model, entity)
+        erasure.await_journal(model, person)
+    # The log of predictions says which lines of labels are theirs, so it comes last.
+    aside = erase_set_aside(model, person, dry_run) + erase_damaged_files(model, person, dry_run)
     labels = erasure.erase_labels(model, entity, dry_run)
     predictions = erasure.erase_predictions(model, entity, dry_run)
-    aside = erasure.erase_set_aside(model, entity, dry_run)
     columns, parts = set[str](), dict[int, tuple[str, str]]()
     for version in versions:
         if FILES not in version.tags:
@@ -72,7 +89,8 @@ def forget(client: MlflowClient, model: str, entity: str, by: str, dry_run: bool
         by=by,
         predictions=predictions,
         labels=labels,
-        set_aside=aside,
+        set_aside=aside.lines,
+        look_at=tuple(map(str, aside.unclear)),
         snapshots={one.before: one.after for one in found.values()},
         rows=sum(one.rows for one in found.values()),
         learnt=tuple(number for number, (training, _) in sorted(parts.items()) if training in found),

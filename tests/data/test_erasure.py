@@ -9,13 +9,14 @@ import pyarrow as pa
 import pytest
 
 from regrow.data import erasure
+from regrow.data.damaged_rows import Person
 from regrow.data.delta import TIME
 from regrow.data.erasure import (
     await_journal,
     drop_samples,
     erase_labels,
     erase_predictions,
-    erase_set_aside,
+    find_person,
     rewrite_snapshot,
 )
 from regrow.data.labels import append_labels, labels_path, read_labels
@@ -121,21 +122,13 @@ def test_rows_on_their_way_are_waited_for(home: Path, monkeypatch: pytest.Monkey
     segment.parent.mkdir(parents=True)
     segment.write_text(json.dumps({"entity_id": ADA, "features": []}, separators=(",", ":")) + "\n")
     monkeypatch.setattr(erasure.time, "sleep", lambda _: segment.unlink())
-    await_journal("m", ADA, patience=5)
+    await_journal("m", Person(ADA), patience=5)
     segment.write_text(f'0a1b {{"prediction_id":"p","row_key":"{ADA}@17"}}\n')
-    await_journal("m", BOB, patience=0)
+    await_journal("m", Person(BOB), patience=0)
     with pytest.raises(StateError, match="nothing was erased: start the model server"):
-        await_journal("m", ADA, patience=-1)
-
-
-def test_lines_that_were_set_aside_go(home: Path) -> None:
-    """A damaged segment keeps the lines of everybody else, byte for byte."""
-    lines = [b'{"columns":{}}\n', b'{"entity_id":"ada\'s"}\n', b'{"entity_id":"bob"}\n', b"\xff torn"]
-    for name in ("damaged/w-1.jsonl", "w/1.damaged"):
-        path = home / "journal/m" / name
-        path.parent.mkdir(parents=True)
-        path.write_bytes(b"".join(lines))
-    assert erase_set_aside("m", ADA, dry_run=True) == 2
-    assert erase_set_aside("m", ADA) == 2
-    assert erase_set_aside("m", ADA) == 0
-    assert path.read_bytes() == lines[0] + lines[2] + lines[3]
+        await_journal("m", Person(ADA), patience=-1)
+    segment.write_text('{"prediction_id":"p1","label":1}\n')
+    log(("p1", ADA), ("p2", BOB))
+    await_journal("m", find_person("m", BOB), patience=0)
+    with pytest.raises(StateError, match="nothing was erased"):
+        await_journal("m", find_person("m", ADA), patience=-1)

@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from regrow.data import upkeep as upkeep_module
 from regrow.data.snapshots import Snapshot, write_snapshot
-from regrow.errors import RegistryError
+from regrow.errors import Busy, RegistryError
 from regrow.lineage import forgetting
 from regrow.lineage.forgetting import forget
+from regrow.settings import load_settings
 
 ADA = "ada-17"
 
@@ -67,6 +69,22 @@ def test_versions_that_learnt_from_a_person_are_told(
     if not dry_run:
         assert json.loads(record.read_text())["by"] == "the officer"
         assert ADA not in record.read_text()
+
+
+def test_nobody_is_forgotten_while_the_state_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup holds the files until its end; a dry run changes nothing and needs no wait."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+    monkeypatch.setattr(upkeep_module, "PATIENCE", 0.0)
+    monkeypatch.setattr(
+        forgetting, "versions_of", lambda *_: [SimpleNamespace(version="1", tags={"regrow.files": ""})]
+    )
+    with upkeep_module.upkeep(load_settings(), "regrow backup"):
+        assert forget(read_by(), "m", ADA, "the officer", dry_run=True).rows == 0
+        monkeypatch.setattr(upkeep_module.time, "sleep", lambda _: None)
+        with pytest.raises(Busy, match="regrow backup"):
+            forget(read_by(), "m", ADA, "the officer")
 
 
 def test_a_model_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

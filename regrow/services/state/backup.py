@@ -10,8 +10,8 @@ last: what the databases name is among them, and a file too many harms nothing. 
 3. the databases, each at one moment: Prefect's first. Of a step that ends in between MLflow has the result and Prefect
    does not know the end: the run is repeated and finds what it made. The other way round Prefect would take for done
    what MLflow lacks;
-4. the files of those versions of the tables, then all others. Old files of a table stay for an hour after they were
-   replaced; if one is gone all the same, the copy of the table does not open, and there is no backup.
+4. the files of those versions of the tables, then all others. Nobody removes files meanwhile (`data/upkeep.py`); if
+   one is gone all the same, the copy of the table does not open, and there is no backup.
 
 All of it is made in a hidden folder beside the target, checked, flushed to disk and then renamed.
 """
@@ -35,6 +35,7 @@ from regrow.data.files import (
     take_over,
     write_whole,
 )
+from regrow.data.upkeep import upkeep
 from regrow.errors import StateError
 from regrow.provenance import installed_version
 from regrow.services import ownership
@@ -52,12 +53,17 @@ IN_ORDER = ("prefect", "mlflow")
 def back_up(settings: Settings, target: Path, report: Callable[[str], None]) -> Manifest:
     """Copy the state to *target*, a new or an empty folder, whole or not at all; return what it holds.
 
-    Raises `StateError` if *target* is in use, if there is no state, or if the copy would not restore.
+    Raises `StateError` if *target* is in use, if there is no state, or if the copy would not restore, `Busy` if files
+    are removed meanwhile for too long.
     """
     home, target = settings.home.absolute(), target.absolute()
     if check_state(home) is None:
         raise StateError(f"{home}: there is no state to back up; name its folder by REGROW_HOME")
-    with making(target) as folder, database_of(settings) as database:
+    with (
+        upkeep(settings, "regrow backup", report=report),
+        making(target) as folder,
+        database_of(settings) as database,
+    ):
         copy = _Copy(home, folder)
         copy.take_journal()
         copy.take_table_logs()

@@ -19,11 +19,13 @@ from pathlib import Path
 from regrow.data.delta import committed, compact
 from regrow.data.delta_files import make_durable
 from regrow.data.files import locked_file, take_over, was_never_locked
+from regrow.data.upkeep import upkeep_if_free
 from regrow.errors import RowsRefused
 from regrow.serving.log.journal import Journal
 from regrow.serving.log.segments import HEADER, Segment, number_of, read_segment, segments
 from regrow.serving.log.set_aside import SetAside, list_set_aside, set_aside
 from regrow.serving.log.tables import TO_PREDICTIONS, UNFIT, Destination, destination_of
+from regrow.settings import load_settings
 
 LOG = logging.getLogger("regrow.serving")
 COMPACT_EVERY = 300
@@ -177,11 +179,14 @@ class FlushThread(threading.Thread):
 
 
 def compact_alone(table: Path, marker: Path) -> bool:
-    """Compact *table* unless another worker does, who then holds *marker*: two compactions of one table collide."""
-    with locked_file(marker) as isalone:
-        if isalone:
+    """Compact *table* unless another worker does, who then holds *marker*: two compactions of one table collide.
+
+    Nor while the state is copied or tidied.
+    """
+    with locked_file(marker) as isalone, upkeep_if_free(load_settings(), f"compaction of {table}") as isfree:
+        if isalone and isfree:
             compact(table)
-    return isalone
+        return isalone and isfree
 
 
 def _chunks(waiting: list[Path]) -> Iterator[list[Path]]:

@@ -12,8 +12,10 @@ import pytest
 from regrow.data.delta import open_table
 from regrow.data.labels import label_history
 from regrow.data.predictions import find_prediction, predictions_path
+from regrow.data.upkeep import upkeep
 from regrow.serving.log.flush import FlushThread, compact_alone, flush
 from regrow.serving.log.segments import segments
+from regrow.settings import load_settings
 
 SERVED_AT = 1_764_000_000_000_000
 OLD_PREDICTIONS = b"""{"columns":{"carrier":"string","hour":"long"}}
@@ -279,13 +281,20 @@ def test_a_journal_of_a_living_process_is_left_alone(home: Path):
 
 
 @pytest.mark.parametrize("busy", [True, False])
-def test_one_worker_compacts_at_a_time(tmp_path: Path, busy: Any):
+def test_one_worker_compacts_at_a_time(home: Path, tmp_path: Path, busy: Any):
     """A table that another worker compacts is left to it."""
     marker = tmp_path / "demo.compacting"
     with marker.open("w") as other:
         if busy:
             fcntl.flock(other, fcntl.LOCK_EX)
         assert compact_alone(tmp_path / "none", marker) is not busy
+
+
+def test_no_table_is_compacted_while_the_state_is_copied(home: Path, tmp_path: Path):
+    """A backup that takes hours finds the files of the tables as they were when it began."""
+    with upkeep(load_settings(), "regrow backup"):
+        assert not compact_alone(tmp_path / "none", tmp_path / "demo.compacting")
+    assert compact_alone(tmp_path / "none", tmp_path / "demo.compacting")
 
 
 def test_a_segment_may_go_while_the_waiting_bytes_are_counted(home: Path, monkeypatch: pytest.MonkeyPatch):
