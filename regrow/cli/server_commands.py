@@ -102,11 +102,20 @@ def key(
     models: Annotated[
         list[str] | None, typer.Option("--model", help="A model that the key is for; repeat it; default: all")
     ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            help="The day (UTC), as 2027-03-01, from which the key is refused; default: it has no end"
+        ),
+    ] = None,
 ) -> None:
     """Make a key for the model server: shown once, stored as a hash."""
-    from regrow.serving.http.keys import new_key, read_roles
+    from regrow.data.key_entries import read_day, read_roles
+    from regrow.serving.http.keys import new_key
 
-    made, entry = new_key(read_roles(roles), models or ())
+    made, entry = new_key(
+        read_roles(roles), models or (), read_day(expires, "--expires") if expires else None
+    )
     for text in (
         f"key, shown only now:\n{made}\n",
         f"entry, for REGROW_API_KEYS or a line of the file REGROW_API_KEYS_FILE:\n{entry}",

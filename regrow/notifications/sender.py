@@ -14,7 +14,7 @@ from regrow.notifications.emitting import emit_of_machine, tell_prefect
 from regrow.notifications.grouping import Message, group
 from regrow.notifications.outbox import KEEP, Outbox
 from regrow.notifications.sending import send
-from regrow.notifications.watching import watch_disk
+from regrow.notifications.watching import watch_disk, watch_keys
 from regrow.reach import why_silent
 from regrow.settings import load_settings
 
@@ -24,7 +24,7 @@ FIRST_RETRY, LONGEST_RETRY = 5.0, 300.0
 """Seconds until a message is tried again: doubled each time, up to the longest."""
 LOCK = "sender.lock"
 CARE = 60.0
-"""Seconds between two looks at the disk, and at what Prefect was not told of."""
+"""Seconds between two looks at the disk, at the keys, and at what Prefect was not told of."""
 logger = logging.getLogger("regrow.notifications")
 
 
@@ -104,13 +104,13 @@ def start(home: Path) -> threading.Event:
 
 
 def _send_until(outbox: Outbox, stop: threading.Event, pause: float) -> None:
-    """Send, and look after the disk, until *stop* is set."""
+    """Send, and look after the disk and the keys, until *stop* is set."""
     sender, cared = Sender(outbox), -CARE
     while not stop.is_set():
         if time.monotonic() - cared >= CARE:
             cared = time.monotonic()
             outbox.tidy()
-            for found in watch_disk(outbox.folder.parent):
+            for found in (*watch_disk(outbox.folder.parent), *watch_keys(load_settings())):
                 emit_of_machine(found)
             tell_put_off(outbox)
         outbox.seen.touch()

@@ -1,16 +1,23 @@
-"""What a machine shows of itself: its disk, and the parts that end."""
+"""What a machine shows of itself: its disk, the keys of its model server, and the parts that end."""
 
 import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from regrow.data.key_entries import Entry, entries_of_file, entries_of_variable
+from regrow.errors import ServingError
 from regrow.notifications.event import MEANINGS, Event, Figure, event_id
 from regrow.project import Kind
+from regrow.settings import Settings
 
 LEAST_SHARE, LEAST_BYTES = 0.1, 5 * 2**30
 """A disk is nearly full if less than this share, and less than so many bytes, are free."""
+
+TOLD_DAYS = 28
+"""Days for which a key that has expired is looked at: its event is remembered a little longer, and is told once."""
 
 
 def watch_disk(home: Path, now: datetime | None = None) -> Iterator[Event]:
@@ -29,6 +36,39 @@ def watch_disk(home: Path, now: datetime | None = None) -> Iterator[Event]:
         figures={"free GB": round(usage.free / 2**30, 2), "size GB": round(usage.total / 2**30, 2)},
         cause=f"disk of {socket.gethostname()}",
     )
+
+
+def watch_keys(settings: Settings, now: datetime | None = None) -> Iterator[Event]:
+    """Yield for each key of the model server that has expired, and still stands among the keys, its event: one a key.
+
+    A file that is no file of keys is told by the server's `/health`.
+    """
+    moment = now or datetime.now(UTC)
+    for entry in _entries(settings):
+        if entry.expires is None or not 0 <= (moment.date() - entry.expires).days <= TOLD_DAYS:
+            continue
+        digest, models = entry.digest.decode(), ", ".join(sorted(entry.models or {"all models"}))
+        yield Event(
+            id=event_id("key.expired", None, f"{digest}/{entry.expires}"),
+            kind="key.expired",
+            severity=MEANINGS["key.expired"].severity,
+            at=moment,
+            model=None,
+            about=f"the key {digest[:8]}… ({', '.join(sorted(entry.roles))}; {models})",
+            reason=f"the model server refuses it since {entry.expires}, 00:00 UTC, with a 401; if it is used, make "
+            "another one by `regrow key`, and take this one out of the keys",
+            cause=f"keys of {socket.gethostname()}",
+        )
+
+
+def _entries(settings: Settings) -> list[Entry]:
+    """Return the keys that *settings* name, as far as they can be read."""
+    found = list[Entry]()
+    with suppress(ServingError):
+        found += entries_of_variable(settings)
+    with suppress(ServingError):
+        found += entries_of_file(settings.api_keys_file) if settings.api_keys_file else []
+    return found
 
 
 def part_event(

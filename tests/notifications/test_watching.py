@@ -1,13 +1,14 @@
 """What a machine shows of itself."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from regrow.notifications import watching
-from regrow.notifications.watching import part_event, watch_disk
+from regrow.notifications.watching import part_event, watch_disk, watch_keys
+from regrow.settings import Settings
 
 GIB = 2**30
 
@@ -26,6 +27,24 @@ def test_a_disk_is_nearly_full_by_share_and_size(
     if full:
         assert found[0].figures == {"free GB": free, "size GB": size}
         assert next(watch_disk(tmp_path, now.replace(day=2))).id != found[0].id
+
+
+def test_a_key_that_has_expired_is_told_once(tmp_path: Path) -> None:
+    """From its day on, under one id, without the key; neither before nor for those without an end."""
+    file, digest = tmp_path / "keys", "ab" * 32
+    file.write_text(f"predict+labels@churn:{digest} expires:2027-03-01  # the shop\nadmin:{digest}\n")
+    settings = Settings(api_keys_file=file)
+    day = datetime(2027, 3, 1, tzinfo=UTC)
+    assert list(watch_keys(settings, day - timedelta(seconds=1))) == []
+    (first,), (second,) = (list(watch_keys(settings, day + timedelta(days=later))) for later in (0, 9))
+    assert (first.id, first.kind, first.model) == (second.id, "key.expired", None)
+    assert first.title.endswith("the key abababab… (labels, predict; churn) has expired")
+    assert digest not in first.model_dump_json()
+    assert list(watch_keys(settings, day + timedelta(days=60))) == [], (
+        "it would be told anew once it is forgotten"
+    )
+    file.write_text("no key\n")
+    assert list(watch_keys(settings, day)) == []
 
 
 @pytest.mark.parametrize(

@@ -1,74 +1,42 @@
 """Who may ask: which addresses need no key, the keys, and what each of them may do.
 
-A key is 32 random bytes, stored as its SHA-256: nobody guesses 256 bits, so a slow hash with salt, made for
-passwords, would only slow each request. An entry is `predict+labels:HASH`, or `labels@churn+flights:HASH` if the key
-is for these models alone; entries stand in `REGROW_API_KEYS`, separated by commas, or one a line in the file
-`REGROW_API_KEYS_FILE`, which is read again when it changes. A file that is gone holds no key.
+How the entries of keys look is told in `data/key_entries.py`. The file of `REGROW_API_KEYS_FILE` is read again when it
+changes. A file that is gone holds no key.
 """
 
 import hashlib
 import hmac
 import logging
-import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Literal, get_args
 
 from fastapi import Request
 
+from regrow.data.key_entries import ROLES, Entry, Role, entries_of_file, entries_of_variable, write_entry
 from regrow.errors import ServingError
 from regrow.serving.http.hosts import is_loopback
 from regrow.serving.http.responses import Refused
 from regrow.settings import Settings
 
 LOG = logging.getLogger("regrow.serving")
-
-Role = Literal["predict", "labels", "admin"]
-ROLES: frozenset[Role] = frozenset(get_args(Role))
-ENTRY = re.compile(
-    r"(?P<roles>(?:predict|labels|admin)(?:\+(?:predict|labels|admin))*)"
-    r"(?:@(?P<models>[^\s@:,+]+(?:\+[^\s@:,+]+)*))?:(?P<digest>[0-9a-f]{64})"
-)
 GONE = (0,)
 """The stamp of a file that is not there."""
 LOOK_SECONDS = 1.0
 """How often the file of the keys is looked at."""
-REMEDY = (
-    "an entry is `predict:HASH`, the hash of a key and no key; "
-    "`regrow key --role predict` makes a key and prints its entry"
-)
 
 
-def read_roles(names: Iterable[str]) -> frozenset[Role]:
-    """Read the *names* of roles; raises `ServingError` if one is unknown."""
-    known: dict[str, Role] = {role: role for role in ROLES}
-    if unknown := sorted(set(names) - set(known)):
-        raise ServingError(f"{unknown[0]!r} is no role; there are {', '.join(sorted(known))}")
-    return frozenset(known[name] for name in names)
-
-
-def new_key(roles: Iterable[Role], models: Iterable[str] = ()) -> tuple[str, str]:
-    """Make a key with *roles* for *models* (none: all); return it and the entry to store.
+def new_key(
+    roles: Iterable[Role], models: Iterable[str] = (), expires: date | None = None
+) -> tuple[str, str]:
+    """Make a key with *roles* for *models* (none: all), refused from *expires* on; return it and the entry to store.
 
     Raises `ServingError` if an entry cannot hold the name of a model.
     """
-    key, named = f"regrow_{secrets.token_urlsafe(32)}", "+".join(sorted(set(models)))
-    entry = f"{'+'.join(sorted(set(roles)))}{f'@{named}' if named else ''}:{_digest(key).decode()}"
-    if ENTRY.fullmatch(entry) is None:
-        raise ServingError(f"{named!r} is no name of a model")
-    return key, entry
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A key by its hash, what it may do, and for which models; None: for all."""
-
-    digest: bytes
-    roles: frozenset[Role]
-    models: frozenset[str] | None
+    key = f"regrow_{secrets.token_urlsafe(32)}"
+    return key, write_entry(roles, models, _digest(key).decode(), expires)
 
 
 def granted(entries: Iterable[Entry], model: str | None) -> frozenset[Role]:
@@ -84,7 +52,7 @@ class Keys:
     def __init__(self, settings: Settings) -> None:
         self.problem: str | None = None
         self._file = settings.api_keys_file
-        self._fixed = _parse([key.get_secret_value() for key in settings.api_keys], "REGROW_API_KEYS")
+        self._fixed = entries_of_variable(settings)
         self._entries = self._fixed
         self._looked = -LOOK_SECONDS
         self._stamp: tuple[int, ...] = ()
@@ -99,7 +67,17 @@ class Keys:
         return granted(self.entries(key), model)
 
     def entries(self, key: str) -> list[Entry]:
-        """Return the entries of *key*."""
+        """Return the entries of *key* that are in force."""
+        return [entry for entry in self._all_of(key) if not entry.has_expired()]
+
+    def expired(self, key: str) -> date | None:
+        """Return the last day from which an entry of *key* is refused; None if none is."""
+        return max(
+            (each.expires for each in self._all_of(key) if each.expires and each.has_expired()), default=None
+        )
+
+    def _all_of(self, key: str) -> list[Entry]:
+        """Return the entries of *key*, in force or not."""
         self._look()
         digest = _digest(key)
         return [entry for entry in self._entries if hmac.compare_digest(digest, entry.digest)]
@@ -118,7 +96,7 @@ class Keys:
             LOG.warning("%s", self.problem)
             return
         try:
-            self._entries, self.problem = self._fixed + _read_file(self._file), None
+            self._entries, self.problem = self._fixed + entries_of_file(self._file), None
         except ServingError as error:
             self.problem = str(error)
             LOG.warning("%s; the keys from before stay in force", error)
@@ -171,6 +149,9 @@ def _roles(keys: Keys, request: Request, model: str | None) -> frozenset[Role]:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     given = request.headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
     entries = keys.entries(given)
+    if not entries and (day := keys.expired(given)):
+        said = f"the key has expired: it is refused since {day.isoformat()}, 00:00 UTC; ask for a new one"
+        raise Refused(401, "unauthorized", said)
     if not entries:
         raise Refused(401, "unauthorized", "send a key as `Authorization: Bearer …` or `X-API-Key: …`")
     return granted(entries, model)
@@ -181,30 +162,6 @@ def _lacking(roles: tuple[Role, ...]) -> Refused:
     return Refused(
         403, "forbidden", f"the key lacks the role {' or '.join(roles)} here; ask for one that has it"
     )
-
-
-def _parse(lines: Iterable[str], origin: str) -> list[Entry]:
-    """Read the entries of *lines*; raises `ServingError` naming their *origin*, without showing what may be a key."""
-    entries = list[Entry]()
-    for number, line in enumerate(lines, 1):
-        text = line.partition("#")[0].strip()
-        if not text:
-            continue
-        found = ENTRY.fullmatch(text)
-        if found is None:
-            raise ServingError(f"{origin}, entry {number}: this is no entry; {REMEDY}")
-        models = frozenset(found["models"].split("+")) if found["models"] else None
-        entries.append(Entry(found["digest"].encode(), read_roles(found["roles"].split("+")), models))
-    return entries
-
-
-def _read_file(path: Path) -> list[Entry]:
-    """Read the entries of the file at *path*."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ServingError(f"REGROW_API_KEYS_FILE: {path} cannot be read ({error})") from error
-    return _parse(lines, str(path))
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -3,7 +3,9 @@
 import os
 import time
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,14 +15,17 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from regrow.cli import app as commands
+from regrow.data import key_entries
 from regrow.errors import ServingError
 from regrow.serving.http import keys as keys_module
 from regrow.serving.http.app import create_app
 from regrow.serving.http.keys import Keys, check_start, new_key
+from regrow.serving.http.responses import Refused
 from regrow.serving.predict.versions import TrafficSplit
 from regrow.settings import Settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104
+LATER = datetime(2027, 3, 1, tzinfo=UTC)
 BODY = {"dataframe_records": [{"carrier": "AA", "distance": 900.0, "hour": 17}]}
 
 
@@ -115,6 +120,23 @@ def test_a_key_is_for_its_models(tmp_path: Path):
         new_key({"labels"}, ["a b"])
     with pytest.raises(ServingError, match="entry 1"):
         Keys(settings(first.replace("@a+b", "@")))
+
+
+def test_a_key_is_refused_from_its_day_on(monkeypatch: pytest.MonkeyPatch):
+    """Until then it does what it may; from then on nothing, and its holder is told why; others go on."""
+    key, entry = new_key({"predict"}, expires=date(2027, 3, 1))
+    other, second = new_key({"labels"}, expires=date(2027, 3, 2))
+    keys = Keys(settings(entry, second))
+    for moment, held in ((datetime(2027, 2, 28, 23, 59, tzinfo=UTC), {"predict"}), (LATER, frozenset())):
+        monkeypatch.setattr(key_entries, "datetime", SimpleNamespace(now=lambda _, moment=moment: moment))
+        assert (keys.roles(key), keys.roles(other)) == (held, {"labels"})
+    assert keys.needed, "expired keys open nothing"
+    request: Any = SimpleNamespace(headers={"x-api-key": key})
+    with pytest.raises(Refused, match="has expired: it is refused since 2027-03-01") as refused:
+        keys_module._roles(keys, request, None)
+    assert refused.value.status == 401
+    with pytest.raises(ServingError, match="entry 1: '2027-02-30' is no day"):
+        Keys(settings(entry.replace("03-01", "02-30")))
 
 
 MAY = {
