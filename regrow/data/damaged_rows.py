@@ -173,7 +173,7 @@ def _unnamed(path: Path, person: Person) -> Iterator[Path]:
 def _may_hold(file: Path, person: Person) -> bool:
     """Return whether the data *file* has a row of *person*, or cannot be read: then it is of no use to anybody."""
     try:
-        table = pq.read_table(file, partitioning=None)
+        table = pq.ParquetFile(file).read()
     except (pa.ArrowException, OSError):
         return True
     wanted = pa.array([person.entity, *sorted(person.names)], pa.string())
