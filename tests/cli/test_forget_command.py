@@ -22,7 +22,12 @@ def test_versions_and_what_is_left_to_do_are_told() -> None:
     ):
         assert part in told
     assert "not touched: data.source" in told
-    assert "2 lines of damaged" in told
+    assert "2 damaged lines" in told
+    assert "LOOK AT" not in told
+    unclear = TOLD.model_copy(update={"look_at": ("journal/m/damaged/w-1.jsonl",)})
+    assert any(
+        line.startswith("LOOK AT journal/m/damaged/w-1.jsonl: ") for line in lines_of(unclear, dry_run=False)
+    )
 
 
 def test_a_dry_run_says_that_it_is_one() -> None:
