@@ -19,6 +19,7 @@ from scipy.stats import binomtest
 
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
 from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs
+from regrow.decisions.units import Units
 from regrow.project import Ab, Canary, Shadow
 from regrow.verdict import Verdict
 
@@ -91,14 +92,15 @@ class Traffic:
     def pairs(self, rows: int) -> Pairs:
         """Return the first *rows*, which both scored."""
         old, new = (prediction[:rows] for prediction in self.predictions)
-        entities = self.entities[:rows] if self.world.per_entity > 1 and self.world.told else None
-        return Pairs(old, new, self.target[:rows], np.ones(rows, dtype=np.bool_), entities)
+        told = self.world.per_entity > 1 and self.world.told
+        units = Units(self.entities[:rows], "entity") if told else None
+        return Pairs(old, new, self.target[:rows], np.ones(rows, dtype=np.bool_), units)
 
     def arm(self, version: int, rows: int) -> Arm:
         """Return how *version* ran on those of the first *rows* that were its own; in shadow all are both's."""
         own = self._own(version, rows)
         failed = np.isnan(self.predictions[version][:rows, 1]) & own
-        return Arm(int(own.sum()), int(failed.sum()), self.seconds[version][:rows][own])
+        return Arm(int(own.sum()), int(own.sum()), int(failed.sum()), self.seconds[version][:rows][own])
 
     def scored(self, version: int, rows: int) -> Answers:
         """Return *version*'s predictions of its own rows among the first *rows*."""

@@ -4,22 +4,27 @@ import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from regrow import registry
 from regrow.data.joining import join_labels
 from regrow.data.labels import read_labels
 from regrow.data.predictions import CHALLENGER, CHAMPION, SHADOW
-from regrow.data.rollouts import pair_predictions, read_rollout
-from regrow.data.rows import among
+from regrow.data.rollouts import read_rollout
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
-from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs
+from regrow.decisions.rollout.evidence import Answers, Evidence
+from regrow.decisions.rollout.logged import (
+    answers_of,
+    asked_of_challenger,
+    make_pairs,
+    measure_arm,
+    measure_ratio,
+    mirrored_rows,
+)
 from regrow.errors import RegistryError
 from regrow.lineage import current, step
 from regrow.models.metrics import Label
-from regrow.models.predictions import fit_to, restore_labels, stack_predictions
+from regrow.models.predictions import fit_to
 from regrow.project import Ab, Project
 from regrow.registry import Rollout, State
 from regrow.results import ModelFacts
@@ -72,67 +77,11 @@ def gather(
     of_challenger = asked_of_challenger(stage, shadow=rollout.current.weight == 0)
     of_champion = stage[(stage["role"] == CHAMPION) & stage["fallback"].isna()]
     thresholds = facts.threshold, challenger.threshold if challenger else None
-    pairs = replace(make_pairs(rows, truth, facts), thresholds=thresholds)
-    seen = Evidence(measure_arm(of_champion), measure_arm(of_challenger), pairs)
+    paired = mirrored_rows(rows, rollout.id, rollout.plan.mirror)
+    pairs = replace(make_pairs(paired, truth, facts, project.data, as_of), thresholds=thresholds)
+    ratio = measure_ratio(stage, rollout.current.weight)
+    seen = Evidence(measure_arm(of_champion), measure_arm(of_challenger), pairs, ratio)
     return Gathered(seen, rows, truth, facts, int((~fit).sum()), joined.ambiguous)
-
-
-def asked_of_challenger(stage: pd.DataFrame, shadow: bool) -> pd.DataFrame:
-    """Return the rows of *stage* that the challenger had to answer, or to score in *shadow*.
-
-    Those that it failed on, so that the champion answered, are among them.
-    """
-    if shadow:
-        return stage[stage["role"] == SHADOW]
-    fell_back = (stage["role"] == CHAMPION) & stage["fallback"].notna()
-    return stage[(stage["role"] == CHALLENGER) | fell_back]
-
-
-def measure_arm(rows: pd.DataFrame) -> Arm:
-    """Count *rows* and their failures, and take one time for each request."""
-    failures = rows["fallback"].notna() | rows["prediction"].isna()
-    requests = rows.drop_duplicates(["served_at", "seconds"])["seconds"].dropna()
-    return Arm(len(rows), int(failures.sum()), requests.to_numpy(np.float64))
-
-
-def make_pairs(rows: pd.DataFrame, truth: pd.Series, facts: ModelFacts) -> Pairs:
-    """Pair what both versions said of one row of *rows*, with its label if it has one."""
-    pairs = pair_predictions(rows).reset_index(drop=True)
-    target, labelled = find_targets(pairs, truth, facts)
-    return Pairs(
-        stack_predictions(pairs[CHAMPION], facts),
-        stack_predictions(pairs[CHALLENGER], facts),
-        target,
-        labelled,
-        name_entities(pairs),
-    )
-
-
-def answers_of(rows: pd.DataFrame, truth: pd.Series, facts: ModelFacts) -> Answers:
-    """Set the predictions of *rows* beside their labels."""
-    rows = rows.reset_index(drop=True)
-    target, labelled = find_targets(rows, truth, facts)
-    return Answers(stack_predictions(rows["prediction"], facts), target, labelled, name_entities(rows))
-
-
-def find_targets(
-    rows: pd.DataFrame, truth: pd.Series, facts: ModelFacts
-) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Return the label of each of *rows* as *facts* spell it, and whether it has one; *truth* holds them by id."""
-    labelled = among(rows["prediction_id"], truth.index)
-    encoded = restore_labels(truth.reindex(rows["prediction_id"][labelled]), facts)
-    filler = np.nan if facts.kind == "regression" else facts.classes[0]
-    target = np.full(len(rows), filler, dtype=encoded.dtype)
-    target[labelled] = encoded
-    return target, labelled
-
-
-def name_entities(rows: pd.DataFrame) -> NDArray[np.generic] | None:
-    """Return whom each of *rows* is about; None if the model names no entity."""
-    named = rows["entity_id"]
-    if named.isna().all():
-        return None
-    return named.fillna(rows["prediction_id"]).astype(str).to_numpy(dtype=str)
 
 
 def judge(
@@ -159,8 +108,10 @@ def figures(found: Gathered, verdict: Verdict) -> dict[str, float]:
     evidence = found.evidence
     counts = {
         "champion.rows": evidence.champion.rows,
+        "champion.requests": evidence.champion.requests,
         "champion.failures": evidence.champion.failures,
         "challenger.rows": evidence.challenger.rows,
+        "challenger.requests": evidence.challenger.requests,
         "challenger.failures": evidence.challenger.failures,
         "pairs": len(evidence.pairs.labelled),
         "pairs.labelled": int(evidence.pairs.labelled.sum()),

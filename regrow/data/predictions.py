@@ -21,6 +21,7 @@ PREDICTIONS = pa.schema(
         ("prediction_id", pa.string()),
         ("entity_id", pa.string()),
         ("row_key", pa.string()),
+        ("request_id", pa.string()),
         ("event_time", TIME),
         ("served_at", TIME),
         ("model", pa.string()),
@@ -39,6 +40,8 @@ PREDICTIONS = pa.schema(
 
 `row_key` names the row, `entity_id` whom it is about, which is the same if the model's rows do not recur. Logs from
 before version 0.3 have no `row_key`.
+`request_id` names the request of several rows that a row came with, by the prediction of its first row; null if it
+came alone. Logs from before version 0.4 have none: there a request is what one version answered at one moment.
 `role` says what answered: champion, challenger, or shadow, which the client never saw. `rollout` and `stage` name
 the rollout that was going on. `fallback` says why the challenger did not answer this row (raised, timeout, not
 finite). `seconds` runs from the request's arrival to its answer, for a shadow over its own prediction. A shadow
@@ -50,7 +53,9 @@ CHAMPION, CHALLENGER, SHADOW = "champion", "challenger", "shadow"
 SERVED = (CHAMPION, CHALLENGER)
 """The roles whose answers a client got."""
 
-META = ("prediction_id", "entity_id", "row_key", "event_time", "served_at", "version", "role", "prediction")
+META = (
+    "prediction_id", "entity_id", "row_key", "request_id", "event_time", "served_at", "version", "role", "prediction",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from regrow.data.predictions import CHALLENGER, CHAMPION, SERVED, SHADOW, comple
 from regrow.data.rows import among
 
 EVIDENCE = (
-    "prediction_id", "entity_id", "row_key", "event_time", "served_at", "version", "role", "stage", "fallback",
-    "seconds", "shadow_of", "prediction",
+    "prediction_id", "entity_id", "row_key", "request_id", "event_time", "served_at", "version", "role", "stage",
+    "fallback", "seconds", "shadow_of", "prediction",
 )  # fmt: skip
-PAIRED = ["prediction_id", "entity_id", "event_time", "stage"]
+PAIRED = ["prediction_id", "entity_id", "request_id", "event_time", "served_at", "stage"]
 
 
 def read_rollout(model: str, rollout: str) -> pd.DataFrame:
@@ -30,9 +30,8 @@ def read_rollout(model: str, rollout: str) -> pd.DataFrame:
 def pair_predictions(rows: pd.DataFrame) -> pd.DataFrame:
     """Pair what champion and challenger predicted of the same row of *rows*, whichever of them the client got.
 
-    The columns are the answer's `prediction_id`, `entity_id`, `event_time`, `stage`, and the predictions `champion` and
-    `challenger`; a version that failed on the row has None there. A shadow whose answer is not among *rows* makes
-    no pair.
+    The columns are the answer's `PAIRED`, and the predictions `champion` and `challenger`; a version that failed on
+    the row has None there. A shadow whose answer is not among *rows* makes no pair.
     """
     answers, shadows = rows[rows["role"] != SHADOW], rows[rows["role"] == SHADOW]
     places = pd.Index(answers["prediction_id"]).get_indexer(pd.Index(shadows["shadow_of"]))

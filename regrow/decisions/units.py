@@ -1,6 +1,7 @@
 """Which rows are one observation: the sampling unit of every interval and test (`data.unit`)."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from regrow.data.rows import event_times
 from regrow.data.sources import as_names
-from regrow.data.times import in_utc
+from regrow.data.times import as_utc, in_utc
 from regrow.models.metrics import Codes
 from regrow.project import Data, Unit
 from regrow.project.data import PERIODS
@@ -89,7 +90,7 @@ def units_of(frame: pd.DataFrame, data: Data) -> Units:
 
 
 def units_of_logged(rows: pd.DataFrame, unit: Unit) -> Units:
-    """Return the units of *rows* of the prediction log: a request is what one version answered at one moment."""
+    """Return the units of *rows* of the prediction log."""
     if unit in PERIODS:
         times = in_utc(rows["event_time"]).dt.as_unit("us").astype("int64").to_numpy()
         return Units(period_codes(times, unit), unit)
@@ -98,8 +99,31 @@ def units_of_logged(rows: pd.DataFrame, unit: Unit) -> Units:
             _entity_codes(rows["entity_id"].astype("object").fillna("").reset_index(drop=True)), unit
         )
     if unit == "request":
-        return Units(number(rows["served_at"].astype("int64").to_numpy()), unit)
+        return Units(request_codes(rows), unit)
     return single_rows(len(rows))
+
+
+def are_over(rows: pd.DataFrame, unit: Unit, delay: timedelta, as_of: datetime) -> NDArray[np.bool_]:
+    """Return whether the unit of each of *rows* of the prediction log was over *delay* before *as_of*.
+
+    Of a period that is its end; what an entity or a request will still bring nobody knows, so those always are.
+    """
+    if unit not in PERIODS:
+        return np.ones(len(rows), dtype=np.bool_)
+    start = FIRST_MONDAY if unit == "week" else 0
+    times = in_utc(rows["event_time"]).dt.as_unit("us").astype("int64").to_numpy()
+    ends = (times - start) // LENGTHS[unit] * LENGTHS[unit] + start + LENGTHS[unit]
+    return ends <= pd.Timestamp(as_utc(as_of) - delay).value // 1000
+
+
+def request_codes(rows: pd.DataFrame) -> Codes:
+    """Return the number of the request of each of *rows* of the prediction log, in their order.
+
+    Rows that no request is named for are of one if they were answered at one moment.
+    """
+    named = rows["request_id"]
+    moments = rows["served_at"].where(named.isna())
+    return rows.groupby([named, moments], dropna=False, sort=False).ngroup().to_numpy(np.int64)
 
 
 def period_codes(microseconds: NDArray[np.int64], unit: Unit) -> Codes:

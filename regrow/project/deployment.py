@@ -17,6 +17,14 @@ LeastTime = Annotated[Duration, Field(description="Least time in a stage before 
 LeastLabels = Annotated[
     int, Field(ge=0, description="Labelled rows that both have scored before a stage advances")
 ]
+LeastUnits = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="Whole units (data.unit, for example days) with labels that both have scored before a stage advances; "
+        "by default limits, harm to the metric cannot be found in fewer than 8",
+    ),
+]
 
 
 class RolloutLimits(Strict):
@@ -25,7 +33,7 @@ class RolloutLimits(Strict):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     failures: Annotated[
         Share,
-        Field(description="Greatest excess of the challenger's share of failed rows over the champion's"),
+        Field(description="Greatest excess of the challenger's share of failed requests over the champion's"),
     ] = 0.01
     latency_p50: Annotated[
         float | None, Field(gt=1, description="Greatest ratio of the median times to answer")
@@ -40,7 +48,11 @@ class RolloutLimits(Strict):
         Share | None, Field(description="Greatest distance (Kolmogorov-Smirnov) of the two's predictions")
     ] = None
     metric_loss: Annotated[
-        float, Field(ge=0, description="Greatest loss of the primary metric against the champion's")
+        float,
+        Field(
+            ge=0,
+            description="Harm margin: greatest loss of the primary metric against the champion's that rolls nothing back",
+        ),
     ] = 0.0
 
 
@@ -66,6 +78,7 @@ class Shadow(Strict):
     least_rows: LeastRows = 1000
     least_time: LeastTime = timedelta(0)
     least_labels: LeastLabels = 0
+    least_units: LeastUnits = 0
     limits: RolloutLimits = RolloutLimits()
 
     @property
@@ -89,6 +102,7 @@ class Canary(Strict):
     least_rows: LeastRows = 500
     least_time: LeastTime = timedelta(0)
     least_labels: LeastLabels = 0
+    least_units: LeastUnits = 0
     limits: RolloutLimits = RolloutLimits()
 
     @model_validator(mode="after")

@@ -16,7 +16,13 @@ def evidence(*rows: tuple[str, str, str | None, float | None]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["prediction_id", "role", "shadow_of", "score"])
     prediction = pd.Series([None if pd.isna(score) else [score] for score in frame["score"]], dtype=object)
     return frame.assign(
-        entity_id="e", event_time=pd.Timestamp(0), stage=1, fallback=None, prediction=prediction
+        entity_id="e",
+        request_id=None,
+        event_time=pd.Timestamp(0),
+        served_at=pd.Timestamp(0),
+        stage=1,
+        fallback=None,
+        prediction=prediction,
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regrow.decisions.units import Units, single_rows, units_of, units_of_logged
+from regrow.decisions.units import Units, request_codes, single_rows, units_of, units_of_logged
 from regrow.project import Data
 
 TIMES = pd.to_datetime(
@@ -51,14 +51,21 @@ def test_an_entity_is_one_unit_and_a_row_without_one_stands_alone() -> None:
 def test_a_request_is_known_in_the_log_alone() -> None:
     """Rows that were answered at one moment are one request; of a table's rows each stands alone."""
     moments = pd.to_datetime(["2024-01-01T00:00:00.000001Z"] * 2 + ["2024-01-01T00:00:00.000002Z"])
-    logged = pd.DataFrame({"served_at": moments.as_unit("us")})
+    logged = pd.DataFrame({"served_at": moments.as_unit("us"), "request_id": None})
     assert units_of_logged(logged, "request").codes.tolist() == [0, 0, 1]
     assert units_of(pd.DataFrame({"y": [1, 2, 3]}), data(unit="request")).count == 3
 
 
+def test_a_request_keeps_its_name_whenever_its_rows_were_answered() -> None:
+    """Rows of one request that two versions answered, one later, are one; a row that came alone is another."""
+    moments = pd.to_datetime([1, 2, 2, 3], unit="us", utc=True)
+    logged = pd.DataFrame({"served_at": moments, "request_id": ["a", "a", None, "b"]})
+    assert request_codes(logged).tolist() == [0, 0, 1, 2]
+
+
 def test_no_rows_are_no_units() -> None:
     """An empty frame of the log has units of any kind, none of them."""
-    empty = pd.DataFrame({"event_time": TIMES[:0], "served_at": TIMES[:0], "entity_id": []})
+    empty = pd.DataFrame({"event_time": TIMES[:0], "served_at": TIMES[:0], "entity_id": [], "request_id": []})
     assert [units_of_logged(empty, unit).count for unit in ("row", "entity", "request", "day")] == [0] * 4
 
 

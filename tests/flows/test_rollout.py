@@ -150,7 +150,7 @@ def test_from_shadow_to_champion(trained: Project, traffic: Traffic) -> None:
 def test_a_bad_challenger_is_rolled_back_in_shadow(trained: Project, traffic: Traffic) -> None:
     """One that ranks the wrong way round never answers anybody; the record says which limit broke, on which rows."""
     project = trained
-    traffic(project, live(0), spoilt=True)
+    traffic(project, live(0, 1), spoilt=True)
     verdict = rollout(project.path, LATER)
     assert (verdict.outcome, verdict.passed) == ("roll back", False)
     assert "roc_auc" in verdict.reason
@@ -158,7 +158,7 @@ def test_a_bad_challenger_is_rolled_back_in_shadow(trained: Project, traffic: Tr
     assert status(project, 2) == "rolled back"
     tags = registry.connect().get_registered_model(project.name).tags
     evidence = json.loads(tags["regrow.rollout.evidence"])
-    assert (evidence["outcome"], evidence["figures"]["challenger.rows"]) == ("roll back", len(live(0)))
+    assert (evidence["outcome"], evidence["figures"]["challenger.rows"]) == ("roll back", len(live(0, 1)))
     again = train(project.path, SECOND)
     assert (again.passed, again.decision) == (False, "deploy")
     assert "had its rollout" in again.reason
@@ -186,7 +186,7 @@ def test_paused_it_holds_but_still_rolls_back(rolling: Callable[..., Project], t
     registry.resume(project.name, "ada", "back")
     assert rollout(project.path, LATER).outcome == "advance"
     registry.pause(project.name, "ada", "again")
-    traffic(project, pd.concat([live(1), live(2)]), spoilt=True)
+    traffic(project, pd.concat([live(1), live(2)]), failing=True)
     assert rollout(project.path, LATER).outcome == "roll back"
 
 

@@ -1,18 +1,14 @@
-"""What a challenger says: against the champion on the same rows, and against the labels."""
-
-from collections.abc import Sequence
+"""What a challenger says to the rows that the champion scores too."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
 from regrow.decisions.rollout.bounds import judge_bound, proven, undecided
-from regrow.decisions.rollout.evidence import Floats, Pairs, answered
-from regrow.decisions.rollout.gains import LEAST_WEIGHT, Gain, paired_gain
-from regrow.decisions.rollout.sequential import distribution_radius, lower_rate, standard_errors, upper_rate
-from regrow.models.metrics import Label, decide_by
-from regrow.project import Metric
-from regrow.verdict import Finding, pass_if
+from regrow.decisions.rollout.evidence import Floats, Pairs
+from regrow.decisions.rollout.sequential import distribution_radius, lower_rate, upper_rate
+from regrow.models.metrics import decide_by
+from regrow.verdict import Finding
 
 
 def judge_disagreement(pairs: Pairs, limit: float, alpha: float) -> Finding:
@@ -68,39 +64,6 @@ def judge_shift(pairs: Pairs, limit: float, alpha: float) -> Finding:
     )
 
 
-def judge_metric(
-    pairs: Pairs, metric: Metric, classes: Sequence[Label], limit: float, best_rows: int, alpha: float
-) -> Finding:
-    """Judge the loss of *metric* on labelled rows that both scored: it fails if more than *limit* is proven."""
-    champion, challenger = pairs.matured()
-    rows = len(champion.prediction)
-    rule = f"{metric} at most {limit:g} worse than the champion's"
-    gain = paired_gain(metric, champion, challenger, classes)
-    if isinstance(gain, str):
-        return undecided(rule, rows, gain)
-    if gain.weight < LEAST_WEIGHT:
-        return undecided(rule, rows, f"{gain.weight:.0f} of {LEAST_WEIGHT} rows that tell the two apart")
-    low, high = gain_bounds(gain, rows, alpha, best_rows)
-    worse = high < -limit
-    return Finding(
-        rule=rule,
-        result=pass_if(not worse),
-        figure=gain.figure,
-        limit=-limit,
-        interval=(low, high),
-        confidence=1 - alpha,
-        rows=rows,
-        detail=f"{metric} gains {gain.figure:+.4f} ({low:+.4f} to {high:+.4f}) on {rows} labelled rows"
-        + (f": at least {-high:.4f} worse, limit {limit:g}" if worse else ""),
-    )
-
-
-def gain_bounds(gain: Gain, rows: int, alpha: float, best_rows: int) -> tuple[float, float]:
-    """Return the two bounds of *gain*, each of which holds at every look with probability 1 - *alpha*."""
-    radius = gain.error * standard_errors(rows, alpha, best_rows)
-    return gain.figure - radius, gain.figure + radius
-
-
 def _decided(pairs: Pairs, prediction: Floats, side: int) -> NDArray[np.int64]:
     """Return the place of the class that one *side* of *pairs* decides for, row by row."""
     threshold = pairs.thresholds[side]
@@ -111,7 +74,7 @@ def _decided(pairs: Pairs, prediction: Floats, side: int) -> NDArray[np.int64]:
 
 def _both(pairs: Pairs) -> tuple[Floats, Floats]:
     """Return both predictions of the rows on which neither failed."""
-    rows = answered(pairs.champion) & answered(pairs.challenger)
+    rows = pairs.both_answered
     return pairs.champion[rows], pairs.challenger[rows]
 
 

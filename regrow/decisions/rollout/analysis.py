@@ -10,14 +10,14 @@ from typing import Literal
 
 import numpy as np
 
-from regrow.decisions.rollout.agreement import gain_bounds
 from regrow.decisions.rollout.bounds import undecided
 from regrow.decisions.rollout.evidence import Answers, Evidence
-from regrow.decisions.rollout.gains import LEAST_WEIGHT, unpaired_gain
+from regrow.decisions.rollout.gains import LEAST_WEIGHT, gain_bounds, unpaired_gain
 from regrow.decisions.rollout.limits import judge_limits
+from regrow.decisions.rollout.sample_ratio import judge_sample_ratio
 from regrow.models.metrics import Label
 from regrow.project import Ab, Canary, Metric, Shadow, Stage, format_duration
-from regrow.verdict import Finding, Outcome, Result, Verdict
+from regrow.verdict import Finding, Outcome, Result, Verdict, count_units
 
 Comparison = Literal["hold", "better", "worse", "no difference"]
 
@@ -45,7 +45,8 @@ def analyse(
     *metric* is the project's primary one; *classes* are the champion's, in the order of the probabilities, empty for
     a regression. Roll back when a limit is proven broken, hold while the stage lacks rows, time or labels.
     A limit on which there is too little to tell stays undecided: it neither rolls back nor holds, for what a stage
-    must have seen is what the plan asks of it, and the reason names it.
+    must have seen is what the plan asks of it, and the reason names it. A split that is proven broken holds: it is no
+    fault of the challenger's, and what the two answered cannot be compared.
     """
     broken = judge_limits(
         plan.limits,
@@ -54,15 +55,16 @@ def analyse(
         classes,
         stages=len(plan.stages),
         shadow=plan.stages[step].weight == 0,
-        best_rows=plan.least_labels,
     )
-    asked = _requirements(plan.stages[step], plan.least_labels, evidence, elapsed)
+    split = _split(evidence, len(plan.stages))
+    asked = _requirements(plan, plan.stages[step], evidence, elapsed)
     if failed := [finding.detail for finding in broken if finding.failed]:
-        return _verdict("roll back", "; ".join(failed), (*broken, *asked))
-    if missing := [finding.detail for finding in asked if not finding.passed]:
-        return _verdict("hold", "; ".join(missing), (*asked, *broken))
+        return _verdict("roll back", "; ".join(failed), (*broken, *split, *asked))
+    torn = [finding for finding in split if finding.failed]
+    if missing := [finding.detail for finding in (*torn, *asked) if not finding.passed]:
+        return _verdict("hold", "; ".join(missing), (*split, *asked, *broken))
     reason = f"no limit broken, after {', '.join(finding.detail for finding in asked)}{_open(broken)}"
-    return _verdict("advance", reason, (*asked, *broken))
+    return _verdict("advance", reason, (*asked, *split, *broken))
 
 
 def conclude_ab(
@@ -81,10 +83,18 @@ def conclude_ab(
     broken = judge_limits(plan.limits, evidence, None, classes, mirrored=plan.mirror > 0)
     if failed := [finding.detail for finding in broken if finding.failed]:
         return _verdict("roll back", "; ".join(failed), broken)
+    split = _split(evidence, 1)
+    if torn := [finding.detail for finding in split if finding.failed]:
+        return _verdict("hold", torn[0], (*split, *broken))
     outcome, finding = _compare(
         plan, champion.matured(), challenger.matured(), plan.metric or metric, classes
     )
-    return _verdict(outcome, finding.detail, (finding, *broken))
+    return _verdict(outcome, finding.detail, (finding, *split, *broken))
+
+
+def _split(evidence: Evidence, stages: int) -> tuple[Finding, ...]:
+    """Judge whom the challenger is asked for, unless that is nobody."""
+    return () if evidence.ratio is None else (judge_sample_ratio(evidence.ratio, stages),)
 
 
 def _open(limits: tuple[Finding, ...]) -> str:
@@ -94,13 +104,20 @@ def _open(limits: tuple[Finding, ...]) -> str:
 
 
 def _requirements(
-    stage: Stage, least_labels: int, evidence: Evidence, elapsed: timedelta
+    plan: Shadow | Canary, stage: Stage, evidence: Evidence, elapsed: timedelta
 ) -> tuple[Finding, ...]:
-    """Compare what the stage has with what it needs."""
-    labels = len(evidence.pairs.matured()[0].prediction) if least_labels else 0
+    """Compare what the *stage* of *plan* has with what it needs."""
+    pairs, units = evidence.pairs, evidence.pairs.judged_units
+    labels = int((pairs.labelled & pairs.both_answered).sum())
     asked = [
         ("rows of the challenger's", evidence.challenger.rows, stage.least_rows, "rows"),
-        ("labelled rows that both scored", labels, least_labels, "labelled rows"),
+        ("labelled rows that both scored", labels, plan.least_labels, "labelled rows"),
+        (
+            f"whole units ({units.unit}) that both scored",
+            units.count,
+            plan.least_units,
+            count_units(plan.least_units, units.unit).split()[1],
+        ),
     ]
     counted = tuple(
         Finding(

@@ -1,5 +1,6 @@
 """What a bound proves of a limit, and how that is said."""
 
+from regrow.decisions.units import Units
 from regrow.verdict import Finding, Result
 
 
@@ -13,9 +14,10 @@ def judge_bound(low: float, limit: float, greatest: float) -> Result:
     return "pass" if greatest > limit else "undecided"
 
 
-def undecided(rule: str, rows: int, why: str) -> Finding:
-    """Return the undecided finding on *rule*, about which *rows* tell too little: *why*."""
-    return Finding(rule=rule, result="undecided", rows=rows, detail=why)
+def undecided(rule: str, rows: int, why: str, units: Units | None = None) -> Finding:
+    """Return the undecided finding on *rule*, about which *rows*, of *units*, tell too little: *why*."""
+    counted = {} if units is None else {"units": units.count, "unit": units.unit}
+    return Finding(rule=rule, result="undecided", rows=rows, detail=why, **counted)
 
 
 def proven(low: float, limit: float, form: str) -> str:

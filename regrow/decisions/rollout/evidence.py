@@ -1,9 +1,12 @@
 """What an open rollout has shown so far: plain arrays from the prediction log, joined with the labels."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from regrow.decisions.units import Units, single_rows
+from regrow.models.metrics import Codes
 
 Floats = NDArray[np.float64]
 Strings = NDArray[np.generic]
@@ -14,8 +17,11 @@ class Arm:
     """How one version ran in this stage: the rows that it answered or, in shadow, scored."""
 
     rows: int
-    failures: int
-    """Rows on which it raised, timed out, or gave a value that is not finite."""
+    requests: int
+    """Those that the rows came with."""
+    failures: float
+    """Requests on which it raised, timed out, or gave a value that is not finite; one that failed in part counts that
+    part. Rows of a request share its fate, so they are not counted one by one."""
     seconds: Floats
     """Time to answer, one for each request."""
 
@@ -49,7 +55,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The rows of the whole rollout that both versions scored, whoever answered.
+    """The rows of the whole rollout that both versions scored, whoever answered, in the order of their event times.
 
     A row on which one of them failed belongs here too, with NaN for its prediction: that is how the failures of the
     two are compared on the same rows.
@@ -60,16 +66,42 @@ class Pairs:
     challenger: Floats
     target: Strings
     labelled: NDArray[np.bool_]
-    entities: Strings | None = None
+    units: Units | None = None
+    """Which rows are one observation (`data.unit`). None: each row is."""
+    settled: NDArray[np.bool_] | None = None
+    """Whether the unit of a row is over, so that it shows all that it will. None: all are."""
+    requests: Codes | None = None
+    """The number of the request of each row. None: each row came alone."""
     thresholds: tuple[float | None, float | None] = (None, None)
     """By which champion and challenger decide, if they have one of their own."""
 
-    def matured(self) -> tuple[Answers, Answers]:
-        """Return champion and challenger on the rows that have a label and both predictions."""
-        rows = self.labelled & answered(self.champion) & answered(self.challenger)
-        old, new = self.thresholds
-        champion = Answers(self.champion, self.target, self.labelled, self.entities, old).take(rows)
-        return champion, replace(champion, prediction=self.challenger[rows], threshold=new)
+    @property
+    def both_answered(self) -> NDArray[np.bool_]:
+        """Whether neither failed on a row."""
+        return answered(self.champion) & answered(self.challenger)
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Whether a row has a label and its unit is over, whoever failed on it."""
+        return self.labelled if self.settled is None else self.labelled & self.settled
+
+    @property
+    def judged_units(self) -> Units:
+        """The units of the rows that are `judged`, in their order."""
+        rows = self.judged
+        return (self.units or single_rows(len(rows))).take(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """Whom the challenger was asked for in this stage, of those that it should be asked for at random."""
+
+    weight: float
+    """Share of the entities that the stage gives to the challenger."""
+    entities: int
+    """Entities with a row in this stage; a row without one counts as its own."""
+    challengers: int
+    """Those of them that were the challenger's, whether it answered or failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +111,8 @@ class Evidence:
     champion: Arm
     challenger: Arm
     pairs: Pairs
+    ratio: SampleRatio | None = None
+    """None in shadow, where nobody is the challenger's."""
 
 
 def answered(prediction: Floats) -> NDArray[np.bool_]:

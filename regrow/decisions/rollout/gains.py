@@ -1,4 +1,4 @@
-"""How sure the difference of two models' metrics is: each row's pull on it, summed over the rows of one entity."""
+"""How sure the difference of two models' metrics is on rows of their own: each row's pull on it, summed by entity."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from regrow.decisions.influence import CLOSED_FORM, MEANS, Truth, pulls
 from regrow.decisions.rollout.evidence import Answers, Strings
+from regrow.decisions.rollout.sequential import standard_errors
 from regrow.models.metrics import Codes, Floats, Label, as_judged, encode, sign
 from regrow.project import Metric
 
@@ -31,22 +32,6 @@ class Gain(NamedTuple):
     Infinite if the two do not differ, or the groups of a jackknife hide it."""
 
 
-def paired_gain(
-    metric: Metric, champion: Answers, challenger: Answers, classes: Sequence[Label]
-) -> Gain | str:
-    """Return the gain on rows that both have scored, or what is missing for it.
-
-    What makes a row hard for both cancels out.
-    """
-    truth = _truth(champion, classes)
-    if missing := _missing(metric, truth, len(classes)):
-        return missing
-    units = _units(metric, champion.entities, truth, champion.prediction, challenger.prediction)
-    old, pull_old = pulls(metric, truth, _judged(metric, champion), len(classes), units)
-    new, pull_new = pulls(metric, truth, _judged(metric, challenger), len(classes), units)
-    return _gain(metric, new - old, [pull_new - pull_old])
-
-
 def unpaired_gain(
     metric: Metric, champion: Answers, challenger: Answers, classes: Sequence[Label]
 ) -> Gain | str:
@@ -54,13 +39,19 @@ def unpaired_gain(
     figures, spreads = [], []
     for side in (champion, challenger):
         truth = _truth(side, classes)
-        if missing := _missing(metric, truth, len(classes)):
+        if missing := too_few(metric, truth, len(classes)):
             return missing
         units = _units(metric, side.entities, truth, side.prediction)
         figure, pull = pulls(metric, truth, _judged(metric, side), len(classes), units)
         figures.append(figure)
         spreads.append(pull)
     return _gain(metric, figures[1] - figures[0], spreads)
+
+
+def gain_bounds(gain: Gain, rows: int, alpha: float, best_rows: int) -> tuple[float, float]:
+    """Return the two bounds of *gain*, each of which holds at every look with probability 1 - *alpha*."""
+    radius = gain.error * standard_errors(rows, alpha, best_rows)
+    return gain.figure - radius, gain.figure + radius
 
 
 def _judged(metric: Metric, side: Answers) -> Floats:
@@ -91,8 +82,8 @@ def _units(metric: Metric, entities: Strings | None, *content: NDArray[np.generi
     return np.argsort(np.lexsort(np.column_stack(content).T))
 
 
-def _missing(metric: Metric, truth: Truth, classes: int) -> str:
-    """Return what is missing before the spread can be trusted; empty if nothing is."""
+def too_few(metric: Metric, truth: Truth, classes: int) -> str:
+    """Return what is missing before *metric* of rows with *truth* can be trusted; empty if nothing is."""
     if len(truth) < LEAST_ROWS:
         return f"{len(truth)} of {LEAST_ROWS} labelled rows"
     if classes and metric not in MEANS:

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from regrow.decisions.rollout.agreement import judge_disagreement, judge_metric, judge_shift
+from regrow.decisions.rollout.agreement import judge_disagreement, judge_shift
 from regrow.decisions.rollout.evidence import Evidence, Pairs
+from regrow.decisions.rollout.harm import judge_harm
 from regrow.decisions.rollout.operations import judge_failures, judge_latency, judge_paired_failures
 from regrow.models.metrics import Label
 from regrow.project import Metric, RolloutLimits
 from regrow.verdict import Finding
-
-BEST_ROWS = 10_000
-"""Labelled rows near which the metric's bound is narrowest if the plan names none."""
 
 Rule = Callable[[float], Finding]
 """A rule that may err with the given probability, over all looks."""
@@ -26,7 +24,6 @@ def judge_limits(
     stages: int = 1,
     shadow: bool = False,
     mirrored: bool = True,
-    best_rows: int = 0,
 ) -> tuple[Finding, ...]:
     """Judge every limit that is asked; *metric* None leaves the metric out.
 
@@ -37,7 +34,7 @@ def judge_limits(
     """
     failures = partial(judge_failures, evidence.champion, evidence.challenger, limits.failures, shadow)
     slow = _of_latency(limits, evidence)
-    paired = _of_pairs(limits, evidence.pairs, metric, classes, best_rows or BEST_ROWS) if mirrored else []
+    paired = _of_pairs(limits, evidence.pairs, metric, classes) if mirrored else []
     alpha = (1 - limits.confidence) / (1 + len(slow) + len(paired))
     anew = [failures] if shadow else [failures, *slow]
     return (*(rule(alpha / stages) for rule in anew), *(rule(alpha) for rule in paired))
@@ -54,7 +51,7 @@ def _of_latency(limits: RolloutLimits, evidence: Evidence) -> list[Rule]:
 
 
 def _of_pairs(
-    limits: RolloutLimits, pairs: Pairs, metric: Metric | None, classes: Sequence[Label], best_rows: int
+    limits: RolloutLimits, pairs: Pairs, metric: Metric | None, classes: Sequence[Label]
 ) -> list[Rule]:
     """Return the rules on what the two said to the same rows."""
     rules: list[Rule] = [partial(judge_paired_failures, pairs, limits.failures)]
@@ -63,5 +60,5 @@ def _of_pairs(
     if limits.shift is not None:
         rules.append(partial(judge_shift, pairs, limits.shift))
     if metric is not None:
-        rules.append(partial(judge_metric, pairs, metric, classes, limits.metric_loss, best_rows))
+        rules.append(partial(judge_harm, pairs, metric, classes, limits.metric_loss))
     return rules

@@ -15,55 +15,64 @@ from regrow.verdict import Finding
 
 
 def judge_failures(champion: Arm, challenger: Arm, limit: float, shadow: bool, alpha: float) -> Finding:
-    """Judge the excess of the challenger's share of failed rows over the champion's.
+    """Judge the excess of the challenger's share of failed requests over the champion's.
 
-    Each arm has its own bound, so the arms may depend on one another. In *shadow* the challenger's rows are the
-    champion's too: then the paired bound holds, taken as if no row failed both, which can only lower it.
+    A request that failed in part counts that part: the bounds hold for shares as they do for counts. Each arm has its
+    own, so the arms may depend on one another. In *shadow* the challenger's requests are the champion's too: then the
+    paired bound holds, taken as if no request failed both, which can only lower it.
     """
+    requests, failures = challenger.requests, challenger.failures
     if shadow:
-        better = min(champion.failures, challenger.rows - challenger.failures)
-        low = lower_excess(challenger.failures, better, challenger.rows, alpha)
-        greatest = lower_excess(challenger.rows, 0, challenger.rows, alpha)
+        better = min(champion.failures, requests - failures)
+        low = lower_excess(failures, better, requests, alpha)
+        greatest = lower_excess(requests, 0, requests, alpha)
     else:
-        low = lower_rate(challenger.failures, challenger.rows, alpha / 2) - upper_rate(
-            champion.failures, champion.rows, alpha / 2
+        low = lower_rate(failures, requests, alpha / 2) - upper_rate(
+            champion.failures, champion.requests, alpha / 2
         )
-        greatest = lower_rate(challenger.rows, challenger.rows, alpha / 2) - upper_rate(
-            0, champion.rows, alpha / 2
-        )
-    high = upper_rate(challenger.failures, challenger.rows, alpha / 2) - lower_rate(
-        champion.failures, champion.rows, alpha / 2
+        greatest = lower_rate(requests, requests, alpha / 2) - upper_rate(0, champion.requests, alpha / 2)
+    high = upper_rate(failures, requests, alpha / 2) - lower_rate(
+        champion.failures, champion.requests, alpha / 2
     )
-    excess = _share(challenger.failures, challenger.rows) - _share(champion.failures, champion.rows)
+    excess = _share(failures, requests) - _share(champion.failures, champion.requests)
     return Finding(
-        rule=f"failed rows at most {limit:.3g} above the champion's, of those each answered in this stage",
+        rule=f"failed requests at most {limit:.3g} above the champion's, of those each answered in this stage",
         result=judge_bound(low, limit, greatest),
         figure=excess,
         limit=limit,
         interval=(low, high),
         confidence=1 - alpha,
         rows=challenger.rows,
-        detail=f"challenger failed {challenger.failures} of {challenger.rows} rows, champion {champion.failures} "
-        f"of {champion.rows}: excess {excess:.2%}, {proven(low, limit, '.2%')}",
+        units=requests,
+        unit="request",
+        detail=f"challenger failed {failures:.6g} of {requests} requests, champion {champion.failures:.6g} "
+        f"of {champion.requests}: excess {excess:.2%}, {proven(low, limit, '.2%')}",
     )
 
 
 def judge_paired_failures(pairs: Pairs, limit: float, alpha: float) -> Finding:
-    """Judge the same excess on rows that both scored, by the rows that only one of them failed on."""
-    old, new = ~answered(pairs.champion), ~answered(pairs.challenger)
-    rows, worse, better = len(old), int(np.sum(new & ~old)), int(np.sum(old & ~new))
-    low = lower_excess(worse, better, rows, alpha)
-    high = -lower_excess(better, worse, rows, alpha)
-    excess = _share(worse - better, rows)
+    """Judge the same excess on requests that both scored, by the share of each that only one of them failed on."""
+    excesses = _by_request(pairs)
+    requests, worse, better = (
+        len(excesses),
+        float(np.maximum(excesses, 0).sum()),
+        float(np.maximum(-excesses, 0).sum()),
+    )
+    low = lower_excess(worse, better, requests, alpha)
+    high = -lower_excess(better, worse, requests, alpha)
+    excess = _share(worse - better, requests)
     return Finding(
-        rule=f"failed rows at most {limit:.3g} above the champion's, of those both scored",
-        result=judge_bound(low, limit, lower_excess(rows, 0, rows, alpha)),
+        rule=f"failed requests at most {limit:.3g} above the champion's, of those both scored",
+        result=judge_bound(low, limit, lower_excess(requests, 0, requests, alpha)),
         figure=excess,
         limit=limit,
         interval=(low, high),
         confidence=1 - alpha,
-        rows=rows,
-        detail=f"of {rows} rows that both scored the challenger alone failed {worse}, the champion alone {better}: "
+        rows=len(pairs.labelled),
+        units=requests,
+        unit="request",
+        detail=f"of {requests} requests that both scored the challenger alone failed {worse:.6g}, the champion alone "
+        f"{better:.6g}: "
         f"excess {excess:.2%}, {proven(low, limit, '.2%')}",
     )
 
@@ -98,5 +107,13 @@ def _ratio(above: float, below: float) -> float:
     return above / below if below > 0 else np.inf
 
 
-def _share(count: int, rows: int) -> float:
-    return count / rows if rows else 0.0
+def _by_request(pairs: Pairs) -> Floats:
+    """Return of each request the share of rows that the challenger failed on more than the champion, from -1 to 1."""
+    more = (~answered(pairs.challenger)).astype(np.float64) - ~answered(pairs.champion)
+    if pairs.requests is None:
+        return more
+    return np.bincount(pairs.requests, more) / np.bincount(pairs.requests)
+
+
+def _share(count: float, requests: int) -> float:
+    return count / requests if requests else 0.0

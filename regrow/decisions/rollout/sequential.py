@@ -6,6 +6,7 @@ neither the order of the rows within a look nor the moments of the looks matter.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,19 @@ QUANTILE_PRIOR = 200.0
 """Rows that the mixture over a quantile's level weighs: sharpest near 2,000 rows, whose spread is a third as wide."""
 STAKES: Floats = np.geomspace(0.02, 0.98, 8)
 """Shares of the capital that the paired test bets, from small excesses to certain ones."""
+BETS: Floats = np.array([3.0, 1.5, 0.7, 0.35, 0.17, 0.08])
+"""How sharply the test of a loss bets on the sign of a gain of typical size: few certain losses, or many small ones."""
+PARTS: Floats = np.array([0.3, 0.3, 0.2, 0.1, 0.05, 0.05])
+"""How the capital is divided among `BETS`."""
 
 
-def lower_rate(count: int, rows: int, alpha: float) -> float:
-    """Return the greatest rate that *count* in *rows* always-validly exceeds.
+def lower_rate(count: float, rows: int, alpha: float) -> float:
+    """Return the greatest rate that *count* in *rows* always-validly exceeds; *count* may sum shares of single ones.
 
     Beta-binomial mixture (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021, section 4.1), its Jeffreys prior
-    cut to the rates above the tested one, so it tests every smaller rate too. Exact for independent rows.
+    cut to the rates above the tested one, so it tests every smaller rate too. Exact for independent ones; a share x
+    between 0 and 1 multiplies the evidence by (q/p)^x ((1-q)/(1-p))^(1-x), at most what x of a one and 1 - x of a zero
+    would by their arithmetic mean.
     """
     if count == 0:
         return 0.0
@@ -36,13 +43,15 @@ def lower_rate(count: int, rows: int, alpha: float) -> float:
     return _crossing(wealth, 0.0, count / rows)
 
 
-def upper_rate(count: int, rows: int, alpha: float) -> float:
+def upper_rate(count: float, rows: int, alpha: float) -> float:
     """Return the least rate that *count* in *rows* always-validly stays below."""
     return 1.0 - lower_rate(rows - count, rows, alpha)
 
 
-def lower_excess(worse: int, better: int, rows: int, alpha: float) -> float:
+def lower_excess(worse: float, better: float, rows: int, alpha: float) -> float:
     """Bound from below the mean of paired differences: *worse* are 1, *better* are -1, the rest of *rows* are 0.
+
+    A difference in between may count as a part of a whole one: its evidence is less than its due, by concavity.
 
     By betting (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting"), mixed over
     `STAKES`: exact however the two of a pair depend on one another, and a product, so free of the rows' order.
@@ -57,6 +66,31 @@ def lower_excess(worse: int, better: int, rows: int, alpha: float) -> float:
         return float(np.logaddexp.reduce(growth) - np.log(len(STAKES)) + np.log(alpha))
 
     return _crossing(wealth, -1.0, (worse - better) / rows)
+
+
+def log_evidence_of_loss(gains: Floats) -> float:
+    """Return the logarithm of the evidence that *gains*, in their order, are losses, not symmetric about 0 or better.
+
+    A gain that is symmetric about 0, given those before it, is as likely positive as negative whatever its size, so
+    a bet on its sign is fair, and the stake may follow its size: each gain x multiplies the capital by
+    1 - tanh(b x / s) = exp(-b x / s) / cosh(b x / s), s being the root mean square of the gains up to it. That is no
+    less than the factor exp(-b x / s - (b x / s)² / 2) of de la Peña 1999 ("A general class of exponential
+    inequalities for martingales and ratios", Annals of Probability 27), and at most 2: no single gain decides. The
+    product is a martingale for each b of `BETS`, and so is their mean by `PARTS`.
+    """
+    size = np.sqrt(np.cumsum(gains**2) / np.arange(1, len(gains) + 1))
+    typical = np.divide(gains, size, out=np.zeros(len(gains)), where=size > 0)
+    growth = (np.log(2) - np.logaddexp(0, 2 * BETS[:, None] * typical)).sum(axis=1)
+    return float(np.logaddexp.reduce(growth + np.log(PARTS)))
+
+
+@cache
+def least_gains(alpha: float) -> int:
+    """Return how many gains, all of one size and losses, make evidence of 1 / *alpha*: fewer prove nothing."""
+    count = 1
+    while log_evidence_of_loss(np.full(count, -1.0)) < -np.log(alpha):
+        count += 1
+    return count
 
 
 def lower_quantile(ordered: Floats, level: float, alpha: float) -> float:
@@ -108,7 +142,7 @@ def _tuned(alpha: float, best: int) -> float:
     return float(-special.lambertw(-4 * alpha * alpha / np.e, -1).real - 1) / best
 
 
-def _evidence_above(count: int, rows: int, rate: float, prior: tuple[float, float]) -> float:
+def _evidence_above(count: float, rows: int, rate: float, prior: tuple[float, float]) -> float:
     """Return the logarithm of the mixture's likelihood ratio: rates above *rate* against *rate*."""
     a, b = prior
     higher, fewer = a + count, b + rows - count

@@ -1,8 +1,8 @@
 """The rows of the prediction log as lines of the journal, and read back as a table of the log's shape.
 
 A line is a JSON object whose names are the log's columns. Each holds prediction_id, entity_id, event_time (null: the
-moment of serving), features, prediction, served_at, version and seconds; row_key, role, rollout, stage, fallback and
-shadow_of stand only in lines that have something to say there. Times are microseconds since 1970.
+moment of serving), features, prediction, served_at, version and seconds; row_key, request_id, role, rollout, stage,
+fallback and shadow_of stand only in lines that have something to say there. Times are microseconds since 1970.
 """
 
 import os
@@ -48,6 +48,8 @@ class Attribution:
     stage: int | None = None
     fallback: str | None = None
     """Why the champion answers rows that were the challenger's."""
+    request: str | None = None
+    """The request, by the prediction of its first row; None if it has no other row."""
 
 
 def new_identifiers(count: int) -> list[str]:
@@ -132,6 +134,8 @@ def _shared(attribution: Attribution, seconds: float) -> dict[str, Any]:
     }
     if attribution.role != CHAMPION:
         shared["role"] = attribution.role
+    if attribution.request is not None:
+        shared["request_id"] = attribution.request
     if attribution.rollout is not None:
         shared |= {"rollout": attribution.rollout, "stage": attribution.stage}
     if attribution.fallback is not None:
@@ -151,6 +155,7 @@ def logged_table(model: str, columns: dict[str, str], lines: list[dict[str, Any]
             "prediction_id": pa.array([row["prediction_id"] for row in rows], pa.string()),
             "entity_id": pa.array([row["entity_id"] for row in rows], pa.string()),
             "row_key": pa.array([row.get("row_key") for row in rows], pa.string()),
+            "request_id": pa.array([row.get("request_id") for row in rows], pa.string()),
             "event_time": pa.array(events, TIME),
             "served_at": pa.array([row["served_at"] for row in rows], TIME),
             "model": pa.array([model] * len(rows), pa.string()),

@@ -75,7 +75,7 @@ class CheckedRequest:
         rows, identifiers, places = self._take(places)
         return Job(
             served,
-            Attribution(served.version, role, split.rollout, split.stage, fallback),
+            Attribution(served.version, role, split.rollout, split.stage, fallback, self._name),
             places,
             rows,
             served.contract.refit(rows, contract),
@@ -117,10 +117,15 @@ class CheckedRequest:
                 fitted = served.contract.refit(rows, contract)
             except InvalidRequest:
                 served = None
-        attribution = Attribution(version, SHADOW, split.rollout, split.stage)
+        attribution = Attribution(version, SHADOW, split.rollout, split.stage, request=self._name)
         return Job(
             served, attribution, places, rows, fitted, contract.types, identifiers, self.arrived, self.logged
         )
+
+    @property
+    def _name(self) -> str | None:
+        """The request, as the log names it: by its first row's prediction if it has several."""
+        return self.identifiers[0] if self.rows.count > 1 else None
 
     def _take(self, places: Sequence[int] | None) -> tuple[Rows, list[str], Sequence[int]]:
         """Return the rows at *places* (default: all), their identifiers, and the places."""

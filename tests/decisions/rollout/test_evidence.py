@@ -1,8 +1,11 @@
 """Which rows count as answered, and as known."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from regrow.decisions.rollout.evidence import Answers, Pairs, answered
+from regrow.decisions.units import Units
 
 NAN = np.nan
 
@@ -27,10 +30,13 @@ def test_matured_rows_have_a_label_and_an_answer() -> None:
     assert kept.entities.tolist() == ["a"]
 
 
-def test_pairs_keep_what_both_answered() -> None:
-    """Champion and challenger keep the same labelled rows, each with its own answers."""
+def test_pairs_are_judged_once_they_are_labelled_and_their_unit_is_over() -> None:
+    """A row on which one version failed is judged, one without a label or of a day that goes on is not."""
     labelled = np.array([True, True, True, False])
     pairs = Pairs(np.array([1.0, NAN, 3.0, 4.0]), np.array([5.0, 6.0, NAN, 8.0]), np.arange(4.0), labelled)
-    champion, challenger = pairs.matured()
-    assert (champion.prediction.tolist(), challenger.prediction.tolist()) == ([1.0], [5.0])
-    assert champion.target.tolist() == challenger.target.tolist() == [0.0]
+    assert pairs.both_answered.tolist() == [True, False, False, True]
+    assert (pairs.judged.tolist(), pairs.judged_units.count) == (labelled.tolist(), 3)
+    days = replace(
+        pairs, units=Units(np.array([0, 0, 1, 1]), "day"), settled=np.array([True, True, False, False])
+    )
+    assert (days.judged.tolist(), days.judged_units.named) == ([True, True, False, False], "1 day")

@@ -1,4 +1,4 @@
-"""The standard error of a gain counts an entity once, and what makes a row hard for both not at all."""
+"""The standard error of a gain between two sets of rows counts an entity once."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from regrow.decisions.rollout.evidence import Answers
-from regrow.decisions.rollout.gains import LEAST_OF_CLASS, LEAST_ROWS, Gain, paired_gain, unpaired_gain
+from regrow.decisions.rollout.gains import LEAST_OF_CLASS, LEAST_ROWS, Gain, gain_bounds, unpaired_gain
 from regrow.models.metrics import decide_by
 from regrow.project import Metric
 
@@ -32,32 +32,31 @@ def test_repeated_rows_of_one_entity_are_one_observation() -> None:
     of_entities = [Answers(one.prediction, one.target, one.labelled, five) for one in repeated]
     errors = []
     for champion, challenger in (both, of_entities, repeated):
-        gain = paired_gain("roc_auc", champion, challenger, CLASSES)
+        gain = unpaired_gain("roc_auc", champion, challenger, CLASSES)
         assert isinstance(gain, Gain)
         errors.append(gain.error)
     assert errors[1] == pytest.approx(errors[0], rel=0.01)
     assert errors[2] == pytest.approx(errors[0] / np.sqrt(5), rel=0.01)
 
 
-def test_the_same_rows_tell_more_than_rows_of_ones_own() -> None:
-    """What makes a row hard for both cancels out in pairs: their error is well below that of two separate sets."""
-    both = drawn(2_000, 0)
-    paired, unpaired = (measure("log_loss", *both, CLASSES) for measure in (paired_gain, unpaired_gain))
-    assert isinstance(paired, Gain)
-    assert isinstance(unpaired, Gain)
-    assert paired.figure == pytest.approx(unpaired.figure)
-    assert paired.error < 0.7 * unpaired.error
+def test_the_bounds_of_a_gain_lie_as_far_on_both_sides() -> None:
+    """They widen with the confidence, and the gain lies in their middle."""
+    found = unpaired_gain("log_loss", *drawn(2_000, 0), CLASSES)
+    assert isinstance(found, Gain)
+    wide, narrow = (gain_bounds(found, 2_000, alpha, 1_000) for alpha in (0.001, 0.1))
+    assert sum(wide) / 2 == pytest.approx(found.figure)
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
 def test_too_little_is_said_not_estimated() -> None:
     """Too few rows, or too few of the rarest class for a metric that ranks, give no gain but what is missing."""
-    few = paired_gain("log_loss", *drawn(LEAST_ROWS - 1, 0), CLASSES)
+    few = unpaired_gain("log_loss", *drawn(LEAST_ROWS - 1, 0), CLASSES)
     assert few == f"{LEAST_ROWS - 1} of {LEAST_ROWS} labelled rows"
     rare = drawn(1_000, 0, positives=0.01)
-    assert str(paired_gain("roc_auc", *rare, CLASSES)).endswith(
+    assert str(unpaired_gain("roc_auc", *rare, CLASSES)).endswith(
         f"of {LEAST_OF_CLASS} labelled rows of the rarest class"
     )
-    assert isinstance(paired_gain("log_loss", *rare, CLASSES), Gain)
+    assert isinstance(unpaired_gain("log_loss", *rare, CLASSES), Gain)
 
 
 def test_a_gain_is_of_what_the_thresholds_decide() -> None:
@@ -74,6 +73,6 @@ def test_a_gain_is_of_what_the_thresholds_decide() -> None:
 
 def gain(metric: Metric, champion: Answers, challenger: Answers) -> float:
     """Return the figure of the gain alone: groups of the jackknife follow the content, which a decision changes."""
-    found = paired_gain(metric, champion, challenger, CLASSES)
+    found = unpaired_gain(metric, champion, challenger, CLASSES)
     assert isinstance(found, Gain)
     return found.figure

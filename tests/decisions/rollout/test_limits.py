@@ -18,7 +18,7 @@ def evidence() -> Evidence:
     predictions = random.normal(size=ROWS)
     pairs = Pairs(predictions, predictions, predictions, np.ones(ROWS, dtype=np.bool_))
     seconds = random.lognormal(-5, 0.5, ROWS)
-    return Evidence(Arm(ROWS, 0, seconds), Arm(ROWS, 0, seconds), pairs)
+    return Evidence(Arm(ROWS, ROWS, 0, seconds), Arm(ROWS, ROWS, 0, seconds), pairs)
 
 
 def judged(limits: RolloutLimits | None = None, metric: Any = "rmse", **how: Any) -> tuple[Finding, ...]:

@@ -1,5 +1,7 @@
 """How a challenger runs, judged against its champion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,8 +13,8 @@ from regrow.decisions.rollout.operations import judge_failures, judge_latency, j
 NONE = np.empty(0)
 
 
-def arm(rows: int, failures: int = 0) -> Arm:
-    return Arm(rows, failures, NONE)
+def arm(rows: int, failures: float = 0) -> Arm:
+    return Arm(rows, rows, failures, NONE)
 
 
 def pairs(rows: int, champion_failed: int = 0, challenger_failed: int = 0) -> Pairs:
@@ -45,6 +47,44 @@ def test_paired_failures_count_those_of_one_alone() -> None:
     assert judge_paired_failures(pairs(500, challenger_failed=60), 0.01, 0.001).failed
     assert judge_paired_failures(pairs(500, 60, 60), 0.01, 0.001).passed
     assert judge_paired_failures(pairs(0), 0.01, 0.001).undecided
+
+
+def test_a_request_that_fails_whole_is_one_failure() -> None:
+    """100 rows of one request that fail together prove nothing; the same 100 rows of a hundred requests do."""
+    seen = pairs(1_000, challenger_failed=100)
+    together = replace(seen, requests=np.repeat(np.arange(10), 100))
+    assert judge_paired_failures(seen, 0.01, 0.001).failed
+    found = judge_paired_failures(together, 0.01, 0.001)
+    assert (found.failed, found.figure, found.units, found.rows) == (False, 0.1, 10, 1_000)
+    assert "10 requests that both scored the challenger alone failed 1," in found.detail
+
+
+@pytest.mark.parametrize("shadow", [True, False])
+def test_part_of_a_request_is_part_of_a_failure(shadow: bool) -> None:
+    """One row of ten lost in each request is a tenth of the requests, and is bounded like less than whole ones."""
+    whole, parts = arm(500, 50), Arm(5_000, 500, 50.0, NONE)
+    each, all_of_few = np.zeros(5_000), np.zeros(5_000)
+    each[::10], all_of_few[:500] = np.nan, np.nan
+    requests = np.repeat(np.arange(500), 10)
+    even, lumps = (replace(pairs(5_000), challenger=side, requests=requests) for side in (each, all_of_few))
+    assert judge_failures(arm(500), whole, 0.01, shadow, 0.001).interval == (
+        judge_failures(arm(500), parts, 0.01, shadow, 0.001).interval
+    )
+    assert judge_paired_failures(even, 0.01, 0.001).figure == judge_paired_failures(lumps, 0.01, 0.001).figure
+
+
+def test_whole_requests_keep_the_level() -> None:
+    """If requests of 100 rows fail at the limit and no more, few of the runs find an excess at any look."""
+    wrong = 0
+    for run in range(40):
+        failed = np.random.default_rng(run).random(400) < 0.01
+        counts = np.cumsum(failed)[79::80]
+        looks = zip(range(80, 401, 80), counts, strict=True)
+        wrong += any(
+            judge_failures(arm(n), Arm(100 * n, n, float(count), NONE), 0.01, True, 0.05).failed
+            for n, count in looks
+        )
+    assert wrong <= 5  # Of 40 at 5 % more than this is 1 in 70, and the bound leaves room.
 
 
 def test_the_slowest_percent_needs_requests() -> None:

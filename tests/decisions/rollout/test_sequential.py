@@ -1,6 +1,7 @@
 """The laws of bounds that hold at every look."""
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from scipy.stats import beta, binom, norm
 
 from regrow.decisions.rollout.sequential import (
     distribution_radius,
+    least_gains,
+    log_evidence_of_loss,
     lower_excess,
     lower_quantile,
     lower_rate,
@@ -163,3 +166,23 @@ def test_the_bound_of_a_mean_is_narrowest_where_it_is_tuned(best: int) -> None:
     }
     assert min(widths, key=lambda tuned: widths[tuned]) == best
     assert widths[best] > norm.isf(0.01)
+
+
+def test_no_single_gain_decides_and_few_prove_nothing() -> None:
+    """A gain doubles the evidence at most, whatever its size; eight losses of one size reach 100, seven do not."""
+    assert log_evidence_of_loss(np.array([-1e9])) <= np.log(2)
+    assert least_gains(0.01) == 8
+    assert log_evidence_of_loss(np.append(np.full(8, -1.0), -1e9)) <= log_evidence_of_loss(
+        np.full(8, -1.0)
+    ) + np.log(2)
+    assert log_evidence_of_loss(np.zeros(5)) == pytest.approx(0)
+    assert log_evidence_of_loss(np.ones(20)) < 0
+
+
+@given(sizes=st.lists(st.floats(0.01, 100), min_size=1, max_size=8))
+@settings(max_examples=30, deadline=None)
+def test_over_all_signs_the_evidence_is_one_on_average(sizes: list[float]) -> None:
+    """Whatever the sizes: if each sign is as likely as the other, the bets are fair, exactly."""
+    signs = np.array(list(product((-1, 1), repeat=len(sizes))))
+    evidence = [np.exp(log_evidence_of_loss(row * np.array(sizes))) for row in signs]
+    assert np.mean(evidence) == pytest.approx(1)

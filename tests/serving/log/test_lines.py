@@ -146,6 +146,17 @@ def test_each_type_has_its_form_in_the_log(kind, value, logged):
     assert found == [{"hour": logged}, {"hour": None}]
 
 
+def test_rows_of_one_request_name_it():
+    """Answers and shadows of one request name it in their lines and in the table; a row that came alone does not."""
+    several, shadow = replace(ROLLING, request="p0"), Attribution(3, SHADOW, "v4-a", 1, request="p0")
+    lines = answered_lines(["p0", "p1"], rows(1, 2), [0.5, 0.6], several, 0.1)
+    lines += shadow_lines(["p0", "p1"], rows(1, 2), [0.5, 0.6], shadow, 0.1)
+    lines += answered_lines(["p2"], rows(3), [0.7], ROLLING, 0.1)
+    table = logged_table("demo", {"hour": "double"}, [orjson.loads(line) for line in lines])
+    assert table.column("request_id").to_pylist() == ["p0"] * 4 + [None]
+    assert "request_id" not in orjson.loads(lines[-1])
+
+
 def test_a_row_that_has_an_id_beside_its_entity_is_logged_with_it():
     """The id stands in the line and in the table as the row's key; without one the line has no word of it."""
     named = replace(rows(1, 2), keys=["k1", None])
