@@ -21,7 +21,7 @@ LeastUnits = Annotated[
     int,
     Field(
         ge=0,
-        description="Whole units (data.unit, for example days) with labels that both have scored before a stage advances; "
+        description="Whole units (data.unit; days, say) with labels that both have scored before a stage advances; "
         "by default limits, harm to the metric cannot be found in fewer than 8",
     ),
 ]
@@ -51,7 +51,7 @@ class RolloutLimits(Strict):
         float,
         Field(
             ge=0,
-            description="Harm margin: greatest loss of the primary metric against the champion's that rolls nothing back",
+            description="Harm margin: loss of the primary metric against the champion's that rolls nothing back",
         ),
     ] = 0.0
 
