@@ -24,6 +24,8 @@ BETS: Floats = np.array([3.0, 1.5, 0.7, 0.35, 0.17, 0.08])
 """How sharply the test of a loss bets on the sign of a gain of typical size: few certain losses, or many small ones."""
 PARTS: Floats = np.array([0.3, 0.3, 0.2, 0.1, 0.05, 0.05])
 """How the capital is divided among `BETS`."""
+ROUNDING = 1e-12
+"""Gains smaller than this part of the greatest are none: what rounding leaves of equal answers has a sign too."""
 
 
 def lower_rate(count: float, rows: int, alpha: float) -> float:
@@ -78,6 +80,7 @@ def log_evidence_of_loss(gains: Floats) -> float:
     inequalities for martingales and ratios", Annals of Probability 27), and at most 2: no single gain decides. The
     product is a martingale for each b of `BETS`, and so is their mean by `PARTS`.
     """
+    gains = np.where(np.abs(gains) > ROUNDING * np.abs(gains).max(initial=0), gains, 0.0)
     size = np.sqrt(np.cumsum(gains**2) / np.arange(1, len(gains) + 1))
     typical = np.divide(gains, size, out=np.zeros(len(gains)), where=size > 0)
     growth = (np.log(2) - np.logaddexp(0, 2 * BETS[:, None] * typical)).sum(axis=1)

@@ -177,6 +177,7 @@ def test_no_single_gain_decides_and_few_prove_nothing() -> None:
     ) + np.log(2)
     assert log_evidence_of_loss(np.zeros(5)) == pytest.approx(0)
     assert log_evidence_of_loss(np.ones(20)) < 0
+    assert log_evidence_of_loss(np.append(np.full(20, -1e-18), 1.0)) < 0
 
 
 @given(sizes=st.lists(st.floats(0.01, 100), min_size=1, max_size=8))
