@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from regrow.decisions.rollout.evidence import Pairs
 from regrow.decisions.rollout.harm import judge_harm
-from regrow.decisions.rollout.sequential import log_evidence_of_loss, standard_errors
+from regrow.decisions.rollout.sequential import log_evidence_of_loss, lower_excess, standard_errors
 from regrow.decisions.units import Units
 
 Floats = NDArray[np.float64]
@@ -33,6 +33,7 @@ EQUALS = (
 BAD = (("Mar-May", "shuffled, Mar-May"), ("Jan-May", "shuffled, Jan-May"))
 WORSE = (0.0, 0.02, 0.05, 0.1)
 STEPS, DAYS, LOOKS, ALPHA = 256, 30, range(3, 31, 3), 0.01
+LIMIT = 0.01
 
 
 def predictions(folder: Path) -> dict[str, NDArray[np.generic]]:
@@ -157,8 +158,23 @@ def told(found: list[int]) -> str:
     return f"{share:.1%} ± {error:.1%}" + (f", day {np.median(hits):.0f}" if hits else "")
 
 
+def whole_requests(runs: int) -> None:
+    """Print how often failures of requests of 100 rows that fail whole, at the limit of 1 %, are called an excess."""
+    found = {1: 0, 100: 0}
+    for run in range(runs):
+        failed = np.cumsum(np.random.default_rng(run).random(400) < LIMIT)
+        for weight in found:
+            found[weight] += any(
+                lower_excess(weight * failed[count - 1], 0, weight * count, 0.05) > LIMIT
+                for count in range(50, 401, 50)
+            )
+    for weight, name in ((1, "request"), (100, "row")):
+        error = np.sqrt(max(found[weight] / runs * (1 - found[weight] / runs), 1 / runs) / runs)
+        print(f"whole requests at the limit, stated 5 %, by {name}: {found[weight] / runs:.1%} ± {error:.1%}")
+
+
 def main(folder: Path, runs: int) -> None:
-    """Print the table of docs/rollout-statistics.md, a line as soon as it is known."""
+    """Print the tables of docs/rollout-statistics.md, a line as soon as it is known."""
     said = predictions(folder)
     equals, bad = [Pair(said, names) for names in EQUALS], [Pair(said, names) for names in BAD]
     equals[0].check()
@@ -190,6 +206,7 @@ def main(folder: Path, runs: int) -> None:
             f"| {way} | shuffled labels | {told(found)}; later than day 20: {late} of {len(found)} | |",
             flush=True,
         )
+    whole_requests(2 * runs)
 
 
 if __name__ == "__main__":

@@ -84,16 +84,17 @@ def join_units(units: Units, truth: Truth, classes: int) -> Codes:
     """
     places = pd.factorize(units.codes)[0]
     count, least = units.count, 1 if units.ordered else STEP
-    having = np.ones((count, 0), dtype=np.int64)
-    if classes:
-        codes = truth.astype(np.int64)
-        having = np.bincount(places * classes + codes, minlength=count * classes).reshape(count, classes)
-    entering, step, size, held = np.empty(count, dtype=np.int64), 0, 0, np.zeros(having.shape[1])
-    for place in range(count):
+    if not classes:
+        entering = np.arange(count) // least
+        entering[entering == count // least] = -1
+        return entering[places]
+    of_classes = np.bincount(places * classes + truth.astype(np.int64), minlength=count * classes)
+    entering, step, size, held = np.empty(count, dtype=np.int64), 0, 0, [0] * classes
+    for place, having in enumerate(of_classes.reshape(count, classes).tolist()):
         entering[place] = step
-        size, held = size + 1, held + having[place]
-        if size >= least and (held >= STEP_OF_CLASS).all():
-            step, size, held = step + 1, 0, np.zeros_like(held)
+        size, held = size + 1, [one + more for one, more in zip(held, having, strict=True)]
+        if size >= least and min(held) >= STEP_OF_CLASS:
+            step, size, held = step + 1, 0, [0] * classes
     entering[entering == step] = -1
     return entering[places]
 
