@@ -123,7 +123,8 @@ def request_codes(rows: pd.DataFrame) -> Codes:
     """
     named = rows["request_id"]
     moments = rows["served_at"].where(named.isna())
-    return rows.groupby([named, moments], dropna=False, sort=False).ngroup().to_numpy(np.int64)
+    groups = rows.groupby([named, moments], dropna=False, sort=False).ngroup()
+    return groups.to_numpy().astype(np.int64)
 
 
 def period_codes(microseconds: NDArray[np.int64], unit: Unit) -> Codes:

@@ -61,10 +61,11 @@ def mirrored_rows(rows: pd.DataFrame, rollout: str, mirror: float) -> pd.DataFra
     than its successes.
     """
     fell_back = rows["fallback"].notna() & (rows["role"] == CHAMPION)
-    keys = entity_keys(rows[fell_back])
-    alone = fell_back.copy()
-    alone[fell_back] = [not is_mirrored(rollout, key, mirror) for key in keys]
-    return rows[~alone]
+    kept = (~fell_back).to_numpy(np.bool_)
+    kept[~kept] = np.array(
+        [is_mirrored(rollout, key, mirror) for key in entity_keys(rows[fell_back])], np.bool_
+    )
+    return rows[kept]
 
 
 def measure_ratio(stage: pd.DataFrame, weight: float) -> SampleRatio | None:
