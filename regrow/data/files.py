@@ -42,7 +42,7 @@ def locked_file(path: Path) -> Iterator[bool]:
     with state_errors(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        yield _try_lock(handle)
+        yield try_lock(handle)
     finally:
         os.close(handle)
 
@@ -67,7 +67,7 @@ def take_over(folder: Path) -> int | None:
         handle = os.open(folder / LOCK, os.O_RDWR)
     except FileNotFoundError:
         return None
-    if _try_lock(handle):
+    if try_lock(handle):
         return handle
     os.close(handle)
     return None
@@ -151,7 +151,7 @@ def state_errors(path: Path, what: str = "cannot be written") -> Iterator[None]:
         raise StateError(f"{path}: {what} ({error.strerror or error}); {ROOM}") from error
 
 
-def _try_lock(handle: int) -> bool:
+def try_lock(handle: int) -> bool:
     """Return whether the lock on the open file *handle* was free, and take it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,8 @@
 """What the server counts, for Prometheus.
 
 With several workers each gauge says how the workers' values become one: the value set last if they should all be the
-same; the worst value of the living workers for the registry; the sum over the living for bytes that wait; the sum over
-all for flushed rows, because a dead worker's rows stay in the table.
+same; the worst value of the living workers for the registry; the sum over the living for bytes that wait; the largest
+for flushed rows, which every worker reads from the one process that flushes.
 """
 
 import shutil
@@ -116,8 +116,8 @@ class ServerMetrics:
         """Add the metrics of the journal and its flush."""
         self.flushed = Gauge(
             "regrow_folded_rows",
-            "Rows moved from the journal to the prediction log",
-            multiprocess_mode="sum",
+            "Rows moved from the journals to the tables, by all processes",
+            multiprocess_mode="max",
             registry=self.registry,
         )
         self.journal_bytes = Gauge(

@@ -22,15 +22,15 @@ from uvicorn.supervisors import Multiprocess
 from regrow.errors import RegrowError, ServingError
 from regrow.serving.http.admission import Limits
 from regrow.serving.http.connections import BoundedConnection
-from regrow.serving.http.request_log import log_configuration
 from regrow.serving.roster import open_server
+from regrow.serving.server_log import log_configuration
 from regrow.settings import Settings, apply_environment, load_settings
 
 LOG = logging.getLogger("regrow.serving")
 GRACE_SECONDS = 20
 """How long requests in progress may take once the server was told to stop."""
 FLUSH_SECONDS = 20
-"""How long a worker may then take to flush its journal; what is left is flushed by the next start."""
+"""How long a worker may then wait until its journals are flushed; what is left is flushed by the next start."""
 HUNG_SECONDS = 30
 """A worker that does not answer its supervisor for so long is replaced."""
 QUICK_REGISTRY = {
@@ -64,7 +64,7 @@ def build(options: WorkerOptions) -> FastAPI:
     from regrow.serving.http.app import create_app
     from regrow.serving.http.keys import Keys
     from regrow.serving.http.server import Server
-    from regrow.serving.log.flush import FlushThread
+    from regrow.serving.log.journals import Journals
     from regrow.serving.metrics import ServerMetrics
     from regrow.serving.roster import Roster
     from regrow.tracking import ask_outlines
@@ -78,7 +78,7 @@ def build(options: WorkerOptions) -> FastAPI:
         Follower(
             mlflow.MlflowClient(), options.models, metrics, ask=partial(ask_outlines, settings.tracking_uri)
         ),
-        FlushThread(settings.journal, synced=settings.journal_sync == "group"),
+        Journals(settings.journal, patience=FLUSH_SECONDS, synced=settings.journal_sync == "group"),
         metrics,
         options.limits,
         Keys(settings),

@@ -8,11 +8,14 @@ import httpx
 import mlflow
 import numpy as np
 import pandas as pd
+import psutil
+import pytest
 
 from regrow.data.predictions import find_prediction, read_predictions
 from regrow.models.stored import load_model
 
 ROWS = [{"carrier": c, "distance": 900.0 + h, "hour": h} for c, h in (("AA", 3), ("UA", 15), ("DL", 22))]
+FLUSHER = "regrow.serving.log.flusher"
 
 
 class Load:
@@ -65,6 +68,43 @@ def test_no_acknowledged_prediction_is_lost_or_doubled(start, tmp_path, monkeypa
     found = find_prediction(acknowledged[0])
     assert found is not None
     assert found["features"] == {"carrier": "AA", "distance": 903.0, "hour": 3.0}
+    assert not list((tmp_path / "journal").glob("*/*"))
+
+
+def flusher_of(server):
+    """Return the process that flushes the journals of *server*; None if there is none, or one that is killed."""
+    for each in psutil.process_iter(["ppid", "cmdline"]):
+        if each.info["ppid"] == server.process.pid and FLUSHER in (each.info["cmdline"] or ()):
+            return each
+    return None
+
+
+@pytest.mark.long
+def test_a_flusher_that_is_killed_is_replaced(start, tmp_path, monkeypatch, size):
+    """Killed again and again under load it loses and doubles nothing, fails no request, and ends with its server."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+    server, killed = start(tmp_path, "--model", "demo"), set()
+    with Load(server.url, 4) as load:
+        for _ in range(size(2, 10)):
+            deadline = time.monotonic() + 30
+            while (found := flusher_of(server)) is None or found.pid in killed:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            time.sleep(1.7)
+            found.kill()
+            killed.add(found.pid)
+        deadline = time.monotonic() + 60
+        while httpx.get(f"{server.url}/health").json()["journal"]["folded"] < 100:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    left = flusher_of(server)
+    assert server.stop() == 0
+    psutil.wait_procs([left] if left else [], 10)
+    assert left is None or not left.is_running()
+    assert load.failures == []
+    logged = read_predictions("demo").rows["prediction_id"]
+    assert logged.is_unique
+    assert {i for response in load.responses for i in response["prediction_ids"]} == set(logged)
     assert not list((tmp_path / "journal").glob("*/*"))
 
 

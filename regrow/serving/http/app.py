@@ -29,7 +29,7 @@ def create_app(server: Server, host: str) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         pulse = Pulse(server.roster, partial(roster_entry, server))
         server.follower.start()
-        server.flusher.start()
+        server.journals.start()
         pulse.start()
         # Of several workers on one port a new one would refuse what its siblings answer.
         await asyncio.to_thread(server.follower.settled.wait, START_SECONDS)

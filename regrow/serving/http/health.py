@@ -212,12 +212,12 @@ def _of_all(server: Server) -> dict[str, Any]:
 
 def _health(server: Server) -> dict[str, Any]:
     """Describe this worker's registry, models, journal and keys."""
-    follower, flusher, threads = server.follower, server.flusher, server.problems()
+    follower, journals, threads = server.follower, server.journals, server.problems()
     models = _models(follower)
-    aside = {name: str(found) for name, found in flusher.set_aside.items()}
-    problems = [follower.error, flusher.error, server.keys.problem, *threads, *aside.values()]
+    aside = {name: str(found) for name, found in journals.set_aside.items()}
+    problems = [follower.error, journals.error, server.keys.problem, *threads, *aside.values()]
     problems += [model["problem"] for model in models.values()]
-    alive = follower.is_alive() and flusher.is_alive()
+    alive = follower.is_alive() and journals.is_alive()
     return {
         "status": "ok" if alive and not any(problems) else "degraded",
         "registry": {
@@ -229,10 +229,10 @@ def _health(server: Server) -> dict[str, Any]:
         "models": models,
         "threads": threads,
         "journal": {
-            "bytes": flusher.waiting_bytes(),
-            "folded": flusher.rows,
-            "last": flusher.last,
-            "error": flusher.error,
+            "bytes": journals.waiting_bytes(),
+            "folded": journals.rows,
+            "last": journals.last,
+            "error": journals.error,
             "set_aside": aside,
         },
         "keys": {"problem": server.keys.problem},

@@ -267,6 +267,6 @@ def _refusal(error: ErrorDetails) -> InvalidRequest:
 def _keep(server: Server, name: str, lines: list[bytes]) -> None:
     """Write *lines* to the journal; raises `Unavailable` if the disk does not take them."""
     try:
-        server.flusher.journal(name, TO_LABELS).append({}, lines)
+        server.journals.journal(name, TO_LABELS).append({}, lines)
     except StateError as error:
         raise Unavailable("journal_unavailable", str(error)) from error

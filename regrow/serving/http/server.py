@@ -11,7 +11,7 @@ from regrow.serving.following.follower import Follower
 from regrow.serving.http.admission import Limits
 from regrow.serving.http.keys import Keys
 from regrow.serving.http.responses import Refused
-from regrow.serving.log.flush import FlushThread
+from regrow.serving.log.journals import Journals
 from regrow.serving.metrics import ServerMetrics
 from regrow.serving.predict.traffic import Traffic
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
@@ -29,7 +29,7 @@ class Server:
 
     settings: Settings
     follower: Follower
-    flusher: FlushThread
+    journals: Journals
     metrics: ServerMetrics
     limits: Limits
     keys: Keys
@@ -48,7 +48,7 @@ class Server:
     def traffic(self, model: str) -> Traffic:
         """Return the traffic of *model*, starting its threads at first use."""
         if model not in self._traffic:
-            journal = self.flusher.journal(model)
+            journal = self.journals.journal(model)
             timeout = self.settings.challenger_timeout
             self._traffic[model] = Traffic(model, journal, self.metrics, timeout)
         return self._traffic[model]
@@ -81,14 +81,14 @@ class Server:
 
     def observe(self) -> None:
         """Set the gauges that nothing else sets."""
-        self.metrics.flushed.set(self.flusher.rows)
-        self.metrics.journal_bytes.set(self.flusher.waiting_bytes())
-        self.metrics.journal_failing.set(self.flusher.error is not None)
-        for model in self._told_of - self.flusher.set_aside.keys():
+        self.metrics.flushed.set(self.journals.rows)
+        self.metrics.journal_bytes.set(self.journals.waiting_bytes())
+        self.metrics.journal_failing.set(self.journals.error is not None)
+        for model in self._told_of - self.journals.set_aside.keys():
             self.metrics.set_aside.labels(model).set(0)
-        for model, found in self.flusher.set_aside.items():
+        for model, found in self.journals.set_aside.items():
             self.metrics.set_aside.labels(model).set(found.rows)
-        self._told_of |= self.flusher.set_aside.keys()
+        self._told_of |= self.journals.set_aside.keys()
         self.metrics.registry_age.set(self.follower.age())
 
     async def stop(self) -> None:
@@ -97,4 +97,4 @@ class Server:
         for traffic in self._traffic.values():
             await traffic.close()
         self._reader.shutdown(wait=False)
-        self.flusher.finish()
+        self.journals.finish()

@@ -7,31 +7,28 @@ nothing either: its segment is set aside, see `set_aside.py`, and the rows besid
 import logging
 import os
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from regrow.data.delta import committed, compact
 from regrow.data.delta_files import make_durable
-from regrow.data.files import locked_file, take_over, was_never_locked
+from regrow.data.files import LOCK, SET_ASIDE, locked_file, take_over, was_never_locked
 from regrow.data.upkeep import upkeep_if_free
 from regrow.errors import RowsRefused
-from regrow.serving.log.journal import Journal
+from regrow.serving.log.journal import closed_segments
 from regrow.serving.log.segments import HEADER, Segment, number_of, read_segment, segments
-from regrow.serving.log.set_aside import SetAside, list_set_aside, set_aside
-from regrow.serving.log.tables import TO_PREDICTIONS, UNFIT, Destination, destination_of
+from regrow.serving.log.set_aside import set_aside
+from regrow.serving.log.tables import UNFIT, Destination, destination_of
 from regrow.settings import load_settings
 
 LOG = logging.getLogger("regrow.serving")
 COMPACT_EVERY = 300
 """Appends to a table after which its small files are made into large ones."""
-ADOPT_EVERY = 60.0
-"""Seconds between two searches for the journals of dead processes."""
 CHUNK_BYTES = 32 * 2**20
 """About how many bytes of the journal one commit takes."""
 SHOWN = 3
@@ -58,128 +55,82 @@ def flush(model: str, writer: str, closed: list[Path]) -> int:
     return rows
 
 
-def flush_dead(path: Path) -> int:
-    """Flush the journal of the writer at *path* if its process is dead; return the number of rows."""
-    if was_never_locked(path):
-        shutil.rmtree(path, ignore_errors=True)
-    lock = None if path.name.startswith(".") else take_over(path)
-    if lock is None:
-        return 0
-    try:
-        for old in path.glob("*.damaged"):  # Regrow 0.3 set segments aside where they stood.
-            set_aside(old, {HEADER: "a line could not be read"})
-        rows = flush(path.parent.name, path.name, segments(path))
-        shutil.rmtree(path, ignore_errors=True)
-        return rows
-    finally:
-        os.close(lock)
+class Flusher:
+    """Flushes the journals under *folder*, of living writers and of dead ones, one round after the other."""
 
-
-class FlushThread(threading.Thread):
-    """The thread that flushes this process's journals, and those of dead processes."""
-
-    def __init__(self, folder: Path, interval: float = 1.0, synced: bool = False) -> None:
-        super().__init__(name="flush", daemon=True)
-        self.journals: dict[tuple[str, Destination], Journal] = {}
-        self.rows = 0
-        """Rows flushed so far."""
+    def __init__(self, folder: Path, rows: int = 0) -> None:
+        self.rows = rows
+        """Rows flushed so far, by those before this one too."""
         self.error: str | None = None
-        """What the last attempt could not flush, and why."""
-        self.set_aside: dict[str, SetAside] = {}
-        """What of each model could not be logged, since whenever."""
+        """What the last round could not flush, and why."""
         self.last: float | None = None
-        """When the last attempt ended; seconds since 1970."""
+        """When the last round ended; seconds since 1970."""
+        self.living = 0
+        """Writers that lived in the last round."""
         self._folder = folder
-        self._interval = interval
-        self._synced = synced
-        """Whether appends to the journals wait for the disk."""
-        self._stop_asked = threading.Event()
-        self._round = ThreadPoolExecutor(1, thread_name_prefix="flush-round")
-        self._appends: dict[tuple[str, Destination], int] = {}
+        self._alone = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._appends: dict[tuple[str, Destination], int] = defaultdict(int)
         self._failed: dict[Path, str] = {}
         """Why the journal of each writer cannot be flushed now."""
-        self._adopted = 0.0
-
-    def journal(self, model: str, destination: Destination = TO_PREDICTIONS) -> Journal:
-        """Return the journal of *model* for this *destination*, opening it at first use."""
-        if (model, destination) not in self.journals:
-            path = self._folder / model
-            self.journals[model, destination] = Journal(path, destination.prefix, synced=self._synced)
-        return self.journals[model, destination]
-
-    def run(self) -> None:
-        """Flush every interval until asked to stop."""
-        while not self._stop_asked.is_set():
-            self.attempt()
-            self._stop_asked.wait(self._interval)
-
-    def finish(self) -> None:
-        """Stop the thread and flush what is left; what cannot be flushed now is flushed by the next start."""
-        self._stop_asked.set()
-        self.join()
-        self.attempt()
-        for (model, _), journal in self.journals.items():
-            journal.release()
-            if not segments(journal.path):
-                shutil.rmtree(journal.path, ignore_errors=True)
-            else:
-                LOG.warning("%s: rows stay in %s until the next start", model, journal.path)
 
     def attempt(self) -> None:
-        """Flush each journal once; what fails is kept for /health and tried again."""
-        own = {journal.path for journal in self.journals.values()}
-        for (model, destination), journal in tuple(self.journals.items()):
-            self._alone(journal.path, partial(self._flush_own, model, destination, journal))
-        if time.monotonic() - self._adopted > ADOPT_EVERY or not self._adopted:
-            self._adopted = time.monotonic()
-            self._failed = {path: said for path, said in self._failed.items() if path in own}
-            for path in sorted(set(self._folder.glob("*/*")) - own):
-                self._alone(path, partial(flush_dead, path))
+        """Flush each journal once; what fails, be it by a panic in Rust, stands in `error` until it works."""
+        found, self.living = writers(self._folder), 0
+        self._failed = {path: said for path, said in self._failed.items() if path in found}
+        for path in found:
+            error = self._alone.submit(self._visit, path).exception()
+            said = None if error is None else str(error) or type(error).__name__
+            if said is None:
+                self._failed.pop(path, None)
+            elif self._failed.get(path) != said:
+                LOG.error("%s: its rows wait: %s", path, said)
+                self._failed[path] = said
         self.error = "; ".join([*self._failed.values()][:SHOWN]) or None
-        self.set_aside = list_set_aside(self._folder)
         self.last = time.time()
 
-    def waiting_bytes(self) -> int:
-        """Count the bytes that wait in this process's journals."""
-        waiting = 0
-        for journal in tuple(self.journals.values()):
-            for segment in segments(journal.path):
-                with suppress(FileNotFoundError):  # flushed and removed by another thread
-                    waiting += segment.stat().st_size
-        return waiting
-
-    def _alone(self, writer: Path, work: Callable[[], int]) -> None:
-        """Do the *work* on the journal of *writer*; whatever it raises is kept, so that the others are flushed."""
-        done = self._round.submit(work)
-        error = done.exception()
-        if error is None:
-            self.rows += done.result()
-            self._failed.pop(writer, None)
+    def _visit(self, writer: Path) -> None:
+        """Flush what *writer* has closed; of a dead one all, and remove its folder."""
+        lock = take_over(writer)
+        if lock is None:
+            self.living += (writer / LOCK).exists()
+            self._flush(writer, closed_segments(writer))
             return
-        said = str(error) or type(error).__name__
-        if self._failed.get(writer) != said:
-            LOG.error("%s: its rows wait: %s", writer, said)
-        self._failed[writer] = said
+        try:
+            for old in writer.glob("*.damaged"):  # Regrow 0.3 set segments aside where they stood.
+                set_aside(old, {HEADER: "a line could not be read"})
+            self._flush(writer, segments(writer))
+            shutil.rmtree(writer, ignore_errors=True)
+        finally:
+            os.close(lock)
 
-    def _flush_own(self, model: str, destination: Destination, journal: Journal) -> int:
-        """Flush the closed segments of *journal*; now and then compact its table; return the number of rows."""
-        journal.rotate()
-        closed = journal.closed()
-        rows = flush(model, journal.writer, closed)
-        self._compact_now_and_then(model, destination, appended=bool(closed))
-        return rows
-
-    def _compact_now_and_then(self, model: str, destination: Destination, *, appended: bool) -> None:
-        """Compact the table of *model* after many appends."""
-        appends = self._appends.get((model, destination), 0) + appended
-        if appends >= COMPACT_EVERY:
-            appends, table = 0, destination.path(model)
+    def _flush(self, writer: Path, closed: list[Path]) -> None:
+        """Flush the *closed* segments of *writer*; after many appends compact their table."""
+        if not closed:
+            return
+        model, destination = writer.parent.name, destination_of(writer.name)
+        self.rows += flush(model, writer.name, closed)
+        self._appends[model, destination] += 1
+        if self._appends[model, destination] >= COMPACT_EVERY:
+            self._appends[model, destination] = 0
+            table = destination.path(model)
             compact_alone(table, self._folder / f"{table.parent.name}-{model}.compacting")
-        self._appends[model, destination] = appends
+
+
+def writers(folder: Path) -> list[Path]:
+    """List the folders of the writers under *folder*; remove those whose process died before it had locked them."""
+    found = list[Path]()
+    for path in sorted(folder.glob("*/*")):
+        if not path.name.startswith("."):
+            found += [path] if path.name != SET_ASIDE else []
+            continue
+        with suppress(FileNotFoundError):  # It has just been locked, and has its name.
+            if was_never_locked(path):
+                shutil.rmtree(path, ignore_errors=True)
+    return found
 
 
 def compact_alone(table: Path, marker: Path) -> bool:
-    """Compact *table* unless another worker does, who then holds *marker*: two compactions of one table collide.
+    """Compact *table* unless another process does, which then holds *marker*: two compactions of one table collide.
 
     Nor while the state is copied or tidied.
     """

@@ -1,24 +1,29 @@
 """The journal: append-only segments on the local disk that survive the death of the server.
 
 Each process that writes has a folder `<journal>/<model>/<writer>/` of numbered segments; it is alive while it holds the
-lock on its file `lock`. `segments.py` says what stands in one.
+lock on its file `lock`, in which it notes up to which number they are closed: those are the flusher's. `segments.py`
+says what stands in one.
 
 What was appended survives the death of the process. A power cut takes what was appended since the last `rotate`, unless
 the journal is *synced*: then an append waits for the disk, all that come meanwhile together.
 """
 
 import os
+import shutil
 import threading
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from regrow.data.files import flush_to_disk, make_folders, make_locked_folder, state_errors
+from regrow.data.files import LOCK, flush_to_disk, make_folders, make_locked_folder, state_errors
 from regrow.errors import StateError
+from regrow.serving.log.notes import read_note, write_note
 from regrow.serving.log.segments import SUFFIX, header_line, number_of, sealed, segments
 
 SEGMENT_BYTES = 32 * 2**20
+CLOSED = "closed"
+"""In a writer's note: the number up to which its segments are closed."""
 
 
 class Journal:
@@ -38,8 +43,14 @@ class Journal:
         with state_errors(folder):
             make_folders(folder)
         self._lock = make_locked_folder(folder, self.writer)
-        with state_errors(folder):
-            flush_to_disk(folder)
+        try:
+            with state_errors(folder):
+                write_note(self._lock, {CLOSED: 0})  # Later ones need no room on the disk.
+                flush_to_disk(folder)
+        except StateError:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._lock)
+            raise
         self._number = 0
         self._handle = -1
         self._size = 0
@@ -48,6 +59,8 @@ class Journal:
         """Bytes so far, of all segments: those that were written, and those that are on the disk."""
         self._named = 0
         """The newest segment whose name is on the disk."""
+        self._noted = 0
+        """Up to which number the others know that the segments are closed."""
 
     def append(self, columns: dict[str, str], lines: list[bytes]) -> None:
         """Write *lines*, rows of *columns*, so that they outlive this process, or a power cut, once this returns.
@@ -75,27 +88,35 @@ class Journal:
                 f"{self.path}: the rows cannot be logged ({error.strerror}); make room under REGROW_HOME"
             ) from error
 
-    def rotate(self) -> None:
-        """Close the current segment, if it holds rows, and wait until it is on the disk; appends go on meanwhile."""
+    def rotate(self) -> bool:
+        """Close the current segment, if it holds rows, and note so once it is on the disk; appends go on meanwhile.
+
+        Returns whether segments were closed since the last time. Raises `OSError` if the disk fails.
+        """
         with self._flushing:
             with self._guard:
-                handle, self._handle, end = self._handle, -1, self._written
-            if handle < 0:
-                return
-            _end(handle, os.fsync)
-            flush_to_disk(self.path)
-            self._flushed = end
-
-    def closed(self) -> list[Path]:
-        """List the segments that are closed, oldest first."""
-        with self._guard:
-            current = self._number if self._handle >= 0 else self._number + 1
-        return [path for path in segments(self.path) if number_of(path) < current]
+                handle, self._handle, end, number = self._handle, -1, self._written, self._number
+            if handle >= 0:
+                _end(handle, os.fsync)
+                flush_to_disk(self.path)
+                self._flushed = end
+            if number == self._noted:
+                return False
+            write_note(self._lock, {CLOSED: number})
+            self._noted = number
+            return True
 
     def release(self) -> None:
-        """Close the current segment and give up the lock on this writer's folder."""
-        self.rotate()
-        os.close(self._lock)
+        """Close the current segment and give up the lock on this writer's folder, which goes if it holds none.
+
+        Raises `OSError` if the disk fails; the lock is given up all the same.
+        """
+        try:
+            self.rotate()
+            if not segments(self.path):
+                shutil.rmtree(self.path, ignore_errors=True)
+        finally:
+            os.close(self._lock)
 
     def _write(self, columns: dict[str, str], text: bytes) -> None:
         """Append the lines of *text* to the current segment, beginning one if there is none."""
@@ -147,6 +168,12 @@ class Journal:
         handle, self._handle = self._handle, -1
         if handle >= 0:
             _end(handle, os.fsync)
+
+
+def closed_segments(folder: Path) -> list[Path]:
+    """List the segments in *folder* that its living writer says are closed, oldest first."""
+    last = read_note(folder / LOCK).get(CLOSED, 0)
+    return [path for path in segments(folder) if number_of(path) <= last]
 
 
 def _end(handle: int, flush: Callable[[int], object]) -> None:

@@ -67,7 +67,7 @@ def read_segment(segment: Path) -> Segment:
     if not lines:
         return Segment({}, [], {})
     isold = lines[0].startswith(b"{")
-    header, *read = [_read_line(line, isold) for line in lines]
+    header, *read = [read_line(line, isold) for line in lines]
     if isinstance(header, dict):
         check_format(f"{segment}: the segment", header.get("format", 1), FORMAT)
     if isinstance(header, str) or not isinstance(header.get("columns"), dict):
@@ -76,8 +76,8 @@ def read_segment(segment: Path) -> Segment:
     return Segment(header["columns"], [row for row in read if isinstance(row, dict)], damage)
 
 
-def _read_line(line: bytes, isold: bool) -> dict[str, Any] | str:
-    """Read one *line*; return what is wrong with it if it is damaged."""
+def read_line(line: bytes, isold: bool = False) -> dict[str, Any] | str:
+    """Read one *line*, without a checksum if it *isold*; return what is wrong with it if it is damaged."""
     if not isold:
         line, checksum = line[CHECKSUM + 1 :], line[: CHECKSUM + 1]
         if checksum != b"%08x " % zlib.crc32(line):

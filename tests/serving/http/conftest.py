@@ -109,7 +109,7 @@ def make_server(tmp_path: Path):
             ready=lambda: any(model.split for model in models.values()),
             stop=lambda: told.append("follower"),
         )
-        flusher: Any = SimpleNamespace(
+        journals: Any = SimpleNamespace(
             journal=lambda name, *_: Journal(tmp_path / name),
             rows=7,
             set_aside={},
@@ -117,10 +117,10 @@ def make_server(tmp_path: Path):
             error=None,
             is_alive=lambda: True,
             waiting_bytes=lambda: 99,
-            finish=lambda: told.append("flusher"),
+            finish=lambda: told.append("journals"),
         )
         roster = Roster(tmp_path / "workers", expected)
-        server: Any = Server(settings, follower, flusher, ServerMetrics(), Limits(), Keys(settings), roster)
+        server: Any = Server(settings, follower, journals, ServerMetrics(), Limits(), Keys(settings), roster)
         server.told = told
         return server
 

@@ -80,11 +80,11 @@ async def test_a_library_of_another_version_is_shown_and_no_problem(
 
 
 def without_flush(server: Any):
-    server.flusher.error = "the disk is full"
+    server.journals.error = "the disk is full"
 
 
 def without_a_row(server: Any):
-    server.flusher.set_aside = {"demo": SetAside(1, "its checksum differs", Path("journal/demo/damaged"))}
+    server.journals.set_aside = {"demo": SetAside(1, "its checksum differs", Path("journal/demo/damaged"))}
 
 
 def without_follower(server: Any):

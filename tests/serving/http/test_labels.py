@@ -22,7 +22,8 @@ from regrow.errors import InvalidRequest
 from regrow.serving.http.labels import check_labels
 from regrow.serving.http.labels import read_labels as check
 from regrow.serving.http.responses import status_of
-from regrow.serving.log.flush import FlushThread
+from regrow.serving.log.flush import Flusher
+from regrow.serving.log.journal import Journal
 from regrow.serving.log.tables import TO_LABELS
 
 MOMENT = "2013-04-01T05:00:00+02:00"
@@ -206,14 +207,15 @@ def test_a_truth_of_the_future_is_refused():
 def test_the_same_label_twice_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A label sent again is flushed as one; a changed one keeps both, and the later one counts."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
-    flusher = FlushThread(tmp_path / "journal")
-    journal = flusher.journal("demo", TO_LABELS)
+    flusher = Flusher(tmp_path / "journal")
+    journal = Journal(tmp_path / "journal" / "demo", TO_LABELS.prefix)
     for label in (0, 0, True, "late"):
         row = checked({"entity_id": "e", "event_time": "2013-03-01", "label": label, "labelled_at": MOMENT})[
             0
         ]
         row["received_at"] += int(label == "late")
         journal.append({}, [orjson.dumps(row)] * 2)
+        journal.rotate()
         flusher.attempt()
         assert flusher.error is None
     assert label_history("demo")["label"].tolist() == [0, 1, "late"]

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from regrow.serving.http.request_log import REQUESTS, JsonLines
+from regrow.serving.http.request_log import REQUESTS
+from regrow.serving.server_log import JsonLines
 
 
 @pytest.fixture(scope="module", autouse=True)

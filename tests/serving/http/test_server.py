@@ -79,11 +79,11 @@ def test_rows_that_are_set_aside_are_counted_until_they_are_moved_away(
 ):
     """The gauge by model is what lies there, also after a restart, and falls to zero with it."""
     server = make_server()
-    server.flusher.set_aside = {"demo": SetAside(3, "its checksum differs", Path("journal/demo/damaged"))}
+    server.journals.set_aside = {"demo": SetAside(3, "its checksum differs", Path("journal/demo/damaged"))}
     read = lambda: server.metrics.registry.get_sample_value("regrow_set_aside_rows", {"model": "demo"})  # noqa: E731
     server.observe()
     assert read() == 3
-    server.flusher.set_aside = {}
+    server.journals.set_aside = {}
     server.observe()
     assert read() == 0
 
@@ -104,7 +104,7 @@ async def test_a_stop_ends_the_threads_before_the_last_flush(
 
     traffic.close = closing
     await server.stop()
-    assert server.told == ["follower", "traffic", "flusher"]
+    assert server.told == ["follower", "traffic", "journals"]
     assert len(server.problems()) == 3
     assert all("has ended; restart the server" in problem for problem in server.problems())
 

@@ -13,8 +13,10 @@ from regrow.data.delta import open_table
 from regrow.data.labels import label_history
 from regrow.data.predictions import find_prediction, predictions_path
 from regrow.data.upkeep import upkeep
-from regrow.serving.log.flush import FlushThread, compact_alone, flush
+from regrow.serving.log.flush import Flusher, compact_alone, flush, writers
+from regrow.serving.log.journal import Journal
 from regrow.serving.log.segments import segments
+from regrow.serving.log.set_aside import list_set_aside
 from regrow.settings import load_settings
 
 SERVED_AT = 1_764_000_000_000_000
@@ -47,6 +49,19 @@ def leave_behind(folder: Path, segment: bytes):
     (folder / "000000000001.jsonl").write_bytes(segment)
 
 
+def journal_of(home: Path, model: str, *lines: bytes, columns: Any = None):
+    """Open a journal of *model* and write *lines* to a segment, which is closed."""
+    journal = Journal(home / "journal" / model)
+    journal.append(columns or {"hour": "double"}, list(lines))
+    journal.rotate()
+    return journal
+
+
+def set_aside(home: Path):
+    """Return how many rows of each model are set aside."""
+    return {model: found.rows for model, found in list_set_aside(home / "journal").items()}
+
+
 def line(identifier: Any, *features: Any):
     """Write a line with *features*."""
     return orjson.dumps(
@@ -75,7 +90,7 @@ def test_what_the_version_before_left_in_the_journal_is_flushed(home: Path):
     """Segments that Regrow 0.1 wrote, of predictions and labels, reach the tables at the first flush."""
     leave_behind(home / "journal" / "demo" / "0123abcd", OLD_PREDICTIONS)
     leave_behind(home / "journal" / "demo" / "labels-0123abcd", OLD_LABELS)
-    flusher = FlushThread(home / "journal")
+    flusher = Flusher(home / "journal")
     flusher.attempt()
     assert (flusher.error, flusher.rows) == (None, 4)
     rows = logged("demo")
@@ -93,10 +108,11 @@ def test_what_the_version_before_left_in_the_journal_is_flushed(home: Path):
 
 def test_columns_in_another_order_keep_their_values(home: Path):
     """Two versions may take the same columns in different orders: each row is logged under its own."""
-    flusher = FlushThread(home / "journal")
-    journal = flusher.journal("demo")
+    journal = Journal(home / "journal" / "demo")
     journal.append({"distance": "double", "hour": "double"}, [line("a", 900.0, 17.0)])
     journal.append({"hour": "double", "distance": "double"}, [line("b", 17.0, 900.0)])
+    journal.rotate()
+    flusher = Flusher(home / "journal")
     flusher.attempt()
     assert flusher.error is None
     assert {row["features"]["hour"] for row in logged("demo").values()} == {17.0}
@@ -106,9 +122,7 @@ def test_a_segment_that_was_committed_before_a_crash_is_not_appended_again(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """A process that dies between the commit and the deletion leaves segments; they are deleted, not repeated."""
-    journal = FlushThread(home / "journal").journal("demo")
-    journal.append({"hour": "double"}, [line("a", 1.0)])
-    journal.rotate()
+    journal = journal_of(home, "demo", line("a", 1.0))
     closed = segments(journal.path)
     content = closed[0].read_bytes()
     assert flush("demo", journal.writer, closed) == 1
@@ -120,22 +134,20 @@ def test_a_segment_that_was_committed_before_a_crash_is_not_appended_again(
 
 def test_damaged_lines_are_set_aside_and_a_torn_last_one_is_nothing(home: Path):
     """What can be read is flushed; the segment of a damaged line is kept; a torn end was never answered."""
-    flusher = FlushThread(home / "journal")
-    journal = flusher.journal("demo")
-    journal.append({"hour": "double"}, [line("a", 1.0), b'{"prediction_id": "b", "ent', line("c", 3.0)])
+    flusher = Flusher(home / "journal")
+    journal = journal_of(home, "demo", line("a", 1.0), b'{"prediction_id": "b", "ent', line("c", 3.0))
     flusher.attempt()
     assert set(logged("demo")) == {"a", "c"}
-    assert (flusher.error, flusher.set_aside["demo"].rows) == (None, 1)
+    assert (flusher.error, set_aside(home)) == (None, {"demo": 1})
     assert [path.name for path in (home / "journal" / "demo" / "damaged").glob("*.jsonl")] == [
         f"{journal.writer}-000000000001.jsonl"
     ]
-    torn = flusher.journal("torn")
-    torn.append({"hour": "double"}, [line("a", 1.0)])
+    torn = journal_of(home, "torn", line("a", 1.0))
     with (torn.path / "000000000001.jsonl").open("ab") as segment:
         segment.write(line("b", 2.0)[:20])
     flusher.attempt()
     assert set(logged("torn")) == {"a"}
-    assert set(flusher.set_aside) == {"demo"}
+    assert set(set_aside(home)) == {"demo"}
 
 
 SPOILT = {
@@ -151,16 +163,15 @@ SPOILT = {
 @pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT)
 def test_a_row_that_cannot_be_logged_holds_up_nobody(home: Path, spoilt: Any):
     """Its neighbours, the segments behind it and the other models are flushed, now and after a restart."""
-    flusher = FlushThread(home / "journal")
-    for model in ("first", "second", "third"):
-        flusher.journal(model).append({"hour": "double"}, [line("a", 1.0)])
-    second = flusher.journal("second")
+    _, second, _ = (journal_of(home, model, line("a", 1.0)) for model in ("first", "second", "third"))
     second.append({"hour": "double"}, [spoilt, line("c", 3.0)])
     second.rotate()
     second.append({"hour": "double"}, [line("d", 4.0)])
-    for each in (flusher, FlushThread(home / "journal")):
-        each.attempt()
-        assert (each.error, each.set_aside["second"].rows) == (None, 1)
+    second.rotate()
+    for _ in range(2):
+        flusher = Flusher(home / "journal")
+        flusher.attempt()
+        assert (flusher.error, set_aside(home)) == (None, {"second": 1})
         assert [set(logged(model)) for model in ("first", "second", "third")] == [
             {"a"},
             {"a", "c", "d"},
@@ -171,32 +182,34 @@ def test_a_row_that_cannot_be_logged_holds_up_nobody(home: Path, spoilt: Any):
 
 def test_columns_that_differ_only_by_capitals_are_logged_both(home: Path):
     """A model may have both; to Delta Lake they are one, so that the second gets a name of its own."""
-    flusher = FlushThread(home / "journal")
+    flusher = Flusher(home / "journal")
     for number in range(2):
-        flusher.journal("demo").append({"Age": "double", "age": "double"}, [line(f"p{number}", 1.0, 2.0)])
+        columns = {"Age": "double", "age": "double"}
+        journal_of(home, "demo", line(f"p{number}", 1.0, 2.0), columns=columns)
         flusher.attempt()
-        assert (flusher.error, flusher.set_aside) == (None, {})
+        assert (flusher.error, set_aside(home)) == (None, {})
     assert [row["features"] for row in logged("demo").values()] == [{"Age": 1.0, "age__double": 2.0}] * 2
 
 
 def test_rows_that_the_table_refuses_are_set_aside_and_the_rest_goes_on(home: Path):
     """Three names that differ only by capitals are too many for the table: those rows are kept, others are logged."""
-    flusher = FlushThread(home / "journal")
-    flusher.journal("other").append({"hour": "double"}, [line("a", 1.0)])
-    journal = flusher.journal("demo")
-    journal.append({"age": "double", "Age": "double", "AGE": "double"}, [line("a", 1.0, 2.0, 3.0)])
+    journal_of(home, "other", line("a", 1.0))
+    three = {"age": "double", "Age": "double", "AGE": "double"}
+    journal = journal_of(home, "demo", line("a", 1.0, 2.0, 3.0), columns=three)
     journal.append({"hour": "double"}, [line("b", 1.0)])
+    journal.rotate()
+    flusher = Flusher(home / "journal")
     flusher.attempt()
     assert flusher.error is None
-    assert "Duplicate" in flusher.set_aside["demo"].reason
+    assert "Duplicate" in list_set_aside(home / "journal")["demo"].reason
     assert (set(logged("demo")), set(logged("other"))) == ({"b"}, {"a"})
 
 
 def test_a_table_that_cannot_be_written_holds_up_no_other(home: Path):
     """What stops one model is told, and its rows wait; they are logged once the trouble is over."""
-    flusher = FlushThread(home / "journal")
+    flusher = Flusher(home / "journal")
     for model in ("broken", "well"):
-        flusher.journal(model).append({"hour": "double"}, [line("a", 1.0)])
+        journal_of(home, model, line("a", 1.0))
     way = predictions_path("broken")
     way.parent.mkdir(parents=True)
     way.write_bytes(b"in the way")
@@ -215,7 +228,7 @@ def test_one_dead_journal_that_cannot_be_flushed_holds_up_no_other(home: Path):
     leave_behind(home / "journal" / "well" / "0123", OLD_PREDICTIONS)
     predictions_path("broken").parent.mkdir(parents=True)
     predictions_path("broken").write_bytes(b"in the way")
-    flusher = FlushThread(home / "journal")
+    flusher = Flusher(home / "journal")
     for _ in range(2):
         flusher.attempt()
         assert "broken" in (flusher.error or "")
@@ -224,9 +237,7 @@ def test_one_dead_journal_that_cannot_be_flushed_holds_up_no_other(home: Path):
 
 def test_a_damaged_segment_that_was_committed_before_a_crash_is_set_aside(home: Path):
     """A process that dies between the commit and the end of the segment loses no damaged line either."""
-    journal = FlushThread(home / "journal").journal("demo")
-    journal.append({"hour": "double"}, [line("a", 1.0), line("b")])
-    journal.rotate()
+    journal = journal_of(home, "demo", line("a", 1.0), line("b"))
     closed = segments(journal.path)
     content = closed[0].read_bytes()
     assert flush("demo", journal.writer, closed) == 1
@@ -239,9 +250,8 @@ def test_a_damaged_segment_that_was_committed_before_a_crash_is_set_aside(home: 
 
 def test_a_segment_stays_until_the_table_is_on_the_disk(home: Path, monkeypatch: pytest.MonkeyPatch):
     """If the disk does not confirm the table the rows stay in the journal; afterwards they are logged once."""
-    flusher = FlushThread(home / "journal")
-    journal = flusher.journal("demo")
-    journal.append({"hour": "double"}, [line("a", 1.0)])
+    flusher = Flusher(home / "journal")
+    journal = journal_of(home, "demo", line("a", 1.0))
 
     def fail(_):
         raise OSError(errno.EIO, "Input/output error")
@@ -262,22 +272,56 @@ def test_what_the_version_before_had_set_aside_is_told(home: Path):
     folder = home / "journal" / "demo" / "0123"
     leave_behind(folder, OLD_PREDICTIONS)
     (folder / "000000000001.damaged").write_bytes(b"old")
-    flusher = FlushThread(home / "journal")
+    flusher = Flusher(home / "journal")
     flusher.attempt()
-    assert flusher.set_aside["demo"].rows == 1
+    assert set_aside(home) == {"demo": 1}
     assert not folder.exists()
     assert set(logged("demo")) == {"a", "b", "c"}
 
 
-def test_a_journal_of_a_living_process_is_left_alone(home: Path):
-    """Only the process that holds the lock on a journal flushes it; once the lock is free any other does."""
-    living = FlushThread(home / "journal").journal("demo")
-    living.append({"hour": "double"}, [line("a", 1.0)])
-    FlushThread(home / "journal").attempt()
-    assert logged("demo") == {}
+def test_of_a_living_process_only_what_is_closed_is_flushed(home: Path):
+    """The segment that it writes to is left to it, its folder too; once the lock is free the rest is flushed."""
+    living = journal_of(home, "demo", line("a", 1.0))
+    living.append({"hour": "double"}, [line("b", 1.0)])
+    flusher = Flusher(home / "journal")
+    flusher.attempt()
+    assert (flusher.living, flusher.rows, set(logged("demo"))) == (1, 1, {"a"})
     os.close(living._lock)
-    FlushThread(home / "journal").attempt()
-    assert set(logged("demo")) == {"a"}
+    flusher.attempt()
+    assert (flusher.living, flusher.rows, set(logged("demo"))) == (0, 2, {"a", "b"})
+    assert writers(home / "journal") == []
+
+
+def test_a_writer_that_cannot_be_flushed_lives_all_the_same(home: Path):
+    """As long as it does, the flusher stays."""
+    journal_of(home, "demo", line("a", 1.0))
+    predictions_path("demo").parent.mkdir(parents=True)
+    predictions_path("demo").write_bytes(b"in the way")
+    flusher = Flusher(home / "journal")
+    flusher.attempt()
+    assert (flusher.living, flusher.error is None) == (1, False)
+
+
+def test_a_writer_that_died_before_it_had_locked_its_folder_is_removed(home: Path):
+    """Not at once: it may be about to."""
+    for name in (".old", ".new"):
+        (home / "journal" / "demo" / name).mkdir(parents=True)
+    os.utime(home / "journal" / "demo" / ".old", (0, 0))
+    assert writers(home / "journal") == []
+    assert [path.name for path in (home / "journal" / "demo").iterdir()] == [".new"]
+
+
+def test_a_table_is_compacted_now_and_then(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """After many appends, whoever wrote them, its small files are made into large ones."""
+    monkeypatch.setattr("regrow.serving.log.flush.COMPACT_EVERY", 3)
+    flusher = Flusher(home / "journal")
+    for number in range(4):
+        journal_of(home, "demo", line(f"p{number}", 1.0))
+        flusher.attempt()
+    table = open_table(predictions_path("demo"))
+    assert table is not None
+    assert len(table.file_uris()) == 2
+    assert len(logged("demo")) == 4
 
 
 @pytest.mark.parametrize("busy", [True, False])
@@ -295,15 +339,3 @@ def test_no_table_is_compacted_while_the_state_is_copied(home: Path, tmp_path: P
     with upkeep(load_settings(), "regrow backup"):
         assert not compact_alone(tmp_path / "none", tmp_path / "demo.compacting")
     assert compact_alone(tmp_path / "none", tmp_path / "demo.compacting")
-
-
-def test_a_segment_may_go_while_the_waiting_bytes_are_counted(home: Path, monkeypatch: pytest.MonkeyPatch):
-    """A segment that is removed between listing and counting adds nothing, and fails no page of the server."""
-    thread = FlushThread(home / "journal")
-    journal = thread.journal("demo")
-    journal.append({"x": "double"}, [line("p1", 1.0)])
-    waiting = thread.waiting_bytes()
-    gone = home / "journal" / "demo" / "99999999.jsonl"
-    monkeypatch.setattr("regrow.serving.log.flush.segments", lambda folder: [gone, *segments(folder)])
-    monkeypatch.setattr(type(gone), "exists", lambda path: True)
-    assert thread.waiting_bytes() == waiting > 0

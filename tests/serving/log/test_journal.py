@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from regrow.data.files import take_over
 from regrow.errors import StateError
 from regrow.serving.log import journal as module
-from regrow.serving.log.journal import Journal
+from regrow.serving.log.journal import Journal, closed_segments
 from regrow.serving.log.segments import number_of, read_segment, segments
 
 HOUR = {"hour": "double"}
@@ -188,20 +188,67 @@ def test_only_what_is_closed_is_listed(tmp_path: Path):
     """The segment that is written now is nobody else's yet; the numbers grow by one."""
     journal = Journal(tmp_path)
     for number in range(3):
-        assert [number_of(path) for path in journal.closed()] == list(range(1, number + 1))
+        assert [number_of(path) for path in closed_segments(journal.path)] == list(range(1, number + 1))
         journal.append(HOUR, [line(number)])
-        assert len(journal.closed()) == number
-        journal.rotate()
+        assert len(closed_segments(journal.path)) == number
+        assert journal.rotate()
+    assert not journal.rotate()
+    assert [number_of(path) for path in closed_segments(journal.path)] == [1, 2, 3]
+
+
+def test_a_segment_is_closed_once_those_before_it_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One that is being closed holds back the next one, which is full already: their rows go in their order."""
+    journal, seen = Journal(tmp_path, segment_bytes=1), []
+    journal.append(HOUR, [line(0)])
+
+    def append_meanwhile(path: Path):
+        for number in (1, 2):
+            journal.append(HOUR, [line(number)])
+        seen.extend(closed_segments(path))
+
+    monkeypatch.setattr(module, "flush_to_disk", append_meanwhile)
     journal.rotate()
-    assert [number_of(path) for path in journal.closed()] == [1, 2, 3]
+    assert seen == []
+    assert [number_of(path) for path in closed_segments(journal.path)] == [1]
+
+
+def test_what_a_writer_of_an_earlier_regrow_writes_is_its_own(tmp_path: Path):
+    """It notes nothing, so that nothing is taken from it while it lives."""
+    journal = Journal(tmp_path)
+    journal.append(HOUR, [line(1)])
+    journal.rotate()
+    (journal.path / "lock").write_bytes(b"")
+    assert closed_segments(journal.path) == []
 
 
 def test_a_writer_is_alive_until_it_lets_go(tmp_path: Path):
     """Nobody takes over the folder of a writer that holds its lock; once released, somebody does."""
     journal = Journal(tmp_path, "labels-")
+    journal.append(HOUR, [line(1)])
     assert journal.path.name.startswith("labels-")
     assert take_over(journal.path) is None
     journal.release()
     lock = take_over(journal.path)
     assert lock is not None
     os.close(lock)
+
+
+def test_a_journal_that_cannot_be_opened_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """While the disk is full each request tries it again: neither folders nor handles may add up."""
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "write_note", fail)
+    handles = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(StateError, match="No space left"):
+        Journal(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == handles
+
+
+def test_a_writer_without_rows_leaves_nothing(tmp_path: Path):
+    """Nobody has to look at its folder."""
+    journal = Journal(tmp_path)
+    journal.release()
+    assert not journal.path.exists()

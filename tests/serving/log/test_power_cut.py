@@ -18,17 +18,18 @@ from pathlib import Path
 import pytest
 
 from regrow.data.delta import open_table
-from regrow.serving.log.flush import FlushThread
+from regrow.serving.log.flush import Flusher
 
 LOG = logging.getLogger(__name__)
 WRITER = """
 import sys, time
 from pathlib import Path
 import orjson
-from regrow.serving.log.flush import FlushThread
+from regrow.serving.log.flush import Flusher
+from regrow.serving.log.journals import Journals
 
 home, setting = Path(sys.argv[1]), sys.argv[2]
-flusher = FlushThread(home / "journal", synced=setting == "group")
+journals, flusher = Journals(home / "journal", synced=setting == "group"), Flusher(home / "journal")
 columns, number, flushed = {"hour": "double"}, 0, time.monotonic()
 row = {"entity_id": None, "event_time": None, "features": [1.0], "prediction": [0.5], "version": 3, "seconds": 0.001}
 
@@ -39,11 +40,12 @@ while True:
     model = f"m{number % 2 + number // 2000 * 2}"  # Now and then two new models, so that tables begin under load too.
     names = [f"{number}-{place}" for place in range(5)]
     lines = [orjson.dumps(row | {"prediction_id": name, "served_at": time.time_ns() // 1000}) for name in names]
-    flusher.journal(model).append(columns, lines)
+    journals.journal(model).append(columns, lines)
     tell("answered", number)
     number += 1
     time.sleep(0.002)
     if time.monotonic() - flushed > 0.5:
+        assert journals.rotate() == []
         flusher.attempt()
         tell("flushed" if flusher.error is None else f"failed {flusher.error}", number)
         flushed = time.monotonic()
@@ -104,7 +106,7 @@ def copy_at_once(image: Path, copy: Path, device: str) -> None:
 def read_back(home: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Start on the state at *home* as the next server does; return the rows that are logged."""
     monkeypatch.setenv("REGROW_HOME", str(home))
-    flusher = FlushThread(home / "journal")
+    flusher = Flusher(home / "journal")
     flusher.attempt()
     assert flusher.error is None
     found = list[str]()
