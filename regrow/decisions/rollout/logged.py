@@ -61,7 +61,7 @@ def mirrored_rows(rows: pd.DataFrame, rollout: str, mirror: float) -> pd.DataFra
     than its successes.
     """
     fell_back = rows["fallback"].notna() & (rows["role"] == CHAMPION)
-    kept = (~fell_back).to_numpy(np.bool_)
+    kept = (~fell_back).to_numpy(np.bool_, copy=True)
     kept[~kept] = np.array(
         [is_mirrored(rollout, key, mirror) for key in entity_keys(rows[fell_back])], np.bool_
     )
