@@ -135,14 +135,14 @@ def columns_of(connection: Connection, table: str) -> list[str]:
 def copy_runs(engine: Engine, count: int) -> None:
     """Copy all of MLflow's runs of the monitoring *count* times, spread over `RUNS_DAYS` and over the models."""
     with engine.begin() as connection:
-        connection.execute(text("SET session_replication_role = replica"))
-        connection.execute(
-            text(
-                "CREATE TEMP TABLE copied AS SELECT run_uuid, value AS flow_run FROM tags "
-                "WHERE key = 'prefect.flow_run_id' AND value IN (SELECT of_run.value FROM tags AS of_run "
+        choose(
+            connection,
+            (
+                "SELECT run_uuid, value AS flow_run FROM tags WHERE key = 'prefect.flow_run_id' "
+                "AND value IN (SELECT of_run.value FROM tags AS of_run "
                 "JOIN tags AS of_flow USING (run_uuid) WHERE of_run.key = 'prefect.flow_run_id' "
                 "AND of_flow.key = 'regrow.flow' AND of_flow.value = 'monitor')"
-            )
+            ),
         )
         own = connection.execute(
             text("SELECT min(experiment_id) FROM runs JOIN copied USING (run_uuid)")
@@ -173,12 +173,9 @@ def copy_runs(engine: Engine, count: int) -> None:
 def copy_flow_runs(engine: Engine, count: int) -> None:
     """Copy all of Prefect's runs of the monitoring *count* times, spread over `PREFECT_DAYS`."""
     with engine.begin() as connection:
-        connection.execute(text("SET session_replication_role = replica"))
-        connection.execute(
-            text(
-                "CREATE TEMP TABLE copied AS SELECT flow_run.id FROM flow_run JOIN flow "
-                "ON flow.id = flow_run.flow_id WHERE flow.name = 'monitor'"
-            )
+        choose(
+            connection,
+            "SELECT flow_run.id FROM flow_run JOIN flow ON flow.id = flow_run.flow_id WHERE flow.name = 'monitor'",
         )
         copies = max(count // connection.execute(text("SELECT count(*) FROM copied")).scalar_one(), 1)
         every = PREFECT_DAYS * 86_400 // copies
@@ -200,6 +197,12 @@ def copy_flow_runs(engine: Engine, count: int) -> None:
                 )
             }
             fill(connection, table, new | {"idempotency_key": "NULL"}, chosen, copies)
+
+
+def choose(connection: Connection, query: str) -> None:
+    """Keep what *query* finds as the table `copied`; references are not checked while its copies are made."""
+    connection.execute(text("SET session_replication_role = replica"))
+    connection.execute(text(f"CREATE TEMP TABLE copied AS {query}"))
 
 
 def fill(connection: Connection, table: str, new: dict[str, str], chosen: str, copies: int) -> None:

@@ -162,7 +162,7 @@ def wait(done: Callable[[], Any], patience: float = 60) -> None:
 def away_and_back(
     home: Path, webhook: Any, make_event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch, away: float
 ) -> None:
-    """Tell one event of each kind to a receiver that is away for *away* seconds; each arrives once, by the thread."""
+    """Announce each kind of event to a receiver that is away for *away* seconds; each arrives once, by the thread."""
     monkeypatch.setenv("CHAT", webhook.address)
     monkeypatch.setattr(module, "watch_disk", lambda _: ())
     webhook.status, outbox = 503, Outbox(home)

@@ -31,11 +31,6 @@ OLD_LABELS = b"""{"columns":{}}
 """Segments as Regrow 0.1 wrote them."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def at_registry():
-    """Do without the registry that the other tests need."""
-
-
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))

@@ -8,31 +8,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import orjson
 import pytest
+from journal_line import LINE
 
 from regrow.serving.log import flusher
 from regrow.serving.log.flusher import LOCK_FILE, call, run
 from regrow.serving.log.journal import Journal
 from regrow.serving.log.notes import read_note
-
-LINE = orjson.dumps(
-    {
-        "prediction_id": "a",
-        "entity_id": None,
-        "event_time": None,
-        "features": [1.0],
-        "prediction": [0.5],
-        "served_at": 1_764_000_000_000_000,
-        "version": 3,
-        "seconds": 0.001,
-    }
-)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def at_registry():
-    """Do without the registry that the other tests need."""
 
 
 @pytest.fixture

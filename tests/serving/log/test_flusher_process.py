@@ -4,7 +4,8 @@ import fcntl
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,6 @@ from regrow.serving.log.notes import write_note
 write_note(int(sys.argv[1]), {"rows": 1, "pid": os.getpid()})
 time.sleep(60)
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def at_registry():
-    """Do without the registry that the other tests need."""
 
 
 @pytest.fixture
@@ -93,12 +89,19 @@ def test_one_that_cannot_be_started_is_told(
     assert process._starts == 3, "it waits before it tries again"
 
 
+@contextmanager
+def running(folder: Path) -> Iterator[None]:
+    """Hold the lock of the flusher of *folder*, as one does that never ends a round."""
+    with (folder / LOCK_FILE).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def test_one_that_is_silent_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A process that holds the lock and ends no round is not replaced, for it may yet; but somebody must look."""
     monkeypatch.setattr(flusher_process, "SILENT_SECONDS", 0.0)
     process = FlusherProcess(tmp_path)
-    with (tmp_path / LOCK_FILE).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with running(tmp_path):
         time.sleep(0.01)
         process.look()
     assert "silent" in (process.problem or "")
@@ -108,8 +111,7 @@ def test_one_that_was_not_needed_was_not_silent(tmp_path: Path, monkeypatch: pyt
     """After hours without a request the first one finds a server that is well."""
     monkeypatch.setattr(flusher_process, "SILENT_SECONDS", 0.2)
     process = FlusherProcess(tmp_path)
-    with (tmp_path / LOCK_FILE).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with running(tmp_path):
         time.sleep(0.25)
         process.look(NEVER)
         process.look()

@@ -23,11 +23,6 @@ from regrow.serving.log.segments import number_of, read_segment, segments
 HOUR = {"hour": "double"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def at_registry():
-    """Do without the registry that the other tests need."""
-
-
 def written(journal: Any):
     journal.rotate()
     return [read_segment(path) for path in segments(journal.path)]

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
+from journal_line import LINE
 
 from regrow.data.predictions import find_prediction, predictions_path
 from regrow.serving.log import flusher_process
@@ -16,24 +16,7 @@ from regrow.serving.log.journals import Journals
 from regrow.serving.log.segments import segments
 from regrow.serving.log.tables import TO_LABELS
 
-LINE = orjson.dumps(
-    {
-        "prediction_id": "a",
-        "entity_id": None,
-        "event_time": None,
-        "features": [1.0],
-        "prediction": [0.5],
-        "served_at": 1_764_000_000_000_000,
-        "version": 3,
-        "seconds": 0.001,
-    }
-)
 HOUR = {"hour": "double"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def at_registry():
-    """Do without the registry that the other tests need."""
 
 
 @pytest.fixture

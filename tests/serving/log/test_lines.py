@@ -3,7 +3,6 @@
 import uuid
 
 import orjson
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,11 +28,6 @@ PLAIN = {
     "seconds",
 }
 ROLLING = Attribution(4, CHALLENGER, "v4-a", 1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def at_registry():
-    """Do without the registry that the other tests need."""
 
 
 def rows(*hours):

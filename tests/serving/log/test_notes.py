@@ -3,14 +3,7 @@
 import os
 from pathlib import Path
 
-import pytest
-
 from regrow.serving.log.notes import read_note, write_note
-
-
-@pytest.fixture(scope="module", autouse=True)
-def at_registry():
-    """Do without the registry that the other tests need."""
 
 
 def test_the_last_note_is_read(tmp_path: Path):

@@ -52,11 +52,6 @@ while True:
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def at_registry() -> None:
-    """Do without the registry that the other tests need."""
-
-
 def run(*words: str | Path) -> str:
     """Run a command of the system and return what it prints."""
     return subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True).stdout.strip()

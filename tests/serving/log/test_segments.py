@@ -18,11 +18,6 @@ SEALED = header_line(HOUR) + b"".join(map(sealed, LINES))
 UNSEALED = b'{"columns":{"hour":"double"}}\n' + b"".join(line + b"\n" for line in LINES)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def at_registry():
-    """Do without the registry that the other tests need."""
-
-
 @pytest.fixture
 def read(tmp_path: Path):
     """Read what a segment holds whose bytes are *content*."""

@@ -9,11 +9,6 @@ from regrow.errors import StateError
 from regrow.serving.log.set_aside import list_set_aside, set_aside
 
 
-@pytest.fixture(scope="module", autouse=True)
-def at_registry():
-    """Do without the registry that the other tests need."""
-
-
 @pytest.fixture
 def segment(tmp_path: Path):
     """Make a segment of one writer of `demo`."""

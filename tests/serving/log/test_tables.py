@@ -29,11 +29,6 @@ LABEL = {
 ROLLING = Attribution(4, CHALLENGER, "v4-a", 1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def at_registry():
-    """Do without the registry that the other tests need."""
-
-
 def rows(*hours: Any):
     return Rows({"hour": list(hours)}, len(hours), ["e"] * len(hours), [None] * len(hours))
 
