@@ -8,6 +8,7 @@ from pathlib import Path
 from regrow.data.delta import VACUUM_HOURS, checkpoint, compact, find_tables, open_table
 from regrow.data.files import PARTIAL, locked_file
 from regrow.data.stores import MARK
+from regrow.data.upkeep import compaction_marker
 from regrow.settings import Settings
 
 DAY = 86_400.0
@@ -75,7 +76,7 @@ def tidy_table(path: Path, settings: Settings, dry_run: bool = False) -> Room:
         return Room(len(files), sum(file.stat().st_size for file in files if file.exists()))
     settings.journal.mkdir(parents=True, exist_ok=True)
     before = room_of(path)
-    with locked_file(settings.journal / f"{path.parent.name}-{path.name}.compacting") as is_ours:
+    with locked_file(compaction_marker(settings.journal, path)) as is_ours:
         if not is_ours:
             return Room()
         compact(path)

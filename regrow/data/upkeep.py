@@ -67,6 +67,11 @@ def upkeep_if_free(settings: Settings, what: str) -> Iterator[bool]:
         yield is_ours
 
 
+def compaction_marker(journal: Path, table: Path) -> Path:
+    """Return the file, in the folder *journal*, that whoever compacts *table* locks: two at once would collide."""
+    return journal / f"{table.parent.name}-{table.name}.compacting"
+
+
 @contextmanager
 def _held(settings: Settings, what: str) -> Iterator[bool]:
     """Yield whether the lock was free; whoever has it leaves there who it is."""

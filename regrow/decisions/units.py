@@ -92,8 +92,7 @@ def units_of(frame: pd.DataFrame, data: Data) -> Units:
 def units_of_logged(rows: pd.DataFrame, unit: Unit) -> Units:
     """Return the units of *rows* of the prediction log."""
     if unit in PERIODS:
-        times = in_utc(rows["event_time"]).dt.as_unit("us").astype("int64").to_numpy()
-        return Units(period_codes(times, unit), unit)
+        return Units(period_codes(_event_microseconds(rows), unit), unit)
     if unit == "entity":
         return Units(
             _entity_codes(rows["entity_id"].astype("object").fillna("").reset_index(drop=True)), unit
@@ -110,9 +109,7 @@ def are_over(rows: pd.DataFrame, unit: Unit, delay: timedelta, as_of: datetime) 
     """
     if unit not in PERIODS:
         return np.ones(len(rows), dtype=np.bool_)
-    start = FIRST_MONDAY if unit == "week" else 0
-    times = in_utc(rows["event_time"]).dt.as_unit("us").astype("int64").to_numpy()
-    ends = (times - start) // LENGTHS[unit] * LENGTHS[unit] + start + LENGTHS[unit]
+    ends = _period_starts(_event_microseconds(rows), unit) + LENGTHS[unit]
     return ends <= pd.Timestamp(as_utc(as_of) - delay).value // 1000
 
 
@@ -129,13 +126,23 @@ def request_codes(rows: pd.DataFrame) -> Codes:
 
 def period_codes(microseconds: NDArray[np.int64], unit: Unit) -> Codes:
     """Return the number of the hour, day or week (from Monday on), UTC, that *microseconds* since 1970 fall in."""
-    start = FIRST_MONDAY if unit == "week" else 0
-    return number((microseconds - start) // LENGTHS[unit])
+    return number(_period_starts(microseconds, unit))
 
 
 def number(values: NDArray[np.generic]) -> Codes:
     """Return the place of each of *values* among the distinct ones, in their order."""
     return np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _period_starts(microseconds: NDArray[np.int64], unit: Unit) -> NDArray[np.int64]:
+    """Return when the period began that each of *microseconds* falls in; both since 1970."""
+    start = FIRST_MONDAY if unit == "week" else 0
+    return (microseconds - start) // LENGTHS[unit] * LENGTHS[unit] + start
+
+
+def _event_microseconds(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the event time of each of *rows* of the prediction log, in microseconds since 1970."""
+    return in_utc(rows["event_time"]).dt.as_unit("us").astype("int64").to_numpy()
 
 
 def _entity_codes(names: pd.Series) -> Codes:

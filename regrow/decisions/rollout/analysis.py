@@ -110,13 +110,13 @@ def _requirements(
     pairs, units = evidence.pairs, evidence.pairs.judged_units
     labels = int((pairs.labelled & pairs.both_answered).sum())
     asked = [
-        ("rows of the challenger's", evidence.challenger.rows, stage.least_rows, "rows"),
-        ("labelled rows that both scored", labels, plan.least_labels, "labelled rows"),
+        ("rows of the challenger's", evidence.challenger.rows, stage.least_rows, f"{stage.least_rows} rows"),
+        ("labelled rows that both scored", labels, plan.least_labels, f"{plan.least_labels} labelled rows"),
         (
             f"whole units ({units.unit}) that both scored",
             units.count,
             plan.least_units,
-            count_units(plan.least_units, units.unit).split()[1],
+            count_units(plan.least_units, units.unit),
         ),
     ]
     counted = tuple(
@@ -126,9 +126,9 @@ def _requirements(
             figure=have,
             limit=least,
             rows=have,
-            detail=f"{have} of {least} {unit}",
+            detail=f"{have} of {wanted}",
         )
-        for what, have, least, unit in asked
+        for what, have, least, wanted in asked
         if least
     )
     if not stage.least_time:

@@ -18,7 +18,7 @@ from pathlib import Path
 from regrow.data.delta import committed, compact
 from regrow.data.delta_files import make_durable
 from regrow.data.files import LOCK, SET_ASIDE, locked_file, take_over, was_never_locked
-from regrow.data.upkeep import upkeep_if_free
+from regrow.data.upkeep import compaction_marker, upkeep_if_free
 from regrow.errors import RowsRefused
 from regrow.serving.log.journal import closed_segments
 from regrow.serving.log.segments import HEADER, Segment, number_of, read_segment, segments
@@ -113,7 +113,7 @@ class Flusher:
         if self._appends[model, destination] >= COMPACT_EVERY:
             self._appends[model, destination] = 0
             table = destination.path(model)
-            compact_alone(table, self._folder / f"{table.parent.name}-{model}.compacting")
+            compact_alone(table, compaction_marker(self._folder, table))
 
 
 def writers(folder: Path) -> list[Path]:

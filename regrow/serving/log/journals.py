@@ -67,11 +67,9 @@ class Journals(threading.Thread):
     def look_after(self) -> None:
         """Close the segments of each journal, and see that a flusher runs if there is something to flush."""
         failed = self.rotate()
-        if self._journals:
-            self._flusher.look()
-        else:
-            self._flusher.look(ADOPT_EVERY if writers(self._folder) else NEVER)
-        if self._journals or writers(self._folder):
+        is_needed = bool(self._journals or writers(self._folder))
+        self._flusher.look(0.0 if self._journals else ADOPT_EVERY if is_needed else NEVER)
+        if is_needed:
             failed += [self._flusher.problem, self._flusher.note.get("error")]
         self.error = "; ".join(filter(None, failed)) or None
         self.set_aside = list_set_aside(self._folder)
