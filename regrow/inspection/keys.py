@@ -1,7 +1,7 @@
 """Which columns of a table date, name and group its rows."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -34,10 +34,18 @@ class Keys:
     unsure: tuple[str, ...] = ()
 
 
-def find_keys(frame: pd.DataFrame, columns: Sequence[ColumnFacts], target: str) -> Keys:
-    """Return what dates, names and groups the rows of *frame*, whose columns hold *columns*."""
+def find_keys(
+    frame: pd.DataFrame, columns: Sequence[ColumnFacts], target: str, partitions: Collection[str] = ()
+) -> Keys:
+    """Return what dates, names and groups the rows of *frame*, whose columns hold *columns*.
+
+    Those of *partitions* stand in the names of folders alone; such a month dates no row that has a time of its own.
+    """
     others = [column for column in columns if column.name != target]
-    timestamp, unsure_of_time = find_timestamp(frame, others)
+    own = [column for column in others if column.name not in partitions]
+    timestamp, unsure_of_time = find_timestamp(frame, own)
+    if timestamp is None and len(own) < len(others):
+        timestamp, unsure_of_time = find_timestamp(frame, others)
     row, unsure_of_row = _find_row_key(frame, others, timestamp)
     entity, unsure_of_entity = _find_entity(frame, others, row)
     return Keys(timestamp, row, entity, (*unsure_of_time, *unsure_of_row, *unsure_of_entity))

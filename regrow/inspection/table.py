@@ -92,7 +92,7 @@ def inspect_table(
     _check_table(frame, target, place)
     columns = describe_columns(frame, source)
     aim, unsure_of_target = describe_target(frame[target], columns, place)
-    keys = find_keys(frame, columns, target)
+    keys = find_keys(frame, columns, target, partitions)
     named = {target, keys.timestamp, keys.row, keys.entity}
     note = next(column.note for column in columns if column.name == target)
     if source is not None and note:

@@ -93,6 +93,20 @@ def test_a_file_of_other_habits_is_read_well(tmp_path: Path) -> None:
     assert rows["income"].dtype == "float64"
 
 
+def test_the_month_of_a_folder_dates_no_row_that_has_a_time(tmp_path: Path) -> None:
+    """Of a table in parts by month the moments are the time; the month of the folders only if there are none."""
+    frame = loans(300)
+    frame["month"] = frame["issued_at"].astype("str").str[:7]
+    frame.to_parquet(tmp_path / "loans", partition_cols=["month"])
+    file, _ = make_project_file(str(tmp_path / "loans"), "repaid", tmp_path)
+    assert load_project(file).data.timestamp == "issued_at"
+    frame.drop(columns=["issued_at", "written_off_at"]).to_parquet(
+        tmp_path / "dull", partition_cols=["month"]
+    )
+    file, _ = make_project_file(str(tmp_path / "dull"), "repaid", tmp_path)
+    assert load_project(file).data.timestamp == "month"
+
+
 @pytest.mark.parametrize(
     ("written", "found"),
     [("%d.%m.%Y", "%d.%m.%Y"), ("%m/%d/%Y", "%m/%d/%Y"), ("%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M")],
