@@ -45,7 +45,7 @@ def started(project: Project, flow: str) -> list[str]:
 
 
 def test_after_days_away_each_window_is_looked_at_once(deployed: Project) -> None:
-    """Four days later the monitor is started for each of the four, the rollout once; again changes nothing.
+    """Four days later the monitor is started for each of the four, the rollout once; again starts nothing.
 
     Of the runs that Prefect had planned in advance those that are still needed stay, the others are cancelled.
     """
@@ -63,9 +63,10 @@ def test_after_days_away_each_window_is_looked_at_once(deployed: Project) -> Non
     }
     assert found | late >= set(sorted(moments)[-3:])
     assert len(started(deployed, "rollout")) <= 1
-    before = (len(runs_of(deployed, "monitor")), len(runs_of(deployed, "rollout")))
+    # Prefect plans runs of its own meanwhile: what counts is what was started.
+    before = (started(deployed, "monitor"), started(deployed, "rollout"))
     catch_up([deployed], now)
-    assert (len(runs_of(deployed, "monitor")), len(runs_of(deployed, "rollout"))) == before
+    assert (started(deployed, "monitor"), started(deployed, "rollout")) == before
 
 
 def test_a_run_that_a_dead_runner_had_taken_is_planned_anew(deployed: Project) -> None:
