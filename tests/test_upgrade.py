@@ -51,6 +51,7 @@ def name_registry() -> Iterator[Callable[[str], None]]:
 @pytest.mark.servers
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("release", sorted(ANSWER))
+@pytest.mark.long
 def test_state_of_a_release_opens_and_moves(
     release: str,
     tmp_path: Path,

@@ -96,6 +96,7 @@ def test_the_wheel_holds_what_regrow_runs(installed: Installed) -> None:
     assert tops == {"regrow", "flows", "tasks", "deployments"}
 
 
+@pytest.mark.long
 def test_files_are_found_from_any_folder(
     installed: Installed, empty: Path, project: Callable[..., Project]
 ) -> None:

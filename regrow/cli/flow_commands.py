@@ -66,6 +66,8 @@ def _run(name: str, doing: str, request: Request, json: bool, **parameters: obje
     """
     project = request.project
     with tell_waits(request.settings), quiet(f"{doing} {project.name}"):
+        # First, because it looks for numpy's functions in each module that is loaded.
+        import_module("skops.io")
         from regrow import registry
         from regrow.lineage import find_links
 

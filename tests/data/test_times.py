@@ -43,7 +43,7 @@ def test_text_that_is_no_moment_is_a_value_error(text: str) -> None:
 @given(st.datetimes(timezones=st.none() | st.timezones(), allow_imaginary=False))
 def test_microseconds_are_exact(moment: datetime) -> None:
     """No moment loses a microsecond on the way to 1970 and back."""
-    there = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    there = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     assert EPOCH + timedelta(microseconds=to_microseconds(moment)) == there
 
 

@@ -48,10 +48,10 @@ def run_by_schedule(flow: Flow[..., Any], **parameters: Any) -> Any:
     return run_flow(flow, flow_run=made)
 
 
-@pytest.fixture(params=[run_now, run_by_schedule], ids=["now", "by schedule"])
+@pytest.fixture(params=["now", "by schedule"])
 def start(request: pytest.FixtureRequest) -> Start:
     """Start a flow without `as_of`, in the two ways in which users do."""
-    return request.param
+    return {"now": run_now, "by schedule": run_by_schedule}[request.param]
 
 
 def predictions_of(model: LoadedModel, frame: pd.DataFrame, spoilt: bool) -> list[list[float]]:

@@ -42,6 +42,7 @@ def champions_seen(project: Project) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_a_late_run_judges_who_served_then(succeeded: Project) -> None:
     """`score`, `monitor` and `retrain` as of a moment between two promotions take the first version."""
     path = succeeded.path

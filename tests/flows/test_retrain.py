@@ -26,6 +26,7 @@ TRAINED = datetime(2024, 2, 1, tzinfo=UTC)
 ASKED = datetime(2024, 3, 2, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("start", [pytest.param("now", marks=pytest.mark.long), "by schedule"], indirect=True)
 def test_runs_now_and_by_schedule(
     services: object, project: Callable[..., Project], recent: pd.DataFrame, start: Callable[..., Any]
 ) -> None:

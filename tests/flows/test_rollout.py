@@ -93,6 +93,7 @@ def status(project: Project, number: int) -> str | None:
     return registry.version(project.name, number).tags.get("regrow.status")
 
 
+@pytest.mark.parametrize("start", [pytest.param("now", marks=pytest.mark.long), "by schedule"], indirect=True)
 def test_runs_now_and_by_schedule(
     services: object, project: Callable[..., Project], traffic: Traffic, start: Callable[..., Any]
 ) -> None:

@@ -17,6 +17,7 @@ from tasks import tidy_runs
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 
 
+@pytest.mark.long
 def test_a_year_later_what_the_champion_needs_is_there(
     services: object, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:

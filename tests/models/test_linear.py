@@ -54,7 +54,7 @@ def test_a_model_answers_a_row_as_it_does_among_others(
     estimator: str, parameters: dict, classes: int
 ) -> None:
     """Each row alone, by threes and all together: the answers of a stored model are equal to the last bit."""
-    model, rows = fitted(estimator, parameters, classes), frame(120)
+    model, rows = fitted(estimator, parameters, classes), frame(40)
     whole = model.predict(rows)
     for size in (1, 3):
         parts = [model.predict(rows.iloc[start : start + size]) for start in range(0, len(rows), size)]

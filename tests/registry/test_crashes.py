@@ -208,7 +208,7 @@ def assert_one_history(name: str, moves: int) -> None:
 
 def test_of_two_threads_one_wins(model: str, size: Size) -> None:
     """Of four threads that saw one state, exactly one moves it, round after round; the others are told."""
-    rounds = size(10, 200)
+    rounds = size(6, 200)
     for _ in range(rounds):
         seen, barrier, said = registry.reconcile(model).state, threading.Barrier(4), list[str]()
 
@@ -229,7 +229,7 @@ def test_of_two_threads_one_wins(model: str, size: Size) -> None:
 
 def test_of_two_first_writers_one_wins(services: object, with_versions: Versions, size: Size) -> None:
     """Writers that meet before there is a ledger agree on one, and on its first move."""
-    for _ in range(size(10, 100)):
+    for _ in range(size(5, 100)):
         name = f"first-{os.urandom(4).hex()}"
         with_versions(name, 2)
         barrier, said = threading.Barrier(2), list[str]()
@@ -270,7 +270,7 @@ for line in sys.stdin:
 
 def test_of_two_processes_one_wins(model: str, tmp_path: Path, size: Size) -> None:
     """The same between processes."""
-    rounds = size(10, 200)
+    rounds = size(6, 200)
     (tmp_path / "tests_moved.py").write_text(Path(__file__).read_text())
     script = tmp_path / "racer.py"
     script.write_text(RACER)
