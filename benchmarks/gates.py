@@ -30,8 +30,8 @@ from sklearn.preprocessing import StandardScaler
 from regrow.data.sources import feature_columns, read_source
 from regrow.decisions.estimates import Estimate, estimate
 from regrow.decisions.units import Units, number
+from regrow.models.fitting import fit_pipeline
 from regrow.project import Unit, load_project
-from tasks.fit import fit_pipeline
 
 Floats = NDArray[np.float64]
 FLIGHTS = Path(__file__).parents[1] / "configs" / "flights.yaml"

@@ -43,8 +43,8 @@ def predictions(folder: Path) -> dict[str, NDArray[np.generic]]:
     if kept.exists():
         return dict(np.load(kept))
     from regrow.data.sources import feature_columns, read_source
+    from regrow.models.fitting import fit_pipeline
     from regrow.project import load_project
-    from tasks.fit import fit_pipeline
 
     project = load_project(FLIGHTS)
     rows = read_source(project, datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))

@@ -16,6 +16,7 @@ from tasks.find_champion_to_beat import find_champion_to_beat
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.judge import judge
+from tasks.refit import refit
 from tasks.register import register
 from tasks.split import split
 from tasks.validate import validate
@@ -52,7 +53,7 @@ def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdic
     snapshot = ingest(project, run.as_of)
     validation = validate(project, snapshot)
     parts = split(project, validation.accepted)
-    candidate = fit(project, parts)
+    candidate = refit(project, parts, fit(project, parts))
     champion = find_champion_to_beat(project, candidate, run.as_of)
     evaluation = evaluate(project, candidate, champion.candidate, champion.number)
     version = register(project, evaluation, run.trigger, run.as_of.isoformat(), run.flow_run_id)

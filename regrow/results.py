@@ -6,7 +6,7 @@ in the order of `ModelFacts.classes`; the positive class of a binary classifier 
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,7 @@ from regrow.data.tidying import Room
 from regrow.data.windows import Window
 from regrow.formats import StoredRecord
 from regrow.project.monitoring import DriftMethod
+from regrow.project.training import TrainingWindow
 from regrow.verdict import Finding, Subject
 
 UNFIT = re.compile(r"[^\w./ -]")
@@ -49,6 +50,8 @@ class Parts(Result):
 
     training: Snapshot
     holdout: Snapshot
+    known: Snapshot
+    """The rows of both."""
     remarks: tuple[Finding, ...] = ()
     """What a person should know before anything is fitted: that so small a holdout proves nothing."""
 
@@ -66,7 +69,16 @@ class ModelFacts(StoredRecord):
     entity: str | None = None
     """Request column that says whom a row is about, if rows of it recur; without one it is the id's."""
     training: Snapshot
+    """The rows that the model has learnt from."""
     holdout: Snapshot
+    """The rows on which it was judged, or the model that `judged` names."""
+    judged: str = ""
+    """MLflow's id of the model of the same recipe that was fitted without the holdout and judged on it; empty: it is
+    this model itself, which has not seen the holdout."""
+    window: TrainingWindow | None = None
+    """Which of the file's `training.windows` was chosen; None if it names none."""
+    chosen: dict[str, Any] = Field(default={})
+    """What a search has chosen, by the pipeline's parameters."""
     threshold: float | None = None
     """Probability of the second of two classes from which the model decides for it; None: the likelier one."""
     code: tuple[str, ...] = ()
@@ -82,6 +94,26 @@ class ModelFacts(StoredRecord):
         """Return the model's own rows that a window is compared with."""
         return self.training if part == "training" else self.holdout
 
+    @property
+    def figures_of(self) -> str:
+        """What the holdout's figures are of, in words; empty if they are the model's own."""
+        if not self.judged:
+            return ""
+        return (
+            f"they were measured on models:/{self.judged}, fitted without the holdout; what serves was fitted again on "
+            f"all {self.training.rows} rows that were known"
+        )
+
+    @property
+    def rows_known(self) -> int:
+        """How many rows there were when the model was made: those that it learnt from, and those held out."""
+        return self.training.rows + (0 if self.judged else self.holdout.rows)
+
+
+def judged_uri(model_id: str, facts: ModelFacts) -> str:
+    """Return the URI of the model that has not seen the holdout of the model *model_id*: itself, or that of *facts*."""
+    return f"models:/{facts.judged or model_id}"
+
 
 class Candidate(Result):
     """A fitted model that is READY in MLflow."""
@@ -96,6 +128,11 @@ class Candidate(Result):
     def uri(self) -> str:
         """The MLflow model URI."""
         return f"models:/{self.model_id}"
+
+    @property
+    def judged_uri(self) -> str:
+        """The URI of the model that was judged: this one, or the same recipe fitted without the holdout."""
+        return judged_uri(self.model_id, self.facts)
 
 
 class SliceMetrics(Result):
@@ -126,6 +163,8 @@ class Evaluation(Result):
     """None if there is no champion, or it could not be measured."""
     champion_obstacle: str = ""
     """Why the champion could not be measured, and what to do."""
+    champion_remark: str = ""
+    """Which of the champion's models was compared, if it is not the one that serves."""
     thresholds: dict[str, float] = {}
     """By which each of the models decides, if it has a threshold of its own: `candidate`, `champion`."""
     slices: tuple[SliceMetrics, ...]

@@ -25,7 +25,7 @@ def count_new_labels(project: Project, champion: Version, as_of: datetime) -> in
     if project.data.timestamp is None or not seen:
         rows = read_source(project, as_of, as_of, columns=[project.data.target], as_of=as_of)
         labelled = rows[project.data.target].notna().sum()
-        return max(int(labelled) - facts.training.rows - facts.holdout.rows, 0)
+        return max(int(labelled) - facts.rows_known, 0)
     newest = pd.Timestamp(max(seen))
     newest = newest.tz_localize("UTC") if newest.tzinfo is None else newest
     rows = read_source(

@@ -1,6 +1,7 @@
 """Measure candidate, baseline and champion on the same unseen rows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from regrow.decisions.estimates import estimate
 from regrow.decisions.units import Units, units_of
 from regrow.errors import DataError, IncompatibleModel
 from regrow.lineage import current, step
-from regrow.models.comparison import WAIVE, align_classes, unseen_rows, why_not_comparable
+from regrow.models.comparison import WAIVE, align_classes, choose_champion, why_not_comparable
 from regrow.models.metrics import (
     RANKING,
     Floats,
@@ -27,7 +28,7 @@ from regrow.models.metrics import (
 from regrow.models.predictions import to_column
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import EvaluationPlan, Metric, Project, SliceGate
-from regrow.results import SLICE, UNIT, Candidate, Evaluation, ProblemType, SliceMetrics
+from regrow.results import SLICE, UNIT, Candidate, Evaluation, ModelFacts, ProblemType, SliceMetrics
 
 SAMPLE = 2000
 """Rows on which the importance of the columns is measured."""
@@ -50,10 +51,10 @@ def evaluate(
 
     run = current()
     run.log_input(candidate.facts.holdout, "holdout")
-    facts, model = candidate.facts, load_model(candidate.uri)
-    champion_model, outdated = load_champion(champion)
-    frame, predictions, obstacle = predict_unseen(project, candidate, model, champion_model)
-    obstacle = outdated or obstacle
+    model = load_model(candidate.judged_uri)
+    facts, (champion_model, outdated) = model.facts, load_champion(champion)
+    shown = predict_unseen(project, model, champion_model)
+    frame, predictions, obstacle = shown.frame, shown.predictions, outdated or shown.obstacle
     target, thresholds = frame[project.data.target], thresholds_of(model, champion_model)
     measured = {
         name: measure(project.evaluation.all_metrics, target, prediction, facts.classes, thresholds.get(name))
@@ -82,6 +83,7 @@ def evaluate(
         baseline=measured["baseline"],
         champion=measured.get("champion"),
         champion_obstacle=obstacle and f"champion {champion_version} cannot be compared: {obstacle}",
+        champion_remark=shown.remark,
         thresholds=thresholds,
         slices=slices,
         predictions=write_snapshot(
@@ -105,20 +107,29 @@ def load_champion(champion: Candidate | None) -> tuple[LoadedModel | None, str]:
         return None, f"{error}; or {WAIVE}"
 
 
-def predict_unseen(
-    project: Project, candidate: Candidate, model: LoadedModel, champion: LoadedModel | None
-) -> tuple[pd.DataFrame, dict[str, Floats], str]:
-    """Predict the holdout rows of *candidate* that *champion* has not seen, by each model and the baseline.
+@dataclass(frozen=True)
+class Shown:
+    """The held-out rows that were shown to the models, and what each predicted of them."""
 
-    Returns the rows, the predictions by name, and why the champion's are not among them, if they are not.
-    """
-    facts, frame, obstacle = candidate.facts, candidate.facts.holdout.read(), ""
+    frame: pd.DataFrame
+    predictions: dict[str, Floats]
+    """By the name of the model: `candidate`, `baseline` and, if it can be compared, `champion`."""
+    obstacle: str = ""
+    """Why the champion's are not among them, if they are not."""
+    remark: str = ""
+    """Which of the champion's models was compared, if it is not the one that serves."""
+
+
+def predict_unseen(project: Project, model: LoadedModel, champion: LoadedModel | None) -> Shown:
+    """Predict the holdout rows of *model* that *champion* has not seen, by each model and the baseline."""
+    facts, frame, obstacle, remark = model.facts, model.facts.holdout.read(), "", ""
     if champion:
         obstacle = why_not_comparable(project.data, champion, facts, frame)
-        frame = frame if obstacle else unseen_rows(project, frame, champion.facts.training)
+        if not obstacle:
+            champion, frame, remark = choose_champion(project, champion, frame)
     predictions = {
         "candidate": model.predict(frame),
-        "baseline": predict_baseline(project, candidate, len(frame)),
+        "baseline": predict_baseline(project, facts, len(frame)),
     }
     if champion and not obstacle:
         try:
@@ -126,7 +137,7 @@ def predict_unseen(
             predictions["champion"] = align_classes(answered, champion.facts.classes, facts.classes)
         except DataError as error:  # Its columns are there, in types that it does not take any more.
             obstacle = f"{error}, or {WAIVE}"
-    return frame, predictions, obstacle
+    return Shown(frame, predictions, obstacle, remark)
 
 
 def thresholds_of(model: LoadedModel, champion: LoadedModel | None) -> dict[str, float]:
@@ -135,10 +146,10 @@ def thresholds_of(model: LoadedModel, champion: LoadedModel | None) -> dict[str,
     return {name: each.facts.threshold for name, each in models.items() if each.facts.threshold is not None}
 
 
-def predict_baseline(project: Project, candidate: Candidate, rows: int) -> Floats:
+def predict_baseline(project: Project, facts: ModelFacts, rows: int) -> Floats:
     """Predict *rows* by scikit-learn's Dummy of the training target: its mean, or its classes' shares."""
-    target = candidate.facts.training.read([project.data.target])[project.data.target]
-    return baseline(target, candidate.facts.classes, rows)
+    target = facts.training.read([project.data.target])[project.data.target]
+    return baseline(target, facts.classes, rows)
 
 
 def baseline(target: pd.Series, classes: Sequence[Label], rows: int) -> Floats:

@@ -27,7 +27,7 @@ def read_known(project: Project, as_of: datetime, more: Collection[str] = ()) ->
     Without a timestamp that is every row. Raises `DataError` if no row is left, a `data.id` recurs, or text is
     none.
     """
-    data, window, columns = project.data, project.training.window, training_columns(project, more)
+    data, window, columns = project.data, project.training.reach, training_columns(project, more)
     if data.timestamp is None:
         frame, span = read_source(project, columns=columns, as_of=as_of), "the source"
     else:
@@ -120,7 +120,7 @@ def told_rows(
     """Return *frame* with the labels of its rows that were told until *as_of* as the target, and the metrics of it."""
     if isinstance(project.data.source, LogSource) or frame.empty:
         return frame, {}
-    target, window = project.data.target, project.training.window
+    target, window = project.data.target, project.training.reach
     told = told_targets(project, frame, as_of, None if window is None else as_of - window)
     if told.isna().all():
         return frame, {}

@@ -4,7 +4,7 @@ from regrow.decisions.gates import decide
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.results import Evaluation
-from regrow.verdict import Result, Verdict, to_markdown
+from regrow.verdict import Finding, Result, Verdict, to_markdown
 
 
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)
@@ -18,13 +18,23 @@ def judge(project: Project, evaluation: Evaluation, override: str = "") -> Verdi
     run = current()
     run.log_input(evaluation.predictions, "predictions")
     frame = evaluation.predictions.read()
-    verdict = waive(decide(project.evaluation, evaluation, frame, project.data.sampling_unit), override)
+    judged = decide(project.evaluation, evaluation, frame, project.data.sampling_unit)
+    verdict = waive(judged.with_findings(*remarks_of(evaluation)), override)
     counts = {f"gates_{result}": float(count) for result, count in verdict.counts.items()}
     run.log_metrics({"passed": float(verdict.passed), **counts})
     run.verdict(verdict)
     title = f"{project.name}: {'promote' if verdict.passed else 'refuse'}"
     create_markdown_artifact(to_markdown(title, verdict), key=f"verdict-{project.name}")
     return verdict
+
+
+def remarks_of(evaluation: Evaluation) -> tuple[Finding, ...]:
+    """Return what a reader of the figures must know: of which models they are, if not of those that serve."""
+    told = {
+        "the figures are those of the recipe": evaluation.candidate.facts.figures_of,
+        "the champion that was compared": evaluation.champion_remark,
+    }
+    return tuple(Finding(rule=rule, result="pass", detail=detail) for rule, detail in told.items() if detail)
 
 
 def waive(verdict: Verdict, override: str) -> Verdict:

@@ -75,7 +75,7 @@ def name_figures(
 
 def predict_holdout(champion: Version, max_rows: int) -> NDArray[np.float64]:
     """Predict the champion's holdout: on the rows it was fitted to, its predictions would be too sure."""
-    model = load_model(f"models:/{champion.model_id}")
+    model = load_model(champion.judged_uri)
     return model.predict(sample_snapshot(champion.facts.holdout, model.features, max_rows))
 
 

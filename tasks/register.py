@@ -35,6 +35,8 @@ def write_card(project: Project, evaluation: Evaluation) -> str:
             ),
             f"- **Trained on** {_rows(facts.training)}",
             f"- **Judged on** {_rows(facts.holdout)}, {evaluation.rows} rows unseen by every model compared",
+            *([f"- **The figures** are those of its recipe: {facts.figures_of}"] if facts.judged else []),
+            *([f"- **Compared**: {evaluation.champion_remark}"] if evaluation.champion_remark else []),
             f"- **Label delay** {project.data.label_delay}",
             *_made_of(facts),
             "",
@@ -53,6 +55,7 @@ def version_tags(
     tags = {
         "training": facts.training.digest,
         "holdout": facts.holdout.digest,
+        **({"judged": facts.judged} if facts.judged else {}),
         "project": project.digest,
         "lock": provenance.lock_digest(),
         "seed": str(project.training.seed),

@@ -18,11 +18,12 @@ from regrow.verdict import Finding
 def split(project: Project, accepted: Snapshot) -> Parts:
     """Write the training part and the holdout of *accepted* as snapshots of their own."""
     frame, data = accepted.read(), project.data
-    training, holdout = part_rows(frame, data, project.training.seed)
+    training, holdout = part_rows(frame, data, project.training.seed, project.training.shortest)
     remark = judge_held_out(project, frame.iloc[holdout])
     parts = Parts(
         training=write_snapshot(frame.iloc[training].reset_index(drop=True), data.timestamp),
         holdout=write_snapshot(frame.iloc[holdout].reset_index(drop=True), data.timestamp),
+        known=accepted,
         remarks=(remark,) if remark else (),
     )
     run = current()

@@ -14,7 +14,7 @@ from regrow.lineage.needed import Needed, needed_of, versions_of
 from regrow.lineage.removal import remove_files
 from regrow.project import Retention
 from regrow.registry.connection import is_absent
-from regrow.registry.versions import FILES
+from regrow.registry.versions import FILES, JUDGED
 from regrow.results import Removed
 from regrow.settings import load_settings
 
@@ -35,22 +35,34 @@ def due_versions(
 
 
 def remove_model(client: MlflowClient, version: ModelVersion, dry_run: bool) -> Room:
-    """Remove the stored model of *version*; the tag comes first, so that nobody returns to what is half gone."""
-    model_id, what = str(version.source).removeprefix("models:/"), f"{version.name} version {version.version}"
+    """Remove the stored model of *version*, and the one that was judged for it.
+
+    The tag comes first, so that nobody returns to what is half gone.
+    """
+    what = f"{version.name} version {version.version}"
+    models = [str(version.source).removeprefix("models:/"), (version.tags or {}).get(JUDGED)]
+    room = Room(1)
     with registry.reaching(f"files of {what}"):
-        try:
-            place = client.get_logged_model(model_id).artifact_location
-        except MlflowException as error:
-            if not is_absent(error):
-                raise
-            place = None
+        places = {model_id: _place_of(client, model_id) for model_id in models if model_id}
         if not dry_run:
             now = datetime.now(UTC).isoformat()
             client.set_model_version_tag(version.name, str(version.version), FILES, f"removed {now}")
-        room = remove_files(str(place), dry_run=dry_run) if place else Room()
-        if place and not dry_run:
-            client.delete_logged_model(model_id)
-    return Room(1, room.bytes)
+        for model_id, place in places.items():
+            if place:
+                room += Room(0, remove_files(place, dry_run=dry_run).bytes)
+                if not dry_run:
+                    client.delete_logged_model(model_id)
+    return room
+
+
+def _place_of(client: MlflowClient, model_id: str) -> str | None:
+    """Return where the files of the logged model *model_id* are; None if MLflow has it no more."""
+    try:
+        return str(client.get_logged_model(model_id).artifact_location)
+    except MlflowException as error:
+        if not is_absent(error):
+            raise
+        return None
 
 
 @task(retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=failed_by_outage)

@@ -27,7 +27,7 @@ def check_data(project: "Project") -> Iterator[str]:
     if not examined.verdict.passed:
         raise BatchRejected(f"{project.path}: {examined.verdict.reason}")
     accepted = examined.accepted.reset_index(drop=True)
-    parts = part_rows(accepted, project.data, project.training.seed)
+    parts = part_rows(accepted, project.data, project.training.seed, project.training.shortest)
     training, holdout = (accepted.iloc[rows] for rows in parts)
     check_classes(project, training, holdout)
     aside = f", {len(examined.quarantined):,} set aside" if len(examined.quarantined) else ""

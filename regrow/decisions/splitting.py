@@ -1,5 +1,7 @@
 """Which rows train and which are held out: rules that a training, a check of the data and `regrow init` share."""
 
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,19 +16,27 @@ from regrow.project import Data, GroupSplit, Split, StratifiedSplit, TimeSplit
 Rows = NDArray[np.intp]
 
 
-def part_rows(frame: pd.DataFrame, data: Data, seed: int) -> tuple[Rows, Rows]:
+def part_rows(
+    frame: pd.DataFrame, data: Data, seed: int, within: timedelta | None = None
+) -> tuple[Rows, Rows]:
     """Split *frame* as *data* says; return what `split_rows` does.
 
+    Of a time split the held-out share is that of the rows *within* so long before the newest one; None: of all.
     Raises `DataError` also if the target does not do, in all rows or in those that train.
     """
     check_target(frame, data.target)
-    training, holdout = split_rows(frame, data.splitting, data.target, data.timestamp, seed)
+    training, holdout = split_rows(frame, data.splitting, data.target, data.timestamp, seed, within)
     check_target(frame.iloc[training], data.target)
     return training, holdout
 
 
 def split_rows(
-    frame: pd.DataFrame, splitting: Split, target: str, timestamp: str | None, seed: int
+    frame: pd.DataFrame,
+    splitting: Split,
+    target: str,
+    timestamp: str | None,
+    seed: int,
+    within: timedelta | None = None,
 ) -> tuple[Rows, Rows]:
     """Return the positions of the training and of the holdout rows: disjoint, together all, the same for one *seed*.
 
@@ -36,7 +46,7 @@ def split_rows(
     try:
         match splitting:
             case TimeSplit():
-                parts = _split_time(frame[str(timestamp)], splitting.holdout)
+                parts = _split_time(frame[str(timestamp)], splitting.holdout, within)
             case GroupSplit():
                 parts = _split_groups(_column(frame, splitting.column), splitting.holdout, seed)
             case _:
@@ -82,10 +92,12 @@ def check_target(frame: pd.DataFrame, target: str) -> None:
         )
 
 
-def _split_time(times: pd.Series, holdout: float) -> tuple[Rows, Rows]:
-    """Hold out the newest rows: about *holdout* of all, cut between two moments."""
-    moments = times.astype("int64").to_numpy()
-    newest = moments >= np.sort(moments)[min(int(len(moments) * (1 - holdout)), len(moments) - 1)]
+def _split_time(times: pd.Series, holdout: float, within: timedelta | None) -> tuple[Rows, Rows]:
+    """Hold out the newest rows: about *holdout* of all, or of those *within* a time, cut between two moments."""
+    ordered = times.sort_values()
+    older = 0 if within is None else int((ordered < ordered.iloc[-1] - within).sum())
+    first = min(older + int((len(ordered) - older) * (1 - holdout)), len(ordered) - 1)
+    newest = (times >= ordered.iloc[first]).to_numpy(np.bool_)
     return np.flatnonzero(~newest), np.flatnonzero(newest)
 
 

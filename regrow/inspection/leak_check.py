@@ -62,7 +62,14 @@ def _both_sides(project: Project, frame: pd.DataFrame, features: list[str]) -> I
     """Yield how many held-out rows, and entities, the training part gives away."""
     data = project.data
     try:
-        parts = split_rows(frame, data.splitting, data.target, data.timestamp, project.training.seed)
+        parts = split_rows(
+            frame,
+            data.splitting,
+            data.target,
+            data.timestamp,
+            project.training.seed,
+            project.training.shortest,
+        )
     except DataError:  # The split itself says so, with what to do.
         return
     training, holdout = (frame.iloc[part] for part in parts)

@@ -65,6 +65,8 @@ def _trace_version(version: Version) -> Iterator[Line]:
     yield "  model", f"models:/{version.model_id}"
     yield "training run", _run_line(fitted)
     yield from _parent_lines(client, fitted)
+    if version.facts.judged:
+        yield "  judged as", f"models:/{version.facts.judged}, the same recipe fitted without the holdout"
     yield from _snapshot_lines("training", version.facts.training)
     yield from _snapshot_lines("holdout", version.facts.holdout)
     yield "project file", f"SHA-256 {tags.get('regrow.project', '?')}"

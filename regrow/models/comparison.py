@@ -9,10 +9,12 @@ from pandas.api.types import is_numeric_dtype
 from regrow.data.sources import as_names
 from regrow.errors import DataError
 from regrow.models.metrics import Floats, Label
-from regrow.models.stored import LoadedModel
+from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Data, GroupSplit, Project
 from regrow.results import ModelFacts, Snapshot
 
+LEAST_UNSEEN = 0.5
+"""Share of a holdout that the champion must not have learnt to be compared on it as it serves."""
 WAIVE = "let the candidate pass without the comparison: `regrow train --override REASON`"
 
 
@@ -54,17 +56,13 @@ def align_classes(prediction: Floats, classes: Sequence[Label], wanted: Sequence
     return aligned
 
 
-def unseen_rows(project: Project, holdout: pd.DataFrame, training: Snapshot | None) -> pd.DataFrame:
+def unseen_rows(project: Project, holdout: pd.DataFrame, training: Snapshot) -> pd.DataFrame:
     """Leave the rows of *holdout* that the champion's *training* rows do not give away.
 
     Those are the rows themselves, known by their key or else by their content; if the split is by groups, also the
     rows of the same groups. Raises `DataError` if none is left.
     """
-    if training is None:
-        return holdout
-    frame = holdout
-    for columns in _telling_columns(project.data, [*map(str, holdout)], [*training.columns]):
-        frame = exclude(frame, training.read(columns), columns)
+    frame = _unseen(project.data, holdout, training)
     if frame.empty:
         split = project.data.splitting
         groups = f", or on their `{split.column}`" if isinstance(split, GroupSplit) else ""
@@ -73,6 +71,33 @@ def unseen_rows(project: Project, holdout: pd.DataFrame, training: Snapshot | No
             "compares it with the candidate; wait for newer rows, or split by time"
         )
     return frame
+
+
+def _unseen(data: Data, holdout: pd.DataFrame, training: Snapshot) -> pd.DataFrame:
+    """Leave the rows of *holdout* that the *training* rows do not give away, if any."""
+    for columns in _telling_columns(data, [*map(str, holdout)], [*training.columns]):
+        holdout = exclude(holdout, training.read(columns), columns)
+    return holdout
+
+
+def choose_champion(
+    project: Project, champion: LoadedModel, holdout: pd.DataFrame
+) -> tuple[LoadedModel, pd.DataFrame, str]:
+    """Return the *champion*'s model that a candidate is compared with, the rows of *holdout* for it, and a remark.
+
+    It is the model that serves, unless that was fitted again and so has learnt more than half of *holdout*: then it is
+    the same recipe as it was judged, fitted without the newest rows of its day, which the remark says. The rows are
+    those that this model has not seen. Raises `DataError` if none is left.
+    """
+    unseen = _unseen(project.data, holdout, champion.facts.training)
+    if champion.facts.judged and len(unseen) < LEAST_UNSEEN * len(holdout):
+        recipe = load_model(f"models:/{champion.facts.judged}")
+        remark = (
+            f"the champion as it serves has learnt {len(holdout) - len(unseen)} of {len(holdout)} held-out rows: its "
+            "recipe as it was judged, fitted without its own holdout, was compared instead"
+        )
+        return recipe, unseen_rows(project, holdout, recipe.facts.training), remark
+    return champion, unseen_rows(project, holdout, champion.facts.training), ""
 
 
 def _telling_columns(data: Data, held: list[str], trained: list[str]) -> list[list[str]]:

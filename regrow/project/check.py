@@ -125,10 +125,11 @@ def check_schedules(project: Project) -> Iterator[str]:
 
 def check_labels(project: Project) -> Iterator[str]:
     """Find a training window in which no row is old enough to have its label."""
-    window, delay = project.training.window, project.data.label_delay
+    training, delay = project.training, project.data.label_delay
+    key, window = ("windows", training.shortest) if training.windows else ("window", training.window)
     if window is not None and window <= delay:
         yield (
-            f"{project.path}: training.window: {format_duration(window)} is not longer than data.label_delay, "
+            f"{project.path}: training.{key}: {format_duration(window)} is not longer than data.label_delay, "
             f"{format_duration(delay)}: no row of it has its label yet; write a longer one"
         )
 

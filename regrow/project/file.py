@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from regrow.errors import ProjectError
-from regrow.project.data import Data
+from regrow.project.data import Data, TimeSplit
 from regrow.project.deployment import Ab, Deployment
 from regrow.project.evaluation import EvaluationPlan, SliceGate, ThresholdGate
 from regrow.project.fields import Strict
@@ -59,6 +59,8 @@ class ProjectFile(Strict):
                 f"scoring.destination has a column `{named[0]}` of its own, and the data names its rows by one; "
                 "rename it in the source"
             )
+        if self.training.windows and not isinstance(data.splitting, TimeSplit):
+            raise ValueError("training.windows needs data.timestamp, and data.split of kind `time`")
         if self.monitoring.skew is not None and isinstance(data.source, LogSource):
             raise ValueError(
                 "monitoring.skew: data.source is the log of what was served itself; leave it out"

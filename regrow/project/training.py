@@ -1,11 +1,21 @@
 """What is fitted, on how much of the past."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
-from regrow.project.fields import ClassPath, Duration, PackageName, Reference, Scalar, Strict, TypeName
+from regrow.project.fields import (
+    ClassPath,
+    Duration,
+    PackageName,
+    Reference,
+    Scalar,
+    Strict,
+    TypeName,
+    format_duration,
+)
 from regrow.project.metrics import Metric
 
 
@@ -72,6 +82,34 @@ class HalfLife(Strict):
         return self
 
 
+class TrainingWindow(Strict):
+    """How much of the past is learnt from, and how much its age counts."""
+
+    window: Annotated[Duration | Literal["all"], Field(description="How far back from the newest row")]
+    half_life: Annotated[
+        Duration | None,
+        Field(
+            description="A row weighs half as much as one that is so much younger; default: all weigh alike"
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _positive(self) -> "TrainingWindow":
+        if timedelta() in (self.window, self.half_life):
+            raise ValueError("a window and a half-life are longer than nothing")
+        return self
+
+    @property
+    def length(self) -> timedelta | None:
+        """How far back it reaches; None: to the first row."""
+        return None if self.window == "all" else self.window
+
+    def __str__(self) -> str:
+        """Return it in words: `90d`, `all, half-life 60d`."""
+        words = self.window if self.window == "all" else format_duration(self.window)
+        return words if self.half_life is None else f"{words}, half-life {format_duration(self.half_life)}"
+
+
 class CostOfErrors(Strict):
     """What a wrong decision costs, in any unit."""
 
@@ -127,6 +165,13 @@ class Training(Strict):
     window: Annotated[
         Duration | None, Field(description="How far back from `as_of`; default: everything")
     ] = None
+    windows: Annotated[
+        tuple[Duration | Literal["all"] | TrainingWindow, ...],
+        Field(
+            description="Several in place of `window`: `90d`, `all`, `{window: all, half_life: 60d}`. The one that is "
+            "best on the rows before the holdout is taken; the holdout's share is of the shortest one"
+        ),
+    ] = ()
     search: Search | None = None
     schedule: Annotated[
         str | None, Field(description="Cron, UTC, whatever `retraining` says; default: by hand")
@@ -139,6 +184,12 @@ class Training(Strict):
         ),
     ] = None
     seed: int = 0
+    refit: Annotated[
+        bool,
+        Field(
+            description="Fit the recipe again on all known rows, the holdout too, once it is judged; that is served"
+        ),
+    ] = True
     trust: Annotated[
         tuple[TypeName, ...],
         Field(description="Full names of types that the model may hold beyond the checked list"),
@@ -149,6 +200,38 @@ class Training(Strict):
             description="Packages with which the model may be loaded in another major version than it was made with"
         ),
     ] = ()
+
+    @model_validator(mode="after")
+    def _one_past(self) -> "Training":
+        if not self.windows:
+            return self
+        if self.window is not None:
+            raise ValueError("window and windows say the same twice; write the window into the list")
+        if self.sample_weight is not None and any(each.half_life for each in self.choices):
+            raise ValueError(
+                "a window's half_life and sample_weight are two weights of one row; keep one of them"
+            )
+        if len({str(each) for each in self.choices}) < len(self.choices):
+            raise ValueError("a window stands twice in windows; take one out")
+        return self
+
+    @property
+    def choices(self) -> tuple[TrainingWindow, ...]:
+        """The windows of which one is chosen, in the order of the file; none if the file does not ask for it."""
+        return tuple(
+            each if isinstance(each, TrainingWindow) else TrainingWindow(window=each) for each in self.windows
+        )
+
+    @property
+    def reach(self) -> timedelta | None:
+        """How far back rows are read; None: all of them."""
+        lengths = [each.length for each in self.choices] or [self.window]
+        return None if None in lengths else max(length for length in lengths if length is not None)
+
+    @property
+    def shortest(self) -> timedelta | None:
+        """The shortest of several windows, if it does not reach back to the first row."""
+        return min((each.length for each in self.choices if each.length is not None), default=None)
 
     @property
     def weight_column(self) -> str | None:

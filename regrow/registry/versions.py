@@ -11,12 +11,15 @@ from pydantic import BaseModel, ConfigDict
 
 from regrow.errors import RegistryError
 from regrow.registry.connection import connect, is_absent, reaching
-from regrow.results import Candidate, ModelFacts
+from regrow.results import Candidate, ModelFacts, judged_uri
 from regrow.tracking import CHAMPION
 
 CHALLENGER, PREVIOUS = "challenger", "previous-champion"
 FILES = "regrow.files"
 """Tag of a version that never served and whose files were removed: when."""
+
+JUDGED = "regrow.judged"
+"""Tag of a version that was fitted again: the model of the same recipe that was judged for it."""
 
 
 class Version(BaseModel):
@@ -34,6 +37,11 @@ class Version(BaseModel):
     def facts(self) -> ModelFacts:
         """What the stored model says of itself."""
         return read_facts(self.model_id)
+
+    @property
+    def judged_uri(self) -> str:
+        """The URI of the model that was judged on the holdout, and has not seen it."""
+        return judged_uri(self.model_id, self.facts)
 
     @property
     def metrics(self) -> dict[str, float]:

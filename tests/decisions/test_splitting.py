@@ -1,5 +1,6 @@
 """Which rows train and which are held out."""
 
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -174,3 +175,13 @@ def test_a_target_of_lists_is_named() -> None:
     """A target that is no single value is an error with the column."""
     with pytest.raises(DataError, match=r"column `price`: holds list, not single values"):
         check_target(pd.DataFrame({"price": [[1], [2]]}), "price")
+
+
+def test_a_share_may_be_of_the_newest_rows_alone() -> None:
+    """Of 100 days a fifth of the newest 10 is held out, all older rows train; without a bound it is a fifth of all."""
+    frame = pd.DataFrame({"at": pd.date_range("2024-01-01", periods=100, tz="UTC"), "target": [0, 1] * 50})
+    split = TimeSplit(kind="time", holdout=0.2)
+    training, holdout = split_rows(frame, split, "target", "at", 0, timedelta(days=9))
+    assert (len(training), len(holdout)) == (98, 2)
+    training, holdout = split_rows(frame, split, "target", "at", 0)
+    assert (len(training), len(holdout)) == (80, 20)

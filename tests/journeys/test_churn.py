@@ -23,6 +23,7 @@ from regrow.decisions.performance import Holdout, judge_performance
 from regrow.models.batches import logged_rows, read_batch
 from regrow.models.contract import Contract, write_signature
 from regrow.models.decoding import Columns
+from regrow.models.fitting import fit_pipeline, kind_of
 from regrow.models.frames import infer_columns
 from regrow.models.stored import LoadedModel
 from regrow.project import Project
@@ -31,7 +32,6 @@ from regrow.serving.log.lines import new_identifiers
 from regrow.serving.predict.jobs import CheckedRequest
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
 from tasks import collect_labels as collecting
-from tasks.fit import fit_pipeline, kind_of
 from tasks.ingest import read_known
 from tasks.measure_performance import Labelled, label_windows
 from tasks.score_rows import score_period

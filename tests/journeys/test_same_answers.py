@@ -75,22 +75,22 @@ def way(
 def train(way: Journey, folder: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedModel:
     """Do what the steps of `train` do with the rows, without a run; store the model in *folder* and load it."""
 
-    def save(_: object, __: object, ___: object, stored: dict[str, Any]) -> str:
+    def save(_: object, __: object, ___: object, stored: dict[str, Any]) -> None:
         mlflow.sklearn.save_model(path=str(folder), **stored)
-        return "m-1"
 
     nothing = SimpleNamespace(
         **dict.fromkeys(("log_input", "log_params", "log_metrics"), lambda *_, **__: None)
     )
     nothing.client = nothing.experiment_id = nothing.run_id = "none"
     monkeypatch.setattr(fitting, "current", lambda: nothing)
-    monkeypatch.setattr(fitting, "find_candidate", lambda *_: None)
-    monkeypatch.setattr(fitting, "_log_model", save)
+    monkeypatch.setattr(fitting, "find_again", lambda *_: None)
+    monkeypatch.setattr(fitting, "log_candidate", save)
     project = load_project(way.file)
     accepted = examine(project, read_known(project, datetime.now(UTC))).accepted.reset_index(drop=True)
     rows = part_rows(accepted, project.data, project.training.seed)
     written = (write_snapshot(accepted.iloc[each], project.data.timestamp) for each in rows)
-    parts = Parts(**dict(zip(("training", "holdout"), written, strict=True)))
+    known = write_snapshot(accepted, project.data.timestamp)
+    parts = Parts(**dict(zip(("training", "holdout"), written, strict=True)), known=known)
     fitting.fit.function(project, parts)
     return load_model(str(folder))
 

@@ -63,14 +63,18 @@ def test_each_trial_of_a_search_is_a_run(
     services: object, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A trial is a run below the step's, with its parameters and score; a step that is tried again adds none."""
-    made, original, outages = project(training=SEARCH), tasks.fit._log_model, [ConnectionResetError("reset")]
+    made, original, outages = (
+        project(training=SEARCH),
+        tasks.fit.log_candidate,
+        [ConnectionResetError("reset")],
+    )
 
     def unsteady(*args: Any) -> Any:
         if outages:
             raise outages.pop()
         return original(*args)
 
-    monkeypatch.setattr(tasks.fit, "_log_model", unsteady)
+    monkeypatch.setattr(tasks.fit, "log_candidate", unsteady)
     train(made.path, AS_OF)
     assert not outages
     (fitted,) = runs_of(made, "tags.`regrow.step` = 'fit'")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from model_facts import make_facts
 
 from regrow.data.snapshots import write_snapshot
 from regrow.errors import DataError
-from regrow.models.comparison import align_classes, exclude, unseen_rows, why_not_comparable
+from regrow.models.comparison import align_classes, choose_champion, exclude, unseen_rows, why_not_comparable
 from regrow.models.stored import LoadedModel
 from regrow.project import Data, GroupSplit, Project
 
@@ -129,3 +130,26 @@ def test_a_champion_gives_a_class_that_it_does_not_know_no_probability() -> None
     """Its probabilities stand under the candidate's classes, in their order."""
     aligned = align_classes(np.array([[0.3, 0.7]]), ("b", "a"), ("a", "b", "c"))
     np.testing.assert_array_equal(aligned, [[0.7, 0.3, 0.0]])
+
+
+def test_a_champion_that_has_learnt_the_holdout_is_compared_as_it_was_judged(
+    project: Callable[..., Project], state_folder: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fitted again, it knows most rows: its recipe stands for it, on all rows, and a remark says so. Else it serves."""
+    made = project(data={**DATA})
+    holdout = pd.DataFrame({"id": list("abcd"), "late": [0, 1, 0, 1]})
+    before, known = (
+        write_snapshot(pd.DataFrame({"id": list(ids), "late": [0, 1, 0]})) for ids in ("xyz", "abc")
+    )
+    recipe = cast(Any, SimpleNamespace(facts=make_facts(0, 1, training=before)))
+    monkeypatch.setattr("regrow.models.comparison.load_model", {"models:/m-0": recipe}.__getitem__)
+    served = cast(Any, SimpleNamespace(facts=make_facts(0, 1, training=known, judged="m-0")))
+    shown, rows, remark = choose_champion(made, served, holdout)
+    assert shown is recipe
+    assert rows["id"].tolist() == list("abcd")
+    assert remark.startswith("the champion as it serves has learnt 3 of 4 held-out rows")
+    newer = holdout.assign(id=["c", "d", "e", "f"])
+    shown, rows, remark = choose_champion(made, served, newer)
+    assert shown is served
+    assert rows["id"].tolist() == ["d", "e", "f"]
+    assert remark == ""

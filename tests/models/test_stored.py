@@ -22,13 +22,13 @@ from regrow.errors import IncompatibleModel, NoFastPath, RegistryError, UnsafeMo
 from regrow.models.contract import Contract
 from regrow.models.decoding import Columns
 from regrow.models.fast_path.compiling import compile_pipeline
+from regrow.models.fitting import fit_pipeline
 from regrow.models.frames import infer_columns
 from regrow.models.linear import answer_rows_alone
 from regrow.models.stored import LoadedModel, describe_stored, load_model, load_pipeline, own_files
 from regrow.project import Training
 from regrow.project.imports import code_name
 from regrow.project.training import ByType
-from tasks.fit import fit_pipeline
 
 
 def test_an_ordinary_pipeline_loads(tmp_path):

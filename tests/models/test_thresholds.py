@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from regrow.errors import DataError, ProjectError
+from regrow.models.fitting import fit_pipeline
 from regrow.models.metrics import as_judged, encode, score
 from regrow.models.thresholds import cost_of, find_threshold
 from regrow.project import Training
 from regrow.project.training import CostOfErrors, CostThreshold, TunedThreshold
-from tasks.fit import fit_pipeline
 
 random = np.random.default_rng(0)
 FEATURES = pd.DataFrame({"size": random.normal(size=600)})

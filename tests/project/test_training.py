@@ -88,3 +88,30 @@ def test_own_code_is_found_wherever_it_is_named() -> None:
         preprocessing="features:build",
     )
     assert made.own_code == ("models:Mine", "models:Base", "features:build")
+
+
+def test_several_windows_are_read_in_their_order() -> None:
+    """A duration, `all`, and one with a half-life; rows are read as far back as the longest reaches."""
+    made = training(windows=["90d", {"window": "180d", "half_life": "30d"}])
+    assert [str(each) for each in made.choices] == ["90d", "180d, half-life 30d"]
+    assert (made.reach, made.shortest) == (timedelta(days=180), timedelta(days=90))
+    made = training(windows=["90d", "all"])
+    assert (made.reach, made.shortest) == (None, timedelta(days=90))
+    assert training(window="60d").reach == timedelta(days=60)
+    assert (training().reach, training().shortest, training().choices) == (None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"window": "90d", "windows": ["90d", "all"]}, "say the same twice"),
+        ({"windows": ["all", {"window": "all", "half_life": "60d"}], "sample_weight": "w"}, "two weights"),
+        ({"windows": ["90d", {"window": "90d"}]}, "stands twice"),
+        ({"windows": ["0d", "all"]}, "longer than nothing"),
+        ({"windows": ["everything"]}, "windows"),
+    ],
+)
+def test_windows_that_contradict_are_refused(given: dict[str, Any], message: str) -> None:
+    """Windows beside a window, two weights of a row, and the same window twice say what to take out."""
+    with pytest.raises(ValidationError, match=message):
+        training(**given)

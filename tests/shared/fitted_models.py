@@ -6,9 +6,9 @@ from mlflow.models import infer_signature
 from model_facts import make_facts
 from threadpoolctl import threadpool_limits
 
+from regrow.models.fitting import fit_pipeline, kind_of
 from regrow.models.stored import LoadedModel
 from regrow.project import Training
-from tasks.fit import fit_pipeline, kind_of
 
 COLUMNS = ("carrier", "distance", "dest", "hour", "wind")
 

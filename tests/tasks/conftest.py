@@ -28,6 +28,9 @@ class Remembered:
     pages: dict[str, str] = field(default_factory=dict)
     """Markdown artifacts of Prefect, by key."""
 
+    params: dict[str, object] = field(default_factory=dict)
+    children: dict[str, dict[str, object]] = field(default_factory=dict)
+    """Nested runs, by name: their parameters and metrics."""
     files: dict[str, str] = field(default_factory=dict)
     """Artifacts of MLflow, by name."""
 
@@ -42,6 +45,12 @@ class Remembered:
 
     def log_metrics(self, metrics: dict[str, float], at: int = 0) -> None:
         self.metrics |= metrics
+
+    def log_params(self, params: dict[str, object]) -> None:
+        self.params |= params
+
+    def child(self, name: str, params: dict[str, object], metrics: dict[str, float]) -> None:
+        self.children[name] = {**params, **metrics}
 
     def tag(self, **tags: object) -> None:
         self.tags |= tags

@@ -101,12 +101,14 @@ def test_a_champion_that_does_not_take_the_rows_types_is_left_out(
             raise DataError("column 'size', row 0: '2' is not a number")
         return np.full((len(frame), 2), 0.5)
 
-    candidate = Candidate(model_id="m-2", run_id="r", recipe="0", facts=facts)
-    model = cast(LoadedModel, SimpleNamespace(predict=lambda frame: np.full((len(frame), 2), 0.5)))
+    model = cast(
+        LoadedModel, SimpleNamespace(facts=facts, predict=lambda frame: np.full((len(frame), 2), 0.5))
+    )
     champion = cast(LoadedModel, SimpleNamespace(facts=facts, features=["size"], predict=predict))
-    frame, predictions, obstacle = predict_unseen(project(), candidate, model, champion)
-    assert frame["id"].tolist() == ["c"]
-    assert set(predictions) == {"candidate", "baseline"} | ({"champion"} if fits else set())
+    shown = predict_unseen(project(), model, champion)
+    obstacle = shown.obstacle
+    assert shown.frame["id"].tolist() == ["c"]
+    assert set(shown.predictions) == {"candidate", "baseline"} | ({"champion"} if fits else set())
     expected = "" if fits else "column 'size', row 0: '2' is not a number, or let the candidate pass"
     assert obstacle.startswith(expected)
     assert bool(obstacle) == bool(expected)

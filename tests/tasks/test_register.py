@@ -13,11 +13,11 @@ from model_facts import make_facts
 
 from regrow.data.snapshots import write_snapshot
 from regrow.models.fast_path.proof import claim
+from regrow.models.fitting import fit_pipeline
 from regrow.models.stored import LoadedModel
 from regrow.project import Project, Training
 from regrow.results import Candidate, Evaluation, Snapshot
 from tasks import register
-from tasks.fit import fit_pipeline
 from tasks.register import write_card
 
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)
@@ -95,3 +95,15 @@ def test_the_fast_path_is_proven_on_the_whole_holdout(
     monkeypatch.setattr(register, "load_model", lambda _: model)
     candidate = Candidate(model_id="m-1", run_id="r", recipe="0", facts=facts)
     assert register.describe_fast_path(candidate).startswith(f"{claim()} on 300 rows and ")
+
+
+def test_a_version_that_was_fitted_again_says_whose_figures_it_shows(project: Callable[..., Project]) -> None:
+    """The card names the model that was judged, and the rows that the version has learnt beside; so does a tag."""
+    training = Snapshot(uri="file:///t", digest="a" * 64, rows=500, columns={})
+    facts = make_facts(0, 1, training=training, judged="m-0")
+    measured = evaluation(candidate=Candidate(model_id="m-1", run_id="r", recipe="0", facts=facts))
+    card = write_card(project(), measured)
+    assert "- **Trained on** 500 rows" in card
+    assert "of its recipe: they were measured on models:/m-0, fitted without the holdout" in card
+    assert register.version_tags(project(), measured, "manual", "", "")["regrow.judged"] == "m-0"
+    assert "regrow.judged" not in register.version_tags(project(), evaluation(), "manual", "", "")

@@ -12,12 +12,12 @@ from mlflow.models import infer_signature
 from regrow.data.snapshots import write_snapshot
 from regrow.errors import DataError
 from regrow.models.contract import Contract, write_signature
+from regrow.models.fitting import fit_pipeline, kind_of
 from regrow.models.frames import infer_columns
 from regrow.models.stored import LoadedModel
 from regrow.project import Project, Training
 from regrow.results import Candidate, ModelFacts
 from tasks.evaluate import measure, predict_baseline, predict_unseen
-from tasks.fit import fit_pipeline, kind_of
 
 ROWS = 200
 DRAW = np.random.default_rng(5)

@@ -18,11 +18,11 @@ from regrow.data.batch_log import BatchLog
 from regrow.data.predictions import read_predictions
 from regrow.data.sources import read_source
 from regrow.errors import Unreachable
+from regrow.models.fitting import fit_pipeline
 from regrow.models.frames import infer_columns
 from regrow.models.stored import LoadedModel, describe_stored, load_model
 from regrow.project import Project
 from regrow.results import Scored
-from tasks.fit import fit_pipeline
 from tasks.score_rows import score_period
 
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)

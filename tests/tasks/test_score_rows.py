@@ -23,11 +23,11 @@ from regrow.errors import DataError
 from regrow.models.batches import logged_rows, read_batch
 from regrow.models.contract import Contract, write_signature
 from regrow.models.decoding import decode
+from regrow.models.fitting import fit_pipeline, kind_of
 from regrow.models.frames import infer_columns
 from regrow.models.stored import LoadedModel
 from regrow.project import Project, Training, load_project
 from regrow.registry import Version
-from tasks.fit import fit_pipeline, kind_of
 from tasks.score_rows import score_period
 
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)

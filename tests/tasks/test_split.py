@@ -23,7 +23,7 @@ def test_parts_are_snapshots_of_the_accepted_rows(
     monkeypatch.setenv("REGROW_HOME", str(tmp_path / "state"))
     remember(tasks.split)
     parts = tasks.split.split.function(project(recent), write_snapshot(recent, "at"))
-    assert (parts.training.rows, parts.holdout.rows) == (480, 120)
+    assert (parts.training.rows, parts.holdout.rows, parts.known.rows) == (480, 120, 600)
     assert parts.training.end is not None
     assert parts.holdout.start is not None
     assert parts.training.end < parts.holdout.start

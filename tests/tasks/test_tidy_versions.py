@@ -38,6 +38,21 @@ def test_a_version_that_served_keeps_its_files(given: Any, due: bool) -> None:
     assert bool(due_versions([given], NEEDED, timedelta(days=90), NOW)) == due
 
 
+def test_the_model_that_was_judged_goes_too(tmp_path: Path) -> None:
+    """A version that was fitted again has two models: both go, and it counts once."""
+    done: list[str] = []
+    for name in ("m-1", "m-0"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.skops").write_text("12345")
+    client: Any = SimpleNamespace(
+        get_logged_model=lambda model: SimpleNamespace(artifact_location=(tmp_path / model).as_uri()),
+        set_model_version_tag=lambda _, number, tag, __: done.append(f"{tag} of {number}"),
+        delete_logged_model=lambda model: done.append(f"delete {model}"),
+    )
+    assert remove_model(client, version(2, judged="m-0"), dry_run=False) == Room(1, 10)
+    assert done == ["regrow.files of 2", "delete m-1", "delete m-0"]
+
+
 def test_the_version_says_that_its_files_are_gone(tmp_path: Path) -> None:
     """It is tagged before its model goes, the model is found by no recipe any more, and a dry run does neither."""
     (tmp_path / "model.skops").write_text("12345")

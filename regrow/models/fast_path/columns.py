@@ -1,6 +1,7 @@
 """Raw columns as the matrix that a fitted ColumnTransformer makes of them, without a data frame.
 
-Only the transformers that `tasks.fit` builds are known; each answer is asked of the fitted transformer itself.
+Only the transformers that `regrow.models.fitting` builds are known; each answer is asked of the fitted transformer
+itself.
 """
 
 from abc import ABC, abstractmethod

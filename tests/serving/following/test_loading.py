@@ -7,9 +7,9 @@ import sklearn.pipeline
 
 from regrow.models.contract import Rows
 from regrow.models.fast_path.proof import TAG, claim
+from regrow.models.fitting import fit_pipeline
 from regrow.project import Training
 from regrow.serving.following.loading import load_version
-from tasks.fit import fit_pipeline
 
 
 def test_rows_take_the_fast_path_only_where_the_tag_claims_it(
