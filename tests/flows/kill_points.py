@@ -80,11 +80,19 @@ def die_after(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True
     return patch
 
 
+def calls(number: int) -> Callable[..., bool]:
+    """Return a condition that holds at call *number* of what is patched, from 1."""
+    counted = iter(range(1, 1_000))
+    return lambda *_: next(counted) == number
+
+
 POINTS: dict[str, Callable[[], None]] = {
     "none": lambda: None,
     "ingest: written, not renamed": die_before(regrow.data.snapshots, "_digest"),
     "fit: uploaded, not finished": die_before(MlflowClient, "finalize_logged_model"),
     "fit: finished, not returned": die_after(MlflowClient, "finalize_logged_model"),
+    "refit: uploaded, not finished": die_before(MlflowClient, "finalize_logged_model", calls(2)),
+    "refit: finished, not returned": die_after(MlflowClient, "finalize_logged_model", calls(2)),
     "register: version made, not returned": die_after(MlflowClient, "create_model_version"),
     "deploy: about to move": die_before(MlflowClient, "log_param"),
     "deploy: moved, alias not written": die_before(MlflowClient, "set_registered_model_alias"),
