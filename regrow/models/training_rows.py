@@ -45,8 +45,8 @@ def weights_of(
     project: Project, window: TrainingWindow | None, frame: pd.DataFrame
 ) -> NDArray[np.float64] | None:
     """Return how much each row of *frame* counts, by *window* or else by the file; None if all count alike."""
-    aged = window is not None and window.half_life is not None
-    asked = HalfLife(half_life=window.half_life) if aged else project.training.sample_weight
+    half_life = window and window.half_life
+    asked = HalfLife(half_life=half_life) if half_life else project.training.sample_weight
     return sample_weights(asked, frame, project.data.timestamp)
 
 

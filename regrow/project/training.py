@@ -106,7 +106,7 @@ class TrainingWindow(Strict):
 
     def __str__(self) -> str:
         """Return it in words: `90d`, `all, half-life 60d`."""
-        words = self.window if self.window == "all" else format_duration(self.window)
+        words = format_duration(self.window) if isinstance(self.window, timedelta) else self.window
         return words if self.half_life is None else f"{words}, half-life {format_duration(self.half_life)}"
 
 
