@@ -21,9 +21,9 @@ from regrow.verdict import Finding, Subject
 UNFIT = re.compile(r"[^\w./ -]")
 """What MLflow takes in no name of a metric."""
 
-UNIT, SLICE = "unit", "slice."
-"""Columns of an evaluation's predictions: the number of the row's sampling unit, and (with the column's name behind
-it) what slices are made by."""
+UNIT, SLICE, TIME = "unit", "slice.", "time"
+"""Columns of an evaluation's predictions: the number of the row's sampling unit, (with the column's name behind it)
+what slices are made by, and the event's time in microseconds since 1970."""
 
 ProblemType = Literal["binary", "multiclass", "regression"]
 """What a model predicts: one of two classes, one of several, or a number."""
@@ -173,6 +173,8 @@ class Evaluation(Result):
     and each column that a gate slices by."""
     errors: dict[str, float] = {}
     """Standard errors of `metrics`, from unit to unit; of those alone for which there are enough units."""
+    costs: dict[str, float] = {}
+    """What a gate asks of the candidate itself: `latency_ms`, `size_mb`."""
 
 
 class DriftFigures(StoredRecord):

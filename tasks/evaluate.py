@@ -1,5 +1,6 @@
 """Measure candidate, baseline and champion on the same unseen rows."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import pandas as pd
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.inspection import permutation_importance
 
+from regrow.data.rows import event_times
 from regrow.data.snapshots import write_snapshot
 from regrow.data.sources import as_names
 from regrow.decisions.estimates import estimate
@@ -28,10 +30,12 @@ from regrow.models.metrics import (
 from regrow.models.predictions import to_column
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import EvaluationPlan, Metric, Project, SliceGate
-from regrow.results import SLICE, UNIT, Candidate, Evaluation, ModelFacts, ProblemType, SliceMetrics
+from regrow.results import SLICE, TIME, UNIT, Candidate, Evaluation, ModelFacts, ProblemType, SliceMetrics
 
 SAMPLE = 2000
 """Rows on which the importance of the columns is measured."""
+WARM, TIMED = 20, 300
+"""Single rows that are predicted before the latency is measured, and for it."""
 REPEATS = 2
 """Times that each column is shuffled for it."""
 MOST_COLUMNS = 200
@@ -75,6 +79,7 @@ def evaluate(
     seen = as_judged(primary, predictions["candidate"], facts.threshold)
     sure = estimate(primary, target, [seen], facts.classes, units)
     errors = {} if isinstance(sure, str) else {primary: sure.error}
+    costs = measure_costs(project.evaluation, model, frame)
     evaluation = Evaluation(
         candidate=candidate,
         champion_version=champion_version,
@@ -90,9 +95,10 @@ def evaluate(
             tabulate(target, predictions, facts.kind).assign(**columns_to_judge(project, frame, units))
         ),
         errors=errors,
+        costs=costs,
     )
     uncertain = {f"{metric}_error": error for metric, error in errors.items()}
-    run.log_metrics(flatten(measured) | uncertain | {"rows": len(frame), "units": units.count})
+    run.log_metrics(flatten(measured) | uncertain | costs | {"rows": len(frame), "units": units.count})
     run.log_text(evaluation.model_dump_json(indent=2, include={"metrics", "slices", "rows"}), "slices.json")
     return evaluation
 
@@ -229,9 +235,10 @@ def tabulate(target: pd.Series, predictions: dict[str, Floats], kind: ProblemTyp
 
 def columns_to_judge(project: Project, frame: pd.DataFrame, units: Units) -> dict[str, pd.Series]:
     """Return what the gates need of the rows *frame* beside predictions: their unit, and the columns of slices."""
-    gated = {gate.column for gate in project.evaluation.gates if isinstance(gate, SliceGate)}
+    gated = set(project.evaluation.gated_columns.values())
     slices = {f"{SLICE}{column}": as_names(frame[column]).replace("", None) for column in sorted(gated)}
-    return {UNIT: pd.Series(units.codes, frame.index), **slices}
+    times = event_times(frame, project.data).set_axis(frame.index)
+    return {UNIT: pd.Series(units.codes, frame.index), TIME: times, **slices}
 
 
 def column_importances(project: Project, model: LoadedModel, frame: pd.DataFrame) -> pd.DataFrame:
@@ -254,6 +261,23 @@ def column_importances(project: Project, model: LoadedModel, frame: pd.DataFrame
     )  # fmt: skip
     figures = {"mean": found["importances_mean"], "spread": found["importances_std"]}
     return pd.DataFrame(figures, index=model.features).sort_values("mean", kind="stable")
+
+
+def measure_costs(plan: EvaluationPlan, model: LoadedModel, frame: pd.DataFrame) -> dict[str, float]:
+    """Measure what gates ask of *model* itself: `latency_ms` of a single row of *frame*, `size_mb` of its files."""
+    asked, costs = {gate.kind for gate in plan.gates}, dict[str, float]()
+    if "latency" in asked:
+        seconds: list[float] = []
+        for place in range(WARM + TIMED):
+            row = frame.iloc[[place % len(frame)]]
+            began = time.perf_counter()
+            model.predict(row)
+            seconds.append(time.perf_counter() - began)
+        costs["latency_ms"] = float(np.quantile(seconds[WARM:], 0.99) * 1000)
+    if "size" in asked and model.folder is not None:
+        files = [path for path in model.folder.rglob("*") if path.is_file()]
+        costs["size_mb"] = sum(path.stat().st_size for path in files) / 1e6
+    return costs
 
 
 def flatten(measured: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from regrow.inspection.expectations import Outcome, Report, check
 from regrow.inspection.leak_check import find_leaks
 from regrow.inspection.usable import judge_columns
 from regrow.lineage import RunRecord, announce, current, step
-from regrow.project import GroupSplit, Project, SliceGate
+from regrow.project import GroupSplit, Project
 from regrow.project.data import named_alike
 from regrow.results import Validation
 from regrow.verdict import Finding, Verdict, combine, pass_if
@@ -115,9 +115,7 @@ def require_columns(project: Project, columns: Sequence[str]) -> None:
     }
     if isinstance(data.splitting, GroupSplit):
         named["data.split.column"] = [data.splitting.column]
-    for place, gate in enumerate(plan.gates):
-        if isinstance(gate, SliceGate):
-            named[f"evaluation.gates.{place}.column"] = [gate.column]
+    named |= {key: [column] for key, column in plan.gated_columns.items()}
     for key, wanted in named.items():
         missing = [column for column in wanted if column not in columns]
         if missing:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
 from regrow.decisions.influence import CLOSED_FORM, GROUPS, MEANS, Truth, pulls
@@ -79,6 +79,57 @@ def estimate(
         rows=len(truth),
         units=units,
         effective=len(truth) * independent / variance if variance else float(len(truth)),
+    )
+
+
+def compare_means(
+    values: Floats, one: NDArray[np.bool_], other: NDArray[np.bool_] | None, units: Units
+) -> Estimate | str:
+    """Return the mean of *values* over the rows *one*, less that over the rows *other* if there are any.
+
+    *values* has a number for each row; the rows of a unit are one observation, on whichever side they stand. Too
+    little to tell an interval gives what is missing, in words.
+    """
+    sides = [(one, 1.0)] if other is None else [(one, 1.0), (other, -1.0)]
+    for rows, _ in sides:
+        having = units.take(rows)
+        if having.count < LEAST_UNITS or even_units(having) < LEAST_EVEN:
+            return f"{having.named} of {LEAST_UNITS} that it takes, with rows enough in each"
+    either = np.logical_or.reduce([rows for rows, _ in sides])
+    figure, pulled = 0.0, np.zeros(len(values))
+    for rows, side in sides:
+        mean, count = float(values[rows].mean()), int(rows.sum())
+        figure += side * mean
+        pulled[rows] += side * (values[rows] - mean) / count
+    chosen = units.take(either)
+    blocks = chosen.blocks()
+    variance = _variance(np.bincount(blocks.codes, pulled[either]).astype(np.float64))
+    independent = _variance(pulled[either])
+    rows_in_all = int(either.sum())
+    return Estimate(
+        figure=figure,
+        error=float(np.sqrt(variance)),
+        freedom=even_units(blocks) - 1,
+        rows=rows_in_all,
+        units=chosen,
+        effective=rows_in_all * independent / variance if variance else float(rows_in_all),
+    )
+
+
+def independent_gain(one: Estimate, other: Estimate, direction: int, units: Units) -> Estimate:
+    """Return by how much *one* is better than *other*, of units apart; *direction* is 1 if greater is better, else -1.
+
+    The degrees of freedom are the fewer of the two, on the safe side of Welch's.
+    """
+    variance, rows = one.error**2 + other.error**2, one.rows + other.rows
+    independent = sum(each.error**2 * each.effective / each.rows for each in (one, other))
+    return Estimate(
+        figure=direction * (one.figure - other.figure),
+        error=float(np.sqrt(variance)),
+        freedom=min(one.freedom, other.freedom),
+        rows=rows,
+        units=units,
+        effective=rows * independent / variance if variance else float(rows),
     )
 
 

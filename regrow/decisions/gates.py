@@ -1,17 +1,20 @@
 """Judge a candidate by the gates of its project file."""
 
-from typing import Any
-
 import pandas as pd
 
-from regrow.decisions.estimates import Estimate
-from regrow.decisions.held_out import REMEDY, HeldOut, provable
+from regrow.decisions.held_out import REMEDY, HeldOut, counted, measured, provable
+from regrow.decisions.refusals import judge_calibration, judge_fairness, judge_robustness, judge_slices
 from regrow.project import (
     BaselineGate,
+    CalibrationGate,
     ChampionGate,
     EvaluationPlan,
+    FairnessGate,
     Gate,
+    LatencyGate,
     Metric,
+    RobustnessGate,
+    SizeGate,
     SliceGate,
     ThresholdGate,
     Unit,
@@ -44,13 +47,24 @@ def _tell(finding: Finding) -> str:
 
 def _judge(gate: Gate, primary: Metric, held_out: HeldOut) -> Finding:
     """Judge one gate."""
-    if isinstance(gate, ThresholdGate):
-        return judge_threshold(gate, held_out)
-    if isinstance(gate, BaselineGate):
-        return judge_baseline(gate, primary, held_out)
-    if isinstance(gate, SliceGate):
-        return judge_slices(gate, held_out)
-    return judge_champion(gate, primary, held_out)
+    match gate:
+        case ThresholdGate():
+            found = judge_threshold(gate, held_out)
+        case BaselineGate():
+            found = judge_baseline(gate, primary, held_out)
+        case ChampionGate():
+            found = judge_champion(gate, primary, held_out)
+        case SliceGate():
+            found = judge_slices(gate, held_out)
+        case FairnessGate():
+            found = judge_fairness(gate, held_out)
+        case CalibrationGate():
+            found = judge_calibration(gate, held_out)
+        case RobustnessGate():
+            found = judge_robustness(gate, primary, held_out)
+        case LatencyGate() | SizeGate():
+            found = judge_cost(gate, held_out)
+    return found
 
 
 def judge_threshold(gate: ThresholdGate, held_out: HeldOut) -> Finding:
@@ -58,7 +72,7 @@ def judge_threshold(gate: ThresholdGate, held_out: HeldOut) -> Finding:
     figure = held_out.evaluation.metrics[gate.metric]
     limit, words, kept = _bound(gate, figure)
     found = held_out.measure(gate.metric)
-    shown = _counted(held_out) if isinstance(found, str) else _measured(found, figure, 0.95)
+    shown = counted(held_out) if isinstance(found, str) else measured(found, figure, 0.95)
     on = f"{len(held_out.frame):,} rows" if isinstance(found, str) else found.counted
     return Finding(
         rule=f"{gate.metric} {words} {limit:g}",
@@ -89,7 +103,7 @@ def judge_champion(gate: ChampionGate, metric: Metric, held_out: HeldOut) -> Fin
         result="pass" if first else "undecided",
         limit=gate.margin,
         detail="no champion yet" if first else evaluation.champion_obstacle,
-        **_counted(held_out),
+        **counted(held_out),
     )
 
 
@@ -103,7 +117,7 @@ def _judge_gain(
     rule, found = _rule(gate, metric, name), held_out.gain(metric, name)
     if isinstance(found, str):
         detail = f"{told}: too little is held out to prove anything: {found}; {REMEDY}"
-        return Finding(rule=rule, result="undecided", limit=gate.margin, detail=detail, **_counted(held_out))
+        return Finding(rule=rule, result="undecided", limit=gate.margin, detail=detail, **counted(held_out))
     lower = found.figure - found.radius(gate.confidence)
     asked = gate.ask if isinstance(gate, ChampionGate) else "proven"
     met = {
@@ -118,7 +132,7 @@ def _judge_gain(
         limit=gate.margin,
         detail=f"{told} on {found.counted}: gain {found.figure:+.4f}, lower bound {lower:+.4f} at "
         f"{gate.confidence:.0%}; {provable(found, gate.margin, gate.confidence)}",
-        **_measured(found, found.figure, gate.confidence),
+        **measured(found, found.figure, gate.confidence),
     )
 
 
@@ -132,85 +146,30 @@ def _rule(gate: BaselineGate | ChampionGate, metric: Metric, name: str) -> str:
     return f"{metric} better than the {name}'s by more than {gate.margin:g}, {sure}"
 
 
-def judge_slices(gate: SliceGate, held_out: HeldOut) -> Finding:
-    """Ask that no slice with enough rows is proven to break the gate's bound; report the worst.
-
-    Holm's correction (1979): a faultless candidate is refused for any of its slices with probability
-    1 - `gate.confidence` at most. Its first step decides whether one is refused, so the interval of the worst slice is
-    shown at the confidence of that step. It is undecided when no slice has enough rows and a metric: the file asks for
-    slices to be judged, and none was.
-    """
-    rising = gate.at_least is not None
-    limit, words, _ = _bound(gate, 0.0)
-    rule = f"{gate.metric} {words} {limit:g} in every {gate.column} of {gate.least_rows} rows or more"
-    large = {
-        name: rows for name, rows in held_out.slices(gate.column).items() if rows.sum() >= gate.least_rows
-    }
-    measured = {name: held_out.measure(gate.metric, rows) for name, rows in large.items()}
-    judged = {name: found for name, found in measured.items() if isinstance(found, Estimate)}
-    if not judged:
-        missing = next((f" ({found})" for found in measured.values() if isinstance(found, str)), "")
-        detail = (
-            f"no {gate.column} has {gate.least_rows} rows to judge {gate.metric} on{missing}: hold out more rows, or "
-            "lower the gate's least_rows"
+def judge_cost(gate: LatencyGate | SizeGate, held_out: HeldOut) -> Finding:
+    """Compare what a single row costs in time, or the model's files in room, with the gate's bound."""
+    if isinstance(gate, LatencyGate):
+        name, rule, told = (
+            "latency_ms",
+            f"99 of 100 single rows within {gate.at_most:g} ms",
+            "ms for a single row",
         )
-        return Finding(rule=rule, result="undecided", limit=limit, detail=detail, **_counted(held_out))
-    doubts = {name: found.doubt(_beyond(found, limit, rising)) for name, found in judged.items()}
-    refused = _refuted(doubts, 1 - gate.confidence)
-    worst = min(doubts, key=lambda name: (doubts[name], -_beyond(judged[name], limit, rising)))
-    confidence = 1 - (1 - gate.confidence) / len(judged)
-    named = ", ".join(_describe(name, judged[name], confidence) for name in refused or [worst])
-    found = "proven beyond it" if refused else f"none of {len(judged)} proven beyond it, nearest"
+    else:
+        name, rule, told = "size_mb", f"at most {gate.at_most:g} MB", "MB in its files"
+    figure = held_out.evaluation.costs.get(name)
+    if figure is None:
+        detail = "it was not measured; start `regrow train` again"
+        return Finding(rule=rule, result="undecided", limit=gate.at_most, detail=detail)
     return Finding(
         rule=rule,
-        result=pass_if(not refused),
-        figure=judged[worst].figure,
-        limit=limit,
-        detail=f"{gate.metric} by {gate.column}: {found} {named}",
-        **_measured(judged[worst], judged[worst].figure, confidence),
+        result=pass_if(figure <= gate.at_most),
+        figure=figure,
+        limit=gate.at_most,
+        detail=f"the model takes {figure:.3g} {told}",
     )
 
 
-def _beyond(found: Estimate, limit: float, rising: bool) -> float:
-    """Return how far *found* lies on the wrong side of *limit*."""
-    return limit - found.figure if rising else found.figure - limit
-
-
-def _refuted(doubts: dict[str, float], alpha: float) -> list[str]:
-    """Name the slices whose *doubts* (p-values) Holm's steps reject, together at *alpha*, the clearest first."""
-    ordered = sorted(doubts, key=lambda name: doubts[name])
-    for place, name in enumerate(ordered):
-        if doubts[name] > alpha / (len(ordered) - place):
-            return ordered[:place]
-    return ordered
-
-
-def _describe(name: str, found: Estimate, confidence: float) -> str:
-    radius = found.radius(confidence)
-    bounds = f"{found.figure - radius:.4f} to {found.figure + radius:.4f}"
-    return f"{name} {found.figure:.4f} ({bounds}, {found.counted})"
-
-
-def _measured(found: Estimate, figure: float, confidence: float) -> dict[str, Any]:
-    """Return the fields of a finding that *figure* and its interval fill."""
-    radius = found.radius(confidence)
-    return {
-        "interval": (figure - radius, figure + radius),
-        "confidence": confidence,
-        "rows": found.rows,
-        "units": found.units.count,
-        "unit": found.units.unit,
-        "effective_rows": found.effective,
-    }
-
-
-def _counted(held_out: HeldOut) -> dict[str, Any]:
-    """Return the fields of a finding without an interval."""
-    units = held_out.units
-    return {"rows": len(held_out.frame), "units": units.count, "unit": units.unit}
-
-
-def _bound(gate: ThresholdGate | SliceGate, figure: float) -> tuple[float, str, bool]:
+def _bound(gate: ThresholdGate, figure: float) -> tuple[float, str, bool]:
     """Return the gate's limit, its direction in words, and whether *figure* keeps to it."""
     if gate.at_least is not None:
         return gate.at_least, "at least", figure >= gate.at_least

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from regrow.decisions.units import Units
 from regrow.models.metrics import Floats, Label, as_judged, encode, sign
 from regrow.models.predictions import from_column
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, Metric, Unit
-from regrow.results import SLICE, UNIT, Evaluation
+from regrow.results import SLICE, TIME, UNIT, Evaluation
 from regrow.verdict import Finding, count_units
 
 REMEDY = (
@@ -58,6 +59,25 @@ class HeldOut:
         }
 
     @property
+    def candidate(self) -> Floats:
+        """What the candidate predicted, in the shape of `regrow.results`."""
+        return self._predictions["candidate"]
+
+    @cached_property
+    def truth(self) -> NDArray[np.generic]:
+        """Each row's class as its place among the candidate's classes, or its number."""
+        target = self.frame["target"]
+        return encode(target, self._classes) if self._classes else target.to_numpy(np.float64)
+
+    def newest(self, share: float) -> NDArray[np.bool_]:
+        """Return which rows lie in the last *share* of the holdout's time; those without a time do not."""
+        moments = self.frame[TIME].to_numpy(np.float64, na_value=np.nan)
+        if np.isnan(moments).all():
+            return np.zeros(len(moments), dtype=np.bool_)
+        first, last = np.nanmin(moments), np.nanmax(moments)
+        return moments > last - share * (last - first)
+
+    @property
     def _classes(self) -> Sequence[Label]:
         return self.evaluation.candidate.facts.classes
 
@@ -71,6 +91,25 @@ class HeldOut:
         kind = self.evaluation.candidate.facts.kind
         names = [name for name in ("candidate", "baseline", "champion") if name in self.frame]
         return {name: from_column(self.frame[name], kind) for name in names}
+
+
+def measured(found: Estimate, figure: float, confidence: float) -> dict[str, Any]:
+    """Return the fields of a finding that *figure* and its interval fill."""
+    radius = found.radius(confidence)
+    return {
+        "interval": (figure - radius, figure + radius),
+        "confidence": confidence,
+        "rows": found.rows,
+        "units": found.units.count,
+        "unit": found.units.unit,
+        "effective_rows": found.effective,
+    }
+
+
+def counted(held_out: HeldOut) -> dict[str, Any]:
+    """Return the fields of a finding without an interval."""
+    units = held_out.units
+    return {"rows": len(held_out.frame), "units": units.count, "unit": units.unit}
 
 
 def provable(found: Estimate, margin: float, confidence: float) -> str:

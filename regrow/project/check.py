@@ -7,6 +7,7 @@ from typing import Any
 
 from regrow.errors import ProjectError
 from regrow.project.estimators import build_estimator, check_search, find_preprocessing, takes_weights
+from regrow.project.evaluation import CalibrationGate, FairnessGate, RobustnessGate
 from regrow.project.expectations import build_expectation
 from regrow.project.fields import format_duration
 from regrow.project.file import Project, load_project
@@ -51,6 +52,7 @@ def check_training(project: Project) -> Iterator[str]:
         if is_own(metric):
             yield from _problem(own_metric, metric)
     yield from _problem(check_threshold, project, kind)
+    yield from check_gates(project, kind)
 
 
 def check_weights(project: Project, estimator: Any) -> None:
@@ -69,6 +71,16 @@ def check_weights(project: Project, estimator: Any) -> None:
             raise ProjectError(
                 f"{key}: an age is of data.timestamp; name the column of the event's time there"
             )
+
+
+def check_gates(project: Project, kind: str) -> Iterator[str]:
+    """Find gates that a model of *kind*, or rows without a time, cannot be judged by."""
+    for place, gate in enumerate(project.evaluation.gates):
+        key = f"{project.path}: evaluation.gates.{place}"
+        if isinstance(gate, FairnessGate | CalibrationGate) and kind == "regression":
+            yield f"{key}: {gate.kind} is of a classifier's decisions or probabilities; leave it out of a regression"
+        if isinstance(gate, RobustnessGate) and project.data.timestamp is None:
+            yield f"{key}: the newest part is by data.timestamp; name the column of the event's time there"
 
 
 def check_threshold(project: Project, kind: str) -> None:

@@ -82,7 +82,75 @@ class SliceGate(Strict):
         return self
 
 
-Gate = Annotated[ThresholdGate | BaselineGate | ChampionGate | SliceGate, Field(discriminator="kind")]
+class FairnessGate(Strict):
+    """Two groups of a column are decided about alike: refused if a difference above `at_most` is proven.
+
+    `demographic_parity`: the share that the model decides for (the second class). `equal_opportunity`: that share among
+    rows that are of the second class. `equalized_odds`: also among those that are not; the greater difference counts.
+    """
+
+    kind: Literal["fairness"]
+    column: str
+    ask: Literal["demographic_parity", "equal_opportunity", "equalized_odds"] = "demographic_parity"
+    at_most: Annotated[float, Field(gt=0, lt=1, description="Largest difference between two groups' shares")]
+    least_rows: Annotated[int, Field(ge=1, description="Rows below which a group is not compared")] = 200
+    confidence: Annotated[
+        float, Field(gt=0.5, lt=1, description="How sure a refusal is, over all pairs together (Holm)")
+    ] = 0.95
+
+
+class CalibrationGate(Strict):
+    """Probabilities are what happens: refused if they are proven to be off by more than `at_most` where they lie.
+
+    The rows are sorted by the probability of a class and cut into `bins` equal parts; in each the mean probability is
+    compared with the share of the class.
+    """
+
+    kind: Literal["calibration"]
+    at_most: Annotated[float, Field(gt=0, lt=1, description="Largest difference in a part")] = 0.05
+    bins: Annotated[int, Field(ge=1, le=100)] = 10
+    confidence: Annotated[
+        float, Field(gt=0.5, lt=1, description="How sure a refusal is, over all parts together (Holm)")
+    ] = 0.95
+
+
+class RobustnessGate(Strict):
+    """The newest part of the holdout is predicted as well as the older: refused if a loss above `at_most` is proven."""
+
+    kind: Literal["robustness"]
+    newest: Annotated[
+        float, Field(gt=0, lt=1, description="Share of the holdout's time that is the newest part")
+    ] = 0.3
+    at_most: Annotated[float, Field(ge=0, description="Largest loss of the primary metric")] = 0.0
+    confidence: Annotated[float, Field(gt=0.5, lt=1, description="How sure a refusal is")] = 0.95
+
+
+class LatencyGate(Strict):
+    """One row is predicted in time: 99 of 100 single rows, in the process that evaluates."""
+
+    kind: Literal["latency"]
+    at_most: Annotated[float, Field(gt=0, description="Milliseconds")]
+
+
+class SizeGate(Strict):
+    """The stored model is small enough."""
+
+    kind: Literal["size"]
+    at_most: Annotated[float, Field(gt=0, description="Megabytes (10^6 bytes) of the model's files")]
+
+
+Gate = Annotated[
+    ThresholdGate
+    | BaselineGate
+    | ChampionGate
+    | SliceGate
+    | FairnessGate
+    | CalibrationGate
+    | RobustnessGate
+    | LatencyGate
+    | SizeGate,
+    Field(discriminator="kind"),
+]
 
 
 class EvaluationPlan(Strict):
@@ -92,6 +160,15 @@ class EvaluationPlan(Strict):
     metrics: tuple[Metric, ...] = ()
     slices: Annotated[tuple[str, ...], Field(description="Columns whose values are measured one by one")] = ()
     gates: tuple[Gate, ...] = (BaselineGate(kind="beats_baseline"), ChampionGate(kind="beats_champion"))
+
+    @property
+    def gated_columns(self) -> dict[str, str]:
+        """The columns whose values gates compare, by the gate's key in the file."""
+        return {
+            f"evaluation.gates.{place}.column": gate.column
+            for place, gate in enumerate(self.gates)
+            if isinstance(gate, SliceGate | FairnessGate)
+        }
 
     @property
     def all_metrics(self) -> tuple[Metric, ...]:

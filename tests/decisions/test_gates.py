@@ -6,8 +6,17 @@ import pytest
 from model_facts import NOWHERE, make_facts
 from pydantic import ValidationError
 
-from regrow.decisions.gates import _refuted, decide
-from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, Gate, SliceGate, ThresholdGate
+from regrow.decisions.gates import decide
+from regrow.project import (
+    BaselineGate,
+    ChampionGate,
+    EvaluationPlan,
+    Gate,
+    LatencyGate,
+    SizeGate,
+    SliceGate,
+    ThresholdGate,
+)
 from regrow.results import Candidate, Evaluation
 from regrow.verdict import Finding
 
@@ -211,12 +220,6 @@ def test_a_slice_is_refused_if_it_is_proven_bad_and_not_before():
     assert near.passed
 
 
-def test_holms_steps_name_each_slice_that_is_proven() -> None:
-    """The smallest p-value is tested at a third of the level, the next at half of it, the last at all of it."""
-    assert _refuted({"a": 0.03, "b": 0.001, "c": 0.02}, 0.05) == ["b", "c", "a"]
-    assert _refuted({"a": 0.03, "b": 0.02, "c": 0.9}, 0.05) == []
-
-
 def test_faultless_slices_are_seldom_refused() -> None:
     """Of candidates that lie at the bound in each of five slices, about one in twenty is refused, not one in four."""
     limit = 0.5
@@ -242,3 +245,13 @@ def test_the_champion_is_beaten_by_decisions_of_each_models_threshold() -> None:
         )
     assert found["f1"] > 0.1
     assert found["roc_auc"] == 0
+
+
+def test_what_the_model_costs_is_judged_by_what_was_measured():
+    """Time and room are compared with the bound; what was not measured is undecided."""
+    gates = LatencyGate(kind="latency", at_most=10), SizeGate(kind="size", at_most=2)
+    measured = evaluation().model_copy(update={"costs": {"latency_ms": 12.5, "size_mb": 1.25}})
+    slow, small = decide(plan(*gates), measured, FRAME, "day").findings
+    assert (slow.result, slow.figure, slow.limit) == ("fail", 12.5, 10)
+    assert (small.result, small.figure, small.limit) == ("pass", 1.25, 2)
+    assert all(finding.undecided for finding in decide(plan(*gates), evaluation(), FRAME, "day").findings)

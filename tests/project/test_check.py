@@ -209,6 +209,26 @@ def test_what_training_and_evaluation_name_is_checked(
         check_project(made.path)
 
 
+def test_a_gate_must_fit_the_model_and_the_rows(project: Make) -> None:
+    """Fairness and calibration are of classifiers, robustness needs a time: the gate is named by its key."""
+    gates = [
+        {"kind": "fairness", "column": "colour", "at_most": 0.1},
+        {"kind": "calibration"},
+        {"kind": "robustness"},
+    ]
+    check_project(project(evaluation={"primary": "roc_auc", "gates": gates}).path)
+    made = project(
+        data={"source": CSV, "target": "late", "id": "id"},
+        training={"estimator": "sklearn.linear_model.Ridge"},
+        evaluation={"primary": "rmse", "gates": gates},
+    )
+    with pytest.raises(ProjectError) as refused:
+        check_project(made.path)
+    for place, said in enumerate(["fairness is of a classifier", "calibration is of", "data.timestamp"]):
+        assert f"evaluation.gates.{place}: " in str(refused.value)
+        assert said in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("training", "key"),
     [

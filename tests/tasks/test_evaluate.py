@@ -18,7 +18,7 @@ from regrow.decisions.units import units_of
 from regrow.errors import DataError, IncompatibleModel
 from regrow.models.metrics import Floats
 from regrow.models.stored import LoadedModel
-from regrow.project import EvaluationPlan, Metric, Project
+from regrow.project import EvaluationPlan, LatencyGate, Metric, Project, SizeGate
 from regrow.results import Candidate, ProblemType
 from tasks.evaluate import (
     baseline,
@@ -27,6 +27,7 @@ from tasks.evaluate import (
     flatten,
     load_champion,
     measure,
+    measure_costs,
     measure_slices,
     predict_unseen,
     tabulate,
@@ -85,6 +86,7 @@ def test_each_row_keeps_its_unit_and_what_gates_slice_by(project: Callable[..., 
     found = columns_to_judge(made, frame, units_of(frame, made.data))
     assert found["unit"].tolist() == [0, 0, 1]
     assert found["slice.origin"].dropna().tolist() == ["1", "2"]
+    assert found["time"].tolist() == [moment.value // 1000 for moment in at]
 
 
 @pytest.mark.parametrize("fits", [True, False])
@@ -127,6 +129,22 @@ def test_a_champion_of_other_libraries_is_left_out(monkeypatch: pytest.MonkeyPat
     assert obstacle.startswith("m-1 was made with numpy 1.26.4")
     assert obstacle.endswith("regrow train --override REASON`")
     assert load_champion(None) == (None, "")
+
+
+def test_what_a_model_costs_is_measured_if_a_gate_asks(tmp_path: Path) -> None:
+    """A single row's milliseconds and the megabytes of all files; without a gate, nothing is measured."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "model.skops").write_bytes(b"x" * 1_500_000)
+    (tmp_path / "code" / "own.py").write_bytes(b"x" * 500_000)
+    frame = pd.DataFrame({"size": [1.0, 2.0, 3.0], "late": [0, 1, 1]})
+    fitted = LogisticRegression().fit(frame[["size"]], frame["late"])
+    signature, facts = infer_signature(frame[["size"]]), make_facts(0, 1)
+    model = LoadedModel("m-1", Pipeline([("only", fitted)]), signature, facts, folder=tmp_path)
+    gates = LatencyGate(kind="latency", at_most=5), SizeGate(kind="size", at_most=5)
+    costs = measure_costs(EvaluationPlan(primary="roc_auc", gates=gates), model, frame)
+    assert costs["size_mb"] == 2.0
+    assert 0.01 < costs["latency_ms"] < 1000
+    assert measure_costs(EvaluationPlan(primary="roc_auc"), model, frame) == {}
 
 
 @pytest.mark.parametrize(
