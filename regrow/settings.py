@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from regrow.places import Place, read_place
 
 TELEMETRY_OFF = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -28,12 +30,25 @@ def _split_list(value: object) -> object:
     return tuple(one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else value
 
 
+def _name_place(text: str | None) -> str | None:
+    """Write the place that *text* names in full."""
+    return str(read_place(text)) if text else None
+
+
 class Settings(BaseSettings):
     """What differs between a laptop and production; every field is `REGROW_<FIELD>` in the environment."""
 
     model_config = SettingsConfigDict(env_prefix="REGROW_", frozen=True, extra="ignore")
 
     home: Annotated[Path, Field(description="The state folder")] = Path(".regrow")
+    store: Annotated[
+        str | None,
+        AfterValidator(_name_place),
+        Field(
+            description="What holds snapshots, tables and files of models: another folder, or `s3://bucket/prefix`; "
+            "empty: the state folder; see docs/store.md"
+        ),
+    ] = None
     host: Annotated[
         str,
         Field(
@@ -170,19 +185,29 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def snapshots(self) -> Path:
+    def store_root(self) -> Place:
+        """Where the store is: what others than this machine may share."""
+        return read_place(self.store) if self.store else self.home.absolute()
+
+    @property
+    def snapshots(self) -> Place:
         """The folder of the content-addressed Parquet files."""
-        return self.home.absolute() / "snapshots"
+        return self.store_root / "snapshots"
 
     @property
-    def tables(self) -> Path:
+    def tables(self) -> Place:
         """The folder of the append-only Delta Lake tables."""
-        return self.home.absolute() / "tables"
+        return self.store_root / "tables"
 
     @property
-    def artifacts(self) -> Path:
+    def artifacts(self) -> Place:
         """The folder of the files of MLflow's runs and models, if the MLflow server is ours."""
-        return self.home.absolute() / "artifacts"
+        return self.store_root / "artifacts"
+
+    @property
+    def erased(self) -> Place:
+        """The folder of the notes on snapshots from which rows were erased."""
+        return self.store_root / "erased"
 
     @property
     def journal(self) -> Path:

@@ -124,6 +124,27 @@ def services() -> Iterator[Services]:
         yield servers
 
 
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[dict[str, str]]:
+    """Run an object store for the session; the variables by which it is reached."""
+    from bucket import object_store as run
+
+    with run() as variables:
+        yield variables
+
+
+@pytest.fixture
+def bucket(object_store: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Keep the store of this process in a bucket of the test's own; its address."""
+    from bucket import make_bucket
+
+    for key, value in object_store.items():
+        monkeypatch.setenv(key, value)
+    store = make_bucket(object_store)
+    monkeypatch.setenv("REGROW_STORE", store)
+    return store
+
+
 def prepare_tracking_store(uri: str) -> None:
     """Create MLflow's tables once, before several processes open the store together."""
     import mlflow

@@ -72,6 +72,19 @@ def test_the_state_folder_holds_everything(tmp_path: Path, monkeypatch: pytest.M
     ]
 
 
+def test_the_store_is_elsewhere_if_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder or a bucket holds snapshots, tables and artifacts; the journal stays in the state folder."""
+    monkeypatch.chdir(tmp_path)
+    for store, root in (("s3://bucket/team/", "s3://bucket/team"), ("shared", str(tmp_path / "shared"))):
+        settings = Settings(home=Path("state"), store=store)
+        assert settings.store == str(settings.store_root) == root
+        assert str(settings.tables) == f"{root}/tables" and str(settings.artifacts) == f"{root}/artifacts"
+        assert settings.journal == tmp_path / "state" / "journal"
+    assert Settings(home=Path("state"), store="").store_root == tmp_path / "state"
+    with pytest.raises(ValidationError, match="s3://bucket/prefix"):
+        Settings(store="gs://bucket/x")
+
+
 @pytest.mark.parametrize(
     ("host", "reached"),
     [

@@ -1,6 +1,7 @@
 """All five services, started and stopped as a user does it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -152,6 +153,40 @@ def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
+def test_a_store_in_a_bucket_trains_serves_scores_and_watches(bucket: str, stack: Stack) -> None:
+    """The whole life of a model with its store in a bucket: nothing of it is on the disk, the doctor is content."""
+    file = next(stack.settings.configs.glob("*.yaml"))
+    name, url = file.stem, stack.settings.local_server
+
+    def run(*words: str) -> str:
+        done = stack.regrow(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("train", str(file), "--as-of", "2024-02-01")
+    wait(lambda: httpx.get(f"{url}/ready", timeout=10).is_success, 120)
+    rows = [
+        {
+            "id": f"s{number}",
+            "at": f"2024-02-{number % 27 + 1:02d}T00:00:00Z",
+            "size": number / 50,
+            "colour": "red",
+        }
+        for number in range(200)
+    ]
+    answer = httpx.post(f"{url}/models/{name}/invocations", json={"dataframe_records": rows}, timeout=60)
+    assert answer.is_success, answer.text
+    wait(lambda: folded(f"{url}/metrics") >= 200, 120)
+    run("score", str(file), "--start", "2024-02-01", "--end", "2024-02-20")
+    run("monitor", str(file), "--as-of", "2024-02-28")
+    run("prune", "--dry-run")
+    assert "wrong" not in run("doctor")
+    for folder in ("snapshots", "tables", "artifacts", "erased"):
+        assert not (stack.settings.home / folder).exists()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_each_part_is_killed_twice_under_load(stack: Stack) -> None:
     """No request to the model server fails while others die; all parts come back, none twice; the doctor is content."""
     file = next(stack.settings.configs.glob("*.yaml"))
@@ -210,6 +245,12 @@ def kill_and_wait(stack: Stack, part: str) -> None:
         return bool(now and now.child and now.state == "answers" and now.child.pid != killed)
 
     wait(came_back, 300)
+
+
+def folded(url: str) -> float:
+    """Return how many rows the figures at *url* say to be in the tables."""
+    found = re.search(r"^regrow_folded_rows\S* (\S+)$", httpx.get(url, timeout=10).text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 def ended_runs(stack: Stack, name: str) -> list[dict[str, Any]]:

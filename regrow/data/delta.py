@@ -20,7 +20,7 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
 from regrow.data.delta_files import (
     LOG_FOLDER,
@@ -31,9 +31,12 @@ from regrow.data.delta_files import (
     put_right,
 )
 from regrow.data.files import DICTIONARY_BYTES, make_folders, state_errors
+from regrow.data.objects import options_of, says_away
+from regrow.data.store_files import find_files, find_folders
 from regrow.data.stores import check_store, make_store
-from regrow.errors import Busy, RowsRefused, StateError
+from regrow.errors import Busy, RowsRefused, StateError, StoreAway
 from regrow.formats import check_format
+from regrow.places import Place, is_below
 from regrow.settings import load_settings
 
 TABLE_FORMAT = 1
@@ -57,7 +60,7 @@ FRAME_OF_STACK = re.compile(r"\s*\d+: <unknown>")
 _ONE_WRITER = threading.Lock()
 
 
-def open_table(path: Path, version: int | None = None) -> DeltaTable | None:
+def open_table(path: Place, version: int | None = None) -> DeltaTable | None:
     """Open the table at *path*, as it was at *version* (None: now); return None if there is none.
 
     What a power cut has damaged of a table of Regrow's own is set aside first. Raises `StateError` if it is damaged
@@ -68,27 +71,45 @@ def open_table(path: Path, version: int | None = None) -> DeltaTable | None:
         check_store(load_settings().tables)
         put_right(path)
     try:
-        if not DeltaTable.is_deltatable(str(path)):
+        if isinstance(path, Path) and not DeltaTable.is_deltatable(str(path)):
             return None
-        table = DeltaTable(str(path), version=version)
+        table = _read_log(path, version)
+    except TableNotFoundError:
+        return None
     except (DeltaError, OSError) as error:
-        raise StateError(f"{path}: the table cannot be opened ({plain_words(error)}); {BROKEN}") from error
+        raise _table_error(path, "the table cannot be opened", error, BROKEN) from error
     if said := DESCRIPTION.match(table.metadata().description or ""):
         check_format(f"{path}: the table", int(said[1]), TABLE_FORMAT)
     return table
 
 
-def _is_own(path: Path) -> bool:
+def _read_log(path: Place, version: int | None = None) -> DeltaTable:
+    """Open the table at *path* as Delta Lake does."""
+    return DeltaTable(str(path), version=version, storage_options=options_of(path))
+
+
+def _table_error(path: Place, what: str, error: BaseException, remedy: str) -> StateError:
+    """Return our words for Delta Lake's *error* with the table at *path*: *what* is wrong, and the *remedy*."""
+    if says_away(error):
+        return StoreAway(
+            f"{path}: the object store does not answer, so {what}; see AWS_ENDPOINT_URL, or wait for it"
+        )
+    return StateError(f"{path}: {what} ({plain_words(error)}); {remedy}")
+
+
+def _is_own(path: Place) -> bool:
     """Return whether the table at *path* is one of the store, and no destination elsewhere."""
-    return path.is_relative_to(load_settings().tables)
+    return is_below(path, load_settings().tables)
 
 
-def find_tables(folder: Path) -> list[Path]:
-    """Return the tables under *folder*, the one of all tables: each stands in the folder of its kind."""
-    return sorted(log.parent for log in folder.glob(f"*/*/{LOG_FOLDER}"))
+def find_tables(folder: Place, kind: str | None = None) -> list[Place]:
+    """Return the tables under *folder*, the one of all tables: each stands in the folder of its *kind* (None: any)."""
+    kinds = find_folders(folder) if kind is None else [folder / kind]
+    found = [table for each in kinds for table in find_folders(each)]
+    return [table for table in found if any(True for _ in find_files(table / LOG_FOLDER))]
 
 
-def table_version(path: Path) -> int | None:
+def table_version(path: Place) -> int | None:
     """Return the newest version of the table at *path*; None if there is none."""
     table = open_table(path)
     return None if table is None else table.version()
@@ -101,7 +122,7 @@ def plain_words(error: BaseException) -> str:
     return "; ".join(told[:3])[:500] or type(error).__name__
 
 
-def committed(path: Path, transaction: str) -> int:
+def committed(path: Place, transaction: str) -> int:
     """Return the last number that *transaction* committed to the table at *path*; 0 if it has committed none.
 
     What it committed is on the disk.
@@ -112,7 +133,7 @@ def committed(path: Path, transaction: str) -> int:
 
 
 def append(
-    path: Path,
+    path: Place,
     table: pa.Table,
     transaction: str,
     number: int,
@@ -147,13 +168,17 @@ def append(
             make_durable(path)
             if _is_own(path):  # If the folder went away just now, the rows went into another one of its name.
                 check_store(load_settings().tables)
-            if max(before, 0) // CHECKPOINT_EVERY != last_durable(path) // CHECKPOINT_EVERY:
+            after = last_durable(path)
+            if not isinstance(path, Path):  # Nobody counts there: at least this one commit was added.
+                before = -1 if logged is None else logged.version()
+                after = before + 1
+            if max(before, 0) // CHECKPOINT_EVERY != after // CHECKPOINT_EVERY:
                 checkpoint(path)
             return True
     return False
 
 
-def compact(path: Path) -> None:
+def compact(path: Place) -> None:
     """Merge the small files of the table at *path* into large ones; remove what no reader still reads."""
     table = open_table(path)
     if table is None:
@@ -167,11 +192,10 @@ def compact(path: Path) -> None:
         make_durable(path)
         _vacuum(table, path, VACUUM_HOURS)
     except (DeltaError, OSError) as error:
-        said = plain_words(error)
-        raise StateError(f"{path}: the table cannot be compacted ({said}); it stays as it is") from error
+        raise _table_error(path, "the table cannot be compacted", error, "it stays as it is") from error
 
 
-def delete_rows(path: Path, condition: str) -> int:
+def delete_rows(path: Place, condition: str) -> int:
     """Delete the rows of the table at *path* that meet *condition*, in SQL; return their number.
 
     Their files stay until `remove_files`. Raises `Busy` if other writers come first too often, `StateError` if the
@@ -181,7 +205,7 @@ def delete_rows(path: Path, condition: str) -> int:
         make_durable(path)
         commit = CommitProperties(durable_note(path))
         try:
-            told = DeltaTable(str(path)).delete(
+            told = _read_log(path).delete(
                 condition,
                 writer_properties=WRITER,
                 commit_properties=commit,
@@ -190,28 +214,25 @@ def delete_rows(path: Path, condition: str) -> int:
         except CommitFailedError:
             time.sleep(0.05 * 2**attempt)
         except (DeltaError, OSError) as error:
-            raise StateError(
-                f"{path}: rows cannot be erased ({plain_words(error)}); mend it, and try again"
-            ) from error
+            raise _table_error(path, "rows cannot be erased", error, "mend it, and try again") from error
         else:
             make_durable(path)
             return int(told["num_deleted_rows"] or 0)
     raise Busy(f"{path}: other writers came first {ATTEMPTS} times; try again")
 
 
-def remove_files(path: Path) -> None:
+def remove_files(path: Place) -> None:
     """Remove at once the files that the table at *path* no longer needs; what is being written stays."""
     time.sleep(0.01)  # A file of this very moment would be taken for a new one.
     try:
-        _vacuum(DeltaTable(str(path)), path, 0)
+        _vacuum(_read_log(path), path, 0)
     except (DeltaError, OSError) as error:
-        raise StateError(
-            f"{path}: the files of erased rows cannot be removed ({plain_words(error)}); mend it, and try again"
-        ) from error
+        what = "the files of erased rows cannot be removed"
+        raise _table_error(path, what, error, "mend it, and try again") from error
     checkpoint(path)
 
 
-def _vacuum(table: DeltaTable, path: Path, hours: int) -> None:
+def _vacuum(table: DeltaTable, path: Place, hours: int) -> None:
     """Remove the files of *table* at *path* that it has not needed for *hours*."""
     table.vacuum(
         hours,
@@ -223,18 +244,19 @@ def _vacuum(table: DeltaTable, path: Path, hours: int) -> None:
     make_durable(path)
 
 
-def checkpoint(path: Path) -> None:
+def checkpoint(path: Place) -> None:
     """Write a checkpoint of the table at *path*; once it is on the disk, remove the old commits that it stands for."""
-    with state_errors(path, "no checkpoint can be written"):
+    what = "no checkpoint can be written"
+    with state_errors(path, what):
         try:
-            table = DeltaTable(str(path))
+            table = _read_log(path)
             table.create_checkpoint()
             flush_checkpoint(path, table.version())
             table.cleanup_metadata()
-        except DeltaError as error:
-            raise StateError(
-                f"{path}: no checkpoint can be written ({plain_words(error)}); {BROKEN}"
-            ) from error
+        except (DeltaError, OSError) as error:
+            if isinstance(error, OSError) and not says_away(error):
+                raise
+            raise _table_error(path, what, error, BROKEN) from error
 
 
 def _reconcile(table: pa.Table, logged: DeltaTable | None) -> pa.Table:
@@ -271,7 +293,7 @@ def _arrange(table: pa.Table, logged: DeltaTable | None, partition: str | None) 
 
 
 def _write(
-    path: Path,
+    path: Place,
     table: pa.Table,
     commit: CommitProperties,
     partition: str | None,
@@ -282,7 +304,8 @@ def _write(
     with state_errors(path, what), _ONE_WRITER:
         if _is_own(path):
             make_store(load_settings().tables)
-        make_folders(path)
+        if isinstance(path, Path):
+            make_folders(path)
         try:
             write_deltalake(
                 str(path),
@@ -295,11 +318,16 @@ def _write(
                 post_commithook_properties=NO_HOOKS,
                 writer_properties=WRITER,
                 partition_by=partition if partition in table.schema.names else None,
+                storage_options=options_of(path),
             )
-        except (CommitFailedError, OSError):
+        except CommitFailedError:
+            raise
+        except OSError as error:
+            if says_away(error):
+                raise _table_error(path, what, error, BROKEN) from error
             raise
         except Exception as error:  # Delta Lake raises a bare Exception for what Arrow's engine refuses.
             said = plain_words(error)
             if isinstance(error, SchemaMismatchError) or OF_THE_ROWS.search(said):
                 raise RowsRefused(f"{path}: {what} ({said}); the table cannot hold such rows") from error
-            raise StateError(f"{path}: {what} ({said}); {BROKEN}") from error
+            raise _table_error(path, what, error, BROKEN) from error

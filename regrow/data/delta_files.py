@@ -1,5 +1,7 @@
 """The files of a Delta Lake table on the local disk: made durable, and put right after a power cut.
 
+What is put into a bucket is durable and whole at once, so of a table there nothing is to be done.
+
 Delta Lake flushes nothing. After a power cut the newest commits may therefore be empty or torn, or name data files
 that are; an empty one is even read as a commit of no rows. So each append waits until all commits up to its own are on
 the disk, and each commit says up to which one that was so when it was made. Of the commits behind that one, those from
@@ -20,6 +22,7 @@ import orjson
 
 from regrow.data.files import flush_to_disk, locked_file, state_errors
 from regrow.errors import Busy
+from regrow.places import Place
 
 logger = logging.getLogger("regrow.data")
 LOG_FOLDER, HINT, KEPT = "_delta_log", "_last_checkpoint", "_damaged"
@@ -33,7 +36,7 @@ PARQUET = b"PAR1"
 """What a whole Parquet file begins and ends with."""
 PATIENCE = 10.0
 """Seconds that another process may take to put a table right."""
-_durable: dict[Path, int] = {}
+_durable: dict[Place, int] = {}
 """The last version of each table that this process knows to be on the disk."""
 _looked_at: set[Path] = set()
 """The tables whose newest commits this process has looked at."""
@@ -49,21 +52,23 @@ class Commit:
     durable: int = -1
 
 
-def last_durable(path: Path) -> int:
+def last_durable(path: Place) -> int:
     """Return the last version of the table at *path* that this process knows to be on the disk; -1 if none."""
     return _durable.get(path, -1)
 
 
-def durable_note(path: Path) -> dict[str, str]:
+def durable_note(path: Place) -> dict[str, str]:
     """Return what a commit to the table at *path* says of those before it."""
-    return {DURABLE: str(last_durable(path))}
+    return {DURABLE: str(last_durable(path))} if isinstance(path, Path) else {}
 
 
-def make_durable(path: Path) -> None:
+def make_durable(path: Place) -> None:
     """Return once every commit of the table at *path*, with its data files, is on the disk.
 
     Raises `StateError` if the disk fails.
     """
+    if not isinstance(path, Path):
+        return
     log = path / LOG_FOLDER
     known = _durable.get(path)
     if known is None or not _commit(log, known).exists():
@@ -91,8 +96,10 @@ def make_durable(path: Path) -> None:
         _looked_at.add(path)
 
 
-def flush_checkpoint(path: Path, version: int) -> None:
+def flush_checkpoint(path: Place, version: int) -> None:
     """Return once the checkpoint of *version* of the table at *path* is on the disk."""
+    if not isinstance(path, Path):
+        return
     log = path / LOG_FOLDER
     with state_errors(path, "its checkpoint cannot be flushed to the disk"):
         for file in _of_versions(log, [version]):
@@ -100,12 +107,12 @@ def flush_checkpoint(path: Path, version: int) -> None:
         flush_to_disk(log)
 
 
-def put_right(path: Path) -> None:
+def put_right(path: Place) -> None:
     """Set aside what a power cut has damaged of the table at *path*, the first time that this process opens it.
 
     Raises `StateError` if the disk does not let it, `Busy` if another process does the same for too long.
     """
-    if path in _looked_at or not (path / LOG_FOLDER).is_dir():
+    if not isinstance(path, Path) or path in _looked_at or not (path / LOG_FOLDER).is_dir():
         return
     deadline = time.monotonic() + PATIENCE
     with state_errors(path, "what a power cut has damaged cannot be set aside"):

@@ -17,14 +17,15 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
+from regrow.data import store_files
 from regrow.data.damaged_rows import Person, is_aside, journal_files
 from regrow.data.delta import delete_rows, open_table, remove_files
-from regrow.data.files import write_whole
 from regrow.data.labels import labels_path
 from regrow.data.predictions import predictions_path
-from regrow.data.snapshots import Snapshot, erased_folder, erased_to, write_table
+from regrow.data.snapshots import Snapshot, erased_to, write_table
 from regrow.data.stores import check_store
 from regrow.errors import StateError
+from regrow.places import Place
 from regrow.settings import load_settings
 
 NAMED = 500
@@ -97,9 +98,10 @@ def rewrite_snapshot(
     check_store(folder)
     digest = erased_to(digest) or digest
     path = folder / f"{digest}.parquet"
-    if not path.is_file():
+    try:
+        table = pq.read_table(store_files.open_parquet(path))
+    except FileNotFoundError:
         return None
-    table = pq.read_table(path)
     there = [name for name in columns if name in table.column_names]
     hit = pa.array([False] * table.num_rows)
     for name in there:
@@ -113,18 +115,18 @@ def rewrite_snapshot(
     left = table.filter(pc.invert(hit))  # pyright: ignore[reportAttributeAccessIssue]
     _, after = write_table(left, folder)
     note = {"digest": after, "rows": left.num_rows, "erased": rows, "at": datetime.now(UTC).isoformat()}
-    erased_folder().mkdir(parents=True, exist_ok=True)
-    write_whole(erased_folder() / f"{digest}.json", json.dumps(note).encode())
-    path.unlink()
+    store_files.write(load_settings().erased / f"{digest}.json", json.dumps(note).encode())
+    store_files.remove(path)
     return Rewritten(digest, after, rows)
 
 
 def drop_samples(dry_run: bool = False) -> int:
     """Remove all samples of snapshots, which may hold rows of anybody: they are drawn again; return their number."""
-    notes = sorted((load_settings().snapshots / "samples").glob("*.json"))
+    notes = [found.place for found in store_files.find_files(load_settings().snapshots / "samples")]
+    notes = [note for note in notes if note.name.endswith(".json")]
     for note in () if dry_run else notes:
-        Snapshot.model_validate_json(note.read_bytes()).path.unlink(missing_ok=True)
-        note.unlink()
+        store_files.remove(Snapshot.model_validate_json(store_files.read(note)).path)
+        store_files.remove(note)
     return len(notes)
 
 
@@ -143,7 +145,7 @@ def _names_of(model: str, entity: str) -> dict[str, list[str]]:
     }
 
 
-def _erase(path: Path, conditions: list[tuple[str, str]], dry_run: bool) -> int:
+def _erase(path: Place, conditions: list[tuple[str, str]], dry_run: bool) -> int:
     """Delete the rows of the table at *path* that meet one of *conditions*, each a column and what it must be."""
     table = open_table(path)
     if table is None:

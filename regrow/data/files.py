@@ -14,6 +14,7 @@ from pathlib import Path
 
 from regrow import provenance
 from regrow.errors import StateError
+from regrow.places import Place
 from regrow.settings import UMASK
 
 SET_ASIDE = "damaged"
@@ -143,7 +144,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 @contextmanager
-def state_errors(path: Path, what: str = "cannot be written") -> Iterator[None]:
+def state_errors(path: Place, what: str = "cannot be written") -> Iterator[None]:
     """Turn an `OSError` inside the block into a `StateError`: *path*, *what* is wrong, the reason, what to do."""
     try:
         yield

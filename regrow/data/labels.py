@@ -6,7 +6,6 @@ The same label twice is one. A changed label keeps both: the last one counts, by
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 from regrow.data.delta import TIME, append, open_table
 from regrow.data.times import as_utc, in_utc
 from regrow.errors import DataError
+from regrow.places import Place
 from regrow.settings import load_settings
 
 LABELS = pa.schema(
@@ -47,7 +47,7 @@ IDENTITY = [*KEY, "label", "label_text", "labelled_at"]
 """What two labels have in common that are the same one."""
 
 
-def labels_path(model: str) -> Path:
+def labels_path(model: str) -> Place:
     """Return the folder of *model*'s labels."""
     return load_settings().tables / "labels" / model
 

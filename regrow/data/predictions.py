@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from regrow.data.delta import TIME, append, open_table
+from regrow.data.delta import TIME, append, find_tables, open_table
 from regrow.data.sampling import BELOW, TIER, draw, tiers
 from regrow.data.times import as_utc
+from regrow.places import Place
 from regrow.settings import load_settings
 
 PREDICTIONS = pa.schema(
@@ -75,7 +75,7 @@ def feature_type(mlflow_type: str) -> pa.DataType:
     return {"boolean": pa.bool_(), "datetime": TIME}.get(mlflow_type, pa.string())
 
 
-def predictions_path(model: str) -> Path:
+def predictions_path(model: str) -> Place:
     """Return the folder of *model*'s prediction log."""
     return load_settings().tables / "predictions" / model
 
@@ -211,8 +211,7 @@ def count_served(model: str) -> int:
 
 def find_prediction(prediction_id: str, roles: Collection[str] = SERVED) -> dict[str, Any] | None:
     """Find the row of *prediction_id*, of one of *roles*, in any model's log."""
-    folder = load_settings().tables / "predictions"
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    for path in find_tables(load_settings().tables, "predictions"):
         dataset = scan_predictions(path.name, roles=roles)
         if dataset is None:
             continue

@@ -1,8 +1,8 @@
 """Immutable, content-addressed datasets: Parquet files named by their SHA-256."""
 
 import hashlib
+import io
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 from pandas.api import types
 from pydantic import BaseModel, ConfigDict
 
+from regrow.data import store_files
 from regrow.data.files import flush_to_disk, partial_file, state_errors
 from regrow.data.stores import check_store, make_store
 from regrow.errors import DataError, SnapshotError
+from regrow.places import Place
 from regrow.settings import load_settings
 
 FOLDER = "snapshots"
@@ -53,10 +55,10 @@ class Snapshot(BaseModel):
         return json.dumps({"uri": self.uri})
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Place:
         """The file, by its digest in the store of today; if it is not there, where a full address says."""
         path = load_settings().snapshots / f"{self.digest}.parquet"
-        if not path.exists() and self.uri.startswith("file://"):
+        if self.uri.startswith("file://") and not store_files.is_there(path):
             elsewhere = Path(unquote(urlparse(self.uri).path))
             return elsewhere if elsewhere.exists() else path
         return path
@@ -71,7 +73,7 @@ class Snapshot(BaseModel):
 
 def read_table(snapshot: Snapshot, columns: list[str] | None = None) -> pa.Table:
     """Read *snapshot* as an Arrow table, after checking its digest."""
-    return pq.read_table(checked_path(snapshot), columns=columns)
+    return pq.read_table(open_snapshot(snapshot), columns=columns)
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
@@ -89,13 +91,14 @@ def _is_beyond_float(column: pa.ChunkedArray) -> bool:
     return any(value is not None and abs(value) > EXACT for value in bounds.values())
 
 
-def checked_path(snapshot: Snapshot) -> Path:
-    """Return the file of *snapshot*, after checking its digest."""
+def open_snapshot(snapshot: Snapshot) -> Path | pa.BufferReader:
+    """Return what Arrow reads the Parquet file of *snapshot* from, after checking its digest."""
     path, expected = snapshot.path, snapshot.digest
-    if not path.is_file() and (after := erased_to(expected)):
-        path, expected = path.with_name(f"{after}.parquet"), after
+    if not store_files.is_there(path) and (after := erased_to(expected)):
+        path, expected = path.parent / f"{after}.parquet", after
     try:
-        digest = _digest(path)
+        found = store_files.open_parquet(path)
+        digest = _digest(found)
     except FileNotFoundError as error:
         check_store(load_settings().snapshots)
         raise SnapshotError(
@@ -105,26 +108,24 @@ def checked_path(snapshot: Snapshot) -> Path:
         raise SnapshotError(
             f"{path}: content has SHA-256 {digest}, not {expected}; delete the file and run again"
         )
-    return path
-
-
-def erased_folder() -> Path:
-    """Return the folder of the notes on snapshots from which rows were erased."""
-    return load_settings().home.absolute() / "erased"
+    return found
 
 
 def erased_to(digest: str) -> str | None:
     """Return the digest of the snapshot that took the place of *digest* when rows were erased; None if none did."""
-    found: str | None = None
-    while (note := erased_folder() / f"{found or digest}.json").is_file():
-        found = json.loads(note.read_bytes())["digest"]
-    return found
+    found, folder = digest, load_settings().erased
+    while True:
+        try:
+            found = json.loads(store_files.read(folder / f"{found}.json"))["digest"]
+        except FileNotFoundError:
+            return None if found == digest else found
 
 
 def write_snapshot(frame: pd.DataFrame, timestamp: str | None = None) -> Snapshot:
     """Write *frame* as a snapshot; the same content is never written twice.
 
-    The file is written under a temporary name, flushed to disk and renamed, so a name that exists is a whole file.
+    In a folder the file is written under a temporary name, flushed to disk and renamed, in a bucket it is put at once,
+    so a name that exists is a whole file.
     *timestamp* names the column that gives the time range.
     Raises `StateError` if the state folder is full or read-only, `StoreAway` if the snapshots are away, `DataError`
     naming a column that cannot be kept.
@@ -195,23 +196,41 @@ def _try_column(column: pd.DataFrame, error: Exception) -> None:
         ) from error
 
 
-def write_table(table: pa.Table, folder: Path) -> tuple[Path, str]:
-    """Write *table* into *folder* under the name of its digest; return its path and the digest."""
+def write_table(table: pa.Table, folder: Place) -> tuple[Place, str]:
+    """Write *table* into *folder* under the name of its digest; return its path and the digest.
+
+    The age of a file is that of its last use: tidying goes by it.
+    """
+    if not isinstance(folder, Path):
+        return _put_table(table, folder)
     with partial_file(folder) as partial:
         with partial.open("xb") as stream:
             pq.write_table(table, stream, compression="zstd")
         flush_to_disk(partial)
         digest = _digest(partial)
         path = folder / f"{digest}.parquet"
-        try:
-            os.utime(path)  # Its age is that of its last use: tidying goes by it.
-        except FileNotFoundError:
+        if not store_files.touch(path):
             partial.rename(path)
             flush_to_disk(folder)
     return path, digest
 
 
-def _digest(path: Path) -> str:
-    """Hash the file at *path*."""
-    with path.open("rb") as stream:
+def _put_table(table: pa.Table, folder: Place) -> tuple[Place, str]:
+    """Put *table* into *folder*, which is in a bucket, as `write_table` says."""
+    stream = io.BytesIO()
+    pq.write_table(table, stream, compression="zstd")
+    digest = hashlib.sha256(stream.getbuffer()).hexdigest()
+    path = folder / f"{digest}.parquet"
+    if not store_files.touch(path):
+        store_files.write(path, stream.getvalue())
+    return path, digest
+
+
+def _digest(found: Path | pa.BufferReader) -> str:
+    """Hash the file that was *found*, or its bytes."""
+    if not isinstance(found, Path):
+        digest = hashlib.sha256(found.read_buffer())
+        found.seek(0)
+        return digest.hexdigest()
+    with found.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

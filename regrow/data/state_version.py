@@ -31,6 +31,8 @@ class StateVersion(BaseModel):
     """The version of Regrow that was started last."""
     home: str = ""
     """Where the folder stood then."""
+    store: str = ""
+    """Where the store was then; empty: in the folder."""
     at: datetime | None = None
 
 
@@ -53,12 +55,13 @@ def read_state_version(home: Path) -> StateVersion | None:
     return found
 
 
-def write_state_version(home: Path) -> None:
-    """Write down that this program has used *home*, and that all in it is of its format."""
+def write_state_version(home: Path, store: str = "") -> None:
+    """Write down that this program has used *home*, with *store*, and that all in it is of its format."""
     said = StateVersion(
         format=STATE_FORMAT,
         program=installed_version("regrow") or "?",
         home=str(home.absolute()),
+        store="" if store == str(home.absolute()) else store,
         at=datetime.now(UTC),
     )
     with state_errors(home):

@@ -8,57 +8,69 @@ table, which the old one hides once it is back.
 
 from pathlib import Path
 
+from regrow.data import store_files
 from regrow.data.files import make_folders, state_errors, write_whole
-from regrow.errors import StoreAway
-from regrow.settings import Settings
+from regrow.errors import StateError, StoreAway
+from regrow.places import Place
+from regrow.settings import Settings, load_settings
 
 MARK = ".regrow"
 """The file in a folder of the store."""
 NOTES = ".stores"
 """The folder of the notes, in the state folder."""
 TEXT = b"A folder of Regrow's store. Without this file it counts as away.\n"
+_seen: set[Place] = set()
+"""The folders in buckets whose mark this process has seen: a bucket is not unmounted, and each look is a request."""
 
 
-def stores_of(settings: Settings) -> tuple[Path, ...]:
+def stores_of(settings: Settings) -> tuple[Place, ...]:
     """Return the folders of the store, whether they were made yet or not."""
     return settings.artifacts, settings.snapshots, settings.tables
 
 
-def make_store(folder: Path) -> None:
+def make_store(folder: Place) -> None:
     """Make the *folder* of the store if it never was there, and write down that it is there now.
 
     Raises `StoreAway` if it was there and is not now, `StateError` if it cannot be written.
     """
     check_store(folder)
-    if not folder.joinpath(MARK).exists() or not _note(folder).exists():
+    if not _note(folder).exists() or not (folder in _seen or store_files.is_there(folder / MARK)):
         note_store(folder)
 
 
-def note_store(folder: Path) -> None:
+def note_store(folder: Place) -> None:
     """Write down that the *folder* of the store is there, made if it is not: what stands under its name is the store.
 
     Raises `StateError` if it cannot be written.
     """
+    note = _note(folder)
+    # The mark comes first: a power cut in between leaves a folder that nobody takes for one that is away.
     with state_errors(folder):
-        # The mark comes first: a power cut in between leaves a folder that nobody takes for one that is away.
-        for file, text in ((folder / MARK, TEXT), (_note(folder), b"")):
-            make_folders(file.parent)
-            write_whole(file, text)
+        store_files.write(folder / MARK, TEXT)
+        make_folders(note.parent)
+        write_whole(note, b"")
 
 
 def note_old_stores(settings: Settings) -> None:
     """Write down of the folders of the store that an earlier version made that they are there."""
     for folder in stores_of(settings):
-        if folder.is_dir() and not _note(folder).exists():
+        if isinstance(folder, Path) and folder.is_dir() and not _note(folder).exists():
             note_store(folder)
 
 
-def check_store(folder: Path) -> None:
-    """Raise `StoreAway` if the *folder* of the store was there and is not now."""
+def check_store(folder: Place) -> None:
+    """Raise `StoreAway` if the *folder* of the store was there and is not now, `StateError` if it is not for us."""
+    if folder in _seen:
+        return
     try:
-        if folder.joinpath(MARK).exists() or not _note(folder).exists():
+        if store_files.is_there(folder / MARK):
+            if not isinstance(folder, Path):
+                _seen.add(folder)
             return
-        why = f"it is empty, or another one: {MARK} is not in it" if folder.is_dir() else "it is not there"
+        if not _note(folder).exists():
+            return
+        there = not isinstance(folder, Path) or folder.is_dir()
+        why = f"it is empty, or another one: {MARK} is not in it" if there else "it is not there"
     except OSError as error:
         why = error.strerror or str(error)
     raise StoreAway(
@@ -73,6 +85,16 @@ def check_stores(settings: Settings) -> None:
         check_store(folder)
 
 
-def _note(folder: Path) -> Path:
-    """Return the note that *folder* was made."""
-    return folder.parent / NOTES / folder.name
+def require_in_home(settings: Settings, what: str, instead: str) -> None:
+    """Raise `StateError` if the store of *settings* is not in the state folder, which *what* copies: do *instead*."""
+    if settings.store_root != settings.home.absolute():
+        raise StateError(
+            f"REGROW_STORE: {what} copies the state folder, and the store is in {settings.store_root}; {instead}"
+        )
+
+
+def _note(folder: Place) -> Path:
+    """Return the note that *folder* was made: in the state folder, wherever the store is."""
+    settings = load_settings()
+    home = folder.parent if isinstance(folder, Path) and not settings.store else settings.home.absolute()
+    return home / NOTES / folder.name

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from regrow.data.delta import VACUUM_HOURS, checkpoint, compact, find_tables, open_table
 from regrow.data.files import PARTIAL, locked_file
+from regrow.data.store_files import find_files, remove
 from regrow.data.stores import MARK
 from regrow.data.upkeep import compaction_marker
+from regrow.places import Place
 from regrow.settings import Settings
 
 DAY = 86_400.0
@@ -27,41 +29,35 @@ class Room:
         return Room(self.count + other.count, self.bytes + other.bytes)
 
 
-def remove_old_files(folder: Path, days: float, kept: Collection[str] = (), dry_run: bool = False) -> Room:
+def remove_old_files(folder: Place, days: float, kept: Collection[str] = (), dry_run: bool = False) -> Room:
     """Remove the files of *folder* and below that were not written for *days*, but for the names *kept*.
 
     Half-written files are left to those who know whether their writer lives.
     """
     found, before = Room(), time.time() - days * DAY
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        if path.name in kept or path.name == MARK or path.suffix == PARTIAL or path.is_symlink():
+    for file in find_files(folder):
+        name = file.place.name
+        if name in kept or name == MARK or name.endswith(PARTIAL) or file.changed >= before:
             continue
-        try:
-            state = path.stat()
-            if not path.is_file() or state.st_mtime >= before:
-                continue
-            if not dry_run:
-                path.unlink()
-        except FileNotFoundError:  # Another one was faster.
-            continue
-        found += Room(1, state.st_size)
+        if not dry_run:
+            remove(file.place)
+        found += Room(1, file.bytes)
     return found
 
 
-def room_of(folder: Path) -> Room:
+def room_of(folder: Place) -> Room:
     """Return the number of all files of *folder* and below, and their bytes."""
-    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    return Room(len(sizes), sum(sizes))
+    return sum((Room(1, file.bytes) for file in find_files(folder)), Room())
 
 
-def tables_of(settings: Settings) -> Iterator[tuple[str, Path]]:
+def tables_of(settings: Settings) -> Iterator[tuple[str, Place]]:
     """Yield each model and its tables, of predictions and of labels."""
     for path in find_tables(settings.tables):
         if path.parent.name in {"predictions", "labels"}:
             yield path.name, path
 
 
-def tidy_table(path: Path, settings: Settings, dry_run: bool = False) -> Room:
+def tidy_table(path: Place, settings: Settings, dry_run: bool = False) -> Room:
     """Merge small files of the table at *path*, write down its state, and remove files that no reader still reads.
 
     One at a time does it: if the model server is at it already, nothing is done. Raises `StateError` if the table is
@@ -71,9 +67,9 @@ def tidy_table(path: Path, settings: Settings, dry_run: bool = False) -> Room:
     if table is None:
         return Room()
     if dry_run:
-        named = table.vacuum(VACUUM_HOURS, dry_run=True, enforce_retention_duration=False)
-        files = [path / name for name in named]
-        return Room(len(files), sum(file.stat().st_size for file in files if file.exists()))
+        named = set(table.vacuum(VACUUM_HOURS, dry_run=True, enforce_retention_duration=False))
+        sizes = {str(file.place).removeprefix(f"{path}/"): file.bytes for file in find_files(path)}
+        return Room(len(named), sum(sizes.get(name, 0) for name in named))
     settings.journal.mkdir(parents=True, exist_ok=True)
     before = room_of(path)
     with locked_file(compaction_marker(settings.journal, path)) as is_ours:

@@ -16,6 +16,7 @@ from pathlib import Path
 from regrow.data.files import locked_file, state_errors
 from regrow.data.stores import check_stores
 from regrow.errors import Busy
+from regrow.places import Place
 from regrow.settings import Settings
 
 LOCK = "upkeep.lock"
@@ -67,7 +68,7 @@ def upkeep_if_free(settings: Settings, what: str) -> Iterator[bool]:
         yield is_ours
 
 
-def compaction_marker(journal: Path, table: Path) -> Path:
+def compaction_marker(journal: Path, table: Place) -> Path:
     """Return the file, in the folder *journal*, that whoever compacts *table* locks: two at once would collide."""
     return journal / f"{table.parent.name}-{table.name}.compacting"
 

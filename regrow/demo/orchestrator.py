@@ -87,10 +87,10 @@ def read_verdict(run: Run) -> Verdict:
 
 
 def report_path(home: Path, run: Run) -> str | None:
-    """Return the path of Evidently's report on *run*, relative to *home*; None if the run wrote none."""
+    """Return the path of Evidently's report on *run*, relative to *home*; None if there is none in that folder."""
     artifacts = Path(str(run.info.artifact_uri).removeprefix("file://"))
     report = artifacts / "report.html"
-    return str(report.relative_to(home)) if report.is_file() else None
+    return str(report.relative_to(home)) if report.is_file() and report.is_relative_to(home) else None
 
 
 def _find(project: Project, condition: str) -> list[Run]:

@@ -1,6 +1,5 @@
 """Forget a person in everything that Regrow keeps of a model, and say which versions learnt from them."""
 
-import os
 from datetime import UTC, datetime
 
 from mlflow import MlflowClient
@@ -8,14 +7,13 @@ from mlflow.entities.model_registry import ModelVersion
 from pydantic import BaseModel, ConfigDict
 
 from regrow import registry
-from regrow.data import erasure
+from regrow.data import erasure, store_files
 from regrow.data.damaged_rows import erase_damaged_files, erase_set_aside
-from regrow.data.files import flush_to_disk
-from regrow.data.snapshots import erased_folder
 from regrow.data.upkeep import upkeep
 from regrow.errors import RegistryError
 from regrow.lineage.needed import digests_read, versions_of
 from regrow.lineage.runs import runs_of
+from regrow.places import Place
 from regrow.registry.versions import FILES
 from regrow.settings import load_settings
 
@@ -109,11 +107,13 @@ def snapshots_of(client: MlflowClient, model: str) -> set[str]:
 
 def _record(told: Forgotten) -> None:
     """Add *told* to the record of what was erased."""
-    folder = erased_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / RECORD, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    place = load_settings().erased / RECORD
+    store_files.write(place, (_recorded(place) + told.model_dump_json()).encode() + b"\n")
+
+
+def _recorded(place: Place) -> str:
+    """Return the record at *place* as it is; empty if there is none yet."""
     try:
-        os.write(handle, told.model_dump_json().encode() + b"\n")
-    finally:
-        os.close(handle)
-    flush_to_disk(folder / RECORD)
+        return store_files.read(place).decode()
+    except FileNotFoundError:
+        return ""

@@ -12,6 +12,7 @@ from deltalake.exceptions import CommitFailedError
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
+from regrow.data.objects import says_away
 from regrow.errors import Busy, StoreAway, Unreachable
 
 PASSING = (
@@ -83,4 +84,5 @@ def _is_outage(error: BaseException) -> bool:
         case OperationalError():  # Without a statement it failed to connect; some say so of a wrong query too.
             return error.statement is None or error.connection_invalidated
         case _:
-            return isinstance(error, PASSING) or (isinstance(error, OSError) and error.errno in PASSING_ERRNO)
+            passes = isinstance(error, OSError) and error.errno in PASSING_ERRNO
+            return passes or isinstance(error, PASSING) or says_away(error)

@@ -89,7 +89,7 @@ class Step(Generic[P, R]):
         if more is None:
             return None
         settings = load_settings()
-        place = f"{settings.tracking_uri}|{settings.home.absolute()}"
+        place = f"{settings.tracking_uri}|{settings.store_root}"
         parts = [self.name, place, provenance.code_digest(), provenance.environment_digest(), more]
         parts += [f"{name}={_canonical(value)}" for name, value in sorted(parameters.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus, Run
@@ -21,7 +22,8 @@ def sweep(client: MlflowClient, experiment_id: str) -> list[Run]:
     A run is closed last, so that a sweep that dies too is done again. Returns the runs of whole flow runs among them.
     """
     died: list[Run] = []
-    remove_partials(load_settings().snapshots)
+    if isinstance(snapshots := load_settings().snapshots, Path):  # In a bucket nothing is half-written.
+        remove_partials(snapshots)
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         tags = run.data.tags
         if PROCESS not in tags or not provenance.has_died(tags[PROCESS]):

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from regrow import provenance
+from regrow.data.objects import object_errors
 from regrow.errors import DataError, IncompatibleModel, RegistryError, UnsafeModel
 from regrow.models.contract import Contract, read_signature, write_signature
 from regrow.models.fitted import packages_of
@@ -25,6 +27,7 @@ from regrow.models.values import Column
 from regrow.project import Project
 from regrow.project.imports import code_name, hook_file, load_code, naming_origin
 from regrow.results import ModelFacts
+from regrow.settings import load_settings
 
 CODE_FOLDER = "code"
 """Folder of a stored model with the team's own code: so MLflow names it."""
@@ -213,10 +216,8 @@ def load_model(model_uri: str) -> LoadedModel:
     Raises `UnsafeModel` if it holds a type that is not on the list, `IncompatibleModel` if a library has changed too
     much since, `RegistryError` if its files are not those of a Regrow model.
     """
-    import mlflow.artifacts
-
     try:
-        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri))
+        folder, copy = _fetch(model_uri)
         described = Model.load(str(folder))
     except (MlflowException, OSError) as error:
         raise RegistryError(
@@ -237,7 +238,7 @@ def load_model(model_uri: str) -> LoadedModel:
     except ImportError as error:
         made_with = " ".join(f"{name}=={version}" for name, version in facts.libraries.items())
         raise IncompatibleModel(f"{model_id}: {error}; install what it was made with: {made_with}") from error
-    return LoadedModel(
+    loaded = LoadedModel(
         model_id=model_id,
         pipeline=pipeline,
         signature=described.signature,
@@ -245,6 +246,24 @@ def load_model(model_uri: str) -> LoadedModel:
         changed=changed,
         folder=folder,
     )
+    if copy is not None:
+        weakref.finalize(loaded, copy.cleanup)
+    return loaded
+
+
+def _fetch(model_uri: str) -> tuple[Path, tempfile.TemporaryDirectory[str] | None]:
+    """Return the folder with the files of the model at *model_uri*, and the copy that it is in: None if it is none.
+
+    A model in a bucket is copied into a temporary folder, which lasts as long as what is returned.
+    """
+    import mlflow.artifacts
+
+    artifacts = load_settings().artifacts
+    if isinstance(artifacts, Path) or not model_uri.startswith("models:/"):
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri)), None
+    copy = tempfile.TemporaryDirectory(prefix="regrow-model-")
+    with object_errors(artifacts):
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri, dst_path=copy.name)), copy
 
 
 def load_files(files: Mapping[str, bytes]) -> LoadedModel:

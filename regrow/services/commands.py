@@ -149,6 +149,7 @@ def client_environment(
         # A user's `tasks.py` in the folder from which `regrow up` is run is not ours.
         "PYTHONSAFEPATH": "1",
         "REGROW_HOME": str(home),
+        **({"REGROW_STORE": settings.store} if settings.store else {}),
         "REGROW_HOST": settings.host,
         "REGROW_PREFECT_PORT": str(settings.prefect_port),
         "REGROW_MLFLOW_PORT": str(settings.mlflow_port),

@@ -17,6 +17,7 @@ from mlflow.server.constants import ARTIFACT_ROOT_ENV_VAR, BACKEND_STORE_URI_ENV
 from mlflow.server.handlers import _get_tracking_store, initialize_backend_stores
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.store.db.utils import (
     _get_latest_schema_revision,
     _get_schema_version,
@@ -29,6 +30,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 from regrow.data.stores import make_store
 from regrow.errors import StateError
+from regrow.places import SCHEME, Place, is_below, read_place
 from regrow.services.guard import Guard, own_origins
 from regrow.services.ownership import secret
 from regrow.services.registry_route import add_route
@@ -53,9 +55,10 @@ def main() -> None:
     from mlflow.server import app as flask_app
     from mlflow.server.fastapi_app import app
 
-    keep_inside(Path(local_file_uri_to_path(given.artifacts)), flask_app)
+    artifacts = place_of(given.artifacts)
+    keep_inside(artifacts, flask_app)
     add_route(flask_app)
-    note_artifacts(Path(local_file_uri_to_path(given.artifacts)))
+    note_artifacts(artifacts)
     store = _get_tracking_store()
     if isinstance(store, SqlAlchemyStore):
         add_indexes(store)
@@ -65,7 +68,12 @@ def main() -> None:
     uvicorn.run(guarded, host=given.host, port=given.port, log_level="info")
 
 
-def note_artifacts(root: Path) -> None:
+def place_of(uri: str) -> Place:
+    """Return the place that *uri*, as MLflow keeps it, names; raises `ValueError` if it is none of a store."""
+    return read_place(uri) if uri.startswith(SCHEME) else Path(local_file_uri_to_path(uri))
+
+
+def note_artifacts(root: Place) -> None:
     """Write down that *root*, the folder of all runs' files, is there; if it is away, the registry is served anyway."""
     try:
         make_store(root)
@@ -73,15 +81,22 @@ def note_artifacts(root: Path) -> None:
         logging.getLogger("regrow.services").warning("%s", error)
 
 
-def keep_inside(root: Path, application: Flask) -> None:
+def keep_inside(root: Place, application: Flask) -> None:
     """Let MLflow in this process read and list no file outside *root*, and take no experiment that keeps some there."""
+
+    class InBucket(S3ArtifactRepository):
+        """Files of a run in a bucket."""
+
+        def __init__(self, artifact_uri: str, *rest: str | None, **more: str | None) -> None:
+            check_place(artifact_uri, root)
+            super().__init__(artifact_uri, *rest, **more)
 
     class Inside(LocalArtifactRepository):
         """Files of a run. MLflow lets no link lead out of their folder; here the folder itself leads nowhere else."""
 
         def __init__(self, artifact_uri: str, *rest: str | None, **more: str | None) -> None:
             super().__init__(artifact_uri, *rest, **more)
-            check_inside(Path(self.artifact_dir), root)
+            check_place(self.artifact_dir, root)
 
         def download_trace_data(self) -> dict[str, object]:
             """Read the data of a trace, after checking where the file leads."""
@@ -90,6 +105,7 @@ def keep_inside(root: Path, application: Flask) -> None:
 
     for scheme in ("", "file"):
         _artifact_repository_registry.register(scheme, Inside)
+    _artifact_repository_registry.register("s3", InBucket)
 
     @application.before_request
     def check_location() -> tuple[Response, int] | None:
@@ -100,10 +116,24 @@ def keep_inside(root: Path, application: Flask) -> None:
         location = content.get("artifact_location") if isinstance(content, dict) else None
         try:
             if location:
-                check_inside(Path(local_file_uri_to_path(str(location))), root)
+                check_place(str(location), root)
         except MlflowException as error:
             return jsonify({"error_code": error.error_code, "message": error.message}), 403
         return None
+
+
+def check_place(uri: str, root: Place) -> None:
+    """Raise `MlflowException` if *uri* is no place in *root*, be that a folder or in a bucket."""
+    try:
+        place = place_of(uri)
+    except ValueError:
+        place = None
+    if isinstance(place, Path) and isinstance(root, Path):
+        check_inside(place, root)
+    elif place is None or not is_below(place, root):
+        raise MlflowException(
+            f"{uri} is not in {root}: files elsewhere are not served", error_code=PERMISSION_DENIED
+        )
 
 
 def check_inside(path: Path, root: Path) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from regrow.errors import StateError, Unreachable
+from regrow.data.stores import check_stores
+from regrow.errors import StateError, StoreAway, Unreachable
 from regrow.notifications.emitting import emit
 from regrow.notifications.event import Event
 from regrow.notifications.watching import part_event
@@ -132,6 +133,8 @@ def running(
             close_home(home)
         secret(settings.password_file)
         check_state(home)
+        with suppress(StoreAway):  # It may come back: what serves goes on without it.
+            check_stores(settings)
         started = Services(settings, wanted)
         stack.callback(_stop, started)
         _start(started, report)

@@ -50,7 +50,7 @@ def test_the_same_content_is_the_same_snapshot(values: list[tuple[int, str]]) ->
     """Equal frames, whatever their index, give one digest and one file; that file is not written again."""
     frame = pd.DataFrame(values, columns=["n", "text"]).astype({"n": "int64", "text": "str"})
     first = write_snapshot(frame)
-    path = snapshots.checked_path(first)
+    path = snapshots.open_snapshot(first)
     written = path.stat()
     assert write_snapshot(frame.set_axis(range(7, 7 + len(frame)))) == first
     assert path.stat().st_ino == written.st_ino
@@ -62,7 +62,7 @@ def test_the_same_content_is_the_same_snapshot(values: list[tuple[int, str]]) ->
 def test_a_changed_file_is_refused() -> None:
     """A file that is not the one that was written is an error, and so is one that is gone."""
     snapshot = write_snapshot(FRAME)
-    path = snapshots.checked_path(snapshot)
+    path = snapshots.open_snapshot(snapshot)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(SnapshotError, match="content has SHA-256"):
         snapshot.read()

@@ -16,6 +16,15 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert (found.format, found.home) == (STATE_FORMAT, str(tmp_path))
 
 
+def test_a_store_elsewhere_is_written_down(tmp_path: Path) -> None:
+    """The file says where the store was, and nothing if it is in the folder, whose name changes with it."""
+    for store, said in (("s3://bucket/team", "s3://bucket/team"), (str(tmp_path), "")):
+        write_state_version(tmp_path, store)
+        found = read_state_version(tmp_path)
+        assert found is not None
+        assert found.store == said
+
+
 def test_a_state_without_the_file_is_of_the_first_format(tmp_path: Path) -> None:
     """A new folder has no version; one that was used before there was a file has the first."""
     assert read_state_version(tmp_path) is None

@@ -12,7 +12,8 @@ from mlflow.store.artifact.artifact_repository_registry import (
     get_artifact_repository,
 )
 
-from regrow.services.mlflow_server import keep_inside
+from regrow.places import ObjectPath
+from regrow.services.mlflow_server import check_place, keep_inside
 from regrow.services.state.schemas import known_revisions
 
 
@@ -114,3 +115,26 @@ def test_the_data_of_a_trace_is_no_link(run: Path, tmp_path: Path) -> None:
     (run / "traces.json").symlink_to(tmp_path / "secret" / "key")
     with pytest.raises(MlflowException, match="leads out of"):
         files.download_trace_data()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://other/store/artifacts/1",
+        "s3://bucket/store/artifacts-2/1",
+        "s3://bucket/store/artifacts/../x",
+        "/etc",
+    ],
+)
+def test_a_place_outside_the_bucket_is_no_place_for_runs(uri: str) -> None:
+    """With the store in a bucket nothing of another one, of another prefix or of this machine's disk is opened."""
+    root = ObjectPath("bucket", "store/artifacts")
+    check_place("s3://bucket/store/artifacts/1/a/artifacts", root)
+    with pytest.raises(MlflowException, match="files elsewhere are not served"):
+        check_place(uri, root)
+
+
+def test_a_bucket_is_no_place_for_runs_of_a_folder(run: Path) -> None:
+    """With the store in a folder no bucket is opened with this machine's credentials."""
+    with pytest.raises(MlflowException, match="files elsewhere are not served"):
+        get_artifact_repository("s3://bucket/artifacts/1")

@@ -7,7 +7,8 @@ from pathlib import Path
 from regrow.data.delta import find_tables, open_table
 from regrow.data.files import SET_ASIDE
 from regrow.data.stores import check_store, stores_of
-from regrow.errors import StateError, StoreAway
+from regrow.errors import StateError
+from regrow.places import Place
 from regrow.services.doctor.diagnosis import Diagnosis, duration, size
 from regrow.settings import Settings
 
@@ -29,7 +30,7 @@ def look_at_folders(settings: Settings) -> Iterator[Diagnosis]:
     for folder in stores_of(settings):
         try:
             check_store(folder)
-        except StoreAway as error:
+        except StateError as error:
             away += 1
             found, _, remedy = str(error).partition("; ")
             yield Diagnosis("store", "wrong", found, remedy)
@@ -37,9 +38,12 @@ def look_at_folders(settings: Settings) -> Iterator[Diagnosis]:
         yield Diagnosis("store", "well", "snapshots, tables and files of models are where they were")
 
 
-def look_at_tables(folder: Path) -> Iterator[Diagnosis]:
+def look_at_tables(folder: Place) -> Iterator[Diagnosis]:
     """Yield the tables in *folder* that do not open; one line if all do."""
-    tables = find_tables(folder)
+    try:
+        tables = find_tables(folder)
+    except StateError:  # `look_at_folders` has told.
+        return
     well = 0
     for table in tables:
         try:

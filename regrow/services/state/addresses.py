@@ -1,7 +1,7 @@
-"""Mend what MLflow and Prefect keep as absolute addresses of the state folder's files, after the folder has moved.
+"""Mend what MLflow and Prefect keep as absolute addresses of our files, after the store or the state folder has moved.
 
 MLflow keeps an absolute address of the files of each experiment, run and model; Prefect one of each stored result.
-MLflow's experiment 0 was made at its first start, so it tells where the folder stood when the others were written.
+MLflow's experiment 0 was made at its first start, so it tells where the store stood when the others were written.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlparse
 from psycopg import Connection, Error, sql
 
 from regrow.errors import StateError
+from regrow.places import SCHEME, Place, read_place
 from regrow.services.postgres import Database
 
 OF_ARTIFACTS = (
@@ -24,26 +25,34 @@ OF_RESULTS = (("flow_run_state", "data"), ("task_run_state", "data"), ("artifact
 """Tables and columns of Prefect, JSON, with paths of stored results."""
 
 
-def mend_addresses(database: Database, home: Path, last_home: str) -> str | None:
-    """Let every address of *home*'s files be where it stands now; return where it stood, or None if it has not moved.
+def mend_addresses(
+    database: Database, home: Path, last_home: str, store: Place | None = None, last_store: str = ""
+) -> str | None:
+    """Let every address of the files of *home* and of its *store* (None: in *home*) be where they stand now.
 
-    In a database of its own the folder says itself where it stood. In one that others may use too, only what stood in
-    *last_home*, where this folder was used last, is taken for its own. Doing it twice changes nothing.
+    In a database of its own the store says itself where it stood. In one that others may use too, only what stood in
+    *last_store* (empty: in *last_home*), where it was used last, is taken for its own. Doing it twice changes nothing.
+    Returns where the state folder stood, or else the store; None if neither has moved.
     """
+    now, given = ((store or home) / "artifacts").as_uri(), last_store or last_home
     with database.connect("mlflow") as connection, connection.transaction():
-        before = _root(connection) if database.pid else _artifacts(last_home)
-        now = (home / "artifacts").as_uri()
-        if not before or before == now:
-            return None
-        for table, column in OF_ARTIFACTS:
+        before = _root(connection) if database.pid else _artifacts(given)
+        for table, column in OF_ARTIFACTS if before and before != now else ():
             if _has_column(connection, table, column):
                 _replace_start(connection, table, column, before, now)
-    stood = str(Path(unquote(urlparse(before).path)).parent)
+    stood = last_home or _parent_of(before)
+    if stood and stood != str(home):
+        _move_results(database, stood, home)
+        return stood
+    return before.removesuffix("/artifacts") if before and before != now else None
+
+
+def _move_results(database: Database, stood: str, home: Path) -> None:
+    """Let Prefect find in *home* the stored results of the state folder that *stood* elsewhere."""
     with database.connect("prefect") as connection, connection.transaction():
         for table, column in OF_RESULTS:
             if _has_column(connection, table, column):
                 _replace_path(connection, table, column, f"{stood}/results/", f"{home}/results/")
-    return stood
 
 
 def forget_places(database: Database) -> None:
@@ -57,20 +66,25 @@ def forget_places(database: Database) -> None:
             )
 
 
-def _artifacts(home: str) -> str:
-    """Return the address of the artifacts of the state folder *home*; nothing if it is not known."""
-    return (Path(home) / "artifacts").as_uri() if home else ""
+def _artifacts(store: str) -> str:
+    """Return the address of the artifacts in *store*; nothing if it is not known."""
+    return (read_place(store) / "artifacts").as_uri() if store else ""
+
+
+def _parent_of(artifacts: str) -> str:
+    """Return the folder that *artifacts* are in; nothing if they are in a bucket, or not known."""
+    return str(Path(unquote(urlparse(artifacts).path)).parent) if artifacts.startswith("file://") else ""
 
 
 def _root(connection: Connection) -> str:
-    """Return the address of the folder of all artifacts by experiment 0; nothing if there is none on a disk."""
+    """Return the address of the folder of all artifacts by experiment 0; nothing if that is none of ours."""
     if not _has_column(connection, "experiments", "artifact_location"):
         return ""
     row = connection.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
     location = "" if row is None else str(row[0])
     return (
         location.removesuffix("/0")
-        if location.startswith("file:///") and location.endswith("/artifacts/0")
+        if location.startswith(("file:///", SCHEME)) and location.endswith("/artifacts/0")
         else ""
     )
 

@@ -35,6 +35,7 @@ from regrow.data.files import (
     take_over,
     write_whole,
 )
+from regrow.data.stores import require_in_home
 from regrow.data.upkeep import upkeep
 from regrow.errors import StateError
 from regrow.provenance import installed_version
@@ -57,6 +58,12 @@ def back_up(settings: Settings, target: Path, report: Callable[[str], None]) -> 
     are removed meanwhile for too long.
     """
     home, target = settings.home.absolute(), target.absolute()
+    require_in_home(
+        settings,
+        "regrow backup",
+        "stop `regrow up`, dump the databases with pg_dump, and copy the store by its own means (its versions, its "
+        "replication, `aws s3 sync`); see docs/store.md",
+    )
     if check_state(home) is None:
         raise StateError(f"{home}: there is no state to back up; name its folder by REGROW_HOME")
     with (
@@ -91,7 +98,7 @@ class _Copy:
 
     def take_table_logs(self) -> None:
         """Fix the version of each table: copy its log up to there."""
-        for path in find_tables(self.home / "tables"):
+        for path in map(Path, map(str, find_tables(self.home / "tables"))):
             table, version = path.relative_to(self.home), table_version(path)
             log = table / LOG_FOLDER
             if version is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from regrow.data.state_version import read_state_version
+from regrow.data.stores import require_in_home
 from regrow.errors import StateError
 from regrow.services.postgres import DATABASES, Database, start_database, stop_database
 from regrow.services.state import contents
@@ -23,6 +24,12 @@ def restore(settings: Settings, backup: Path, report: Callable[[str], None]) -> 
     `NewerFormat` if a newer version made it. Models and their data that the backup lacks are reported, not refused.
     """
     home, backup = settings.home.absolute(), backup.absolute()
+    require_in_home(
+        settings,
+        "regrow restore",
+        "restore without REGROW_STORE, then copy `snapshots`, `tables`, `artifacts` and `erased` to the store; see "
+        "docs/store.md",
+    )
     manifest = contents.read_manifest(backup)
     read_state_version(backup / contents.STATE)
     with making(home) as folder:

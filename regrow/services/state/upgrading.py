@@ -61,7 +61,7 @@ def prepare_state(home: Path, database: Database, report: Callable[[str], None])
             if alone:
                 _prepare(home, database, before, report)
                 note_old_stores(Settings(home=home))
-                write_state_version(home)
+                write_state_version(home, str(Settings(home=home).store_root))
     except psycopg.Error as error:
         raise StateError(f"the databases cannot be prepared ({error}); nothing else was started") from error
 
@@ -79,9 +79,12 @@ def _prepare(
         report(f"upgrading the state; the databases from before are in {folder}")
     for number in range(found + 1, STATE_FORMAT + 1):
         MIGRATIONS[number](database)
-    stood = mend_addresses(database, home, before.home if before else "")
+    store = Settings(home=home).store_root
+    last_home, last_store = (before.home, before.store) if before else ("", "")
+    stood = mend_addresses(database, home, last_home, store, last_store)
     if stood is not None:
-        report(f"the state folder was {stood}; what MLflow and Prefect keep of it now names {home}")
+        now = home if store == home else f"{home} and {store}"
+        report(f"the state was in {stood}; what MLflow and Prefect keep of its files now names {now}")
 
 
 def dump_before(home: Path, database: Database, found: int, schemas: list[Schema]) -> Path:

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from numpy.typing import NDArray
 
-from regrow.errors import DataError, RegistryError, RegrowError
+from regrow.data.store_files import open_parquet
+from regrow.errors import DataError, RegistryError, RegrowError, StateError
 from regrow.models.contract import Contract
 from regrow.models.fast_path.proof import TAG, trusted
 from regrow.models.stored import LoadedModel, load_model
@@ -137,13 +138,16 @@ def _spare_the_collector() -> None:
 
 
 def _rows_of_holdout(model: LoadedModel, contract: Contract) -> pd.DataFrame | None:
-    """Return some rows of the holdout, if its file is on this machine."""
-    path = model.facts.holdout.path
-    if path.is_file() and set(contract.features) <= set(model.facts.holdout.columns):
-        batches = pq.ParquetFile(path).iter_batches(WARM_ROWS, columns=contract.features)
-        for batch in batches:
-            rows = batch.to_pandas()
-            return rows if _fits(contract, rows) else None
+    """Return some rows of the holdout, if its file is in the store."""
+    if not set(contract.features) <= set(model.facts.holdout.columns):
+        return None
+    try:
+        file = pq.ParquetFile(open_parquet(model.facts.holdout.path))
+    except (FileNotFoundError, StateError):  # Gone, or the store is away: the model itself is here.
+        return None
+    for batch in file.iter_batches(WARM_ROWS, columns=contract.features):
+        rows = batch.to_pandas()
+        return rows if _fits(contract, rows) else None
     return None
 
 

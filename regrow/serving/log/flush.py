@@ -20,6 +20,7 @@ from regrow.data.delta_files import make_durable
 from regrow.data.files import LOCK, SET_ASIDE, locked_file, take_over, was_never_locked
 from regrow.data.upkeep import compaction_marker, upkeep_if_free
 from regrow.errors import RowsRefused
+from regrow.places import Place
 from regrow.serving.log.journal import closed_segments
 from regrow.serving.log.segments import HEADER, Segment, number_of, read_segment, segments
 from regrow.serving.log.set_aside import set_aside
@@ -129,7 +130,7 @@ def writers(folder: Path) -> list[Path]:
     return found
 
 
-def compact_alone(table: Path, marker: Path) -> bool:
+def compact_alone(table: Place, marker: Path) -> bool:
     """Compact *table* unless another process does, which then holds *marker*: two compactions of one table collide.
 
     Nor while the state is copied or tidied.

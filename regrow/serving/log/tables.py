@@ -5,7 +5,6 @@ The process that flushes imports this: neither MLflow nor scikit-learn comes wit
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,6 +15,7 @@ from regrow.data.labels import append_labels, labels_path, require_complete
 from regrow.data.predictions import CHAMPION, append_predictions, feature_type, predictions_path
 from regrow.errors import DataError
 from regrow.models.values import NUMBERS
+from regrow.places import Place
 
 Row = dict[str, Any]
 LETTERS = {
@@ -44,7 +44,7 @@ class Destination:
 
     prefix: str
     """What the names of the journal's writers begin with."""
-    path: Callable[[str], Path]
+    path: Callable[[str], Place]
     """The table of a model."""
     append: Callable[[str, dict[str, str], list[Row], str, int], object]
     """Append the rows of a segment, given the model, the segment's columns and rows, the writer and the number."""

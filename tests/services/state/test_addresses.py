@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from regrow.errors import StateError
+from regrow.places import ObjectPath
 from regrow.services.postgres import Database
 from regrow.services.state.addresses import forget_places, mend_addresses
 
@@ -79,3 +80,17 @@ def test_data_sets_are_named_relative_to_the_store(used: Database) -> None:
         (f'{{"uri": "snapshots/{digest}.parquet"}}',),
         ('{"uri": "file:///data/rows.parquet"}',),
     ]
+
+
+def test_a_store_moves_into_a_bucket_and_back(used: Database) -> None:
+    """Addresses of artifacts follow the store, those of stored results stay with the state folder."""
+    home, bucket = Path("/old/state"), ObjectPath("bucket", "team")
+    assert mend_addresses(used, home, str(home), bucket) == "file:///old/state"
+    found = addresses(used)
+    assert "s3://bucket/team/artifacts/1/a/artifacts" in found
+    assert '{"storage_key": "/old/state/results/abc"}' in found
+    assert mend_addresses(used, home, str(home), bucket, str(bucket)) is None
+    assert mend_addresses(used, Path("/new/state"), str(home), bucket, str(bucket)) == "/old/state"
+    assert '{"storage_key": "/new/state/results/abc"}' in addresses(used)
+    assert mend_addresses(used, home, "/new/state", None, str(bucket)) == "/new/state"
+    assert "file:///old/state/artifacts/1/a/artifacts" in addresses(used)

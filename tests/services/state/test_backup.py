@@ -94,3 +94,11 @@ def test_an_empty_home_is_nothing_to_back_up(tmp_path: Path) -> None:
     """A wrong REGROW_HOME is an error, not an empty backup."""
     with pytest.raises(StateError, match="no state to back up"):
         back_up(Settings(home=tmp_path / "none"), tmp_path / "copy", print)
+
+
+def test_a_store_elsewhere_is_refused(tmp_path: Path) -> None:
+    """A copy without the store would not restore: nothing is made, and the error says what to do instead."""
+    settings = Settings(home=tmp_path / "home", store="s3://bucket/team")
+    with pytest.raises(StateError, match=r"the store is in s3://bucket/team; .*pg_dump"):
+        back_up(settings, tmp_path / "copy", print)
+    assert list(tmp_path.iterdir()) == []

@@ -73,3 +73,12 @@ def test_a_half_backup_does_not_restore(copy: Path, tmp_path: Path) -> None:
     (copy / "backup.json").unlink()
     with pytest.raises(StateError, match="no finished backup"):
         restore.restore(Settings(home=tmp_path / "new"), copy, print)
+
+
+def test_a_store_elsewhere_is_not_restored_into(tmp_path: Path) -> None:
+    """The error says how to get there in two steps, and nothing is made."""
+    with pytest.raises(StateError, match="restore without REGROW_STORE, then copy"):
+        restore.restore(
+            Settings(home=tmp_path / "home", store=str(tmp_path / "store")), tmp_path / "backup", print
+        )
+    assert list(tmp_path.iterdir()) == []
