@@ -131,7 +131,8 @@ def says_away(error: BaseException) -> bool:
     kinds = {kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "botocore.exceptions"}
     if not kinds:
         return bool(AWAY.search(str(error)))
-    status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    response = getattr(error, "response", None) or {}
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return bool(kinds & NETWORK) or status >= 500 or status == 429
 
 
