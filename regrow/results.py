@@ -183,7 +183,8 @@ class DriftFigures(StoredRecord):
     champion: int
     window: Window
     reference: Snapshot
-    method: DriftMethod
+    method: DriftMethod | Literal["wasserstein"]
+    """Wasserstein's distance was measured before 0.4."""
     threshold: float
     prediction_threshold: float
     max_rows: int
@@ -194,6 +195,12 @@ class DriftFigures(StoredRecord):
     """The distance of the predictions; None if they could not be compared."""
     predicted: int
     """Rows of the window that the champion predicted."""
+    drifted: tuple[str, ...] = ()
+    """The columns that drifted, and the predictions if they did; none of a record of before 0.4."""
+    doubts: dict[str, float] = Field(default={})
+    """How probable by chance each distance is that reaches its threshold; 1 for the others."""
+    level: float | None = None
+    """The probability of a false finding that this look had."""
 
 
 class Measurement(Result):

@@ -71,6 +71,8 @@ class Finding(_Judged):
     """What one of them is: `day`, `entity`, `row` …"""
     effective_rows: float | None = None
     """Independent rows that would be as sure: *rows* times the ratio of the two variances."""
+    noted: bool = False
+    """It is told and decides nothing: if it fails, the verdict may pass, and nobody is alarmed."""
     detail: str = ""
     """What a person would want to read: what was found, with its figures, or what is missing."""
 
@@ -94,8 +96,13 @@ class Verdict(_Judged):
 
     @property
     def failures(self) -> tuple[Finding, ...]:
-        """The findings that failed."""
-        return tuple(finding for finding in self.findings if finding.failed)
+        """The findings that failed, but for those that decide nothing."""
+        return tuple(finding for finding in self.findings if finding.failed and not finding.noted)
+
+    @property
+    def notes(self) -> tuple[Finding, ...]:
+        """The findings that failed and decide nothing."""
+        return tuple(finding for finding in self.findings if finding.failed and finding.noted)
 
     @property
     def counts(self) -> dict[Result, int]:
@@ -127,8 +134,11 @@ def pass_if(met: bool) -> Result:
 
 
 def combine(findings: Iterable[Finding]) -> Result:
-    """Return what *findings* come to together: one failure fails, one undecided leaves it open, none passes."""
-    found = {finding.result for finding in findings}
+    """Return what *findings* come to together: one failure fails, one undecided leaves it open, none passes.
+
+    Those that are only noted decide nothing.
+    """
+    found = {finding.result for finding in findings if not finding.noted}
     if "fail" in found:
         return "fail"
     return "undecided" if "undecided" in found else "pass"
@@ -151,7 +161,7 @@ def to_markdown(title: str, verdict: Verdict, *paragraphs: str) -> str:
 def _cells(finding: Finding) -> tuple[str, ...]:
     """Return what the table shows of *finding*, in the order of `COLUMNS`."""
     return (
-        "pass" if finding.passed else f"**{finding.result}**",
+        _result(finding),
         finding.rule,
         write_number(finding.figure),
         write_number(finding.limit),
@@ -161,6 +171,13 @@ def _cells(finding: Finding) -> tuple[str, ...]:
         "" if finding.effective_rows is None else f"{finding.effective_rows:.0f}",
         finding.detail,
     )
+
+
+def _result(finding: Finding) -> str:
+    """Return the result of *finding* as the table shows it: in bold what decides and did not pass."""
+    if finding.passed:
+        return "pass"
+    return f"{finding.result}, noted" if finding.noted else f"**{finding.result}**"
 
 
 def write_units(finding: Finding) -> str:

@@ -14,18 +14,21 @@ from regrow.data.reference import sample_snapshot
 from regrow.data.snapshots import Snapshot
 from regrow.data.windows import Window
 from regrow.decisions.distances import Distances, measure_distances
-from regrow.decisions.drift import drift_share, drifted_columns, judge_data_drift, judge_prediction_drift
+from regrow.decisions.drift import Move, find_drifted, judge_data_drift, judge_prediction_drift
+from regrow.decisions.looks import level_of_look
+from regrow.decisions.past import Past
+from regrow.decisions.units import Units, units_of, units_of_logged
 from regrow.lineage import RunRecord, current, step
 from regrow.models.predictions import stack_predictions
 from regrow.models.stored import load_model
-from regrow.project import Monitoring, Project
+from regrow.project import Data, Monitoring, Project
 from regrow.project.monitoring import DriftMethod
 from regrow.registry import Version
 from regrow.results import DriftFigures, Measurement, ModelFacts, figures_by_column
 from regrow.verdict import Finding
 
 FIGURES, REPORT = "drift.json", "report.html"
-"""What a run keeps of a comparison: the figures always, the page of 4 MB on an alarm or if the file asks for it."""
+"""What a run keeps of a comparison: the figures always, the page of 4 MB on drift or if the file asks for it."""
 
 
 def name_prediction(columns: Collection[str]) -> str:
@@ -36,47 +39,53 @@ def name_prediction(columns: Collection[str]) -> str:
     return name
 
 
-def with_predictions(
-    features: pd.DataFrame, predictions: NDArray[np.float64], name: str, facts: ModelFacts
-) -> pd.DataFrame:
-    """Put what prediction drift is measured on beside *features*, as column *name*.
+def predicted_values(predictions: NDArray[np.float64], name: str, facts: ModelFacts) -> pd.DataFrame:
+    """Return what prediction drift is measured on, as column *name*.
 
     That is the number of a regression, the positive class's probability of two, the likeliest of several.
-    The shorter side ends in missing values: columns are compared one by one, rows need not belong together.
     """
     if facts.kind == "regression":
-        values = pd.Series(predictions.reshape(-1))
+        values = predictions.reshape(-1)
     elif facts.kind == "binary":
-        values = pd.Series(predictions[:, 1])
+        values = predictions[:, 1]
     else:
-        values = pd.Series(np.array([str(name) for name in facts.classes])[predictions.argmax(axis=1)])
-    return pd.concat([features.reset_index(drop=True), values.rename(name)], axis=1)
-
-
-def judge_distances(
-    columns: Mapping[str, float], prediction: float | None, rows: int, predicted: int, rule: Monitoring
-) -> tuple[Finding, Finding]:
-    """Judge data drift over *rows* served rows, and drift of the champion's *predicted* ones."""
-    return (
-        judge_data_drift(columns, rows, rule.drift),
-        judge_prediction_drift(prediction, predicted, rule.prediction_drift, rule.drift),
-    )
+        values = np.array([str(name) for name in facts.classes])[predictions.argmax(axis=1)]
+    return pd.DataFrame({name: values})
 
 
 def name_figures(
-    columns: Mapping[str, float], prediction: float | None, rule: Monitoring
+    columns: Mapping[str, float], prediction: float | None, drifted: Collection[str]
 ) -> dict[str, float]:
     """Name the figures as MLflow takes them: each column's as `drift.column.NAME`, apart from ours."""
     figures = figures_by_column("drift.column", columns)
-    figures["drift.columns"] = float(len(drifted_columns(columns, rule.drift)))
-    figures["drift.share"] = drift_share(columns, rule.drift)
+    moved = float(len([name for name in drifted if name in columns]))
+    figures["drift.columns"] = moved
+    figures["drift.share"] = moved / len(columns) if columns else 0.0
     return figures if prediction is None else figures | {"prediction_drift": prediction}
 
 
-def predict_holdout(champion: Version, max_rows: int) -> NDArray[np.float64]:
+def sample_with_units(
+    snapshot: Snapshot, columns: list[str], max_rows: int, data: Data | None
+) -> tuple[pd.DataFrame, Units | None]:
+    """Read *columns* of at most *max_rows* rows of *snapshot*, and the unit of each; None if nobody knows them.
+
+    A table knows no requests, so what one holds cannot be learnt from it. Without *data* no units are asked for.
+    """
+    needed = [name for name in (data.timestamp, data.entity) if name is not None] if data else []
+    if data is None or data.sampling_unit == "request" or not set(needed) <= set(snapshot.columns):
+        return sample_snapshot(snapshot, columns, max_rows), None
+    more = [name for name in dict.fromkeys(needed) if name not in columns]
+    frame = sample_snapshot(snapshot, [*columns, *more], max_rows)
+    return frame[columns], units_of(frame, data)
+
+
+def predict_holdout(
+    champion: Version, max_rows: int, data: Data | None
+) -> tuple[NDArray[np.float64], Units | None]:
     """Predict the champion's holdout: on the rows it was fitted to, its predictions would be too sure."""
     model = load_model(champion.judged_uri)
-    return model.predict(sample_snapshot(champion.facts.holdout, model.features, max_rows))
+    rows, units = sample_with_units(champion.facts.holdout, model.features, max_rows, data)
+    return model.predict(rows), units
 
 
 @dataclass(frozen=True)
@@ -84,10 +93,38 @@ class Compared:
     """The distances of a window's columns from the reference, and of its predictions."""
 
     distances: Distances
-    columns: dict[str, float]
-    prediction: float | None
+    moves: dict[str, Move]
+    """Of the columns and the predictions: how far, and how probable by chance."""
+    name: str
+    """What the predictions are called."""
     predicted: int
     """Rows of the window that the champion predicted."""
+    floors: tuple[str, str]
+    """Why columns, and predictions, could be held against no windows of the past; empty if they could."""
+
+    @property
+    def columns(self) -> dict[str, Move]:
+        """The moves of the columns alone."""
+        return {name: move for name, move in self.moves.items() if name != self.name}
+
+    @property
+    def prediction(self) -> Move | None:
+        """The move of the predictions; None if they could not be compared."""
+        return self.moves.get(self.name)
+
+    def judge(self, rows: int, rule: Monitoring, drifted: Collection[str]) -> tuple[Finding, Finding]:
+        """Judge data drift over *rows* served rows, and drift of the champion's predictions; some *drifted*."""
+        return (
+            judge_data_drift(self.columns, drifted, rows, rule.drift, self.floors[0]),
+            judge_prediction_drift(
+                self.prediction,
+                self.name in drifted,
+                self.predicted,
+                rule.prediction_drift,
+                rule.drift,
+                self.floors[1],
+            ),
+        )
 
 
 def compare(
@@ -98,23 +135,44 @@ def compare(
     method: DriftMethod,
     thresholds: tuple[float, float],
     max_rows: int,
+    data: Data | None = None,
 ) -> Compared:
     """Compare *columns* of *logged* rows with *reference*, and the champion's predictions with those on its holdout.
 
-    *thresholds*, of a column and of the predictions, only colour the report; at most *max_rows* are read of each side.
+    *thresholds* are of a column and of the predictions; at most *max_rows* are read of each side. *data* names the
+    unit; without it each row counts for itself.
     """
     facts, name = champion.facts, name_prediction(columns)
-    own = logged.rows.loc[logged.rows["version"] == champion.number, "prediction"]
-    rows = sample_snapshot(reference, columns, max_rows)
-    distances = measure_distances(
-        with_predictions(rows, predict_holdout(champion, max_rows), name, facts),
-        with_predictions(logged.features[columns], stack_predictions(own, facts), name, facts),
-        method,
-        dict.fromkeys(columns, thresholds[0]) | {name: thresholds[1]},
+    own = logged.rows[logged.rows["version"] == champion.number]
+    rows, units = sample_with_units(reference, columns, max_rows, data)
+    held_out, held_out_units = predict_holdout(champion, max_rows, data)
+    sides = (
+        measure_distances(rows, logged.features[columns], method, dict.fromkeys(columns, thresholds[0])),
+        measure_distances(
+            predicted_values(held_out, name, facts),
+            predicted_values(stack_predictions(own["prediction"], facts), name, facts),
+            method,
+            {name: thresholds[1]},
+        ),
     )
-    values = distances.values
-    moved = {column: values[column] for column in columns if column in values}
-    return Compared(distances, moved, values.get(name), len(own))
+    served, predicted = (
+        units_of_logged(each, data.sampling_unit) if data else None for each in (logged.rows, own)
+    )
+    pasts = Past(units, served), Past(held_out_units, predicted)
+    moves = {
+        column: _move(distances, past, column)
+        for distances, past in zip(sides, pasts, strict=True)
+        for column in distances.values
+    }
+    return Compared(sides[0].joined(sides[1]), moves, name, len(own), (pasts[0].obstacle, pasts[1].obstacle))
+
+
+def _move(distances: Distances, past: Past, name: str) -> Move:
+    """Return how far column *name* lies, and if that matters how probable it is by chance, by the *past*."""
+    figure, limit = distances.values[name], distances.thresholds[name]
+    if figure < limit:
+        return Move(figure, limit)
+    return Move(figure, limit, past.doubt(distances.columns[name], figure, distances.method))
 
 
 def draw_again(champion: Version, figures: DriftFigures, path: Path) -> int:
@@ -126,9 +184,8 @@ def draw_again(champion: Version, figures: DriftFigures, path: Path) -> int:
         if name in logged.features and name in figures.columns
     ]
     thresholds = figures.threshold, figures.prediction_threshold
-    compared = compare(
-        champion, logged, figures.reference, columns, figures.method, thresholds, figures.max_rows
-    )
+    method: DriftMethod = "psi" if figures.method == "psi" else "jensenshannon"
+    compared = compare(champion, logged, figures.reference, columns, method, thresholds, figures.max_rows)
     compared.distances.save_html(path)
     return len(logged.rows)
 
@@ -150,9 +207,15 @@ def measure_drift(project: Project, champion: Version, window: Window) -> Measur
     reference = champion.facts.reference(rule.reference)
     thresholds, most = (rule.drift.threshold, rule.prediction_drift), rule.drift.max_rows
     columns = window.shared_features(reference)
-    found = compare(champion, window.read(), reference, columns, rule.drift.method, thresholds, most)
-    findings = judge_distances(found.columns, found.prediction, window.rows, found.predicted, rule)
-    figures = name_figures(found.columns, found.prediction, rule)
+    found = compare(
+        champion, window.read(), reference, columns, rule.drift.method, thresholds, most, project.data
+    )
+    level = level_of_look(project)
+    drifted = find_drifted(found.moves, level)
+    findings = found.judge(window.rows, rule, drifted)
+    values = {name: move.figure for name, move in found.columns.items()}
+    prediction = found.prediction.figure if found.prediction else None
+    figures = name_figures(values, prediction, drifted)
     kept = DriftFigures(
         champion=champion.number,
         window=window,
@@ -161,14 +224,17 @@ def measure_drift(project: Project, champion: Version, window: Window) -> Measur
         threshold=rule.drift.threshold,
         prediction_threshold=rule.prediction_drift,
         max_rows=most,
-        columns=found.columns,
-        prediction=found.prediction,
+        columns=values,
+        prediction=prediction,
         predicted=found.predicted,
+        drifted=drifted,
+        doubts={name: move.doubt for name, move in found.moves.items()},
+        level=level,
     )
     run.log_input(window, "window")
     run.log_input(reference, "reference")
     run.log_metrics(figures)
     run.log_text(kept.model_dump_json(indent=2), FIGURES)
-    alarmed = any(finding.failed for finding in findings)
-    page = keep_report(run, found.distances) if alarmed or rule.report == "always" else None
+    moved = any(finding.failed for finding in findings)
+    page = keep_report(run, found.distances) if moved or rule.report == "always" else None
     return Measurement(subject="drift", findings=findings, figures=figures, url=run.url, report=page)

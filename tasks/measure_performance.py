@@ -14,6 +14,7 @@ from regrow.data.labels import labels_path, read_labels
 from regrow.data.predictions import count_predictions, count_unknown, predictions_path, read_answers
 from regrow.data.rows import among, trained_keys
 from regrow.data.windows import LabelledRows, column_types, digest_of
+from regrow.decisions.looks import level_of_look
 from regrow.decisions.maturity import are_late, open_below
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.decisions.units import units_of_logged
@@ -202,7 +203,8 @@ def measure_performance(
     holdout = holdout_figure(champion, facts, primary)
     seen = as_judged(primary, judged.prediction, facts.threshold)
     units = units_of_logged(judged.rows, project.data.sampling_unit)
-    found = judge_performance(judged.target, seen, holdout, project.monitoring.performance, units)
+    rule, level = project.monitoring.performance, level_of_look(project)
+    found = judge_performance(judged.target, seen, holdout, rule, units, level)
     finding = describe_window(found, judged, younger)
     figures = name_figures(judged, younger, holdout) | _figures(finding, primary)
     if len(judged.rows):

@@ -98,3 +98,11 @@ def test_a_page_without_findings_has_no_table():
     """A verdict without findings is a title and a reason."""
     verdict = Verdict(decision="rollout", result="pass", reason="nothing open", outcome="hold")
     assert to_markdown("tiny", verdict) == "# tiny\n\n**pass**: nothing open\n"
+
+
+def test_what_is_noted_is_no_failure_of_the_table() -> None:
+    """A noted finding is shown with its result, not in bold, and one of a version before 0.4 reads without the word."""
+    noted = Finding(rule="no column drifts", result="fail", noted=True, detail="d")
+    page = to_markdown("t", Verdict(decision="monitor", result="pass", reason="r", findings=(noted,)))
+    assert "| fail, noted | no column drifts" in page
+    assert not Finding.model_validate({"rule": "r", "result": "fail"}).noted

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Literal
 
-from regrow.verdict import Finding, Subject, Verdict, combine
+from regrow.verdict import Finding, Result, Subject, Verdict, combine
 
 BROKEN_DATA: Subject = "quality"
 """What tells that the feed is broken rather than the world changed."""
@@ -16,19 +16,27 @@ MEND = (
 def judge_window(findings: Iterable[Finding]) -> Verdict:
     """Fail when a finding of *findings* fails, pass when each passes, else leave it undecided.
 
-    Only a failure raises an alarm. The reason names what failed, or else what is still open.
+    Only a failure raises an alarm. What is noted alone, drift as a rule, does none of these. The reason names what
+    failed, or else what is still open, and what is noted.
     """
     found = tuple(findings)
     result = combine(found)
-    named = [finding.detail for finding in found if finding.result == result]
-    if result == "pass":
-        reason = f"all {len(found)} rules passed"
-    elif result == "fail":
+    named = [finding.detail for finding in found if finding.result == result and not finding.noted]
+    passed = sum(finding.passed for finding in found)
+    if result == "fail":
         broken = any(finding.failed and finding.subject == BROKEN_DATA for finding in found)
-        reason = "; ".join([*named, MEND] if broken else named)
+        return _verdict(result, [*named, MEND] if broken else named, found)
+    if result == "undecided":
+        reason = f"{passed} of {len(found)} rules passed, the rest is undecided: {'; '.join(named)}"
     else:
-        reason = f"{len(found) - len(named)} of {len(found)} rules passed, the rest is undecided: {'; '.join(named)}"
-    return Verdict(decision="monitor", result=result, reason=reason, findings=found)
+        reason = f"{'all' if passed == len(found) else f'{passed} of'} {len(found)} rules passed"
+    notes = [finding.detail for finding in found if finding.noted and not finding.passed]
+    told = "no harm so far" if result == "pass" else "harm not known yet"
+    return _verdict(result, [reason, f"{told}: {', '.join(notes)}"] if notes else [reason], found)
+
+
+def _verdict(result: Result, reasons: list[str], findings: tuple[Finding, ...]) -> Verdict:
+    return Verdict(decision="monitor", result=result, reason="; ".join(reasons), findings=findings)
 
 
 def causes_of(verdict: Verdict) -> tuple[Subject, ...]:

@@ -1,59 +1,105 @@
-"""Drift: how many columns, and whether the predictions, moved away from the reference."""
+"""Drift: which columns, and whether the predictions, moved away from the reference. A diagnosis, not an alarm."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
 
 from regrow.project import DriftRule
 from regrow.verdict import Finding, pass_if
 
 
-def drifted_columns(distances: Mapping[str, float], rule: DriftRule) -> tuple[str, ...]:
-    """Name the columns whose distance reaches the threshold, the farthest first."""
-    beyond = [name for name, distance in distances.items() if distance >= rule.threshold]
-    return tuple(sorted(beyond, key=lambda name: (-distances[name], name)))
+@dataclass(frozen=True)
+class Move:
+    """How far a column lies from its reference."""
+
+    figure: float
+    limit: float
+    """The distance from which it matters."""
+    doubt: float = 1.0
+    """How probable such a distance is by chance, by what windows of the past show; 1 if it is below the limit."""
 
 
-def drift_share(distances: Mapping[str, float], rule: DriftRule) -> float:
-    """Return the share of columns that drifted; 0 of no columns."""
-    return len(drifted_columns(distances, rule)) / len(distances) if distances else 0.0
+def find_drifted(moves: Mapping[str, Move], level: float) -> tuple[str, ...]:
+    """Name the columns of *moves* that lie beyond their limit, and farther than chance goes; the farthest first.
+
+    Benjamini and Yekutieli 2001, which holds however columns depend on one another: without drift any is named with
+    probability *level* at most.
+    """
+    ordered = sorted(moves, key=lambda name: (moves[name].doubt, name))
+    count = len(ordered)
+    harmonic = float(np.sum(1 / np.arange(1, count + 1)))
+    kept = [
+        place
+        for place, name in enumerate(ordered, 1)
+        if moves[name].doubt <= place * level / (count * harmonic)
+    ]
+    beyond = [name for name in ordered[: max(kept, default=0)] if moves[name].figure >= moves[name].limit]
+    return tuple(sorted(beyond, key=lambda name: (-moves[name].figure, name)))
 
 
-def judge_data_drift(distances: Mapping[str, float], rows: int, rule: DriftRule) -> Finding:
-    """Judge the share of drifted columns by each column's distance, measured on *rows* served rows."""
-    drifted = drifted_columns(distances, rule)
-    share = drift_share(distances, rule)
-    named = ", ".join(f"{name} {distances[name]:.2f}" for name in drifted) or "none"
-    if not distances:
+def drift_share(moves: Mapping[str, Move], drifted: Collection[str]) -> float:
+    """Return the share of the columns of *moves* that *drifted*; 0 of no columns."""
+    return len([name for name in drifted if name in moves]) / len(moves) if moves else 0.0
+
+
+def judge_data_drift(
+    moves: Mapping[str, Move], drifted: Collection[str], rows: int, rule: DriftRule, floor: str = ""
+) -> Finding:
+    """Judge the columns of *moves*, measured on *rows* served rows, of which some *drifted*.
+
+    *floor* says why they could be held against no windows of the past. The finding is noted alone, unless the file lets
+    drift raise an alarm.
+    """
+    share = drift_share(moves, drifted)
+    named = ", ".join(f"{name} {moves[name].figure:.2f}" for name in drifted if name in moves) or "none"
+    if not moves:
         result, detail = "undecided", "no column has values on both sides"
     elif rows < rule.least_rows:
         result, detail = "undecided", _too_few(rows, rule)
     else:
-        result = pass_if(share < rule.share)
-        detail = f"{len(drifted)} of {len(distances)} columns drifted by {rule.method} ({named})"
+        result = pass_if(share < rule.share if rule.share else not share)
+        count = len([name for name in drifted if name in moves])
+        detail = f"{count} of {len(moves)} columns drifted by {rule.method} ({named}){_told(count, floor)}"
     return Finding(
-        rule=f"share of drifted columns below {rule.share:g}",
+        rule=f"share of drifted columns below {rule.share:g}" if rule.share else "no column drifts",
         subject="drift",
         result=result,
         figure=share,
         limit=rule.share,
         rows=rows,
+        noted=not rule.alarm,
         detail=detail,
     )
 
 
-def judge_prediction_drift(distance: float | None, rows: int, threshold: float, rule: DriftRule) -> Finding:
-    """Judge the *distance* of predictions on *rows* served rows from those on the reference."""
-    if distance is None or rows < rule.least_rows:
+def judge_prediction_drift(
+    move: Move | None, drifted: bool, rows: int, threshold: float, rule: DriftRule, floor: str = ""
+) -> Finding:
+    """Judge how far predictions on *rows* served rows lie from those on the reference, and whether they *drifted*."""
+    if move is None or rows < rule.least_rows:
         result, detail = "undecided", _too_few(rows, rule)
     else:
-        result, detail = pass_if(distance < threshold), f"{rule.method} of the predictions {distance:.2f}"
+        result = pass_if(not drifted)
+        detail = f"{rule.method} of the predictions {move.figure:.2f}{_told(drifted, floor)}"
     return Finding(
         rule=f"prediction drift below {threshold:g}",
         subject="prediction drift",
         result=result,
-        figure=distance,
+        figure=None if move is None else move.figure,
         limit=threshold,
         rows=rows,
+        noted=not rule.alarm,
         detail=detail,
+    )
+
+
+def _told(drifted: float, floor: str) -> str:
+    """Return in words what the distances of drifted columns were held against."""
+    if not drifted:
+        return ""
+    return (
+        f", beyond a floor only: {floor}" if floor else ", beyond what windows of the model's own past show"
     )
 
 

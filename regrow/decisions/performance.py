@@ -37,12 +37,18 @@ class Holdout:
 
 
 def judge_performance(
-    target: ArrayLike, prediction: Floats, holdout: Holdout, rule: PerformanceRule, units: Units | None = None
+    target: ArrayLike,
+    prediction: Floats,
+    holdout: Holdout,
+    rule: PerformanceRule,
+    units: Units | None = None,
+    level: float = 0.05,
 ) -> Finding:
     """Compare the champion's metric on the labelled rows of the window with what it reached on its *holdout*.
 
-    *units* say which rows are one observation; without them each row is. It fails only when the whole interval at
-    `rule.confidence` lies beyond the tolerated loss; with fewer than `rule.least_rows` labels, with too few units, or
+    *units* say which rows are one observation; without them each row is. It fails only if more than the tolerated loss
+    is proven: a model that has lost just that fails with probability *level*, or by chance of a two-sided interval at
+    `rule.confidence`, if the file names one. With fewer than `rule.least_rows` labels, with too few units, or
     when the metric is undefined on them, it is undecided.
     Raises `DataError` when a label is not among the champion's classes.
     """
@@ -65,7 +71,8 @@ def judge_performance(
     if isinstance(found, str):
         why = f"{holdout.metric} {figure:.3f} on {rows} labels, too few to tell: {found}; {REMEDY}"
         return _undecided(asked, why, **seen)
-    low, high = performance_interval(found, holdout, rule.confidence)
+    confidence = 1 - level if rule.confidence is None else (1 + rule.confidence) / 2
+    low, high = performance_interval(found, holdout, confidence)
     return Finding(
         rule=asked,
         subject="performance",
@@ -73,7 +80,7 @@ def judge_performance(
         figure=figure,
         limit=limit,
         interval=(low, high),
-        confidence=rule.confidence,
+        confidence=confidence,
         effective_rows=found.effective,
         detail=f"{holdout.metric} {figure:.3f} ({low:.3f} to {high:.3f}) on {found.counted}, {holdout.figure:.3f} on "
         f"{'' if holdout.rows_are_known else 'at most '}{holdout.rows:,} rows of the holdout",
@@ -82,15 +89,15 @@ def judge_performance(
 
 
 def performance_interval(found: Estimate, holdout: Holdout, confidence: float) -> tuple[float, float]:
-    """Return the two-sided interval of what was *found*, as wide as its difference from the *holdout* is uncertain.
+    """Return two bounds of what was *found*, as far off as its difference from the *holdout* is uncertain.
 
-    The holdout's figure is an estimate too: its error counts beside the window's. If it is not known, the holdout is
-    taken to vary as much per row as the window does.
+    Each of them holds with probability *confidence*. The holdout's figure is an estimate too: its error counts beside
+    the window's. If it is not known, the holdout is taken to vary as much per row as the window does.
     """
     variance = found.error**2
     other = variance * found.rows / max(holdout.rows, 1) if holdout.error is None else holdout.error**2
     both = replace(found, error=float(np.sqrt(variance + other)))
-    radius = both.radius((1 + confidence) / 2)
+    radius = both.radius(confidence)
     return found.figure - radius, found.figure + radius
 
 

@@ -33,7 +33,12 @@ def lines(month: Month) -> list[str]:
         f"[bold]{month.start:%B}[/bold]  live traffic: v{ending.version} {ending.outcome} after {ending.rows:,} rows"
         for ending in month.endings
     ]
-    return [*told, f"{text}, alarm → {verdict(month)}" if month.alarm else f"{text}, no alarm"]
+    return [*told, f"{text}, alarm → {verdict(month)}" if month.alarm else f"{text}, {_quiet(month)}"]
+
+
+def _quiet(month: Month) -> str:
+    """Return what the monitor said of a *month* without an alarm."""
+    return "drift, no harm" if month.drifted else "no alarm"
 
 
 def verdict(month: Month) -> str:
@@ -64,7 +69,7 @@ def cells(month: Month) -> Cells:
         drifted=f"{month.drifted}/{month.columns} ({month.share:.0%})",
         served=f"{month.served:.3f} (v{month.version})",
         frozen=f"{month.frozen:.3f}",
-        alarm=month.failed or "none",
+        alarm=month.failed or (_quiet(month) if month.drifted else "none"),
         fate=verdict(month),
         endings="; ".join(f"v{end.version} {end.outcome} after {end.rows:,} rows" for end in month.endings),
     )

@@ -83,7 +83,7 @@ def announce(
         about=about,
         reason=reason,
         figures=dict(figures or {}),
-        links=_links(project.name, flow_run, report=kind == "alarm"),
+        links=_links(project.name, flow_run, report=kind in {"alarm", "drift.found"}),
         cause=flow_run or project.name,
         config=str(project.path),
         as_of=as_of,

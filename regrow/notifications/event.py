@@ -39,6 +39,7 @@ MEANINGS: dict[Kind, Meaning] = {
     "version.rolled-back": Meaning("error", "{} rolled back"),
     "rollout.stuck": Meaning("warning", "the rollout of {} does not get on"),
     "alarm": Meaning("warning", "alarm: {}"),
+    "drift.found": Meaning("info", "drift, without harm so far"),
     "retraining.declined": Meaning("warning", "retraining declined"),
     "retraining.budget-spent": Meaning("warning", "retraining declined, the budget is spent"),
     "traffic.missing": Meaning("error", "no traffic"),

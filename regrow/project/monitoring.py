@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from regrow.project.fields import Duration, Share, Strict
 
@@ -20,21 +20,45 @@ class QualityRule(Strict):
     least_rows: Annotated[int, Field(ge=1, description="Served rows below which the rule is undecided")] = 50
 
 
-DriftMethod = Literal["psi", "jensenshannon", "wasserstein"]
+DriftMethod = Literal["psi", "jensenshannon"]
 
 
 class DriftRule(Strict):
-    """Data drift: distance of each column's distribution from the reference."""
+    """Data drift: distance of each column's distribution from the reference, and of the predictions'."""
 
-    method: Annotated[DriftMethod, Field(description="Evidently's distance")] = "psi"
-    threshold: Annotated[float, Field(gt=0, description="Distance from which a column counts as drifted")] = (
-        0.2
-    )
+    method: Annotated[DriftMethod, Field(description="Distance between the shares of bins")] = "psi"
+    threshold: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Distance from which a column drifts, if windows of the model's own past do not lie as far "
+            "apart",
+        ),
+    ] = 0.2
     share: Annotated[
-        float, Field(gt=0, le=1, description="Share of drifted columns from which the rule fails")
-    ] = 0.3
+        float | None,
+        Field(gt=0, le=1, description="Share of columns that must have drifted; default: one is enough"),
+    ] = None
+    alarm: Annotated[
+        bool,
+        Field(
+            description="Let drift alone raise an alarm, which may retrain; default: it is told, and harm raises the "
+            "alarm"
+        ),
+    ] = False
     max_rows: Annotated[int, Field(ge=100, description="Rows that are sampled on each side at most")] = 50_000
     least_rows: Annotated[int, Field(ge=1, description="Served rows below which the rule is undecided")] = 200
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _without_wasserstein(cls, method: object) -> object:
+        """Refuse what was measured before 0.4."""
+        if method == "wasserstein":
+            raise ValueError(
+                "distances are those of bins since version 0.4, which know no Wasserstein distance; take psi or "
+                "jensenshannon, and look at threshold: it was in standard deviations"
+            )
+        return method
 
 
 MOST_ROWS = 1_000_000
@@ -45,7 +69,14 @@ class PerformanceRule(Strict):
     """The primary metric on matured labels, against the champion's holdout figure."""
 
     tolerance: Annotated[float, Field(ge=0, description="Greatest loss of the primary metric")] = 0.03
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    confidence: Annotated[
+        float | None,
+        Field(
+            gt=0.5,
+            lt=1,
+            description="Confidence of each look's two-sided interval; default: what monitoring.false_alarms leaves it",
+        ),
+    ] = None
     least_rows: Annotated[
         int, Field(ge=1, le=MOST_ROWS, description="Labelled rows below which the rule is undecided")
     ] = 500
@@ -84,8 +115,18 @@ class Monitoring(Strict):
     quality: QualityRule = QualityRule()
     drift: DriftRule = DriftRule()
     prediction_drift: Annotated[
-        float, Field(gt=0, description="Distance from which predictions have drifted")
+        float,
+        Field(gt=0, description="Distance from which predictions drift, as drift.threshold for columns"),
     ] = 0.2
+    false_alarms: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=12,
+            description="False alarms of lost performance in a year of watching, at most; and as many false findings "
+            "of drift",
+        ),
+    ] = 1.0
     performance: PerformanceRule = PerformanceRule()
     report: Annotated[
         Literal["alarm", "always"],

@@ -24,6 +24,7 @@ Kind = Literal[
     "version.rolled-back",
     "rollout.stuck",
     "alarm",
+    "drift.found",
     "retraining.declined",
     "retraining.budget-spent",
     "traffic.missing",

@@ -17,6 +17,10 @@ SCHEDULED = {
 """The key in the project file of each flow's schedule."""
 LOOKED_AT = 12
 """Times of a schedule that are looked at for the longest gap: the months of a year."""
+COUNTED = 60
+"""Runs from which it is told how many a year has: as many as a monthly schedule has in five years."""
+YEAR = 365.25 * 86_400
+"""Seconds."""
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -50,11 +54,25 @@ def period_of(project: ProjectFile, flow: str) -> float | None:
 
     Read by Prefect's own reader of cron, which is not its documented interface; a test notices if it changes.
     """
+    fires = _fires(project, flow, LOOKED_AT + 1)
+    return max(after - before for before, after in pairwise(fires)) if fires else None
+
+
+def runs_a_year(project: ProjectFile, flow: str) -> float | None:
+    """Return how many runs of *flow* its schedule asks for in a year; None if it has no schedule."""
+    fires = _fires(project, flow, COUNTED + 1)
+    return YEAR * (len(fires) - 1) / (fires[-1] - fires[0]) if fires else None
+
+
+def _fires(project: ProjectFile, flow: str, count: int) -> list[float]:
+    """Return the first *count* moments from `EPOCH` on, in seconds since 1970, at which the schedule of *flow* fires.
+
+    None if it has no schedule.
+    """
     cron = schedules_of(project).get(SCHEDULED.get(flow, ""))
     if cron is None:
-        return None
+        return []
     from prefect._vendor.croniter import croniter
 
     times = croniter(cron, EPOCH)
-    fires = [cast("float", times.get_next(float)) for _ in range(LOOKED_AT + 1)]
-    return max(after - before for before, after in pairwise(fires))
+    return [cast("float", times.get_next(float)) for _ in range(count)]

@@ -75,3 +75,15 @@ def test_the_reason_says_what_to_do_with_broken_data():
     """A person who reads only the reason learns that nothing starts by itself, and how to go on."""
     assert "mend the feed" in window("quality", "drift").reason
     assert "mend the feed" not in window("drift").reason
+
+
+def test_drift_alone_passes_and_is_told():
+    """What is only noted decides nothing: the window passes, or stays open, and the reason names it; no cause of it."""
+    noted = Finding(rule="n", subject="drift", result="fail", noted=True, detail="size 3.1")
+    alone = judge_window([PASSED, noted])
+    assert (alone.result, alone.reason) == ("pass", "1 of 2 rules passed; no harm so far: size 3.1")
+    assert (alone.failures, alone.notes, causes_of(alone)) == ((), (noted,), ())
+    assert judge_window([OPEN, noted]).reason.endswith("harm not known yet: size 3.1")
+    harmed = judge_window([FAILED, noted])
+    assert (harmed.failed, harmed.reason, harmed.failures) == (True, "b is 0.5", (FAILED,))
+    assert judge_window([PASSED, Finding(rule="n", result="undecided", noted=True)]).passed

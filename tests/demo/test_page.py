@@ -82,7 +82,7 @@ def test_the_page_shows_each_month_and_escapes_every_value(tmp_path: Path) -> No
     assert may[5] == f"drift{HOSTILE}"
     assert may[6] == f"v3 rolling out {HOSTILE}"
     assert may[7] == "v2 promoted after 8,450 rows: better"
-    assert june[5:8] == ["none", "none", ""]
+    assert june[5:8] == ["drift, no harm", "none", ""]
     assert read.links == [MONTH.links["monitor"]]
     assert (tmp_path / page.PICTURE).stat().st_size > 1000
 

@@ -24,9 +24,9 @@ def test_nothing_runs_by_schedule_unless_the_file_asks_for_it() -> None:
 
 def test_a_part_that_is_not_named_keeps_its_rules() -> None:
     """To change one rule leaves the others, and its own other limits, as they are."""
-    changed = read(Monitoring, window="31d", drift={"method": "wasserstein"})
+    changed = read(Monitoring, window="31d", drift={"method": "jensenshannon"})
     assert changed.window == timedelta(days=31)
-    assert changed.drift == DriftRule().model_copy(update={"method": "wasserstein"})
+    assert changed.drift == DriftRule().model_copy(update={"method": "jensenshannon"})
     assert (changed.quality, changed.performance) == (QualityRule(), PerformanceRule())
 
 
@@ -45,6 +45,7 @@ def test_a_model_may_be_trained_again_twelve_times_a_year() -> None:
         (QualityRule, {"unseen": -0.1}),
         (QualityRule, {"least_rows": 0}),
         (DriftRule, {"method": "kl"}),
+        (DriftRule, {"method": "wasserstein"}),
         (DriftRule, {"threshold": 0}),
         (DriftRule, {"threshold": float("inf")}),
         (DriftRule, {"share": 0}),
@@ -53,6 +54,7 @@ def test_a_model_may_be_trained_again_twelve_times_a_year() -> None:
         (PerformanceRule, {"confidence": 0.5}),
         (Monitoring, {"reference": "production"}),
         (Monitoring, {"window": 7}),
+        (Monitoring, {"false_alarms": 0}),
         (Monitoring, {"prediction_drift": 0}),
         (Retraining, {"least_labels": 0}),
         (Retraining, {"budget": {"runs": 0}}),
@@ -65,3 +67,10 @@ def test_a_limit_that_never_or_always_fails_is_refused(kind: type[Strict], conte
         read(kind, **content)
     (problem,) = raised.value.errors()
     assert problem["loc"][0] == next(iter(content))
+
+
+def test_drift_is_told_and_harm_alarms_unless_the_file_says_so() -> None:
+    """By default drift raises no alarm; a file of before 0.4, with a share and a confidence, is still read."""
+    assert not Monitoring().drift.alarm
+    old = read(Monitoring, drift={"share": 0.1, "alarm": True}, performance={"confidence": 0.9})
+    assert (old.drift.share, old.drift.alarm, old.performance.confidence) == (0.1, True, 0.9)

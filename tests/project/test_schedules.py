@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from regrow.errors import ProjectError
-from regrow.project.schedules import check_cron, period_of, schedules_of
+from regrow.project.schedules import check_cron, period_of, runs_a_year, schedules_of
 
 
 def test_schedules_are_listed_by_their_key(project: Callable[..., Any]) -> None:
@@ -39,3 +39,13 @@ def test_the_longest_gap_of_a_schedule_is_known(project: Callable[..., Any], cro
     assert period_of(made, "monitor") == pytest.approx(hours * 3600)
     assert period_of(made, "train") is None
     assert period_of(made, "rollback") is None
+
+
+@pytest.mark.parametrize(
+    ("cron", "runs"), [("0 * * * *", 8766), ("0 6 * * *", 365), ("0 6 * * 1-5", 261), ("0 6 1 * *", 12)]
+)
+def test_the_runs_of_a_year_are_counted(project: Callable[..., Any], cron: str, runs: float) -> None:
+    """Whatever the schedule; a flow without one has none."""
+    made = project(monitoring={"schedule": cron})
+    assert runs_a_year(made, "monitor") == pytest.approx(runs, rel=0.01)
+    assert runs_a_year(made, "train") is None

@@ -15,13 +15,11 @@ from model_facts import make_facts
 from regrow.data.delta import TIME
 from regrow.data.predictions import append_predictions
 from regrow.data.snapshots import write_snapshot
-from regrow.decisions.distances import measure_distances
 from regrow.decisions.quality import judge_quality
-from regrow.models.predictions import stack_predictions
-from regrow.project import Monitoring, Project, QualityRule
+from regrow.project import Data, Monitoring, Project, QualityRule
 from regrow.results import DriftFigures
 from tasks import measure_drift as module
-from tasks.measure_drift import judge_distances, name_figures, name_prediction, with_predictions
+from tasks.measure_drift import compare, name_figures, sample_with_units
 from tasks.read_window import find_window
 
 OURS = (
@@ -59,7 +57,7 @@ def log(frame: pd.DataFrame) -> None:
     append_predictions("m", pa.table(rows), "test")
 
 
-def test_a_column_may_have_any_name() -> None:
+def test_a_column_may_have_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Features that are named like what Regrow logs or reports are watched like any other, and hide nothing of it."""
     draw = np.random.default_rng(0)
     frame = pd.DataFrame({name: draw.normal(size=400) for name in OURS})
@@ -72,24 +70,24 @@ def test_a_column_may_have_any_name() -> None:
     features = logged.features[columns]
     assert len(judge_quality(reference.read(columns), features, QualityRule())) == len(OURS)
 
-    rule, name = Monitoring(), name_prediction(columns)
-    served = stack_predictions(logged.rows["prediction"], FACTS)
-    assert sorted(served) == list(range(400))
-    one, other = (with_predictions(frame[columns], rows, name, FACTS) for rows in (served + 1e6, served))
-    distances = measure_distances(one, other, "psi", dict.fromkeys([*columns, name], 0.2))
-    moved = distances.values.pop(name)
-    assert moved > 1 > max(distances.values.values())
-    figures = name_figures(distances.values, moved, rule)
+    champion: Any = SimpleNamespace(number=1, facts=FACTS)
+    monkeypatch.setattr(module, "predict_holdout", lambda *_: (np.arange(400.0) + 1e6, None))
+    found = compare(champion, window.read(), reference, columns, "psi", (0.2, 0.2), 1000)
+    assert list(found.columns) == list(OURS)
+    assert found.prediction is not None
+    assert found.prediction.figure > 1 > max(move.figure for move in found.columns.values())
+    values = {name: move.figure for name, move in found.columns.items()}
+    figures = name_figures(values, found.prediction.figure, (found.name,))
     assert len(figures) == len(OURS) + 3
-    assert (figures["drift.columns"], figures["prediction_drift"]) == (0.0, moved)
-    data, prediction = judge_distances(distances.values, moved, 400, 400, rule)
-    assert data.figure == 0
-    assert prediction.figure == moved
+    assert (figures["drift.columns"], figures["prediction_drift"]) == (0.0, found.prediction.figure)
+    data, prediction = found.judge(400, Monitoring(), (found.name,))
+    assert data.passed
+    assert prediction.failed
 
 
 def test_names_that_mlflow_writes_alike_keep_a_figure_each() -> None:
     """Two columns that differ only in what MLflow takes in no name are both measured and both kept."""
-    figures = name_figures({"a(b": 0.1, "a)b": 0.3}, None, Monitoring())
+    figures = name_figures({"a(b": 0.1, "a)b": 0.3}, None, ())
     columns = {name: figure for name, figure in figures.items() if name.startswith("drift.column.")}
     assert sorted(columns.values()) == [0.1, 0.3]
 
@@ -105,7 +103,7 @@ def test_a_window_holds_row_for_row_what_was_logged() -> None:
 @pytest.mark.parametrize(
     ("shift", "asked", "written"), [(0.0, "alarm", False), (9.0, "alarm", True), (0.0, "always", True)]
 )
-def test_the_page_is_written_on_an_alarm_or_if_the_file_asks(
+def test_the_page_is_written_on_drift_or_if_the_file_asks(
     project: Callable[..., Project],
     remember: Callable[[ModuleType], Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -119,12 +117,25 @@ def test_the_page_is_written_on_an_alarm_or_if_the_file_asks(
     reference = write_snapshot(frame)
     log(frame + shift)
     champion: Any = SimpleNamespace(number=1, facts=FACTS.model_copy(update={"training": reference}))
-    monkeypatch.setattr(module, "predict_holdout", lambda *_: np.arange(400.0))
+    monkeypatch.setattr(module, "predict_holdout", lambda *_: (np.arange(400.0), None))
     made = project(monitoring={"report": asked})
     window = find_window("m", START, START + timedelta(days=1), 1000)
     found = module.measure_drift.function(made, champion, window)
     assert ("report" in record.tags) == written == ("report.html" in record.files)
     figures = DriftFigures.model_validate_json(record.files["drift.json"])
     assert figures.columns == {"size": found.figures["drift.column.size"]}
+    assert figures.drifted == (("size",) if shift else ())
+    assert all(finding.noted for finding in found.findings)
     assert module.draw_again(champion, figures, tmp_path / "again.html") == 400
     assert "size" in (tmp_path / "again.html").read_text()
+
+
+def test_rows_are_read_with_their_units() -> None:
+    """The day of a row of the reference is known if its time is; of a request a table knows nothing."""
+    at = pd.to_datetime(["2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z", "2026-01-02T00:00:00Z"])
+    snapshot = write_snapshot(pd.DataFrame({"size": [1.0, 2.0, 3.0], "at": at}), "at")
+    source = {"source": {"kind": "csv", "path": "x.csv"}, "target": "late", "timestamp": "at"}
+    frame, units = sample_with_units(snapshot, ["size"], 10, Data.model_validate(source))
+    assert (list(frame), units.codes.tolist() if units else None) == (["size"], [0, 0, 1])
+    for asked in (None, Data.model_validate(source | {"unit": "request"})):
+        assert sample_with_units(snapshot, ["size"], 10, asked)[1] is None

@@ -1,8 +1,13 @@
+from collections.abc import Callable
 from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
 
 from regrow.decisions.alarm import judge_window
+from regrow.project import Project
 from regrow.results import Measurement
 from regrow.verdict import Finding, Subject
+from tasks import report_monitoring as module
 from tasks.report_monitoring import collect_links, render_findings
 
 AS_OF = datetime(2024, 1, 1, tzinfo=UTC)
@@ -36,3 +41,24 @@ def test_links_are_named_by_their_subject():
     drift = Measurement(subject="drift", findings=(), figures={"drift.share": 0.1}, url="u", report="r")
     quality = Measurement(subject="quality", findings=(), figures={"quality.failed": 0.0}, url=None)
     assert collect_links((drift, quality)) == {"report of drift": "r", "MLflow run of drift": "u"}
+
+
+def test_drift_that_alarms_nobody_is_announced(
+    project: Callable[..., Project], remember: Callable[[ModuleType], Any]
+) -> None:
+    """The verdict passes with what drifted in its reason, the page says so, and an event tells people once a moment."""
+    record = remember(module)
+    drift = Finding(rule="no column drifts", subject="drift", result="fail", noted=True, detail="temp 2.10")
+    well = Finding(rule="r", subject="performance", result="pass")
+    for findings, told in (((well, drift), ["drift.found"]), ((well,), [])):
+        record.told.clear()
+        measured = Measurement(subject="drift", findings=findings, figures={}, url=None)
+        verdict = module.report_monitoring.function(project(), (measured,), AS_OF)
+        assert verdict.passed
+        assert [event["kind"] for event in record.told] == told
+    assert "no harm so far: temp 2.10" in render_findings("m", AS_OF, judge_window([well, drift]), {})
+    assert (
+        render_findings("m", AS_OF, judge_window([well, drift]), {})
+        .splitlines()[0]
+        .endswith("drift, no alarm")
+    )

@@ -1,0 +1,164 @@
+"""How far windows lie apart in the model's own past: what a drift must exceed, and how probable chance is.
+
+A window is drawn from the reference by units (`data.unit`): of periods runs of neighbouring ones, as long as the blocks
+of every interval here. The rest of the reference is what it is compared with. The counts of each unit and bin are made
+once, so a drawn window is a sum of rows of counts, whatever the size of the log.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.stats import chi2
+from scipy.stats import f as fisher
+
+from regrow.decisions.distances import Binned, distance
+from regrow.decisions.estimates import LEAST_UNITS
+from regrow.decisions.units import Units
+from regrow.models.metrics import Codes, Floats
+from regrow.project.monitoring import DriftMethod
+
+DRAWS = 1_000
+"""Windows that are drawn from the past. What they show is continued beyond them by a smooth tail."""
+MOST_PIECES = 200
+"""Units that are drawn apart; more are joined, periods with their neighbours, others at random."""
+LARGEST = 10**9
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The units of the reference's rows, as they are drawn: a window is some of them, in runs of neighbours."""
+
+    units: Units
+
+    @cached_property
+    def codes(self) -> tuple[Codes, int]:
+        """The number of each row's piece, and how many pieces there are."""
+        count, codes = self.units.count, self.units.codes
+        if count <= MOST_PIECES:
+            return codes, count
+        if self.units.ordered:
+            return codes * MOST_PIECES // count, MOST_PIECES
+        return np.random.default_rng(0).permutation(count)[codes] % MOST_PIECES, MOST_PIECES
+
+    @cached_property
+    def run(self) -> int:
+        """How many neighbouring pieces are drawn together."""
+        return max(1, round(self.codes[1] ** (1 / 3))) if self.units.ordered else 1
+
+    def draw(self, length: int) -> Floats:
+        """Return the pieces, 1 or 0, of each of `DRAWS` windows of *length* units: whole runs, the last one in part."""
+        random, pieces = np.random.default_rng(0), self.codes[1]
+        taken = max(1, round(length * pieces / self.units.count))
+        runs = (np.arange(pieces) + random.integers(self.run, size=(DRAWS, 1))) // self.run
+        ranks = random.permuted(np.tile(np.arange(pieces // self.run + 2), (DRAWS, 1)), axis=1)
+        order = np.argsort(np.take_along_axis(ranks, runs, axis=1), axis=1, kind="stable")
+        chosen = np.zeros((DRAWS, pieces))
+        np.put_along_axis(chosen, order[:, :taken], 1.0, axis=1)
+        return chosen
+
+    def count(self, binned: Binned) -> Floats:
+        """Return the rows of each piece, a row, and bin, a column."""
+        (codes, count), bins = self.codes, binned.bins.count
+        found = np.bincount(codes * bins + binned.reference, minlength=count * bins)
+        return found.reshape(count, bins).astype(np.float64)
+
+    def likeness(self, binned: Binned) -> float:
+        """Return how alike the rows of one unit are (their intraclass correlation), by runs; 0 if nobody can tell."""
+        if self.units.count < LEAST_UNITS:
+            return 0.0
+        counts = self.count(binned)
+        blocks = np.add.reduceat(counts, np.arange(0, len(counts), self.run))
+        rows, shares = counts.sum(), counts.sum(axis=0) / counts.sum()
+        used = shares > 0
+        if used.sum() < 2:
+            return 0.0
+        apart = (blocks - blocks.sum(axis=1, keepdims=True) * shares)[:, used] ** 2 / shares[used]
+        effect = apart.sum() / (rows * (used.sum() - 1)) * len(blocks) / (len(blocks) - 1)
+        return max(0.0, float((effect - 1) / max(rows / self.units.count - 1, 1)))
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the reference shows of windows as long as the one that is judged."""
+
+    units: Units | None
+    """Of the reference's rows; None if nobody knows them: then each row counts for itself."""
+    window: Units | None
+
+    @property
+    def obstacle(self) -> str:
+        """Why no windows can be drawn from the past; empty if they can."""
+        if self.units is None or self.window is None:
+            return "the units of the reference are not known"
+        if self.units.count < LEAST_UNITS:
+            return f"the reference has {self.units.named} of {LEAST_UNITS} that it takes"
+        if 2 * self.window.count > self.units.count:
+            return (
+                f"a window of {self.window.named} is longer than half of the reference's {self.units.named}"
+            )
+        return ""
+
+    def doubt(self, binned: Binned, figure: float, method: DriftMethod) -> float:
+        """Return how probable a distance of *figure* or more is by chance, for a column that is *binned* so.
+
+        From drawn windows: the larger of their share that lies as far, and the tail of Fisher's F that has their mean
+        and spread (the second-order correction of Rao and Scott 1984, by drawing). Without them it is the tail of
+        (1/n + 1/m) times chi-squared (Yurdakul 2018) with the rows that n and m are worth, which is a floor: it knows
+        of no difference between one season and the next.
+        """
+        if self._chosen is None or self._pieces is None:
+            return self._floor(binned, figure, method)
+        counts = self._pieces.count(binned)
+        inside = self._chosen @ counts
+        drawn = distance(counts.sum(axis=0) - inside, _thinned(inside, len(binned.window)), method)
+        found, drawn = _squared(np.array(figure), method), _squared(drawn, method)
+        mean, variance = float(drawn.mean()), float(drawn.var(ddof=1))
+        if not variance:
+            return float(found <= mean)
+        parts = 2 * mean**2 / variance
+        tail = fisher.sf(found / mean, parts, parts * (self._pieces.codes[1] // self._pieces.run - 1))
+        return max(float(tail), float(np.mean(drawn >= found)))
+
+    @cached_property
+    def _pieces(self) -> Pieces | None:
+        return None if self.units is None else Pieces(self.units)
+
+    @cached_property
+    def _chosen(self) -> Floats | None:
+        """Return the windows that are drawn, the same for each column; None if none can be."""
+        return (
+            None
+            if self.obstacle or self._pieces is None or self.window is None
+            else self._pieces.draw(self.window.count)
+        )
+
+    def _floor(self, binned: Binned, figure: float, method: DriftMethod) -> float:
+        """Return the tail of the floor beyond *figure*."""
+        reference, window = binned.counts()
+        alike = self._pieces.likeness(binned) if self._pieces else 0.0
+        worth = [
+            rows / (1 + max(rows / max(units.count if units else rows, 1) - 1, 0) * alike)
+            for rows, units in ((reference.sum(), self.units), (window.sum(), self.window))
+        ]
+        scale = sum(1 / max(each, 1) for each in worth)
+        freedom = max(int(np.count_nonzero(reference + window)) - 1, 1)
+        # Near 0 the Jensen-Shannon divergence is an eighth of PSI.
+        as_psi = _squared(np.array(figure), method) * (1 if method == "psi" else 8)
+        return float(chi2.sf(as_psi / scale, freedom))
+
+
+def _squared(figure: Floats, method: DriftMethod) -> Floats:
+    """Return what grows as a quadratic form does, as chi-squared: PSI itself, the square of Jensen-Shannon's."""
+    return figure if method == "psi" else figure**2
+
+
+def _thinned(counts: Floats, rows: int) -> Floats:
+    """Return *counts*, a drawn window a row, as uncertain as those of *rows* rows, if they are of more.
+
+    What is drawn from a sample of K rows anew adds to its variance 1/K: so many rows are drawn that both make 1/rows.
+    """
+    of = counts.sum(axis=1, keepdims=True)
+    more = np.minimum(1 / np.maximum(1 / rows - 1 / np.maximum(of, 1), 1 / LARGEST), LARGEST)
+    drawn = np.random.default_rng(0).multinomial(more[:, 0].astype(np.int64), counts / np.maximum(of, 1))
+    return np.where(of > rows, drawn * (rows / more), counts)
