@@ -10,7 +10,9 @@ import pickle
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
@@ -18,7 +20,8 @@ from regrow import provenance
 from regrow.errors import Unreachable
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
+    from distributed import Future as Sent
 
 Chunk = TypeVar("Chunk")
 Answer = TypeVar("Answer")
@@ -58,11 +61,26 @@ def open_workers(address: str | None) -> Iterator[Each]:
     this machine, by default one for each core. Raises `Unreachable` if it does not answer, or has no worker.
     """
     if address is None:
-        yield map
+        yield _each_here
         return
     with ExitStack() as stack:
         client = _connect(address, stack)
         yield partial(_each, client, address)
+
+
+def _each_here(work: Callable[[Chunk], Answer], chunks: Iterable[Chunk], /) -> Iterator[Answer]:
+    """Yield what *work* answers to each of *chunks*: one is read and one answered while the last is used."""
+    return _ahead(map(work, _ahead(chunks)))
+
+
+def _ahead(items: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yield *items*, each made in a thread while the one before is used; raises what making one raises."""
+    making, context, end = iter(items), copy_context(), object()
+    with ThreadPoolExecutor(1, "chunks") as pool:
+        made: Future[Any] = pool.submit(context.run, next, making, end)
+        while (item := made.result()) is not end:
+            made = pool.submit(context.run, next, making, end)
+            yield item
 
 
 def _connect(address: str, stack: ExitStack) -> "Client":
@@ -104,7 +122,7 @@ def _each(
         # As the answer of a task it is moved to whichever worker needs it, and made again if it is lost.
         shared = client.submit(_pass_on, packed, pure=False)
         threads = sum(cast(dict[str, int], client.nthreads()).values())
-    waiting: deque[Future[Any]] = deque()
+    waiting: deque[Sent[Any]] = deque()
     for chunk in chunks:
         sent = pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL)
         with _telling(address):
@@ -116,7 +134,7 @@ def _each(
         yield _answer(client, address, waiting.popleft())
 
 
-def _answer(client: "Client", address: str, future: "Future[Any]") -> Any:
+def _answer(client: "Client", address: str, future: "Sent[Any]") -> Any:
     """Wait for the answer of *future*; raises what the work raised, or `Unreachable` if nobody works on it."""
     from distributed import KilledWorker, wait
 

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +47,61 @@ def endless(read: list[int]) -> Iterator[int]:
 
 
 def test_without_an_address_chunks_are_worked_on_here(tmp_path: Path) -> None:
-    """One chunk is read, worked on and handed over before the next one is read."""
+    """In this process, in their order; few are read ahead, and whoever stops early leaves no thread behind."""
     read: list[int] = []
+    before = threading.active_count()
     with open_workers(None) as each:
         answers = each(Doubles(tmp_path), endless(read))
         assert [next(answers), next(answers)] == [(0, os.getpid()), (2, os.getpid())]
-        assert read == [0, 1]
+        time.sleep(0.2)
+        assert 2 <= len(read) <= 5
+        answers.close()
+        assert threading.active_count() == before
+
+
+def test_what_is_used_is_made_while_the_one_before_is_used() -> None:
+    """Reading, working and using take as long as the slowest of the three, not as their sum."""
+
+    def slow(numbers: range) -> Iterator[int]:
+        for number in numbers:
+            time.sleep(0.05)
+            yield number
+
+    def work(number: int) -> int:
+        time.sleep(0.05)
+        return number
+
+    began = time.monotonic()
+    with open_workers(None) as each:
+        for _ in each(work, slow(range(20))):
+            time.sleep(0.05)
+    assert 1.0 < time.monotonic() - began < 2.4
+
+
+def test_an_error_comes_after_what_was_made_before(tmp_path: Path) -> None:
+    """What reading or working raises is raised where the answer is asked for, in the same words."""
+
+    def broken() -> Iterator[int]:
+        yield 1
+        raise DataError("row 3: broken")
+
+    with open_workers(None) as each:
+        answers = each(Doubles(tmp_path), broken())
+        assert next(answers)[0] == 2
+        with pytest.raises(DataError, match="row 3: broken"):
+            next(answers)
+        with pytest.raises(DataError, match="column 'n'"):
+            list(each(Doubles(tmp_path, bad=3), range(10)))
+        assert list(each(Doubles(tmp_path), range(0))) == []
+
+
+def test_what_reads_and_works_knows_the_run_that_it_belongs_to() -> None:
+    """A variable of the context that the caller has set is there: Prefect finds its run by one."""
+    known: ContextVar[str] = ContextVar("known", default="")
+    token = known.set("a run")
+    with open_workers(None) as each:
+        assert list(each(lambda _: known.get(), range(2))) == ["a run", "a run"]
+    known.reset(token)
 
 
 def test_two_workers_answer_as_this_process_does(tmp_path: Path) -> None:
