@@ -10,7 +10,7 @@ from pathlib import Path
 
 from regrow.data import store_files
 from regrow.data.files import make_folders, state_errors, write_whole
-from regrow.errors import StateError, StoreAway
+from regrow.errors import StoreAway
 from regrow.places import Place
 from regrow.settings import Settings, load_settings
 
@@ -83,14 +83,6 @@ def check_stores(settings: Settings) -> None:
     """Raise `StoreAway` if a folder of the store that *settings* name was there and is not now."""
     for folder in stores_of(settings):
         check_store(folder)
-
-
-def require_in_home(settings: Settings, what: str, instead: str) -> None:
-    """Raise `StateError` if the store of *settings* is not in the state folder, which *what* copies: do *instead*."""
-    if settings.store_root != settings.home.absolute():
-        raise StateError(
-            f"REGROW_STORE: {what} copies the state folder, and the store is in {settings.store_root}; {instead}"
-        )
 
 
 def _note(folder: Place) -> Path:

@@ -1,7 +1,9 @@
 """Stored models are read through a checked list of types."""
 
 import contextlib
+import gc
 import pickle
+import shutil
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,6 +97,28 @@ def store(folder: Path, training: Training, frame: pd.DataFrame, **changes: Any)
     answer_rows_alone(pipeline)
     assert (loaded.predict(frame) == pipeline.predict_proba(features)).all()
     return loaded
+
+
+def test_a_model_in_a_bucket_leaves_no_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are copied to this machine, stay as long as the model is in use, and go with it."""
+    import mlflow.artifacts
+
+    stored = store(tmp_path, Training(estimator="sklearn.linear_model.LogisticRegression"), frame()).folder
+
+    def download(artifact_uri: str, dst_path: str) -> str:
+        assert stored is not None
+        return str(shutil.copytree(stored, Path(dst_path, "model")))
+
+    monkeypatch.setenv("REGROW_STORE", "s3://bucket/team")
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", download)
+    model = load_model("models:/m-1")
+    copy = model.folder
+    assert copy is not None
+    assert (copy / "MLmodel").is_file()
+    assert not copy.is_relative_to(tmp_path)
+    del model
+    gc.collect()
+    assert not copy.exists()
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,9 @@ from regrow.data.files import (
     take_over,
     write_whole,
 )
-from regrow.data.stores import require_in_home
 from regrow.data.upkeep import upkeep
 from regrow.errors import StateError
+from regrow.places import Place
 from regrow.provenance import installed_version
 from regrow.services import ownership
 from regrow.services.postgres import Database, reach_database, start_database, stop_database
@@ -58,12 +58,6 @@ def back_up(settings: Settings, target: Path, report: Callable[[str], None]) -> 
     are removed meanwhile for too long.
     """
     home, target = settings.home.absolute(), target.absolute()
-    require_in_home(
-        settings,
-        "regrow backup",
-        "stop `regrow up`, dump the databases with pg_dump, and copy the store by its own means (its versions, its "
-        "replication, `aws s3 sync`); see docs/store.md",
-    )
     if check_state(home) is None:
         raise StateError(f"{home}: there is no state to back up; name its folder by REGROW_HOME")
     with (
@@ -71,7 +65,7 @@ def back_up(settings: Settings, target: Path, report: Callable[[str], None]) -> 
         making(target) as folder,
         database_of(settings) as database,
     ):
-        copy = _Copy(home, folder)
+        copy = _Copy(home, settings.store_root, folder)
         copy.take_journal()
         copy.take_table_logs()
         for name in IN_ORDER:
@@ -83,28 +77,28 @@ def back_up(settings: Settings, target: Path, report: Callable[[str], None]) -> 
 
 
 class _Copy:
-    """A copy of *home* that is made in *folder*."""
+    """A copy of *home*, and of the *store* in it or elsewhere, that is made in *folder*: one state folder again."""
 
-    def __init__(self, home: Path, folder: Path) -> None:
-        self.home, self.folder, self.state = home, folder, folder / contents.STATE
+    def __init__(self, home: Path, store: Place, folder: Path) -> None:
+        self.home, self.store, self.folder, self.state = home, store, folder, folder / contents.STATE
         self.files: dict[str, CopiedFile] = {}
         self.versions: dict[Path, int] = {}
         self.state.mkdir()
 
     def take_journal(self) -> None:
         """Copy the journals; a segment that is gone by now is in its table."""
-        for path in contents.files_below(self.home, self.home / "journal"):
+        for path in contents.files_below(self.home, "journal"):
             self._take(path)
 
     def take_table_logs(self) -> None:
         """Fix the version of each table: copy its log up to there."""
-        for path in map(Path, map(str, find_tables(self.home / "tables"))):
-            table, version = path.relative_to(self.home), table_version(path)
+        for path in find_tables(self.store / "tables"):
+            table, version = Path(str(path).removeprefix(f"{self.store}/")), table_version(path)
             log = table / LOG_FOLDER
             if version is None:
                 raise StateError(f"{path}: the table has no version that can be read; {BROKEN}")
             self.versions[table] = version
-            for file in contents.files_below(self.home, self.home / log):
+            for file in contents.files_below(self.store, str(log)):
                 if (contents.version_of_log_file(file.name) or 0) <= version:
                     self._take(file)
             if (contents.last_checkpoint(self.state / log) or 0) > version:
@@ -120,10 +114,10 @@ class _Copy:
     def take_files(self) -> None:
         """Copy the files of the tables, then all others."""
         for table in self.versions:
-            for path in contents.files_below(self.home, self.home / table):
+            for path in contents.files_below(self.store, str(table)):
                 if LOG_FOLDER not in path.parts:
                     self._take(path)
-        for path in contents.files_to_copy(self.home):
+        for path in contents.files_to_copy(self.home, self.store):
             self._take(path)
 
     def finish(self) -> Manifest:
@@ -136,6 +130,7 @@ class _Copy:
             made=datetime.now(UTC),
             program=installed_version("regrow") or "?",
             home=str(self.home),
+            store="" if self.store == self.home else str(self.store),
             tables=tables,
             files=self.files,
         )
@@ -146,8 +141,9 @@ class _Copy:
         return manifest
 
     def _take(self, path: Path) -> None:
-        """Copy the file at *path*, relative to the state folder, unless it is gone."""
-        copied = copy_file(self.home / path, self.state / path)
+        """Copy the file at *path*, relative to the state folder or to the store, unless it is gone."""
+        root = self.store if path.parts[0] in contents.OF_STORE else self.home
+        copied = copy_file(root / path.as_posix(), self.state / path)
         if copied is not None:
             self.files[f"{contents.STATE}/{path.as_posix()}"] = copied
 

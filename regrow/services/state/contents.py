@@ -14,13 +14,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from regrow.data.delta import plain_words
 from regrow.data.delta_files import HINT
+from regrow.data.objects import read_object
+from regrow.data.store_files import find_files
 from regrow.errors import StateError
 from regrow.formats import StoredRecord
+from regrow.places import ObjectPath, Place
 
 MANIFEST = "backup.json"
 """Written last, so a folder without it is no backup."""
 STATE, DATABASES = "state", "databases"
 """The folders of a backup: a state folder without its PostgreSQL, and the dumps of the databases."""
+OF_STORE = ("tables", "snapshots", "artifacts", "erased")
+"""The folders of a state folder that `REGROW_STORE` may name a place elsewhere for; the tables first."""
 NOT_COPIED = frozenset(
     {
         *("postgres", "postgres.password", "prefect", "logs", "dumps", "turns", "workers", "parts"),
@@ -57,6 +62,8 @@ class Manifest(StoredRecord):
     """The version of Regrow that made it."""
     home: str
     """Where the state folder stood."""
+    store: str = ""
+    """Where the store stood; empty: in the state folder."""
     tables: dict[str, CopiedTable]
     """By their place in the state folder."""
     files: dict[str, CopiedFile]
@@ -76,23 +83,32 @@ def read_manifest(backup: Path) -> Manifest:
         ) from error
 
 
-def files_to_copy(home: Path) -> Iterator[Path]:
-    """Yield every file of *home* that a backup holds, relative to it; tables and the journal are not among them."""
+def files_to_copy(home: Path, store: Place) -> Iterator[Path]:
+    """Yield every file of *home* and *store* that a backup holds, relative to them, but for tables and the journal."""
     for entry in sorted(home.iterdir()):
-        if entry.name in NOT_COPIED or entry.name in {"tables", "journal"} or entry.name.startswith("."):
+        if entry.name in {*NOT_COPIED, *OF_STORE, "journal"} or entry.name.startswith("."):
             continue
-        yield from files_below(home, entry)
+        yield from files_below(home, entry.name)
+    for name in OF_STORE[1:]:
+        yield from files_below(store, name)
 
 
-def files_below(home: Path, entry: Path) -> Iterator[Path]:
-    """Yield the files at *entry* and below, relative to *home*, without half-written ones."""
-    for path in sorted(entry.rglob("*")) if entry.is_dir() else [entry]:
-        if path.is_file() and path.suffix not in {".lock", ".partial"}:
-            yield path.relative_to(home)
+def files_below(root: Place, name: str) -> Iterator[Path]:
+    """Yield the files at *name* in *root* and below, relative to *root*, without half-written ones."""
+    entry = root / name
+    found = (
+        [entry] if isinstance(entry, Path) and entry.is_file() else [each.place for each in find_files(entry)]
+    )
+    for place in found:
+        path = Path(str(place).removeprefix(f"{root}/"))
+        if path.suffix not in {".lock", ".partial"}:
+            yield path
 
 
-def copy_file(source: Path, target: Path) -> CopiedFile | None:
+def copy_file(source: Place, target: Path) -> CopiedFile | None:
     """Copy the file *source* to *target* and return what was copied; None if it is gone meanwhile."""
+    if not isinstance(source, Path):
+        return _copy_object(source, target)
     digest, size = hashlib.sha256(), 0
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -105,6 +121,17 @@ def copy_file(source: Path, target: Path) -> CopiedFile | None:
         target.unlink(missing_ok=True)
         return None
     return CopiedFile(bytes=size, sha256=digest.hexdigest())
+
+
+def _copy_object(source: ObjectPath, target: Path) -> CopiedFile | None:
+    """Copy the object at *source* as `copy_file` does a file."""
+    try:
+        content = read_object(source)
+    except FileNotFoundError:
+        return None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    return CopiedFile(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def describe_file(path: Path) -> CopiedFile:

@@ -6,7 +6,6 @@ from pathlib import Path
 import yaml
 
 from regrow.data.state_version import read_state_version
-from regrow.data.stores import require_in_home
 from regrow.errors import StateError
 from regrow.services.postgres import DATABASES, Database, start_database, stop_database
 from regrow.services.state import contents
@@ -24,12 +23,11 @@ def restore(settings: Settings, backup: Path, report: Callable[[str], None]) -> 
     `NewerFormat` if a newer version made it. Models and their data that the backup lacks are reported, not refused.
     """
     home, backup = settings.home.absolute(), backup.absolute()
-    require_in_home(
-        settings,
-        "regrow restore",
-        "restore without REGROW_STORE, then copy `snapshots`, `tables`, `artifacts` and `erased` to the store; see "
-        "docs/store.md",
-    )
+    if settings.store_root != home:
+        raise StateError(
+            f"REGROW_STORE: a backup is restored into one folder, and the store is {settings.store_root}; restore "
+            f"without REGROW_STORE, then copy {', '.join(contents.OF_STORE)} to the store; see docs/store.md"
+        )
     manifest = contents.read_manifest(backup)
     read_state_version(backup / contents.STATE)
     with making(home) as folder:
@@ -48,7 +46,7 @@ def restore(settings: Settings, backup: Path, report: Callable[[str], None]) -> 
                 raise StateError(
                     f"{backup}: {table} holds other rows than were backed up; use another backup"
                 )
-        _restore_databases(settings.model_copy(update={"home": folder}), home, backup, manifest.home, report)
+        _restore_databases(settings.model_copy(update={"home": folder}), home, backup, manifest, report)
     return manifest
 
 
@@ -58,7 +56,7 @@ def _describe(file: Path) -> contents.CopiedFile | None:
 
 
 def _restore_databases(
-    settings: Settings, home: Path, backup: Path, last_home: str, report: Callable[[str], None]
+    settings: Settings, home: Path, backup: Path, manifest: Manifest, report: Callable[[str], None]
 ) -> None:
     """Make the databases from the dumps in *backup*, for the new folder that *settings* name, which will be *home*."""
     database = start_database(settings)
@@ -69,7 +67,7 @@ def _restore_databases(
         for name in DATABASES:
             report(f"restoring the database {name}")
             restore_dump(database, name, backup / contents.DATABASES / f"{name}.dump")
-        mend_addresses(database, home, last_home)
+        mend_addresses(database, home, manifest.home, None, manifest.store)
         for problem in find_missing(database, home, settings.home):
             report(f"missing: {problem}")
     finally:

@@ -7,6 +7,7 @@ import pytest
 
 from regrow.data.delta import append, open_table
 from regrow.data.files import make_locked_folder
+from regrow.data.store_files import write
 from regrow.errors import StateError
 from regrow.services.postgres import Database
 from regrow.services.state import backup, contents
@@ -96,9 +97,23 @@ def test_an_empty_home_is_nothing_to_back_up(tmp_path: Path) -> None:
         back_up(Settings(home=tmp_path / "none"), tmp_path / "copy", print)
 
 
-def test_a_store_elsewhere_is_refused(tmp_path: Path) -> None:
-    """A copy without the store would not restore: nothing is made, and the error says what to do instead."""
-    settings = Settings(home=tmp_path / "home", store="s3://bucket/team")
-    with pytest.raises(StateError, match=r"the store is in s3://bucket/team; .*pg_dump"):
-        back_up(settings, tmp_path / "copy", print)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("kind", ["folder", pytest.param("bucket", marks=pytest.mark.long)])
+def test_a_store_elsewhere_is_copied_into_one_folder(
+    kind: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """The copy holds the store, of a folder or of a bucket, as if it had been in the state folder."""
+    store = str(tmp_path / "store") if kind == "folder" else request.getfixturevalue("bucket")
+    monkeypatch.setenv("REGROW_STORE", store)
+    monkeypatch.setattr(backup, "dump", lambda _database, _name, file: file.write_text("dump"))
+    for number in (1, 2):
+        append(Settings().tables / "labels" / "m", pa.table({"a": [number]}), "w", number)
+    write(Settings().snapshots / "x.parquet", b"rows")
+    manifest = back_up(Settings(home=home), tmp_path / "copy", print)
+    assert manifest.store == store
+    assert manifest.tables == {"tables/labels/m": contents.CopiedTable(version=1, rows=2)}
+    copied = open_table(tmp_path / "copy" / contents.STATE / "tables" / "labels" / "m")
+    assert copied is not None
+    assert copied.count() == 2
+    assert "state/snapshots/x.parquet" in manifest.files
+    assert "state/journal/m/w/000000000001.jsonl" in manifest.files
+    assert not any("MLmodel" in name for name in manifest.files)
