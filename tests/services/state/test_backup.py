@@ -103,12 +103,13 @@ def test_a_store_elsewhere_is_copied_into_one_folder(
 ) -> None:
     """The copy holds the store, of a folder or of a bucket, as if it had been in the state folder."""
     store = str(tmp_path / "store") if kind == "folder" else request.getfixturevalue("bucket")
+    monkeypatch.setenv("REGROW_HOME", str(home))
     monkeypatch.setenv("REGROW_STORE", store)
     monkeypatch.setattr(backup, "dump", lambda _database, _name, file: file.write_text("dump"))
     for number in (1, 2):
         append(Settings().tables / "labels" / "m", pa.table({"a": [number]}), "w", number)
     write(Settings().snapshots / "x.parquet", b"rows")
-    manifest = back_up(Settings(home=home), tmp_path / "copy", print)
+    manifest = back_up(Settings(), tmp_path / "copy", print)
     assert manifest.store == store
     assert manifest.tables == {"tables/labels/m": contents.CopiedTable(version=1, rows=2)}
     copied = open_table(tmp_path / "copy" / contents.STATE / "tables" / "labels" / "m")

@@ -28,7 +28,7 @@ def home(tmp_path: Path) -> Path:
 
 def test_what_belongs_to_processes_is_left_out(home: Path) -> None:
     """Files are copied, but not the embedded database, records of processes, or half-written files."""
-    assert [str(path) for path in contents.files_to_copy(home)] == ["password", "snapshots/s.parquet"]
+    assert [str(path) for path in contents.files_to_copy(home, home)] == ["password", "snapshots/s.parquet"]
     assert find_tables(home / "tables") == [home / "tables" / "predictions" / "m"]
 
 
