@@ -1,38 +1,127 @@
 """Ask the policy whether to train again."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
 from prefect.artifacts import create_markdown_artifact
 
+from regrow import registry
 from regrow.data.sources import read_source
 from regrow.data.times import in_utc
-from regrow.decisions.retraining import BUDGET, judge_retraining
+from regrow.decisions.retraining import Situation, event_of, judge_retraining
+from regrow.decisions.units import units_of
 from regrow.lineage import FLOW_RUN, RunRecord, announce, current, effective_flow_runs, step
+from regrow.lineage.needed import versions_of
+from regrow.lineage.runs import BY_SCHEDULE, FLOW
 from regrow.notifications.event import figures_of
 from regrow.project import Project
+from regrow.project.schedules import period_of
 from regrow.registry import Version
 from regrow.verdict import Subject, Verdict, to_markdown
 
+AUTOMATIC = frozenset({BY_SCHEDULE, "alarm"})
+"""What starts a retraining that no person asked for."""
+REFUSED = frozenset({"refused", "rolled back", "put back", "not better"})
+"""The statuses of a version that led nowhere."""
+NEVER = datetime.max.replace(tzinfo=UTC).isoformat()
 
-def count_new_labels(project: Project, champion: Version, as_of: datetime) -> int:
+
+def count_new_labels(project: Project, champion: Version, as_of: datetime) -> tuple[int, int]:
     """Count the rows of the source whose label is known at *as_of* and was not when *champion* was trained.
 
-    Without a timestamp it is the rows that the source holds beyond those that the champion was made from.
+    Returns the rows, and the units that they lie on. Without a timestamp it is the rows that the source holds beyond
+    those that the champion was made from, each taken for a unit.
     """
-    facts, delay = champion.facts, project.data.label_delay
+    facts, data = champion.facts, project.data
     seen = [moment for moment in (facts.training.end, facts.holdout.end) if moment is not None]
-    if project.data.timestamp is None or not seen:
-        rows = read_source(project, as_of, as_of, columns=[project.data.target], as_of=as_of)
-        labelled = rows[project.data.target].notna().sum()
-        return max(int(labelled) - facts.rows_known, 0)
+    columns = [data.target]
+    if data.timestamp is None or not seen:
+        rows = read_source(project, as_of, as_of, columns=columns, as_of=as_of)
+        new = max(int(rows[data.target].notna().sum()) - facts.rows_known, 0)
+        return new, new
     newest = pd.Timestamp(max(seen))
     newest = newest.tz_localize("UTC") if newest.tzinfo is None else newest
     rows = read_source(
-        project, newest.to_pydatetime(), as_of - delay, columns=[project.data.target], as_of=as_of
+        project, newest.to_pydatetime(), as_of - data.label_delay, columns=columns, as_of=as_of
     )
-    times = in_utc(rows[project.data.timestamp])
-    return int((rows[project.data.target].notna() & (times > newest)).sum())
+    new = rows[(rows[data.target].notna() & (in_utc(rows[data.timestamp]) > newest)).to_numpy()]
+    return len(new), units_of(new, data).count
+
+
+def watched_windows(run: RunRecord, project: Project, as_of: datetime) -> list[bool]:
+    """Return of each window that was watched until *as_of* whether it had an alarm, the newest first.
+
+    As far back as the policy asks: quiet runs are not kept for ever, and without them old alarms would count.
+    """
+    asked = project.retraining.alarms.of
+    if asked == 1:
+        return []
+    period = timedelta(seconds=period_of(project, "monitor") or 0)
+    first = as_of - asked * max(project.monitoring.window, period)
+    found = run.client.search_runs(
+        [run.experiment_id], f"tags.`{FLOW}` = 'monitor' and tags.`regrow.verdict.decision` = 'monitor'",
+        order_by=["attributes.start_time ASC"], max_results=10_000,
+    )  # fmt: skip
+    tags = [each.data.tags for each in found if "regrow.as_of" in each.data.tags]
+    alarmed = {
+        datetime.fromisoformat(each["regrow.as_of"]): each["regrow.verdict"] == "fail" for each in tags
+    }
+    return [alarmed[moment] for moment in sorted(alarmed, reverse=True) if first < moment <= as_of]
+
+
+def refused_in_a_row(versions: Iterable[ModelVersion], as_of: datetime, forced: datetime | None) -> list[int]:
+    """Return which of *versions* were refused since the last one that took over until *as_of*, the newest first.
+
+    Versions that a person trained are nobody's circle, and do not count. What came before a person *forced* a
+    retraining was looked at.
+    """
+    row: list[int] = []
+    for version in sorted(versions, key=lambda each: int(each.version), reverse=True):
+        tags = version.tags or {}
+        made = datetime.fromisoformat(tags.get("regrow.as_of", as_of.isoformat()))
+        if made > as_of:
+            continue
+        status = tags.get("regrow.status", "")
+        if status.startswith("promoted") or (forced is not None and made < forced):
+            break
+        if status in REFUSED and tags.get("regrow.trigger") in AUTOMATIC:
+            row.append(int(version.version))
+    return row
+
+
+def last_forced(run: RunRecord, as_of: datetime) -> datetime | None:
+    """Return the last moment until *as_of* as of which a person forced a retraining; None if nobody did."""
+    found = run.client.search_runs(
+        [run.experiment_id], "tags.`regrow.step` = 'decide_retraining' and tags.`regrow.forced` = 'True'"
+    )
+    moments = (datetime.fromisoformat(each.data.tags.get("regrow.as_of", NEVER)) for each in found)
+    return max((moment for moment in moments if moment <= as_of), default=None)
+
+
+def open_challenger(project: Project, as_of: datetime) -> int | None:
+    """Return the version whose rollout is open; None if none is, or it is what a run of the same *as_of* started."""
+    number = registry.state(project.name).challenger
+    if number is None or registry.version(project.name, number).tags.get("regrow.as_of") == as_of.isoformat():
+        return None
+    return number
+
+
+def see(run: RunRecord, project: Project, champion: Version, as_of: datetime) -> Situation:
+    """Return what the policy is asked about at *as_of*."""
+    labels, units = count_new_labels(project, champion, as_of)
+    trained = champion.tags.get("regrow.as_of")
+    return Situation(
+        past=past_retrainings(run),
+        new_labels=labels,
+        new_units=units,
+        unit=project.data.sampling_unit,
+        trained=datetime.fromisoformat(trained) if trained else None,
+        windows=watched_windows(run, project, as_of),
+        challenger=open_challenger(project, as_of),
+        refused=refused_in_a_row(versions_of(run.client, project.name), as_of, last_forced(run, as_of)),
+    )
 
 
 def past_retrainings(run: RunRecord) -> list[datetime]:
@@ -68,16 +157,15 @@ def decide_retraining(
 ) -> Verdict:
     """Judge *trigger* by the project's policy; *reason* and *causes* are what the alarm said."""
     run = current()
-    verdict = judge_retraining(
-        project.retraining,
-        trigger,
-        as_of,
-        past_retrainings(run),
-        count_new_labels(project, champion, as_of),
-        causes=causes,
-        force=force,
+    seen = see(run, project, champion, as_of)
+    verdict = judge_retraining(project.retraining, trigger, as_of, seen, causes=causes, force=force)
+    run.tag(
+        as_of=as_of.isoformat(),
+        trigger=trigger,
+        trigger_reason=reason,
+        causes=", ".join(causes),
+        forced=force,
     )
-    run.tag(as_of=as_of.isoformat(), trigger=trigger, trigger_reason=reason, causes=", ".join(causes))
     run.verdict(verdict)
     if verdict.failed:
         tell(project, verdict, as_of)
@@ -87,10 +175,9 @@ def decide_retraining(
 
 
 def tell(project: Project, verdict: Verdict, as_of: datetime) -> None:
-    """Announce that no retraining follows, and whether it is for want of budget."""
-    spent = any(finding.rule.startswith(BUDGET) for finding in verdict.failures)
-    kind = "retraining.budget-spent" if spent else "retraining.declined"
-    announce(project, kind, verdict.reason, figures=figures_of(verdict), as_of=as_of)
+    """Announce that no retraining follows, and whether a person must act."""
+    if kind := event_of(verdict):
+        announce(project, kind, verdict.reason, figures=figures_of(verdict), as_of=as_of)
 
 
 def render_decision(name: str, as_of: datetime, verdict: Verdict, reason: str) -> str:

@@ -32,10 +32,13 @@ def retrain(
     file: File,
     as_of: AsOf = None,
     reason: Annotated[str, typer.Option(help="Why, for the record")] = "",
+    force: Annotated[
+        bool, typer.Option(help="Train against the policy; what was refused before does not count any more")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Ask the policy whether to retrain, and do it or say why not."""
-    _run("retrain", "retraining", read_request(file, as_of), json, reason=reason)
+    _run("retrain", "retraining", read_request(file, as_of), json, reason=reason, force=force)
 
 
 def rollout(file: File, as_of: AsOf = None, json: Json = False) -> None:

@@ -92,12 +92,18 @@ def check_target(frame: pd.DataFrame, target: str) -> None:
         )
 
 
-def _split_time(times: pd.Series, holdout: float, within: timedelta | None) -> tuple[Rows, Rows]:
-    """Hold out the newest rows: about *holdout* of all, or of those *within* a time, cut between two moments."""
+def _split_time(times: pd.Series, holdout: float | timedelta, within: timedelta | None) -> tuple[Rows, Rows]:
+    """Hold out the newest rows, cut between two moments.
+
+    Those of a time, or about a share of all, or of those *within* a time.
+    """
     ordered = times.sort_values()
-    older = 0 if within is None else int((ordered < ordered.iloc[-1] - within).sum())
-    first = min(older + int((len(ordered) - older) * (1 - holdout)), len(ordered) - 1)
-    newest = (times >= ordered.iloc[first]).to_numpy(np.bool_)
+    if isinstance(holdout, timedelta):
+        first = ordered.iloc[-1] - holdout
+    else:
+        older = 0 if within is None else int((ordered < ordered.iloc[-1] - within).sum())
+        first = ordered.iloc[min(older + int((len(ordered) - older) * (1 - holdout)), len(ordered) - 1)]
+    newest = (times >= first).to_numpy(np.bool_)
     return np.flatnonzero(~newest), np.flatnonzero(newest)
 
 

@@ -37,7 +37,8 @@ def report_lines(frame: pd.DataFrame, facts: TableFacts, suggestion: Suggestion)
         yield "left out", f"{len(facts.left_out):,}: {first}{rest}"
     model, split = suggestion.estimator.rpartition(".")[2], suggestion.split
     told = f"{model}, judged by {suggestion.primary}"
-    yield "model", f"{told} on {split.holdout:.0%} of the rows, split: {split.kind}"
+    share = f"{split.holdout:.0%}" if isinstance(split.holdout, float) else "the newest"
+    yield "model", f"{told} on {share} of the rows, split: {split.kind}"
     yield "expects", f"{len(suggestion.expectations)} expectations of every batch"
     for line in [*facts.unsure, *suggestion.unsure]:
         yield "unsure", line

@@ -42,6 +42,7 @@ MEANINGS: dict[Kind, Meaning] = {
     "drift.found": Meaning("info", "drift, without harm so far"),
     "retraining.declined": Meaning("warning", "retraining declined"),
     "retraining.budget-spent": Meaning("warning", "retraining declined, the budget is spent"),
+    "breaker.open": Meaning("error", "no retraining until a person has looked"),
     "traffic.missing": Meaning("error", "no traffic"),
     "labels.late": Meaning("warning", "labels are late"),
     "schedule.missed": Meaning("warning", "the schedule of {} was missed"),

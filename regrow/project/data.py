@@ -52,7 +52,10 @@ class TimeSplit(Strict):
     """The last part of the window is held out."""
 
     kind: Literal["time"]
-    holdout: Annotated[float, Field(gt=0, lt=1, description="Share of the rows, the newest ones")] = 0.2
+    holdout: Annotated[
+        Annotated[float, Field(gt=0, lt=1)] | Duration,
+        Field(description="Share of the rows, the newest ones, or how far back from the newest: `18d`"),
+    ] = 0.2
 
 
 class Leakage(Strict):

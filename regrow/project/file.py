@@ -61,6 +61,10 @@ class ProjectFile(Strict):
             )
         if self.training.windows and not isinstance(data.splitting, TimeSplit):
             raise ValueError("training.windows needs data.timestamp, and data.split of kind `time`")
+        if self.retraining.least_units is not None and data.timestamp is None:
+            raise ValueError(
+                "retraining.least_units needs data.timestamp: without times no row is known to be new"
+            )
         if self.monitoring.skew is not None and isinstance(data.source, LogSource):
             raise ValueError(
                 "monitoring.skew: data.source is the log of what was served itself; leave it out"

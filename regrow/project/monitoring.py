@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from regrow.project.fields import Duration, Share, Strict
 
@@ -143,6 +143,10 @@ class Monitoring(Strict):
     ] = None
 
 
+DAILY = "20 5 * * *"
+"""When it is asked each day whether the champion is too old."""
+
+
 class Budget(Strict):
     """The most retrainings in a period."""
 
@@ -150,13 +154,57 @@ class Budget(Strict):
     period: Duration = timedelta(days=365)
 
 
+class Repeated(Strict):
+    """In how many of the last windows an alarm must have been raised."""
+
+    of: Annotated[int, Field(ge=1, description="The last windows, the present one among them")]
+    least: Annotated[int, Field(ge=1, description="In so many of them an alarm")]
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Repeated":
+        if self.least > self.of:
+            raise ValueError("least is more than of: so many windows of so few cannot have an alarm")
+        return self
+
+
 class Retraining(Strict):
     """When a model is trained again, and when that is declined."""
 
     on_alarm: Annotated[bool, Field(description="Let an alarm start a retraining")] = True
-    schedule: Annotated[str | None, Field(description="Cron, UTC")] = None
+    alarms: Annotated[
+        Repeated,
+        Field(description="Let it only if it is not the first: `{of: 3, least: 2}`; default: one is enough"),
+    ] = Repeated(of=1, least=1)
+    schedule: Annotated[
+        str | None,
+        Field(description="Cron, UTC; default: each day, if there is an age, else by an alarm alone"),
+    ] = None
+    age: Annotated[
+        Duration | None,
+        Field(description="A scheduled run trains only if the champion is older; default: whatever its age"),
+    ] = None
     cooldown: Annotated[Duration, Field(description="Least time between two retrainings")] = timedelta(days=1)
     least_labels: Annotated[
         int, Field(ge=1, description="Least labelled rows that the champion was not trained on")
     ] = 500
+    least_units: Annotated[
+        int | None,
+        Field(ge=1, description="Least units (`data.unit`) that they lie on: days, entities; default: any"),
+    ] = None
     budget: Budget = Budget()
+    supersede: Annotated[
+        bool, Field(description="Train although a rollout is open, whose challenger a new one would displace")
+    ] = False
+    breaker: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="After so many challengers in a row that were refused or rolled back, a person is asked; "
+            "`regrow retrain FILE --force` goes on",
+        ),
+    ] = 3
+
+    @property
+    def scheduled(self) -> str | None:
+        """The schedule in force, cron; None if only an alarm or a person starts a retraining."""
+        return self.schedule or (DAILY if self.age else None)

@@ -27,6 +27,7 @@ Kind = Literal[
     "drift.found",
     "retraining.declined",
     "retraining.budget-spent",
+    "breaker.open",
     "traffic.missing",
     "labels.late",
     "schedule.missed",

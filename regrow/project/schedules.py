@@ -30,7 +30,7 @@ def schedules_of(project: ProjectFile) -> dict[str, str]:
         "training.schedule": project.training.schedule,
         "scoring.schedule": project.scoring.schedule,
         "monitoring.schedule": project.monitoring.schedule,
-        "retraining.schedule": project.retraining.schedule,
+        "retraining.schedule": project.retraining.scheduled,
         "deployment.rollout_schedule": project.deployment.rollout_schedule,
     }
     return {key: cron for key, cron in schedules.items() if cron}

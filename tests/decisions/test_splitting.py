@@ -185,3 +185,13 @@ def test_a_share_may_be_of_the_newest_rows_alone() -> None:
     assert (len(training), len(holdout)) == (98, 2)
     training, holdout = split_rows(frame, split, "target", "at", 0)
     assert (len(training), len(holdout)) == (80, 20)
+
+
+def test_a_time_may_be_held_out() -> None:
+    """The rows of the newest ten days judge, however many others there are; a longer time leaves nothing to train."""
+    frame = pd.DataFrame({"at": pd.date_range("2024-01-01", periods=100, tz="UTC"), "target": [0, 1] * 50})
+    split = TimeSplit(kind="time", holdout=timedelta(days=10))
+    training, holdout = split_rows(frame, split, "target", "at", 0)
+    assert (len(training), holdout.tolist()) == (89, list(range(89, 100)))
+    with pytest.raises(DataError, match="leave 0 for training"):
+        split_rows(frame, TimeSplit(kind="time", holdout=timedelta(days=100)), "target", "at", 0)

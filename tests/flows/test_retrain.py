@@ -101,6 +101,28 @@ def test_a_successor_that_is_not_better_is_refused(services: object, project: Ca
 
 
 @pytest.mark.long
+def test_refused_challengers_end_in_a_question_to_a_person(
+    services: object, project: Callable[..., Project]
+) -> None:
+    """With a breaker of one, a second alarm trains nothing, and says so; who forces it counts anew."""
+    gate = {"kind": "beats_champion", "margin": 0.5}
+    rules = {"least_labels": 1, "breaker": 1, "alarms": {"of": 2, "least": 1}}
+    made = project(retraining=rules, evaluation={"primary": "roc_auc", "gates": [gate]})
+    train(made.path, TRAINED)
+    first = retrain(made.path, ASKED - timedelta(days=20), "alarm", "it drifted")
+    assert "an alarm in 0 of the last 0 windows" in first.reason
+    assert retrain(made.path, ASKED - timedelta(days=10), "schedule").decision == "promote"
+    declined = retrain(made.path, ASKED, "schedule")
+    assert declined.decision == "retrain"
+    assert "1 challengers in a row were refused or rolled back (versions 2)" in declined.reason
+    forced = retrain(made.path, ASKED, "manual", force=True)
+    assert (forced.decision, forced.result) == ("promote", "fail")
+    assert len(versions(made)) == 3
+    again = retrain(made.path, ASKED + timedelta(days=9), "schedule")
+    assert "challengers in a row" not in again.reason
+
+
+@pytest.mark.long
 def test_a_batch_that_is_rejected_trains_nothing(services: object, project: Callable[..., Project]) -> None:
     """The flow fails with what the batch broke, its findings stay with the step, and the champion goes on."""
     rules = [{"expect": "expect_column_max_to_be_between", "arguments": {"column": "size", "max_value": 50}}]

@@ -49,3 +49,11 @@ def test_the_runs_of_a_year_are_counted(project: Callable[..., Any], cron: str, 
     made = project(monitoring={"schedule": cron})
     assert runs_a_year(made, "monitor") == pytest.approx(runs, rel=0.01)
     assert runs_a_year(made, "train") is None
+
+
+def test_an_age_is_looked_at_each_day(project: Callable[..., Any]) -> None:
+    """Without a schedule of its own; with one, by that."""
+    assert schedules_of(project(retraining={"age": "30d"}))["retraining.schedule"] == "20 5 * * *"
+    given = project(retraining={"age": "30d", "schedule": "0 6 1 * *"})
+    assert schedules_of(given)["retraining.schedule"] == "0 6 1 * *"
+    assert "retraining.schedule" not in schedules_of(project())
