@@ -76,12 +76,11 @@ def free_ports(count: int) -> list[int]:
 
 
 def year(folder: Path, seed: int = 2013) -> Path:
-    """Copy the flights' project, with the whole year as its window and *seed*, into *folder*."""
-    text = (CONFIGS / "flights.yaml").read_text(encoding="utf-8")
-    for found, wanted in {"window: 90d": "window: 365d", "seed: 2013": f"seed: {seed}"}.items():
-        if found not in text:
-            raise SystemExit(f"configs/flights.yaml: no `{found}` to replace")
-        text = text.replace(found, wanted)
+    """Copy the flights' project, whose window is all of the year, with *seed* into *folder*."""
+    text, found = (CONFIGS / "flights.yaml").read_text(encoding="utf-8"), "seed: 2013"
+    if found not in text:
+        raise SystemExit(f"configs/flights.yaml: no `{found}` to replace")
+    text = text.replace(found, f"seed: {seed}")
     (folder / "flights.yaml").write_text(text, encoding="utf-8")
     shutil.copy(CONFIGS / "flights.py", folder)
     return folder
