@@ -148,3 +148,15 @@ def test_row_order_changes_nothing(order: list[int]):
     shuffled = judge_performance(target[order], prediction[order], holdout(0.9), RULE)
     straight = judge_performance(target, prediction, holdout(0.9), RULE)
     assert (shuffled.result, shuffled.detail) == (straight.result, straight.detail)
+
+
+def test_the_level_of_a_look_says_how_sure_it_must_be():
+    """A look that may err more often alarms sooner; a confidence in the file is that of the two-sided interval."""
+    rows, than = served(1500, 0.9), holdout(0.5)
+    sure, unsure = (
+        judge_performance(*rows, than, RULE.model_copy(update={"confidence": None}), None, level)
+        for level in (0.001, 0.1)
+    )
+    by_file = judge_performance(*rows, than, RULE, None, 0.001)
+    assert (sure.confidence, unsure.confidence, by_file.confidence) == (0.999, 0.9, 0.975)
+    assert np.ptp(sure.interval or ()) > np.ptp(by_file.interval or ()) > np.ptp(unsure.interval or ())

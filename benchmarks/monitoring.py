@@ -1,0 +1,275 @@
+"""Measure how often drift is found that is none, what injected drift is found, and the alarm of lost performance.
+
+Usage: OMP_NUM_THREADS=1 python benchmarks/monitoring.py [runs]     (default: 40 a line, some minutes)
+
+Days are drawn at random from one quarter (drift) or half a year (performance), so nothing changes but by chance of
+days. Evidently is asked the same of the same rows: its preset's tests of more than 1,000 rows (Wasserstein's distance
+of numbers, Jensen-Shannon's of categories, each from 0.1 on), and the preset's own verdict (half of the columns).
+"""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import import_module
+
+import numpy as np
+import pandas as pd
+from gates import FLIGHTS, Table, flights
+from numpy.typing import NDArray
+
+from regrow.data.sources import feature_columns, read_source
+from regrow.decisions.bins import is_number
+from regrow.decisions.distances import measure_distances
+from regrow.decisions.drift import Move, find_drifted
+from regrow.decisions.estimates import Estimate, estimate
+from regrow.decisions.past import Past
+from regrow.decisions.performance import Holdout, performance_interval
+from regrow.decisions.units import Units, number
+from regrow.project import load_project
+from tasks.fit import fit_pipeline
+
+Days = NDArray[np.int64]
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+TOLERANCE, HELD_OUT, WINDOW, YEAR = 0.02, 18, 31, 365
+
+
+def days_of(frame: pd.DataFrame, column: str) -> list[Days]:
+    """Return the places of the rows of each day."""
+    codes = number(frame[column].dt.floor("D").astype("int64").to_numpy())
+    return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+
+
+def drawn(frame: pd.DataFrame, days: list[Days], chosen: Days, rows: int) -> tuple[pd.DataFrame, Units]:
+    """Return at most *rows* rows of the *chosen* days, and their days."""
+    places = np.concatenate([days[day] for day in chosen])
+    codes = np.repeat(np.arange(len(chosen)), [len(days[day]) for day in chosen])
+    if len(places) > rows:
+        kept = np.sort(np.random.default_rng(0).choice(len(places), rows, replace=False))
+        places, codes = places[kept], codes[kept]
+    return frame.iloc[places].reset_index(drop=True), Units(number(codes), "day")
+
+
+def by_evidently(reference: pd.DataFrame, window: pd.DataFrame) -> float:
+    """Return the share of columns that Evidently's preset calls drifted."""
+    from evidently.legacy.calculations import stattests
+    from evidently.legacy.core import ColumnType
+
+    found = []
+    for name in reference:
+        sides = [frame[name].dropna() for frame in (reference, window)]
+        if is_number(reference[name]):
+            result = stattests.wasserstein_stat_test(*sides, ColumnType.Numerical, 0.1)
+        else:
+            texts = [side.astype(str) for side in sides]
+            result = stattests.jensenshannon_stat_test(*texts, ColumnType.Categorical, 0.1)
+        found.append(result.drift_score >= 0.1)
+    return float(np.mean(found))
+
+
+def by_us(reference: pd.DataFrame, window: pd.DataFrame, past: Past, level: float) -> tuple[str, ...]:
+    """Name the columns that drifted."""
+    found = measure_distances(reference, window, "psi", dict.fromkeys(map(str, reference), 0.2))
+    moves = {
+        name: Move(value, 0.2, past.doubt(found.columns[name], value, "psi") if value >= 0.2 else 1.0)
+        for name, value in found.values.items()
+    }
+    return find_drifted(moves, level)
+
+
+def shift(size: float) -> Change:
+    """Return what moves the temperature by *size* standard deviations."""
+    return lambda rows: rows.assign(temp=rows["temp"] + size * rows["temp"].std())
+
+
+CHANGES: dict[str, tuple[str, Change]] = {
+    "shift of 1 standard deviation": ("temp", shift(1)),
+    "shift of 2 standard deviations": ("temp", shift(2)),
+    "3 standard deviations, the reference with an outlier of 1e6": ("temp", shift(3)),
+    "halved spread": (
+        "temp",
+        lambda rows: rows.assign(temp=rows["temp"].mean() + (rows["temp"] - rows["temp"].mean()) / 2),
+    ),
+    "a new category in 20 % of the rows": (
+        "origin",
+        lambda rows: rows.assign(origin=rows["origin"].astype(object).where(rows.index % 5 > 0, "XXX")),
+    ),
+    "20 % missing": (
+        "distance",
+        lambda rows: rows.assign(distance=rows["distance"].where(rows.index % 5 > 0)),
+    ),
+    "kilometres for miles": ("distance", lambda rows: rows.assign(distance=rows["distance"] * 1.609)),
+}
+
+
+def write_drift(name: str, frame: pd.DataFrame, time: str, runs: int) -> None:
+    """Print how many looks of a year find drift in random days of the first quarter of *frame*."""
+    days, columns = days_of(frame, time)[:90], [column for column in frame if column != time]
+    cases = [(31, 20_000, 12, 1), (7, 20_000, 52, 1), (14, 200, 26, 1), (31, 20_000, 12, 5)]
+    for length, rows, looks, copies in cases:
+        random, ours, single, preset = np.random.default_rng([length, rows, copies]), 0, 0, 0
+        for _ in range(runs):
+            chosen = random.integers(len(days), size=72 + length)
+            (reference, units), (window, served) = (
+                drawn(frame, days, each, count)
+                for each, count in ((chosen[:72], 20_000), (chosen[72:], rows))
+            )
+            reference, window = (side[columns] for side in (reference, window))
+            share = by_evidently(reference, window)
+            single, preset = single + (share > 0), preset + (share >= 0.5)
+            if copies > 1:  # The same columns again: so many are judged together.
+                reference, window = (
+                    pd.concat([side.add_suffix(f"_{copy}") for copy in range(copies)], axis=1)
+                    for side in (reference, window)
+                )
+            ours += bool(by_us(reference, window, Past(units, served), min(0.1, 1 / looks)))
+        told = " | ".join(f"{looks * count / runs:.1f}" for count in (ours, single, preset))
+        print(f"| {name} | {len(columns) * copies} | {length} days, {rows:,} rows | {told} |", flush=True)
+
+
+def write_power(frame: pd.DataFrame, time: str, runs: int) -> None:
+    """Print how often injected drift is found, and its column named."""
+    days, columns = days_of(frame, time)[:90], [column for column in frame if column != time]
+    for name, (column, change) in CHANGES.items():
+        random, ours, theirs, false = np.random.default_rng(0), 0, 0, 0
+        for _ in range(runs):
+            chosen = random.integers(len(days), size=72 + WINDOW)
+            (reference, units), (window, served) = (
+                drawn(frame, days, each, 10_000) for each in (chosen[:72], chosen[72:])
+            )
+            reference, window = reference[columns], change(window[columns])
+            if "outlier" in name:
+                reference = reference.assign(temp=reference["temp"].where(reference.index > 0, 1e6))
+            found = by_us(reference, window, Past(units, served), 1 / 12)
+            ours, false = ours + (column in found), false + bool(set(found) - {column})
+            theirs += by_evidently(reference[[column]], window[[column]]) > 0
+        print(f"| {name} | {ours / runs:.0%} | {false / runs:.0%} | {theirs / runs:.0%} |", flush=True)
+
+
+class Steps:
+    """A model's rows by day and step of its probability: all that the area under the ROC curve needs."""
+
+    def __init__(self, table: Table, model: str) -> None:
+        """Count the rows of *table* by what *model* predicts of them."""
+        values = table.predictions[model]
+        step = np.searchsorted(np.quantile(values, np.linspace(0, 1, 257)[1:-1]), values)
+        count = int(table.units.max()) + 1
+        self.above, self.below = (
+            np.bincount(table.units[of] * 256 + step[of], minlength=count * 256).reshape(count, 256)
+            for of in (table.target == 1, table.target == 0)
+        )
+
+    def estimate(self, days: Days) -> Estimate:
+        """Return the area of some *days*, in their order, and its error by day, as `estimate` does."""
+        above, below = self.above[days], self.below[days]
+        ups, downs = above.sum(axis=0), below.sum(axis=0)
+        beaten, lost = (
+            (np.cumsum(downs) - downs / 2) / downs.sum(),
+            1 - (np.cumsum(ups) - ups / 2) / ups.sum(),
+        )
+        area = float(ups @ beaten / ups.sum())
+        pulls = above @ (beaten - area) / ups.sum() + below @ (lost - area) / downs.sum()
+        blocks = Units(np.arange(len(days)), "day").blocks()
+        pulled, sizes = (np.bincount(blocks.codes, values) for values in (pulls, (above + below).sum(axis=1)))
+        error = float(np.sqrt(np.sum(pulled**2) * len(pulled) / (len(pulled) - 1)))
+        freedom = float(sizes.sum() ** 2 / np.sum(sizes**2) - 1)
+        return Estimate(area, error, freedom, int(sizes.sum()), blocks, 0.0)
+
+
+def alarms(steps: Steps, days: Days, held_out: Days, loss: float, every: int) -> list[int]:
+    """Return the days, from the takeover on, on which a year of looks *every* so many days raises an alarm.
+
+    Another one counts once its window holds no day of the one before. A *loss* is what the holdout has more.
+    """
+    before = steps.estimate(held_out)
+    holdout = Holdout("roc_auc", before.figure + loss, before.rows, (0, 1), before.error)
+    looks = min(YEAR / every, 4 * YEAR / WINDOW)
+    found: list[int] = []
+    for end in range(WINDOW, YEAR + 1, every):
+        if found and end < found[-1] + WINDOW:
+            continue
+        seen = steps.estimate(days[end - WINDOW : end])
+        if performance_interval(seen, holdout, 1 - min(0.1, 1 / looks))[1] < holdout.figure - TOLERANCE:
+            found.append(end)
+    return found
+
+
+def write_harm(runs: int) -> None:
+    """Print the alarms of a year without loss, with just what is tolerated, and how soon a loss is found."""
+    table = flights()
+    steps = [Steps(table, name) for name in table.predictions]
+    there = int(table.units.max()) + 1
+    for every in (31, 1):
+        for loss in (0.0, 0.02, 0.05, 0.07, 0.1):
+            random, years = np.random.default_rng(every), []
+            for run in range(runs):
+                days = random.integers(there, size=YEAR + HELD_OUT)
+                years.append(alarms(steps[run % len(steps)], days[HELD_OUT:], days[:HELD_OUT], loss, every))
+            first = np.array([year[0] if year else np.inf for year in years])
+            by = " | ".join(f"{np.mean(first <= day):.0%}" for day in (31, 62, 93, 186))
+            count = np.mean([len(year) for year in years])
+            print(f"| every {every} days | {loss:g} | {count:.2f} | {by} |", flush=True)
+
+
+def write_months() -> None:
+    """Print what each month of the flights' year gives: the model of its first quarter, watched as the file says."""
+    project = load_project(FLIGHTS)
+    rows = read_source(project, datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))
+    rows = rows[rows["late"].notna()].reset_index(drop=True)
+    features, times = rows[feature_columns(project, list(rows.columns))], rows["scheduled_departure"]
+    late = rows["late"].astype(bool)
+    units = Units(number(times.dt.floor("D").astype("int64").to_numpy()), "day")
+    asked = (times < "2013-04-01").to_numpy()
+    last = times[asked].sort_values(ignore_index=True).iloc[int(0.8 * asked.sum())]
+    fitted, held_out = (times < last).to_numpy(), asked & (times >= last).to_numpy()
+    model, _ = fit_pipeline(project.training, features[fitted], late[fitted])
+    predicted = model.predict_proba(features)
+
+    def area(chosen: NDArray[np.bool_]) -> Estimate:
+        found = estimate(
+            "roc_auc", late[chosen].to_numpy(), [predicted[chosen]], (False, True), units.take(chosen)
+        )
+        assert isinstance(found, Estimate)  # noqa: S101
+        return found
+
+    before = area(held_out)
+    holdout = Holdout("roc_auc", before.figure, before.rows, (False, True), before.error)
+    print(
+        f"holdout {before.figure:.4f}, standard error {before.error:.4f}, {before.units.count} days",
+        flush=True,
+    )
+    reference, spread = features[fitted], Past(units.take(fitted), None)
+    for month in range(4, 13):
+        chosen = (times.dt.month == month).to_numpy()
+        seen = area(chosen)
+        low, high = performance_interval(seen, holdout, 11 / 12)
+        told = "less than the holdout" if high < holdout.figure else "no harm proven"
+        past = Past(spread.units, units.take(chosen))
+        drifted = by_us(reference, features[chosen], past, 1 / 12)
+        print(
+            f"| {month} | {seen.figure:.3f} ({low:.3f} to {high:.3f}) | {told} | {', '.join(drifted)} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Print the tables of docs/decisions.md."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    parts = sys.argv[2:] or ["months", "harm", "drift", "power"]
+    project = load_project(FLIGHTS)
+    if "months" in parts:
+        write_months()
+    if "harm" in parts:
+        write_harm(10 * runs)
+    rows = read_source(project, datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 4, 1, tzinfo=UTC))
+    frame = rows[[*feature_columns(project, list(rows.columns)), "scheduled_departure"]]
+    if "power" in parts:
+        write_power(frame, "scheduled_departure", runs)
+    if "drift" in parts:
+        write_drift("flights", frame, "scheduled_departure", runs)
+        sys.path.insert(0, str(FLIGHTS.parent))
+        hours = import_module("flights")._weather().sort_values("time_hour", ignore_index=True)
+        write_drift("weather by hour", hours, "time_hour", runs)
+
+
+if __name__ == "__main__":
+    main()
