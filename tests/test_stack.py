@@ -17,10 +17,14 @@ from uuid import uuid4
 import httpx
 import psutil
 import pytest
+from bucket import make_bucket
 from prefect_http import signed_in
 
+from regrow.data.store_files import find_files, write
+from regrow.places import read_place
 from regrow.project import Project
 from regrow.services.ownership import read_record
+from regrow.services.state.contents import OF_STORE
 from regrow.settings import Settings
 
 SERVERS = (
@@ -91,6 +95,25 @@ class Stack:
             [REGROW, *words], env=self.environment, capture_output=True, text=True, check=False
         )
 
+    def run(self, *words: str) -> str:
+        """Run a command that ends well; return what it says."""
+        done = self.regrow(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ask(self, name: str, count: int) -> list[Any]:
+        """Return what the model *name* answers to *count* rows of February 2024, once it is ready."""
+        url = self.settings.local_server
+        wait(lambda: httpx.get(f"{url}/ready", timeout=10).is_success, 120)
+        rows = [
+            {"id": f"s{i}", "at": f"2024-02-{i % 27 + 1:02d}T00:00:00Z", "size": i / 50, "colour": "red"}
+            for i in range(count)
+        ]
+        path = f"{url}/models/{name}/invocations"
+        answer = httpx.post(path, json={"dataframe_records": rows}, timeout=60)
+        assert answer.is_success, answer.text
+        return answer.json()["predictions"]
+
     def champion(self, name: str) -> int:
         """Return the version that MLflow calls the champion."""
         asked = {"name": name, "alias": "champion"}
@@ -156,33 +179,47 @@ def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> 
 def test_a_store_in_a_bucket_trains_serves_scores_and_watches(bucket: str, stack: Stack) -> None:
     """The whole life of a model with its store in a bucket: nothing of it is on the disk, the doctor is content."""
     file = next(stack.settings.configs.glob("*.yaml"))
-    name, url = file.stem, stack.settings.local_server
-
-    def run(*words: str) -> str:
-        done = stack.regrow(*words)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    run("train", str(file), "--as-of", "2024-02-01")
-    wait(lambda: httpx.get(f"{url}/ready", timeout=10).is_success, 120)
-    rows = [
-        {
-            "id": f"s{number}",
-            "at": f"2024-02-{number % 27 + 1:02d}T00:00:00Z",
-            "size": number / 50,
-            "colour": "red",
-        }
-        for number in range(200)
-    ]
-    answer = httpx.post(f"{url}/models/{name}/invocations", json={"dataframe_records": rows}, timeout=60)
-    assert answer.is_success, answer.text
-    wait(lambda: folded(f"{url}/metrics") >= 200, 120)
-    run("score", str(file), "--start", "2024-02-01", "--end", "2024-02-20")
-    run("monitor", str(file), "--as-of", "2024-02-28")
-    run("prune", "--dry-run")
-    assert "wrong" not in run("doctor")
-    for folder in ("snapshots", "tables", "artifacts", "erased"):
+    stack.run("train", str(file), "--as-of", "2024-02-01")
+    stack.ask(file.stem, 200)
+    wait(lambda: folded(f"{stack.settings.local_server}/metrics") >= 200, 120)
+    stack.run("score", str(file), "--start", "2024-02-01", "--end", "2024-02-20")
+    stack.run("monitor", str(file), "--as-of", "2024-02-28")
+    stack.run("prune", "--dry-run")
+    assert "wrong" not in stack.run("doctor")
+    for folder in OF_STORE:
         assert not (stack.settings.home / folder).exists()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_store_that_moved_into_a_bucket_answers_the_same(
+    stack: Stack, object_store: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that was trained with its store in the state folder serves from the copy; the folder is not needed."""
+    file, home = next(stack.settings.configs.glob("*.yaml")), stack.settings.home
+    stack.run("train", str(file), "--as-of", "2024-02-01")
+    before = stack.ask(file.stem, 50)
+    stack.run("down")
+    for key, value in object_store.items():
+        monkeypatch.setenv(key, value)
+    store = make_bucket(object_store)
+    for name in OF_STORE:
+        for found in find_files(home / name):
+            path = str(found.place).removeprefix(f"{home}/")
+            write(read_place(store) / path, Path(str(found.place)).read_bytes())
+        if (home / name).exists():
+            (home / name).rename(home / f"old-{name}")
+    monkeypatch.setenv("REGROW_STORE", store)
+    moved = Stack(stack.settings)
+    try:
+        wait(moved.answers, 240)
+        assert f"nownames{home}and{store}" in "".join(moved.log.read_text().split())
+        assert moved.ask(file.stem, 50) == before
+        wait(lambda: folded(f"{stack.settings.local_server}/metrics") >= 100, 120)
+        moved.run("monitor", str(file), "--as-of", "2024-02-28")
+        assert "wrong" not in moved.run("doctor")
+    finally:
+        moved.end()
 
 
 @pytest.mark.long
