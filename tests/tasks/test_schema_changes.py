@@ -16,7 +16,7 @@ from regrow.models.fitting import fit_pipeline, kind_of
 from regrow.models.frames import infer_columns
 from regrow.models.stored import LoadedModel
 from regrow.project import Project, Training
-from regrow.results import Candidate, ModelFacts
+from regrow.results import ModelFacts
 from tasks.evaluate import measure, predict_baseline, predict_unseen
 
 ROWS = 200
@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGROW_HOME", str(tmp_path / "state"))
 
 
-def trained(features: pd.DataFrame, target: Any, first: int) -> tuple[LoadedModel, Candidate]:
+def trained(features: pd.DataFrame, target: Any, first: int) -> LoadedModel:
     """Train on the first half of the rows and hold the second out; their ids count from *first*."""
     frame = features.assign(late=target, id=range(first, first + ROWS))
     training, holdout = frame[:HALF].reset_index(drop=True), frame[HALF:].reset_index(drop=True)
@@ -50,16 +50,14 @@ def trained(features: pd.DataFrame, target: Any, first: int) -> tuple[LoadedMode
         training=write_snapshot(training), holdout=write_snapshot(holdout),
     )  # fmt: skip
     outputs = infer_signature(model_output=pipeline.predict_proba(contract.read(training))).outputs
-    model = LoadedModel(f"m-{first}", pipeline, write_signature(columns, outputs), facts)
-    return model, Candidate(model_id=f"m-{first}", run_id="r", recipe=str(first), facts=facts)
+    return LoadedModel(f"m-{first}", pipeline, write_signature(columns, outputs), facts)
 
 
 def compare(project: Project, features: pd.DataFrame, target: Any = LATE) -> tuple[set[str], str]:
     """Train a champion on the old table and a candidate on the new one; return who is measured, and why not."""
-    champion, _ = trained(TABLE, LATE.astype(int), 0)
-    model, candidate = trained(features, target, 1000)
-    _, predictions, obstacle = predict_unseen(project, candidate, model, champion)
-    return set(predictions), obstacle
+    champion, model = trained(TABLE, LATE.astype(int), 0), trained(features, target, 1000)
+    shown = predict_unseen(project, model, champion)
+    return set(shown.predictions), shown.obstacle
 
 
 BOTH = {"candidate", "baseline", "champion"}
@@ -138,27 +136,28 @@ def test_a_target_of_any_spelling(
     target: Any, classes: tuple[Any, ...], project: Callable[..., Project]
 ) -> None:
     """Yes and no, true and false, 0 and 1 as numbers of any kind, text: the same model but for its classes' names."""
-    model, candidate = trained(TABLE, target, 0)
-    assert candidate.facts.classes == classes
-    assert ModelFacts.model_validate_json(candidate.facts.model_dump_json()).classes == classes
-    frame, predictions, _ = predict_unseen(project(), candidate, model, None)
-    metrics = measure(["log_loss", "accuracy"], frame["late"], predictions["candidate"], classes)
-    trivial = measure(["log_loss"], frame["late"], predict_baseline(project(), candidate, HALF), classes)
+    model = trained(TABLE, target, 0)
+    assert model.facts.classes == classes
+    assert ModelFacts.model_validate_json(model.facts.model_dump_json()).classes == classes
+    shown = predict_unseen(project(), model, None)
+    late, predictions = shown.frame["late"], shown.predictions
+    metrics = measure(["log_loss", "accuracy"], late, predictions["candidate"], classes)
+    trivial = measure(["log_loss"], late, predict_baseline(project(), model.facts, HALF), classes)
     assert metrics["accuracy"] > 0.9
     assert metrics["log_loss"] < trivial["log_loss"]
 
 
 def test_a_class_that_the_holdout_lacks_is_named() -> None:
     """A class without a held-out row cannot be measured: the error names it and what to do."""
-    model, candidate = trained(TABLE, np.where(np.arange(ROWS) < 20, "old", np.where(LATE, "yes", "no")), 0)
-    frame = candidate.facts.holdout.read()
+    model = trained(TABLE, np.where(np.arange(ROWS) < 20, "old", np.where(LATE, "yes", "no")), 0)
+    frame = model.facts.holdout.read()
     with pytest.raises(DataError, match=r"no 'old'.*split by `stratified`"):
-        measure(["log_loss"], frame["late"], model.predict(frame), candidate.facts.classes)
+        measure(["log_loss"], frame["late"], model.predict(frame), model.facts.classes)
 
 
 def test_a_class_of_later_rows_alone_is_named() -> None:
     """A class that no training row had is an error of the measurement that names it and its rows."""
-    model, candidate = trained(TABLE, np.where(np.arange(ROWS) > 190, "new", np.where(LATE, "yes", "no")), 0)
-    frame = candidate.facts.holdout.read()
+    model = trained(TABLE, np.where(np.arange(ROWS) > 190, "new", np.where(LATE, "yes", "no")), 0)
+    frame = model.facts.holdout.read()
     with pytest.raises(DataError, match=r"'new' in 9"):
-        measure(["log_loss"], frame["late"], model.predict(frame), candidate.facts.classes)
+        measure(["log_loss"], frame["late"], model.predict(frame), model.facts.classes)
