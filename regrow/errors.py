@@ -17,6 +17,7 @@ RegrowError
 ├── UnsafeModel           a stored model holds types that are not on the checked list
 ├── IncompatibleModel     a stored model was made with another major version of a library
 ├── NoFastPath            a pipeline holds what the fast path does not know; it answers itself
+├── NotExplained          a prediction has no reasons that add up to it, or the extra is not installed
 ├── InvalidRequest        a request, or one of its rows, does not fit the model
 └── ServingError          the model server cannot start or answer
     ├── ModelFailed       a model failed on rows that fit its signature
@@ -91,6 +92,10 @@ class IncompatibleModel(RegrowError):
 
 class NoFastPath(RegrowError):
     """A pipeline holds what the fast path does not know, or answers otherwise; it answers itself."""
+
+
+class NotExplained(RegrowError):
+    """A prediction has no reasons that add up to it, the rows that they take are gone, or the extra is missing."""
 
 
 class InvalidRequest(RegrowError):

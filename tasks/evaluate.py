@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,8 @@ from regrow.data.snapshots import write_snapshot
 from regrow.data.sources import as_names
 from regrow.decisions.estimates import estimate
 from regrow.decisions.units import Units, units_of
-from regrow.errors import DataError, IncompatibleModel
-from regrow.lineage import current, step
+from regrow.errors import DataError, IncompatibleModel, NotExplained
+from regrow.lineage import RunRecord, current, step
 from regrow.models.comparison import WAIVE, align_classes, choose_champion, why_not_comparable
 from regrow.models.metrics import (
     RANKING,
@@ -31,6 +32,9 @@ from regrow.models.predictions import to_column
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import EvaluationPlan, Metric, Project, SliceGate
 from regrow.results import SLICE, TIME, UNIT, Candidate, Evaluation, ModelFacts, ProblemType, SliceMetrics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SAMPLE = 2000
 """Rows on which the importance of the columns is measured."""
@@ -73,6 +77,8 @@ def evaluate(
         figures["importance.png"] = pictures.draw_importances(importances, project.evaluation.primary)
     else:
         run.tag(importances=f"not measured: of {len(model.features)} columns, at most {MOST_COLUMNS} are")
+    if project.evaluation.explain:
+        figures |= explain_holdout(run, project, model, frame)
     for name, figure in figures.items():
         run.log_figure(figure, name)
     units, primary = units_of(frame, project.data), project.evaluation.primary
@@ -261,6 +267,26 @@ def column_importances(project: Project, model: LoadedModel, frame: pd.DataFrame
     )  # fmt: skip
     figures = {"mean": found["importances_mean"], "spread": found["importances_std"]}
     return pd.DataFrame(figures, index=model.features).sort_values("mean", kind="stable")
+
+
+def explain_holdout(
+    run: RunRecord, project: Project, model: LoadedModel, frame: pd.DataFrame
+) -> "dict[str, Figure]":
+    """Log which columns the predictions of *frame* come from, over all rows and by slice; return the picture of it.
+
+    A model that is not explained is no worse for it: why stands in a tag of the *run*.
+    """
+    from regrow.models import pictures
+    from regrow.models.explaining.summary import summarise
+
+    try:
+        summary = summarise(model, frame, project.evaluation.slices, project.training.seed)
+    except NotExplained as error:
+        run.tag(attributions=f"not made: {error}")
+        return {}
+    run.log_text(summary.write(), "attributions.json")
+    run.tag(attributions="; ".join(filter(None, [f"way: {summary.method}", summary.remark])))
+    return {"attributions.png": pictures.draw_attributions(summary)}
 
 
 def measure_costs(plan: EvaluationPlan, model: LoadedModel, frame: pd.DataFrame) -> dict[str, float]:

@@ -11,12 +11,15 @@ from matplotlib.figure import Figure
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import PrecisionRecallDisplay, PredictionErrorDisplay, RocCurveDisplay
 
+from regrow.models.explaining.summary import SliceSizes, Summary
 from regrow.models.metrics import Codes, Floats, Label, encode
 from regrow.project import Metric
 from regrow.results import ProblemType
 
 SAMPLE = 2000
 """Rows that a scatter plot shows."""
+SHOWN_SLICES = 10
+"""Slices that the picture of attributions shows: the ones of most rows."""
 
 
 def draw(
@@ -66,3 +69,29 @@ def draw_importances(importances: pd.DataFrame, metric: Metric) -> Figure:
     axis.barh(list(shown.index), shown["mean"], xerr=shown["spread"])
     axis.set(title="Permutation importance", xlabel=f"loss of {metric} when the column is shuffled")
     return figure
+
+
+def draw_attributions(summary: Summary) -> Figure:
+    """Draw what the twenty largest columns add to predictions: a bar over all rows, a mark for each slice."""
+    whole, *slices = summary.slices
+    names = list(whole.sizes)[:20][::-1]
+    figure = Figure(figsize=(7.5, 1.2 + 0.3 * len(names)), layout="constrained")
+    axis = figure.subplots()
+    axis.barh(names, [whole.sizes[name] for name in names], color="0.8", label=f"all {whole.rows} rows")
+    for place, one in enumerate(_largest(slices)):
+        axis.plot(
+            [one.sizes[name] for name in names], names, linestyle="", marker="osD^v"[place % 5],
+            label=f"{one.name} ({one.rows})",
+        )  # fmt: skip
+    way = "SHAP, sampled" if summary.method == "sampled" else "SHAP"
+    axis.set(
+        title="What the predictions come from", xlabel=f"mean absolute contribution ({way}), {summary.scale}"
+    )
+    axis.legend(fontsize="small", loc="lower right")
+    return figure
+
+
+def _largest(slices: Sequence[SliceSizes]) -> list[SliceSizes]:
+    """Return the `SHOWN_SLICES` of *slices* that have most rows, in their order."""
+    kept = sorted(slices, key=lambda one: -one.rows)[:SHOWN_SLICES]
+    return [one for one in slices if one in kept]

@@ -16,6 +16,7 @@ from regrow.project.metrics import check_metric, decides, is_own, own_metric
 from regrow.project.schedules import check_cron, schedules_of
 from regrow.project.sources import CsvSource, DeltaSource, ParquetSource, PythonSource, Source
 from regrow.project.training import ByType, HalfLife, TunedThreshold
+from regrow.provenance import installed_version
 
 
 def check_project(file: Path) -> str:
@@ -28,7 +29,17 @@ def check_project(file: Path) -> str:
     return (
         f"{file}: ok: {project.name} predicts {project.data.target} with {estimator} "
         f"from a {project.data.source.kind} source, {len(project.data.expectations)} expectations, "
-        f"{len(project.evaluation.gates)} gates"
+        f"{len(project.evaluation.gates)} gates{_not_explained(project)}"
+    )
+
+
+def _not_explained(project: Project) -> str:
+    """Return that trainings here explain nothing although the file asks for it; empty if they do."""
+    if not project.evaluation.explain or installed_version("shap") is not None:
+        return ""
+    return (
+        "; evaluation.explain: the package shap is not installed, so trainings here explain nothing; install it by "
+        "`pip install 'regrow[explain]'`"
     )
 
 

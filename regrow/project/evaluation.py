@@ -159,6 +159,13 @@ class EvaluationPlan(Strict):
     primary: Metric
     metrics: tuple[Metric, ...] = ()
     slices: Annotated[tuple[str, ...], Field(description="Columns whose values are measured one by one")] = ()
+    explain: Annotated[
+        bool,
+        Field(
+            description="Log which columns the predictions come from (SHAP), over all rows and by slice; takes "
+            "regrow[explain]"
+        ),
+    ] = False
     gates: tuple[Gate, ...] = (BaselineGate(kind="beats_baseline"), ChampionGate(kind="beats_champion"))
 
     @property

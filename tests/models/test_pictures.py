@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from regrow.models.pictures import draw, draw_importances
+from regrow.models.explaining.summary import SliceSizes, Summary
+from regrow.models.pictures import SHOWN_SLICES, draw, draw_attributions, draw_importances
 
 TARGET = pd.Series([False, True, True, False])
 MODEL = np.array([[0.9, 0.1], [0.2, 0.8], [0.1, 0.9], [0.7, 0.3]])
@@ -48,3 +49,17 @@ def test_the_most_important_columns_are_drawn() -> None:
     bars = draw_importances(found, "roc_auc").axes[0]
     assert [label.get_text() for label in bars.get_yticklabels()] == list(found.index[10:])
     assert "roc_auc" in bars.get_xlabel()
+
+
+def test_attributions_show_all_rows_and_the_largest_slices() -> None:
+    """A bar for each column over all rows, the largest on top; of many slices those with most rows get a mark."""
+    sizes = {"distance": 0.7, "hour": 0.2}
+    slices = [SliceSizes("origin", f"A{n}", 10 + n, sizes) for n in range(15)]
+    summary = Summary("trees", "log-odds", "", (SliceSizes(None, None, 500, sizes), *slices))
+    axis = draw_attributions(summary).axes[0]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["hour", "distance"]
+    assert len(axis.lines) == SHOWN_SLICES
+    legend = axis.get_legend()
+    assert legend is not None
+    assert {text.get_text() for text in legend.get_texts()} >= {"all 500 rows", "origin = A14 (24)"}
+    assert "log-odds" in axis.get_xlabel()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from regrow.errors import ProjectError
-from regrow.project import Project, load_project
+from regrow.project import Project, check, load_project
 from regrow.project.check import check_project
 
 Make = Callable[..., Project]
@@ -207,6 +207,15 @@ def test_what_training_and_evaluation_name_is_checked(
     )
     with pytest.raises(ProjectError, match=message):
         check_project(made.path)
+
+
+def test_explanations_without_their_package_are_told(project: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that asks for them is fine, as it is to `train`; the line says what to install so that they are made."""
+    made = project(evaluation={"primary": "roc_auc", "explain": True})
+    assert "shap" not in check_project(made.path)
+    monkeypatch.setattr(check, "installed_version", lambda name: None)
+    assert "pip install 'regrow[explain]'" in check_project(made.path)
+    assert "shap" not in check_project(project().path)
 
 
 def test_a_gate_must_fit_the_model_and_the_rows(project: Make) -> None:

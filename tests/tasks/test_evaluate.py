@@ -1,21 +1,27 @@
 """Candidate, baseline and champion on the same unseen rows."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pytest
+from fitted_models import fitted, frame
 from mlflow.models import infer_signature
 from model_facts import make_facts
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 
+import tasks.evaluate
 from regrow.data.snapshots import write_snapshot
 from regrow.decisions.units import units_of
 from regrow.errors import DataError, IncompatibleModel
+from regrow.lineage import RunRecord
+from regrow.models.explaining import attributions
+from regrow.models.explaining.attributions import Explainer
 from regrow.models.metrics import Floats
 from regrow.models.stored import LoadedModel
 from regrow.project import EvaluationPlan, LatencyGate, Metric, Project, SizeGate
@@ -24,6 +30,7 @@ from tasks.evaluate import (
     baseline,
     column_importances,
     columns_to_judge,
+    explain_holdout,
     flatten,
     load_champion,
     measure,
@@ -165,6 +172,30 @@ def test_the_column_that_matters_is_the_important_one(
     found = column_importances(made, model, features.assign(late=target))
     assert list(found.index) == ["noise", "half", "whole"]
     assert abs(found["mean"]["noise"]) < 0.05 < found["mean"]["half"] < found["mean"]["whole"]
+
+
+def test_what_predictions_come_from_is_logged_by_slice(
+    project: Callable[..., Project], remember: Callable[[ModuleType], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table of all rows and of each slice's value stands in the run, with the way; the picture comes back."""
+    made = project(evaluation={"primary": "rmse", "slices": ["carrier"], "explain": True})
+    record, model = remember(tasks.evaluate), fitted("sklearn.linear_model.Ridge", {}, 0)
+    monkeypatch.setattr(Explainer, "_background", model.contract.read(frame()))
+    pictures = explain_holdout(cast("RunRecord", record), made, model, frame())
+    told = json.loads(record.files["attributions.json"])
+    assert [one["value"] for one in told["slices"]] == [None, "AA", "DL", "UA"]
+    assert (record.tags, list(pictures)) == ({"attributions": "way: linear"}, ["attributions.png"])
+
+
+def test_a_model_that_is_not_explained_is_evaluated_all_the_same(
+    project: Callable[..., Project], remember: Callable[[ModuleType], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the extra a tag says what to install, and nothing else is made or refused."""
+    monkeypatch.setattr(attributions, "find_spec", lambda name: None)
+    record, model = remember(tasks.evaluate), fitted("sklearn.linear_model.Ridge", {}, 0)
+    assert explain_holdout(cast("RunRecord", record), project(), model, frame()) == {}
+    assert "pip install 'regrow[explain]'" in str(record.tags["attributions"])
+    assert record.files == {}
 
 
 def test_metrics_are_named_after_their_model():
