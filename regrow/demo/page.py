@@ -33,16 +33,21 @@ def lines(month: Month) -> list[str]:
         f"[bold]{month.start:%B}[/bold]  live traffic: v{ending.version} {ending.outcome} after {ending.rows:,} rows"
         for ending in month.endings
     ]
-    return [*told, f"{text}, alarm → {verdict(month)}" if month.alarm else f"{text}, {_quiet(month)}"]
+    cause = "alarm" if month.alarm else _quiet(month)
+    return [
+        *told,
+        f"{text}, {cause} → {verdict(month)}" if month.alarm or month.decision else f"{text}, {cause}",
+    ]
 
 
 def _quiet(month: Month) -> str:
-    """Return what the monitor said of a *month* without an alarm."""
-    return "drift, no harm" if month.drifted else "no alarm"
+    """Return what the monitor said of a *month* without an alarm, and what was due all the same."""
+    seen = "drift, no harm" if month.drifted else "no alarm"
+    return f"{seen}; by age" if month.decision else seen
 
 
 def verdict(month: Month) -> str:
-    """Return what became of *month*'s alarm."""
+    """Return what became of *month*'s alarm, or of the champion's age."""
     if not month.decision:
         return "none"
     return f"v{month.challenger} {month.decision}" if month.challenger else month.decision
@@ -69,7 +74,7 @@ def cells(month: Month) -> Cells:
         drifted=f"{month.drifted}/{month.columns} ({month.share:.0%})",
         served=f"{month.served:.3f} (v{month.version})",
         frozen=f"{month.frozen:.3f}",
-        alarm=month.failed or (_quiet(month) if month.drifted else "none"),
+        alarm=month.failed or _quiet(month),
         fate=verdict(month),
         endings="; ".join(f"v{end.version} {end.outcome} after {end.rows:,} rows" for end in month.endings),
     )

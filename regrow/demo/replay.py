@@ -18,6 +18,7 @@ from regrow.demo.example import open_example
 from regrow.demo.rollouts import Scene
 from regrow.demo.story import Month, Story, open_story, save_story
 from regrow.lineage import run_url
+from regrow.lineage.runs import BY_SCHEDULE
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project
 from regrow.services import running
@@ -74,7 +75,7 @@ def train_first(console: Console, project: Project, home: Path, story: Story) ->
 def live_through(
     console: Console, scene: Scene, story: Story, year: pd.DataFrame, start: datetime, end: datetime
 ) -> Story:
-    """Serve and watch the model in one month, whose rows are in *year*, and retrain it if the alarm asks for it."""
+    """Serve and watch the model in one month, whose rows are in *year*; retrain it if an alarm or its age asks."""
     project = scene.project
     with console.status(f"{start:%B}") as status:
         for doing in rollouts.live(scene, year, start, end):
@@ -85,7 +86,10 @@ def live_through(
         watched = orchestrator.run_flow("monitor", project, end, "demo")
         retrained = None
         alarm = orchestrator.read_verdict(orchestrator.parent_run(project, watched))
-        if alarm.failed and who_acts(causes_of(alarm), project.retraining.on_alarm) == "retraining":
+        if not alarm.failed:
+            status.update(f"{start:%B}: no alarm; the schedule asks for the champion's age …")
+            retrained = retrain_by_schedule(project, end)
+        elif who_acts(causes_of(alarm), project.retraining.on_alarm) == "retraining":
             status.update(f"{start:%B}: alarm; waiting for the retraining that it starts …")
             retrained = orchestrator.await_retraining(project, asked)
     frame = traffic.rows_between(project, year, start, end)
@@ -94,6 +98,13 @@ def live_through(
     for told in page.lines(month):
         console.print(told)
     return save_story(scene.home, story.model_copy(update={"months": (*story.months, month)}))
+
+
+def retrain_by_schedule(project: Project, as_of: datetime) -> FlowRun | None:
+    """Run the retraining that the file's schedule starts at *as_of*; return it, None if the policy declined."""
+    run = orchestrator.run_flow("retrain", project, as_of, BY_SCHEDULE)
+    declined = orchestrator.read_verdict(orchestrator.parent_run(project, run)).decision == "retrain"
+    return None if declined else run
 
 
 def describe(

@@ -47,7 +47,8 @@ class Month(BaseModel):
     failed: str
     """What the alarm is about, in a word each: `drift`, `performance`."""
     decision: str
-    """What became of the alarm: `rolling out`, `refused`, `declined`, `put back` or `for a person`; empty: nothing."""
+    """What became of the alarm, or of a training by age: `rolling out`, `refused`, `declined`, `put back` or `for a
+    person`; empty: nothing was due."""
     challenger: int | None
     reason: str
     gist: str

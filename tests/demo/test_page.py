@@ -94,3 +94,12 @@ def test_the_terminal_shows_the_deciding_figure() -> None:
         console.print(page.table(STORY))
     assert "v3 rolling out: +0.033 (≥ +0.028)" in shown.get()
     assert "v2 promoted after 8,450 rows" in shown.get()
+
+
+def test_a_training_by_age_is_told_as_one() -> None:
+    """A month without an alarm whose champion was old has a challenger, and both the line and the cell say why."""
+    old = QUIET.model_copy(update={"decision": "refused", "challenger": 4})
+    assert page.lines(old)[-1].endswith("drift, no harm; by age → v4 refused")
+    assert page.cells(old).alarm == "drift, no harm; by age"
+    assert page.lines(QUIET)[-1].endswith(", drift, no harm")
+    assert page.cells(QUIET.model_copy(update={"drifted": 0})).alarm == "no alarm"

@@ -1,11 +1,12 @@
 """How the replay reads the fate of a retraining."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from regrow.demo import replay
+from regrow.project import Project
 from regrow.verdict import Finding, Verdict, combine
 
 
@@ -72,3 +73,17 @@ def test_an_outcome_is_a_word(decided: Verdict, told: str) -> None:
 def test_the_gist_is_what_decided(findings: list[Finding], told: str) -> None:
     """The first failure, else what is undecided, else the gain with its lower bound."""
     assert replay.gist(verdict("promote", *findings)) == told
+
+
+@pytest.mark.parametrize(("decision", "trains"), [("retrain", False), ("promote", True)])
+def test_a_champion_that_is_too_young_brings_no_training(
+    monkeypatch: pytest.MonkeyPatch, decision: Any, trains: bool
+) -> None:
+    """The schedule asks the policy; only what was trained is told as a retraining of the month."""
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(replay.orchestrator, "run_flow", lambda *words: asked.append(words) or "a run")
+    monkeypatch.setattr(replay.orchestrator, "parent_run", lambda project, run: run)
+    monkeypatch.setattr(replay.orchestrator, "read_verdict", lambda _: verdict(decision, finding("fail")))
+    as_of, project = datetime(2013, 6, 1, tzinfo=UTC), cast(Project, "flights")
+    assert replay.retrain_by_schedule(project, as_of) == ("a run" if trains else None)
+    assert asked == [("retrain", project, as_of, "schedule")]
