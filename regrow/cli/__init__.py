@@ -6,6 +6,7 @@ file_commands       init, check, schema
 server_commands     up, down, serve, key, demo
 flow_commands       train, monitor, retrain, rollout, score
 registry_commands   rollback, pause, resume, ledger, trace
+explain_command     explain
 report_command      report
 state_commands      backup, restore
 prune_command       prune
@@ -21,6 +22,7 @@ import typer
 
 from regrow.cli.app import EXIT_CODES, CleanErrors
 from regrow.cli.doctor_command import doctor
+from regrow.cli.explain_command import explain
 from regrow.cli.file_commands import check, init, schema
 from regrow.cli.flow_commands import monitor, retrain, rollout, score, train
 from regrow.cli.forget_command import forget
@@ -34,7 +36,7 @@ from regrow.cli.status_command import status
 
 COMMANDS = (
     init, check, schema, up, down, demo, serve, key,
-    train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace,
+    train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace, explain,
     status, report, prune, forget, doctor, notify, backup, restore,
 )  # fmt: skip
 app = typer.Typer(

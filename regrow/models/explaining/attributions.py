@@ -88,9 +88,13 @@ class Attributions:
     remark: str = ""
     """Why an exact way was not taken."""
 
+    def output(self, row: int) -> int:
+        """Return the output of the row of the number *row* that is explained: the only one, or the likeliest class."""
+        return int(self.predictions[row].argmax())
+
     def reasons(self, row: int) -> Reasons:
         """Return why the row of the number *row* is predicted as it is."""
-        output = int(self.predictions[row].argmax())
+        output = self.output(row)
         values = self.values[row, :, output]
         order = np.argsort(-np.abs(values), kind="stable")
         return Reasons(
