@@ -115,6 +115,7 @@ def test_runs_now_and_by_schedule(
     assert verdict.findings[0].rows == pytest.approx((within & (frame["at"] >= TRAINED)).sum(), abs=1)
 
 
+@pytest.mark.long
 def test_a_steady_world_raises_no_alarm(served: Callable[..., Project]):
     """Rows like the champion's pass every rule, their labels are collected once, and no alarm is raised."""
     project = served(drifted=False)

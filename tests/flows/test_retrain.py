@@ -86,6 +86,7 @@ def test_train_and_retrain_of_one_model_take_turns(services: object, project: Ca
     assert first.info.end_time <= second.info.start_time
 
 
+@pytest.mark.long
 def test_a_successor_that_is_not_better_is_refused(services: object, project: Callable[..., Project]) -> None:
     """It is trained and registered, its gates say why it may not take over, and the champion stays."""
     gate = {"kind": "beats_champion", "margin": 0.5}

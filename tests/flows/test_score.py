@@ -101,6 +101,7 @@ def test_a_schedule_waits_for_the_first_champion(services: object, project: Call
     assert "waits for its first champion" in awaited.reason
 
 
+@pytest.mark.long
 def test_a_row_that_does_not_fit_ends_the_run(services: object, project: Callable[..., Project]) -> None:
     """A value that is none is named with its column and row, and nothing of the period is logged."""
     frame = odd_rows()

@@ -138,6 +138,7 @@ def champion_finding(verdict: Verdict) -> Finding:
     return next(finding for finding in verdict.findings if "the champion's" in finding.rule)
 
 
+@pytest.mark.long
 def test_a_champion_is_judged_on_its_own_columns(services: object, project: Callable[..., Project]) -> None:
     """A candidate of other features is compared with the champion as long as the rows have both models' columns."""
     model = project()

@@ -122,7 +122,13 @@ OPERATIONS: dict[str, tuple[list[Operation], Operation]] = {
 }
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in {"put back", "by hand"} else ())
+        for name in OPERATIONS
+    ],
+)
 def test_a_crash_at_any_write_is_made_good(
     services: object,
     with_versions: Versions,
@@ -270,7 +276,7 @@ for line in sys.stdin:
 
 def test_of_two_processes_one_wins(model: str, tmp_path: Path, size: Size) -> None:
     """The same between processes."""
-    rounds = size(6, 200)
+    rounds = size(4, 200)
     (tmp_path / "tests_moved.py").write_text(Path(__file__).read_text())
     script = tmp_path / "racer.py"
     script.write_text(RACER)

@@ -59,6 +59,7 @@ def test_who_has_no_password_is_refused(home: Path) -> None:
         ask(again, "first", "SELECT 1")
 
 
+@pytest.mark.long
 def test_data_of_an_earlier_version_is_switched_over(home: Path) -> None:
     """Data that asked for no password is all there, and asks for one before the first connection."""
     running = start(home / "postgres", "unused")
@@ -73,6 +74,7 @@ def test_data_of_an_earlier_version_is_switched_over(home: Path) -> None:
     assert "trust" not in rules.read_text()
 
 
+@pytest.mark.long
 def test_a_long_path_gets_a_socket_folder_of_its_own(home: Path) -> None:
     """If no socket fits into the state folder it stands in a short one that no other user can enter, and goes again."""
     running = start(home / ("long" * 25) / "postgres", "pw")
