@@ -9,6 +9,7 @@ from regrow.lineage import announce_failure, flow_run, open_project
 from regrow.verdict import Verdict
 from tasks.await_start import await_start
 from tasks.collect_labels import collect_labels
+from tasks.estimate_performance import estimate_performance
 from tasks.find_champion import find_champion
 from tasks.measure_drift import measure_drift
 from tasks.measure_performance import measure_performance
@@ -52,7 +53,8 @@ def monitor(
         quality = measure_quality(project, champion, served)
         drift = measure_drift(project, champion, served)
         performance = measure_performance(project, champion, length, run.as_of)
-        measured = [performance, drift, quality]
+        expected = estimate_performance(project, champion, served, run.as_of)
+        measured = [performance, expected, drift, quality]
         if rule := project.monitoring.skew:
             measured.append(measure_skew(project, champion, rule, start, run.as_of))
         verdict = report_monitoring(project, tuple(measured), run.as_of)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 Result = Literal["pass", "fail", "undecided"]
 """`undecided`: there is too little to tell. It is never a pass."""
-Subject = Literal["quality", "drift", "prediction drift", "performance"]
+Subject = Literal["quality", "drift", "prediction drift", "performance", "expected performance"]
 """What a rule of the monitoring watches."""
 Decision = Literal["promote", "monitor", "retrain", "score", "validate", "deploy", "rollout", "roll back"]
 Outcome = Literal["", "advance", "hold", "roll back", "better", "worse", "no difference"]

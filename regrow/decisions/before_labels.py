@@ -7,16 +7,17 @@ like. What has changed between rows and labels (concept change) shows in neither
 """
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import t as student
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from regrow.decisions.bins import comparable, cut, is_number
 from regrow.decisions.estimates import even_units, what_is_missing
 from regrow.decisions.expected import Pulled, expect, known
 from regrow.decisions.units import Units
@@ -28,8 +29,12 @@ LEAST_ROWS = 100
 """Rows of the holdout, and of the window, from which anything is estimated."""
 LOWEST = 1e-6
 """The least probability that calibration tells from 0."""
-CATEGORIES = 30
-"""Values of a column that the model of losses tells apart: the most frequent ones."""
+GROUPS = 10
+"""Parts of the holdout that the jackknife leaves out, at most."""
+MOST_ROWS = 20_000
+"""Rows of a window that the jackknife looks at."""
+MOST_SHOWN = 4_000
+"""Rows of the holdout that a tree of the model of losses learns from."""
 LOSSES: frozenset[Metric] = frozenset({"mae", "rmse"})
 
 
@@ -70,8 +75,8 @@ def expect_metric(
     """Return what *metric* of *window* is expected to be, or in words why nobody can tell.
 
     *truth* is of the *holdout*: the place of each row's class, or its number. What is expected of the holdout's own
-    rows is compared with what came: the difference corrects the figure, and its spread from unit to unit is the error,
-    which grows as the window has fewer units.
+    rows is compared with what came: the difference corrects the figure, and its spread from unit to unit makes the
+    error.
     """
     classes = holdout.prediction.shape[1] if holdout.prediction.ndim == 2 else 0
     if metric not in (CLASSIFICATION if classes else LOSSES):
@@ -103,80 +108,144 @@ def calibrate(prediction: Floats, truth: Codes, asked: Floats, weight: Floats | 
     return chance
 
 
+@dataclass(frozen=True)
+class _Chances:
+    """What a calibration on the rows *here* of a holdout expects of a metric, there and of a window."""
+
+    came: Pulled
+    thought: Pulled
+    ahead: Pulled
+    chance: Floats
+    """Of the window."""
+
+    @property
+    def figure(self) -> float:
+        """What is expected of the window, corrected by what came of the holdout beside what was thought of it."""
+        return self.ahead[0] + self.came[0] - self.thought[0]
+
+
 def _expect_classes(
     metric: Metric, holdout: Rows, truth: Codes, window: Rows, threshold: float | None
 ) -> Expected | str:
-    """Return what the calibrated probabilities expect of *metric*."""
+    """Return what the calibrated probabilities expect of *metric*.
+
+    The error has two parts. That of the calibration: a jackknife that leaves out a block of the holdout's units at a
+    time. That of the window: the variance of labels drawn by its probabilities, more by as much as the labels of a
+    unit of the holdout stray together.
+    """
     if len(np.unique(truth)) < 2:
         return "the holdout has rows of one class only"
-    both = np.concatenate([holdout.prediction, window.prediction])
-    chance, seen = calibrate(holdout.prediction, truth, both), as_judged(metric, both, threshold)
-    here, there = slice(len(holdout)), slice(len(holdout), None)
-    came = expect(metric, known(truth, both.shape[1]), seen[here])
-    thought, ahead = expect(metric, chance[here], seen[here]), expect(metric, chance[there], seen[there])[0]
-    if not np.isfinite([came[0], thought[0], ahead]).all():
+
+    def ask(rows: NDArray[np.bool_], asked: Floats) -> _Chances:
+        given, codes = holdout.prediction[rows], truth[rows]
+        chance = calibrate(given, codes, np.concatenate([given, asked]))
+        seen, here = as_judged(metric, given, threshold), slice(len(given))
+        return _Chances(
+            expect(metric, known(codes, given.shape[1]), seen),
+            expect(metric, chance[here], seen),
+            expect(metric, chance[len(given) :], as_judged(metric, asked, threshold)),
+            chance[len(given) :],
+        )
+
+    found = ask(np.ones(len(truth), dtype=np.bool_), window.prediction)
+    if not np.isfinite(found.figure):
         return f"{metric} is undefined on these rows"
-    return _correct(ahead, came, thought, holdout.units, window)
-
-
-def _expect_losses(metric: Metric, holdout: Rows, truth: Floats, window: Rows) -> Expected:
-    """Return what a model of the losses expects of *metric*; each half of the holdout is judged by the other half's."""
-    misses = np.abs(truth - holdout.prediction)
-    losses = misses if metric == "mae" else misses**2
-    rows, asked = _columns(holdout, holdout), _columns(holdout, window)
-    half = holdout.units.blocks().codes % 2 == 0
-    thought, ahead = np.empty(len(losses)), np.zeros(len(window))
-    for part in (half, ~half):
-        model = HistGradientBoostingRegressor(max_iter=40, min_samples_leaf=50, random_state=0)
-        model.fit(rows[part], losses[part])
-        thought[~part] = model.predict(rows[~part])
-        ahead += model.predict(asked) / 2
-    found = _correct(float(ahead.mean()), _pulled(losses), _pulled(thought), holdout.units, window)
-    if metric == "mae":
-        return found
-    root = float(np.sqrt(max(found.figure, LOWEST)))
-    return Expected(root, found.error / (2 * root), found.freedom, found.rows, found.units)
-
-
-def _correct(ahead: float, came: Pulled, thought: Pulled, held_out: Units, window: Rows) -> Expected:
-    """Correct what is expected *ahead* by what *came* of the holdout beside what was *thought* of it.
-
-    The variance of the holdout's difference counts twice: once as it stands, and once as that of a window of its own
-    number of units.
-    """
-    blocks = held_out.blocks()
-    missed = np.bincount(blocks.codes, came[1] - thought[1])
-    variance = float(np.sum(missed**2)) * len(missed) / max(len(missed) - 1, 1)
-    longer = even_units(held_out) / even_units(window.units)
+    groups, few = _groups(holdout.units), window.prediction[:: max(1, len(window) // MOST_ROWS)]
+    without = np.array([ask(groups != group, few).figure for group in range(int(groups.max()) + 1)])
+    if not np.isfinite(without).all():
+        return f"{metric} is undefined without some of {holdout.units.named}"
+    calibration = (len(without) - 1) / len(without) * float(np.sum((without - without.mean()) ** 2))
+    drawn = _draw(found.chance)
+    seen = as_judged(metric, window.prediction, threshold)
+    strays = expect(metric, known(drawn, found.chance.shape[1]), seen)[1] - found.ahead[1]
+    labels = float(np.sum(strays**2)) * _together(
+        found.came[1] - found.thought[1], holdout.units, window.units
+    )
     return Expected(
-        figure=ahead + came[0] - thought[0],
-        error=float(np.sqrt(variance * (1 + longer))),
-        freedom=even_units(blocks) - 1,
+        figure=found.figure,
+        error=float(np.sqrt(calibration + labels)),
+        freedom=min(len(without), even_units(holdout.units.blocks())) - 1,
         rows=len(window),
         units=window.units,
     )
 
 
-def _pulled(values: Floats) -> Pulled:
-    """Return the mean of *values* and how far each pulls it."""
-    return float(values.mean()), (values - values.mean()) / len(values)
+def _groups(units: Units) -> Codes:
+    """Return which of at most `GROUPS` groups the block of each row is in; of periods neighbours are together."""
+    blocks = units.blocks()
+    if blocks.count <= GROUPS:
+        return blocks.codes
+    order = np.arange(blocks.count)
+    places = order if units.ordered else np.random.default_rng(0).permutation(blocks.count)
+    return places[blocks.codes] * GROUPS // blocks.count
+
+
+def _draw(chance: Floats) -> Codes:
+    """Draw a class for each row by its chances."""
+    above = np.random.default_rng(0).random((len(chance), 1)) > chance.cumsum(axis=1)[:, :-1]
+    return above.sum(axis=1).astype(np.int64)
+
+
+def _together(strays: Floats, held_out: Units, window: Units) -> float:
+    """Return by how much the variance of a *window* is greater than that of independent rows (the design effect).
+
+    *strays* is by how much more each row of the holdout pulled the figure than was thought. What its rows of a unit
+    have in common counts the more, the more rows a unit of the window has.
+    """
+    blocks = held_out.blocks()
+    summed = np.bincount(blocks.codes, strays)
+    effect = (
+        float(np.sum(summed**2) / max(np.sum(strays**2), LOWEST**2)) * blocks.count / max(blocks.count - 1, 1)
+    )
+    sizes = [len(units.codes) / even_units(units) for units in (held_out, window)]
+    return 1 + max(effect - 1, 0.0) * sizes[1] / sizes[0]
+
+
+def _expect_losses(metric: Metric, holdout: Rows, truth: Floats, window: Rows) -> Expected:
+    """Return what a model of the losses expects of *metric*; each half of the holdout is judged by the other half's.
+
+    The variance of what it missed counts twice: as it stands, and as that of a window of its own number of units;
+    losses that are expected to be greater vary by as much more.
+    """
+    misses = np.abs(truth - holdout.prediction)
+    losses = misses if metric == "mae" else misses**2
+    rows, asked = _columns(holdout, holdout), _columns(holdout, window)
+    blocks = holdout.units.blocks()
+    thought, ahead = np.empty(len(losses)), np.zeros(len(window))
+    for part in (half := blocks.codes % 2 == 0, ~half):
+        shown = min(MOST_SHOWN, int(part.sum()))
+        model = RandomForestRegressor(10, min_samples_leaf=25, max_samples=shown, random_state=0)
+        model.fit(rows[part], losses[part])
+        thought[~part] = model.predict(rows[~part])
+        ahead += model.predict(asked) / 2
+    mean = float(ahead.mean())
+    missed = (losses - thought - (losses - thought).mean()) / len(losses)
+    summed = np.bincount(blocks.codes, missed)
+    variance = float(np.sum(summed**2)) * len(summed) / max(len(summed) - 1, 1)
+    longer = even_units(holdout.units) / even_units(window.units)
+    error = np.sqrt(variance * (1 + longer)) * max(1.0, mean / max(float(thought.mean()), LOWEST))
+    figure = mean + float((losses - thought).mean())
+    if metric == "rmse":
+        figure = float(np.sqrt(max(figure, LOWEST)))
+        error = error / (2 * figure)
+    return Expected(figure, float(error), even_units(blocks) - 1, len(window), window.units)
 
 
 def _columns(holdout: Rows, asked: Rows) -> Floats:
-    """Return the rows *asked* as numbers: predictions, numbers, and the places of frequent values of the *holdout*.
+    """Return the rows *asked* as numbers: predictions, numbers, and the bins of text, cut from the *holdout*.
 
     Times are left out: those of a window are all later than those of the holdout.
     """
     found = [asked.prediction]
-    for name, column in (holdout.features if holdout.features is not None else pd.DataFrame()).items():
-        other = (asked.features if asked.features is not None else pd.DataFrame())[name]
+    if holdout.features is None or asked.features is None:
+        return np.column_stack(found)
+    for name, column in holdout.features.items():
         if pd.api.types.is_datetime64_any_dtype(column):
             continue
-        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-            found.append(pd.to_numeric(other, errors="coerce").to_numpy(np.float64))
-            continue
-        frequent = column.astype("object").map(str).value_counts().index[:CATEGORIES]
-        found.append(frequent.get_indexer(other.astype("object").map(str)).astype(np.float64))
+        numeric = is_number(column)
+        other = comparable(asked.features[name], numeric)
+        codes = other if numeric else cut(comparable(column, numeric)).codes(other)
+        found.append(np.asarray(codes, dtype=np.float64))
     return np.column_stack(found)
 
 
@@ -187,5 +256,3 @@ def carried(metric: Metric, holdout: Rows, truth: Codes | Floats, threshold: flo
         return expect(metric, codes, as_judged(metric, holdout.prediction, threshold))[0]
     misses = np.abs(truth - holdout.prediction)
     return float(misses.mean()) if metric == "mae" else float(np.sqrt(np.mean(misses**2)))
-
-

@@ -19,6 +19,7 @@ from regrow.data.labels import append_labels, read_labels
 from regrow.data.predictions import append_predictions, read_answers
 from regrow.data.snapshots import write_snapshot
 from regrow.data.sources import read_source
+from regrow.decisions.labelled import Labelled, label_windows
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.models.batches import logged_rows, read_batch
 from regrow.models.contract import Contract, write_signature
@@ -33,7 +34,6 @@ from regrow.serving.predict.jobs import CheckedRequest
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
 from tasks import collect_labels as collecting
 from tasks.ingest import read_known
-from tasks.measure_performance import Labelled, label_windows
 from tasks.score_rows import score_period
 
 MONTHS = [datetime(2025, month, 1, tzinfo=UTC) for month in range(1, 13)]

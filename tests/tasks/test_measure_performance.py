@@ -2,70 +2,31 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 from model_facts import NOWHERE, make_facts
+from served_rows import day, serve, tell
 
-from regrow.data.delta import TIME
-from regrow.data.labels import append_labels, read_labels
-from regrow.data.predictions import append_predictions
 from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.decisions.labelled import Labelled, label_window, label_windows
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.project import Project, load_project
 from regrow.registry import Version
 from regrow.results import Candidate, Evaluation
-from tasks.measure_performance import (
-    Labelled,
-    describe_rows,
-    describe_window,
-    end_of_matured,
-    holdout_figure,
-    label_window,
-    label_windows,
-    window_figures,
-)
+from tasks.measure_performance import describe_rows, describe_window, holdout_figure, window_figures
 from tasks.register import version_tags
 
-START = datetime(2024, 1, 1, tzinfo=UTC)
 FACTS = make_facts(0, 1, id="id", timestamp="at")
-
-
-def day(number: float) -> datetime:
-    """Return the moment *number* days after the first."""
-    return START + timedelta(days=number)
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("REGROW_HOME", str(tmp_path / "home"))
     return tmp_path
-
-
-def serve(project: Project, *rows: tuple[str, str | None, float], version: int = 2) -> None:
-    """Log *rows* of prediction_id, entity_id and day."""
-    times = pa.array([day(when) for _, _, when in rows], TIME)
-    table = {
-        "prediction_id": [row[0] for row in rows],
-        "entity_id": pa.array([row[1] for row in rows], pa.string()),
-        "event_time": times,
-        "served_at": times,
-        "model": ["m"] * len(rows),
-        "version": pa.array([version] * len(rows), pa.int64()),
-        "prediction": pa.array([[0.25, 0.75]] * len(rows), pa.list_(pa.float64())),
-    }
-    append_predictions(project.name, pa.table(table), f"v{version}")
-
-
-def tell(project: Project, **columns: list[Any]) -> pd.DataFrame:
-    """Keep labels with their days, and read them back."""
-    frame = pd.DataFrame(columns)
-    append_labels(project.name, frame.assign(labelled_at=frame["labelled_at"].map(day)), "tell")
-    return read_labels(project.name)
 
 
 @pytest.fixture
@@ -77,25 +38,6 @@ def watched(project: Any) -> Any:
         return project(data={"source": source, "target": "late", "timestamp": "at", "id": "id"} | changes)
 
     return make
-
-
-def test_a_row_counts_once_and_a_labelled_prediction_always(watched: Any) -> None:
-    """Of the watched version come each row's last prediction, and every one that was labelled itself.
-
-    A label that is none of the model's classes is left out and counted, and so is a row without one.
-    """
-    made = watched()
-    serve(made, ("a", "1", 0), ("b", "1", 1), ("c", "1", 2), ("e", None, 0), ("f", "3", 0), ("g", "4", 0))
-    serve(made, ("d", "2", 0), version=1)
-    labels = tell(
-        made, prediction_id=["a", None, None, None], entity_id=[None, "1", "2", "3"],
-        label=[0, 1, 1, "maybe"], labelled_at=[3] * 4,
-    )  # fmt: skip
-    found = label_window(made, 2, FACTS, labels, (), day(0), day(3))
-    assert found.rows[["prediction_id", "target"]].to_numpy().tolist() == [["a", 0], ["c", 1]]
-    assert (found.unfit, found.unlabelled, found.ambiguous) == (1, 2, 0)
-    assert found.figure("accuracy", FACTS) == 0.5
-    assert label_window(made, 9, FACTS, labels, (), day(0), day(3)).figure("accuracy", FACTS) is None
 
 
 def test_rows_that_the_champion_was_trained_on_are_left_out(watched: Any) -> None:
@@ -124,26 +66,6 @@ def test_a_label_of_no_known_prediction_is_counted(watched: Any) -> None:
     found = judge_performance(window.target, window.prediction, holdout, made.monitoring.performance)
     said = describe_window(found, window, 0).detail
     assert "1 labels name a prediction that the log does not hold" in said
-
-
-def test_the_window_ends_where_labels_have_come(watched: Any) -> None:
-    """Without a word of the delay it is seen from the rows that have labels; a delay in the file is kept."""
-    made = watched()
-    serve(made, *[(f"p{n}", str(n), n // 50) for n in range(1500)])
-    assert end_of_matured(made, read_labels(made.name), day(30)) == day(30)
-    tell(
-        made,
-        entity_id=[*map(str, range(1000))],
-        label=[0, 1] * 500,
-        labelled_at=[n // 50 + 10 for n in range(1000)],
-    )
-    labels = read_labels(made.name, day(30))
-    assert end_of_matured(made, labels, day(30)) == day(20)
-    late = made.model_copy(update={"data": made.data.model_copy(update={"label_delay": timedelta(days=12)})})
-    assert end_of_matured(late, labels, day(30)) == day(18)
-    windows = label_windows(made, 2, FACTS, timedelta(days=6), day(30))
-    assert [len(window.rows) for window in windows] == [100, 300, 300, 300]
-    assert set(windows[-1].rows["event_time"].dt.day) == set(range(15, 21))
 
 
 def test_a_finding_says_what_it_is_of_and_what_is_open(watched: Any) -> None:

@@ -1,0 +1,71 @@
+"""Which served rows have their label, and where labels have matured."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from model_facts import make_facts
+from served_rows import day, serve, tell
+
+from regrow.data.labels import read_labels
+from regrow.decisions.labelled import end_of_matured, label_window, label_windows
+from regrow.project import Project
+
+FACTS = make_facts(0, 1, id="id", timestamp="at")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+@pytest.fixture
+def watched(project: Any) -> Any:
+    """Make a project of rows whose id is unique."""
+
+    def make(**changes: Any) -> Project:
+        source = {"kind": "csv", "path": "rows.csv"}
+        return project(data={"source": source, "target": "late", "timestamp": "at", "id": "id"} | changes)
+
+    return make
+
+
+def test_a_row_counts_once_and_a_labelled_prediction_always(watched: Any) -> None:
+    """Of the watched version come each row's last prediction, and every one that was labelled itself.
+
+    A label that is none of the model's classes is left out and counted, and so is a row without one.
+    """
+    made = watched()
+    serve(made, ("a", "1", 0), ("b", "1", 1), ("c", "1", 2), ("e", None, 0), ("f", "3", 0), ("g", "4", 0))
+    serve(made, ("d", "2", 0), version=1)
+    labels = tell(
+        made, prediction_id=["a", None, None, None], entity_id=[None, "1", "2", "3"],
+        label=[0, 1, 1, "maybe"], labelled_at=[3] * 4,
+    )  # fmt: skip
+    found = label_window(made, 2, FACTS, labels, (), day(0), day(3))
+    assert found.rows[["prediction_id", "target"]].to_numpy().tolist() == [["a", 0], ["c", 1]]
+    assert (found.unfit, found.unlabelled, found.ambiguous) == (1, 2, 0)
+    assert found.figure("accuracy", FACTS) == 0.5
+    assert label_window(made, 9, FACTS, labels, (), day(0), day(3)).figure("accuracy", FACTS) is None
+
+
+def test_the_window_ends_where_labels_have_come(watched: Any) -> None:
+    """Without a word of the delay it is seen from the rows that have labels; a delay in the file is kept."""
+    made = watched()
+    serve(made, *[(f"p{n}", str(n), n // 50) for n in range(1500)])
+    assert end_of_matured(made, read_labels(made.name), day(30)) == day(30)
+    tell(
+        made,
+        entity_id=[*map(str, range(1000))],
+        label=[0, 1] * 500,
+        labelled_at=[n // 50 + 10 for n in range(1000)],
+    )
+    labels = read_labels(made.name, day(30))
+    assert end_of_matured(made, labels, day(30)) == day(20)
+    late = made.model_copy(update={"data": made.data.model_copy(update={"label_delay": timedelta(days=12)})})
+    assert end_of_matured(late, labels, day(30)) == day(18)
+    windows = label_windows(made, 2, FACTS, timedelta(days=6), day(30))
+    assert [len(window.rows) for window in windows] == [100, 300, 300, 300]
+    assert set(windows[-1].rows["event_time"].dt.day) == set(range(15, 21))
