@@ -209,7 +209,7 @@ def _expect_losses(metric: Metric, holdout: Rows, truth: Floats, window: Rows) -
     """
     misses = np.abs(truth - holdout.prediction)
     losses = misses if metric == "mae" else misses**2
-    rows, asked = _columns(holdout, holdout), _columns(holdout, window)
+    rows, asked = as_numbers(holdout, holdout), as_numbers(holdout, window)
     blocks = holdout.units.blocks()
     thought, ahead = np.empty(len(losses)), np.zeros(len(window))
     for part in (half := blocks.codes % 2 == 0, ~half):
@@ -231,8 +231,8 @@ def _expect_losses(metric: Metric, holdout: Rows, truth: Floats, window: Rows) -
     return Expected(figure, float(error), even_units(blocks) - 1, len(window), window.units)
 
 
-def _columns(holdout: Rows, asked: Rows) -> Floats:
-    """Return the rows *asked* as numbers: predictions, numbers, and the bins of text, cut from the *holdout*.
+def as_numbers(holdout: Rows, asked: Rows) -> Floats:
+    """Return the rows *asked* as `(rows, columns)` numbers: predictions, numbers, and bins of text by the *holdout*.
 
     Times are left out: those of a window are all later than those of the holdout.
     """
