@@ -1,4 +1,4 @@
-"""The registry goes away under load and comes back."""
+"""The registry, the store, or room on the disk goes away under load and comes back."""
 
 import os
 import socket
@@ -6,12 +6,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import httpx
 import pytest
 from deltalake import DeltaTable
 
-"""How long the registry stays away; 600 makes the ten minutes of the record."""
+from regrow.data.predictions import read_predictions
+from regrow.data.stores import MARK
+
 CLIENTS, PAUSE = 4, 0.02
 PASSWORD = "of the store"  # noqa: S105 (made here)
 ROW = {"carrier": "AA", "distance": 900.0, "hour": 17}
@@ -90,8 +96,8 @@ def champions(server):
     return [worker["models"].get("demo", {}).get("champion") for worker in workers]
 
 
-def ask_on(url, stop, seen, failures):
-    """Ask until told to stop; keep the versions that answered, and what failed."""
+def ask_on(url, stop, answers, failures):
+    """Ask until told to stop; keep the answers, and what failed."""
     with httpx.Client(timeout=30) as client:
         while not stop.wait(PAUSE):
             try:
@@ -100,9 +106,24 @@ def ask_on(url, stop, seen, failures):
                 failures.append(repr(error))
                 return
             if response.status_code == 200:
-                seen.append(response.json()["version"])
+                answers.append(response.json())
             else:
                 failures.append(response.text)
+
+
+@contextmanager
+def asked(url):
+    """Ask the server at *url* meanwhile; yield the answers so far, and what failed."""
+    stop, answers, failures = threading.Event(), [], []
+    clients = [threading.Thread(target=ask_on, args=(url, stop, answers, failures)) for _ in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    try:
+        yield answers, failures
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
 
 
 def is_cut_off(worker):
@@ -118,32 +139,81 @@ def test_the_registry_may_be_away_under_load(registry, store, start, tmp_path, s
     remote |= {"MLFLOW_TRACKING_USERNAME": "regrow", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
     server = start(tmp_path, "--model", "demo", "--workers", "2", **remote)
     until(lambda: champions(server) == [1, 1])
-    stop, seen, failures = threading.Event(), [], []
-    clients = [
-        threading.Thread(target=ask_on, args=(server.url, stop, seen, failures)) for _ in range(CLIENTS)
-    ]
-    for client in clients:
-        client.start()
-    try:
+    with asked(server.url) as (answers, failures):
         store.stop()
         # What a worker tells of the other is up to a quarter of a second old: one look that holds for both.
         until(lambda: all(is_cut_off(worker) for worker in health_of_all(server)))
         registry.promote(2)
         time.sleep(seconds)
         assert champions(server) == [1, 1]
-        before = len(seen)
+        before = len(answers)
         store.start()
         until(lambda: champions(server) == [2, 2])
         until(lambda: {worker["status"] for worker in health_of_all(server)} == {"ok"})
-    finally:
-        stop.set()
-        for client in clients:
-            client.join()
     assert failures == []
     assert before > 10 * seconds
+    seen = [answer["version"] for answer in answers]
     assert set(seen[:before]) == {1}
     assert seen[-1] == 2
     assert server.stop() == 0
+
+
+def stored_in(registry):
+    """Return the folder of the champion's files."""
+    version = registry.client.get_model_version_by_alias("demo", "champion")
+    model = registry.client.get_logged_model(str(version.source).removeprefix("models:/"))
+    return Path(unquote(urlparse(model.artifact_location).path))
+
+
+def journal_of(server):
+    """Return what the health of *server* says of its journal."""
+    return httpx.get(f"{server.url}/health", timeout=30).json()["journal"]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_the_store_may_be_away_under_load(registry, start, tmp_path, size, monkeypatch):
+    """Without its tables and the model's files the server goes on and says so; each answer is logged once.
+
+    It is killed and started again while the tables are away: what it had answered is in its journal.
+    """
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+    tables, model = tmp_path / "tables", stored_in(registry)
+    places = {tables: tmp_path / "tables elsewhere", model: model.with_name(f"{model.name} elsewhere")}
+    acknowledged = []
+
+    def load(server, seconds, then):
+        with asked(server.url) as (answers, failures):
+            time.sleep(seconds)
+            until(then)
+        assert failures == []
+        acknowledged.extend(key for answer in answers for key in answer["prediction_ids"])
+
+    def says_away():
+        return str(tables) in (journal_of(server)["error"] or "")
+
+    server = start(tmp_path, "--model", "demo")
+    load(server, 2, lambda: [*tables.glob("predictions/demo/_delta_log/*.json")])
+    try:
+        for place, elsewhere in places.items():
+            place.rename(elsewhere)
+        load(server, size(3, 30), says_away)
+        assert not (tables / MARK).exists(), "nothing takes the place of what is away"
+        places[model].rename(model)
+        server.stop(9)
+        server = start(tmp_path, "--model", "demo")
+        load(server, 3, says_away)
+    finally:
+        if tables.exists():  # An append was on its way when the folder went: its rows are in the journal too.
+            tables.rename(tmp_path / "on its way")
+        for place, elsewhere in places.items():
+            if elsewhere.exists():
+                elsewhere.rename(place)
+    load(server, 1, lambda: journal_of(server)["error"] is None)
+    until(lambda: journal_of(server)["bytes"] == 0)
+    until(lambda: len(read_predictions("demo").rows) >= len(acknowledged))
+    assert server.stop() == 0
+    assert Counter(read_predictions("demo").rows["prediction_id"]) == Counter(acknowledged)
 
 
 @pytest.fixture
