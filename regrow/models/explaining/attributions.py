@@ -21,7 +21,7 @@ from scipy.sparse import issparse
 from scipy.special import expit, softmax
 
 from regrow.data.reference import sample_snapshot
-from regrow.errors import DataError, NotExplained, SnapshotError
+from regrow.errors import DataError, NotExplained, SnapshotError, StateError
 from regrow.models.explaining.origins import origins_of
 from regrow.models.explaining.sampling import attribute, sampled_rows
 from regrow.models.metrics import Label
@@ -236,7 +236,7 @@ class Explainer:
         try:
             rows = sample_snapshot(self._model.facts.training, self._model.features, MEAN_OF)
             return self._model.contract.read(rows)
-        except (SnapshotError, DataError) as error:
+        except (SnapshotError, StateError, DataError) as error:
             raise NotExplained(
                 f"explaining this model takes rows that it has learnt from: {error}"
             ) from error

@@ -1,8 +1,9 @@
 """Predict: from the bytes of a request to the answer, in MLflow's scoring protocol."""
 
 import time
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
@@ -10,9 +11,10 @@ from starlette.background import BackgroundTask
 
 from regrow.data.predictions import CHALLENGER, CHAMPION
 from regrow.data.times import FIRST, LAST, read_moment
-from regrow.errors import InvalidRequest, ServingError, Unavailable
+from regrow.errors import InvalidRequest, NotExplained, ServingError, Unavailable
 from regrow.models.contract import Contract, Rows
 from regrow.models.decoding import MEDIA_TYPES, decode
+from regrow.models.explaining.attributions import require_extra
 from regrow.models.values import LONGEST_NAME
 from regrow.serving.following.follower import Follower
 from regrow.serving.http.admission import Limits, read_body
@@ -26,6 +28,7 @@ from regrow.serving.http.responses import (
 )
 from regrow.serving.http.server import Server
 from regrow.serving.log.lines import new_identifiers
+from regrow.serving.predict.explanations import MOST_ROWS, explain_rows
 from regrow.serving.predict.jobs import Answer, CheckedRequest
 from regrow.serving.predict.traffic import Traffic
 from regrow.serving.predict.versions import ServedVersion
@@ -33,6 +36,22 @@ from regrow.serving.predict.versions import ServedVersion
 BOTH = "both"
 VERSION, PROBE = "x-regrow-version", "x-regrow-probe"
 ENTITY, EVENT_TIME = "x-regrow-entity", "x-regrow-event-time"
+
+
+class Explanation(Described):
+    """Why one row is predicted as it is; base and contributions add up to the total."""
+
+    prediction: float
+    explained: str | int | float | bool | None
+    """The class whose probability the prediction is; None for a regression."""
+    scale: Literal["prediction", "log-odds", "log"]
+    """What is added up: the prediction, its log-odds or its logarithm."""
+    base: float
+    total: float
+    contributions: dict[str, float]
+    """By column, the largest first."""
+    method: Literal["trees", "linear", "sampled"]
+    remark: str
 
 
 class Predictions(Described):
@@ -48,11 +67,22 @@ class Predictions(Described):
     """The class that each row's version decides for, if one of them has a threshold of its own."""
     threshold: float | None = None
     """The probability from which it decides for the second class, if one version answered and has it."""
+    explanations: list[Explanation] = Field(default_factory=list)
+    """The reasons of each row, if they were asked for."""
+    explanation_problem: str | None = None
+    """Why there are none, if they were asked for: the predictions stand."""
 
 
 # The body and these headers are read by hand, as bytes: FastAPI's own reading would cost as much as the prediction.
 READ_BY_HAND: dict[str, Any] = {
     "parameters": [
+        {
+            "name": "explain",
+            "in": "query",
+            "required": False,
+            "schema": {"type": "string", "enum": ["true", "false"]},
+            "description": f"Tell what each column adds to each prediction; for at most {MOST_ROWS} rows",
+        },
         {
             "name": "X-Regrow-Version",
             "in": "header",
@@ -96,7 +126,7 @@ def invocation_routes(server: Server) -> APIRouter:
     """Make the routes that predict."""
     router = APIRouter(
         dependencies=[Depends(allow(server.keys, "predict", only=server.follower.only_model))],
-        responses=described(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503),
+        responses=described(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 501, 503),
     )
 
     @router.post("/models/{name}/invocations", response_model=Predictions, openapi_extra=READ_BY_HAND)
@@ -138,7 +168,7 @@ async def _invoke(server: Server, name: str, request: Request) -> Response:
 async def _answer(server: Server, name: str, request: Request, start: float) -> tuple[Response, str]:
     """Answer one request to the model *name*; return the response and the role of what answered."""
     server.split(name)
-    wanted, isprobe = _wishes(request)
+    (wanted, isprobe), explains = _wishes(request), _wants_reasons(request)
     body = await read_body(request, server.limits.max_bytes, MEDIA_TYPES)
     split = server.split(name)
     served = split.champion if wanted is None else server.version(name, wanted)
@@ -146,13 +176,26 @@ async def _answer(server: Server, name: str, request: Request, start: float) -> 
     role = CHAMPION if served is split.champion else CHALLENGER
     if rows.count == 0:
         return _response(Answer([], [], [served.version]), None), role
+    if explains:
+        server.explanations.admit(rows.count)
     checked = CheckedRequest(split, rows, start, new_identifiers(rows.count), logged=not isprobe)
     request.state.rows, request.state.first = rows.count, checked.identifiers[0]
     traffic = server.traffic(name)
     if wanted is not None or isprobe:
-        return _response(await traffic.answer_by(checked, served), None, served), role
-    answer = await traffic.answer(checked)
-    return _response(answer, traffic, split.champion, split.challenger), _role(answer, split.champion)
+        answer, versions = await traffic.answer_by(checked, served), (served,)
+    else:
+        answer, versions = await traffic.answer(checked), (split.champion, split.challenger)
+        role = _role(answer, split.champion)
+    reasons = await _reasons(server, rows, served.contract, answer, *versions) if explains else {}
+    return _response(answer, traffic, *versions, reasons=reasons), role
+
+
+async def _reasons(
+    server: Server, rows: Rows, source: Contract, answer: Answer, *served: ServedVersion | None
+) -> dict[str, Any]:
+    """Return why *rows*, which *source* has read, were answered so, each by its version."""
+    versions = {each.version: each for each in served if each}
+    return await server.explanations.tell(partial(explain_rows, rows, source, answer.versions, versions))
 
 
 def _rows(contract: Contract, body: bytes, request: Request, limits: Limits) -> Rows:
@@ -178,6 +221,21 @@ def _wishes(request: Request) -> tuple[int | None, bool]:
         message = f"X-Regrow-Version is the number of a version; it was {wanted[:20]!r}"
         raise Refused(400, "malformed_header", message)
     return int(wanted), probe is not None
+
+
+def _wants_reasons(request: Request) -> bool:
+    """Read whether reasons are asked for; raises `Refused`, also if the server has not installed what they need."""
+    if not request.scope.get("query_string"):
+        return False
+    asked = request.query_params.get("explain", "false")
+    if asked not in {"true", "false"}:
+        raise Refused(400, "malformed_query", f"explain is true or false; it was {asked[:20]!r}")
+    if asked == "true":
+        try:
+            require_extra()
+        except NotExplained as error:
+            raise Refused(501, "not_installed", str(error)) from error
+    return asked == "true"
 
 
 def _about(request: Request) -> tuple[str | None, str | None]:
@@ -227,8 +285,16 @@ def _decisions(answer: Answer, served: dict[int, ServedVersion]) -> dict[str, An
     return {"decisions": decided, **({"threshold": thresholds.pop()} if len(thresholds) == 1 else {})}
 
 
-def _response(answer: Answer, traffic: Traffic | None, *served: ServedVersion | None) -> Response:
-    """Write the response; the shadows of *answer* are handed to *traffic* once it has been sent."""
+def _response(
+    answer: Answer,
+    traffic: Traffic | None,
+    *served: ServedVersion | None,
+    reasons: Mapping[str, Any] | None = None,
+) -> Response:
+    """Write the response, with *reasons* if they were asked for.
+
+    The shadows of *answer* are handed to *traffic* once it has been sent.
+    """
     versions = sorted(set(answer.versions))
     content: dict[str, Any] = {
         "predictions": answer.values,
@@ -237,7 +303,7 @@ def _response(answer: Answer, traffic: Traffic | None, *served: ServedVersion | 
     }
     if len(versions) > 1:
         content["versions"] = answer.versions
-    content |= _decisions(answer, {each.version: each for each in served if each})
+    content |= _decisions(answer, {each.version: each for each in served if each}) | dict(reasons or {})
     response = json_response(200, content, {"X-Regrow-Version": ",".join(map(str, versions))})
     if answer.shadows and traffic is not None:
         response.background = BackgroundTask(_offer, traffic, answer)

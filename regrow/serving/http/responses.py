@@ -33,6 +33,7 @@ REFUSALS = {
     422: "A row does not fit the model's signature, or a label cannot be taken",
     429: "Too many requests in progress; come again after `Retry-After` seconds",
     500: "The model failed",
+    501: "The package that reasons need is not installed on the server",
     503: "No champion answers yet, or the disk is full; come again after `Retry-After` seconds",
 }
 

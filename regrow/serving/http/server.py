@@ -13,6 +13,7 @@ from regrow.serving.http.keys import Keys
 from regrow.serving.http.responses import Refused
 from regrow.serving.log.journals import Journals
 from regrow.serving.metrics import ServerMetrics
+from regrow.serving.predict.explanations import Explanations
 from regrow.serving.predict.traffic import Traffic
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
 from regrow.serving.roster import Roster
@@ -34,6 +35,7 @@ class Server:
     limits: Limits
     keys: Keys
     roster: Roster
+    explanations: Explanations = field(default_factory=Explanations)
     _traffic: dict[str, Traffic] = field(default_factory=dict)
     _told_of: set[str] = field(default_factory=set)
     """The models of which rows were set aside since the start."""
@@ -97,4 +99,5 @@ class Server:
         for traffic in self._traffic.values():
             await traffic.close()
         self._reader.shutdown(wait=False)
+        self.explanations.stop()
         self.journals.finish()

@@ -1,12 +1,14 @@
 """The versions that answer a model's traffic, and how the traffic is split between them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regrow.errors import ServingError
 from regrow.models.contract import Contract, Rows
+from regrow.models.explaining.attributions import Explainer
 from regrow.models.fast_path.compiling import FastPath
 from regrow.models.metrics import Label
 from regrow.models.stored import LoadedModel
@@ -24,6 +26,11 @@ class ServedVersion:
     """The shape of one row's prediction: `()` for a regression, `(classes,)` for a classifier."""
     fast_path: FastPath | None = None
     """The fast path, if it was proven to be identical."""
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """What explains its answers; made at the first request that asks, for one thread."""
+        return Explainer(self.model)
 
     def decide(self, prediction: float | list[float] | None) -> Label | None:
         """Return the class that the version decides for by its threshold; None if it has none, or did not predict."""

@@ -167,3 +167,21 @@ def test_an_unsafe_model_is_not_loaded(registry: Any, server: Any):
         assert ask(server, {"dataframe_records": [ROW]}).json()["version"] == 1
     finally:
         registry.promote(1)
+
+
+@pytest.mark.long
+def test_reasons_come_with_the_predictions_and_add_up(server: Any, expected: Any):
+    """With explain=true each row has its reasons, whose sum is its prediction; without it nothing of that is there."""
+    content = {"dataframe_records": [ROW, {**ROW, "hour": 3}]}
+    told = ask(server, content, params={"explain": "true"})
+    if "explanation_problem" in told.json():  # The first ones import `shap`, on a busy machine for long.
+        told = ask(server, content, params={"explain": "true"})
+    assert np.array_equal(told.json()["predictions"], expected)
+    for reasons, prediction in zip(told.json()["explanations"], expected, strict=True):
+        total = reasons["base"] + sum(reasons["contributions"].values())
+        assert set(reasons["contributions"]) == set(ROW)
+        assert (reasons["scale"], reasons["method"]) == ("log-odds", "trees")
+        np.testing.assert_allclose([1 / (1 + np.exp(-total)), reasons["prediction"]], prediction[1])
+    assert "explanations" not in ask(server, content).json()
+    assert ask(server, {"dataframe_records": [ROW] * 11}, params={"explain": "true"}).status_code == 413
+    assert ask(server, content, params={"explain": "why"}).status_code == 400

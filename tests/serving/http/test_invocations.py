@@ -4,9 +4,11 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from fastapi import Request
 from model_facts import make_facts
 
-from regrow.serving.http.invocations import _about, _response, _wishes
+from regrow.models.explaining import attributions
+from regrow.serving.http.invocations import _about, _response, _wants_reasons, _wishes
 from regrow.serving.http.responses import Refused
 from regrow.serving.predict.jobs import Answer
 from regrow.serving.predict.versions import ServedVersion
@@ -66,6 +68,30 @@ def test_an_entity_or_a_moment_that_means_nothing_is_refused(headers):
         about(**headers)
     assert (refused.value.status, refused.value.code) == (400, "malformed_header")
     assert len(str(refused.value)) < 200
+
+
+def wants_reasons(query: str) -> bool:
+    """Read *query* as the server does."""
+    return _wants_reasons(Request({"type": "http", "query_string": query.encode()}))
+
+
+def test_reasons_are_asked_for_in_the_query():
+    """Nothing and false mean no, true means yes, whatever else stands in the query."""
+    assert [wants_reasons(query) for query in ("", "other=1", "explain=false", "explain=true")] == [
+        False
+    ] * 3 + [True]
+    with pytest.raises(Refused) as refused:
+        wants_reasons("explain=perhaps")
+    assert (refused.value.status, refused.value.code) == (400, "malformed_query")
+
+
+def test_a_server_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    """It is a 501 before anything is predicted, and only for whoever asks for reasons."""
+    monkeypatch.setattr(attributions, "find_spec", lambda name: None)
+    assert not wants_reasons("explain=false")
+    with pytest.raises(Refused, match=r"pip install 'regrow\[explain\]'") as refused:
+        wants_reasons("explain=true")
+    assert refused.value.status == 501
 
 
 def served(number: int, threshold: float | None) -> ServedVersion:
