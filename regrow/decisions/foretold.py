@@ -49,11 +49,14 @@ class Forecasts(StoredRecord):
         return Forecasts(windows=tuple(kept[-MOST_WINDOWS:]))
 
     def known(self, metric: Metric, as_of: datetime) -> tuple[Foretold, ...]:
-        """Return the windows before *as_of* of which *metric* was foretold and has come."""
+        """Return the windows that ended before *as_of* of which *metric* was foretold and has come.
+
+        A window that ends with it is that of the present run, or of the same run before: twice says the same.
+        """
         return tuple(
             each
             for each in self.windows
-            if each.metric == metric and each.realised is not None and each.end <= as_of
+            if each.metric == metric and each.realised is not None and each.end < as_of
         )
 
 
