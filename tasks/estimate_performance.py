@@ -16,7 +16,7 @@ from regrow.data.reference import sample_snapshot
 from regrow.data.rows import trained_keys
 from regrow.data.windows import Window
 from regrow.decisions.before_labels import LOSSES, Expected, Rows, carried, expect_metric
-from regrow.decisions.foretold import CONFIDENCE, Forecasts, Foretold, tell_expected, weigh
+from regrow.decisions.foretold import CONFIDENCE, Forecasts, Foretold, known, tell_expected, weigh
 from regrow.decisions.labelled import end_of_matured, label_window
 from regrow.decisions.units import Units, single_rows, units_of, units_of_logged
 from regrow.errors import RegistryError, RegrowError, Unreachable
@@ -95,14 +95,15 @@ def read_past(run: RunRecord) -> Forecasts:
             return Forecasts()
 
 
-def look_up(project: Project, past: Forecasts, as_of: datetime) -> Forecasts:
-    """Return *past* with what came of its newest windows whose labels have matured at *as_of*.
+def look_up(project: Project, past: Forecasts, window: Window, as_of: datetime) -> Forecasts:
+    """Return *past* with what came of the newest windows before *window*, if their labels have matured at *as_of*.
 
     A window of fewer labels than `monitoring.performance.least_rows`, or of a version that is gone, stays open.
     """
     labels = read_labels(project.name, as_of)
     matured = end_of_matured(project, labels, as_of)
-    opened = [one for one in past.windows if one.realised is None and one.end <= matured][-LOOKED_UP:]
+    before = past.before(window.start, window.end)
+    opened = [one for one in before if one.realised is None and one.end <= matured][-LOOKED_UP:]
     came = {one.end: figure_of(project, one, labels) for one in opened}
     return Forecasts(
         windows=tuple(
@@ -147,7 +148,7 @@ def estimate_performance(project: Project, champion: Version, window: Window, as
     run, metric = current(), project.evaluation.primary
     past = read_past(run)
     try:
-        past = look_up(project, past, as_of)
+        past = look_up(project, past, window, as_of)
         found, holdout = estimate_window(project, champion, window)
     except Unreachable:
         raise
@@ -157,12 +158,12 @@ def estimate_performance(project: Project, champion: Version, window: Window, as
         past = past.with_window(foretell(metric, found, holdout, champion.number, window))
     run.log_text(past.model_dump_json(indent=2), KEPT)
     run.tag(foretold=KEPT)
-    known = past.known(metric, as_of)
-    figures = name_figures(metric, found, holdout, known)
+    came = known(past.before(window.start, window.end), metric)
+    figures = name_figures(metric, found, holdout, came)
     run.log_metrics(figures)
-    for one in known:
+    for one in came:
         run.log_metrics(window_figures(one), at=int(one.end.timestamp()))
-    finding = tell_expected(metric, found, holdout, known)
+    finding = tell_expected(metric, found, holdout, came)
     return Measurement(subject="expected performance", findings=(finding,), figures=figures, url=run.url)
 
 
@@ -182,10 +183,10 @@ def foretell(metric: Metric, found: Expected, holdout: float, champion: int, win
 
 
 def name_figures(
-    metric: Metric, found: Expected | str, holdout: float, known: Sequence[Foretold]
+    metric: Metric, found: Expected | str, holdout: float, came: Sequence[Foretold]
 ) -> dict[str, float]:
-    """Name what was *found*, and what the estimates of windows whose labels are *known* were worth."""
-    worth = weigh(known)
+    """Name what was *found*, and what the estimates of windows whose labels *came* were worth."""
+    worth = weigh(came)
     figures = {"expected.windows": float(worth.windows)}
     if isinstance(found, Expected):
         low, high = found.interval(CONFIDENCE)

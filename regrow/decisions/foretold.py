@@ -14,7 +14,9 @@ from regrow.verdict import Finding
 LEAST_WINDOWS = 4
 """Windows whose labels have come, from which it is told whether the estimate is informative."""
 MOST_WINDOWS = 12
-"""Windows that are kept: the newest ones, none of which overlap."""
+"""Windows that are kept: the newest ones, which overlap by little or nothing."""
+OVERLAP = 0.25
+"""Part of a window that another one may share with it and still be evidence of its own: months are not equally long."""
 CONFIDENCE = 0.95
 
 
@@ -42,22 +44,17 @@ class Forecasts(StoredRecord):
     windows: tuple[Foretold, ...] = ()
 
     def with_window(self, new: Foretold) -> "Forecasts":
-        """Return this past with *new* at its end if it overlaps no window of it, and the oldest ones left out."""
-        if any(new.start < old.end and old.start < new.end for old in self.windows):
+        """Return this past with *new* if it overlaps no window of it by more than `OVERLAP`, the oldest left out."""
+        allowed = OVERLAP * (new.end - new.start)
+        if any(min(new.end, old.end) - max(new.start, old.start) > allowed for old in self.windows):
             return self
         kept = sorted((*self.windows, new), key=lambda each: each.end)
         return Forecasts(windows=tuple(kept[-MOST_WINDOWS:]))
 
-    def known(self, metric: Metric, as_of: datetime) -> tuple[Foretold, ...]:
-        """Return the windows that ended before *as_of* of which *metric* was foretold and has come.
-
-        A window that ends with it is that of the present run, or of the same run before: twice says the same.
-        """
-        return tuple(
-            each
-            for each in self.windows
-            if each.metric == metric and each.realised is not None and each.end < as_of
-        )
+    def before(self, start: datetime, end: datetime) -> tuple[Foretold, ...]:
+        """Return the windows before that of [*start*, *end*): a run that is repeated sees nothing of itself."""
+        latest = start + OVERLAP * (end - start)
+        return tuple(each for each in self.windows if each.end <= latest)
 
 
 @dataclass(frozen=True)
@@ -91,6 +88,11 @@ class Worth:
         if self.informative:
             return f"informative for this model: {errors} {self.carried:.3f}"
         return f"uninformative for this model: {errors} {self.carried:.3f}, which it must beat by more than chance"
+
+
+def known(past: Sequence[Foretold], metric: Metric) -> tuple[Foretold, ...]:
+    """Return those of *past* windows of which *metric* was foretold and has come."""
+    return tuple(each for each in past if each.metric == metric and each.realised is not None)
 
 
 def weigh(past: Sequence[Foretold]) -> Worth:

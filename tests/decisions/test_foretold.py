@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from regrow.decisions.before_labels import Expected
-from regrow.decisions.foretold import MOST_WINDOWS, Forecasts, Foretold, tell_expected, weigh
+from regrow.decisions.foretold import MOST_WINDOWS, Forecasts, Foretold, known, tell_expected, weigh
 from regrow.decisions.units import single_rows
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -73,9 +73,21 @@ def test_windows_that_overlap_count_once() -> None:
     assert Forecasts.read(kept.model_dump_json()) == kept
 
 
-def test_what_was_known_later_is_not_known_before() -> None:
-    """A run as of an earlier moment sees no window that ended after it, and no other metric's."""
+def test_months_that_share_a_day_are_evidence_each() -> None:
+    """A window of 31 days, looked at each month, shares a day or more with the one before it, and both are kept."""
+    kept = Forecasts()
+    for month in range(1, 7):
+        end = datetime(2024, month + 1, 1, tzinfo=UTC)
+        each = window(0).model_copy(update={"start": end - timedelta(days=31), "end": end})
+        kept = kept.with_window(each)
+    assert len(kept.windows) == 6
+    last = kept.windows[-1]
+    assert kept.before(last.start, last.end) == kept.windows[:-1]
+
+
+def test_a_run_sees_the_windows_before_it_alone() -> None:
+    """A run as of an earlier moment, or a repeated one, sees neither its own window nor a later one."""
     past = Forecasts(windows=(window(0, realised=0.6), window(1, realised=0.7), window(2)))
-    assert past.known("roc_auc", START + timedelta(days=8)) == past.windows[:1]
-    assert past.known("roc_auc", START + timedelta(days=99)) == past.windows[:2]
-    assert past.known("brier", START + timedelta(days=99)) == ()
+    assert past.before(past.windows[1].start, past.windows[1].end) == past.windows[:1]
+    assert known(past.windows, "roc_auc") == past.windows[:2]
+    assert known(past.windows, "brier") == ()

@@ -134,6 +134,9 @@ def test_harm_raises_one_alarm(served: Callable[..., Project]):
     assert [finding.subject for finding in first.failures] == ["performance"]
     assert "drift" in {finding.subject for finding in first.notes}
     assert second == first
+    expected = next(finding for finding in first.findings if finding.subject == "expected performance")
+    assert expected.interval is not None
+    assert "0 so far" in expected.detail
     assert count_alarms(project) == 1
 
 

@@ -115,7 +115,7 @@ def test_a_window_is_estimated_kept_and_held_against_its_labels(
     assert "expected.window.brier" not in before.metrics
     assert [one.realised is None for one in kept.windows] == [False, True]
     monkeypatch.setattr(module, "version", None)
-    assert module.look_up(made, kept, day(2 * DAYS)) == kept
+    assert module.look_up(made, kept, window, day(2 * DAYS)) == kept
 
 
 def test_a_window_without_labels_enough_stays_open(watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,13 +128,14 @@ def test_a_window_without_labels_enough_stays_open(watched: Any, monkeypatch: py
         {"windows": [{"champion": 2, "metric": "brier", "start": day(0), "end": day(9), "figure": 0.2, "low": 0.1,
                       "high": 0.3, "carried": 0.2}]}
     )  # fmt: skip
-    assert module.look_up(made, past, day(12)) == past
+    window = find_window(made.name, day(10), day(DAYS), 10_000)
+    assert module.look_up(made, past, window, day(DAYS)) == past
 
     def gone(name: str, number: int) -> None:
         raise RegistryError("gone")
 
     monkeypatch.setattr(module, "version", gone)
-    assert module.look_up(made, past, day(12)) == past
+    assert module.look_up(made, past, window, day(DAYS)) == past
 
 
 def test_what_cannot_be_estimated_ends_no_run(
