@@ -100,10 +100,12 @@ def look_up(project: Project, past: Forecasts, window: Window, as_of: datetime) 
 
     A window of fewer labels than `monitoring.performance.least_rows`, or of a version that is gone, stays open.
     """
+    waiting = [one for one in past.before(window.start, window.end) if one.realised is None]
+    if not waiting:
+        return past
     labels = read_labels(project.name, as_of)
     matured = end_of_matured(project, labels, as_of)
-    before = past.before(window.start, window.end)
-    opened = [one for one in before if one.realised is None and one.end <= matured][-LOOKED_UP:]
+    opened = [one for one in waiting if one.end <= matured][-LOOKED_UP:]
     came = {one.end: figure_of(project, one, labels) for one in opened}
     return Forecasts(
         windows=tuple(
