@@ -39,9 +39,9 @@ PASSING_MLFLOW = {
     "TEMPORARILY_UNAVAILABLE",
 }  # fmt: skip
 """MLflow says BAD_REQUEST if two writers collide in its database."""
-
-
-NAMED_AFTERWARDS = {"HTTPStatusError", "MlflowException", "OSError", "OperationalError", "StateError"}
+NAMED_AFTERWARDS = {
+    "HTTPStatusError", "MlflowException", "OSError", "OperationalError", "PrefectHTTPStatusError", "StateError",
+}  # fmt: skip
 """What else may have been an outage, when only its name is left: a full disk (StateError), a database that was away."""
 
 
@@ -58,9 +58,16 @@ def names_an_outage(message: str) -> bool:
 
     The error itself is gone by then, so one of MLflow or of a database counts, whatever it said.
     """
-    named = {error.__name__ for error in PASSING} | NAMED_AFTERWARDS
+    named = {error.__name__ for passing in PASSING for error in _kinds(passing)} | NAMED_AFTERWARDS
     found = re.search(r"exception: (\w+)", message)
     return found is not None and found.group(1) in named
+
+
+def _kinds(error: type[Exception]) -> Iterator[type[Exception]]:
+    """Yield *error* and all that are kinds of it: who catches an error sees its family, a message its own name."""
+    yield error
+    for kind in error.__subclasses__():
+        yield from _kinds(kind)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

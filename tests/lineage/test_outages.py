@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
 from prefect import flow
+from prefect.exceptions import PrefectHTTPStatusError
 from sqlalchemy.exc import OperationalError
 
 from regrow.errors import BatchRejected, Busy, DataError, MovedOn, RegistryError, StateError, Unreachable
@@ -143,6 +144,26 @@ def test_a_step_does_not_repeat_what_must_fail(services: Any, project: Callable[
     """An error of the data or of the code ends the step at its first try."""
     for error in (DataError("no row"), pa.ArrowInvalid("broken table"), TypeError("unhashable type: 'dict'")):
         assert try_it(project(), error) == -1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+        ConnectionRefusedError("refused"),
+        PrefectHTTPStatusError("unavailable", request=ASKED, response=httpx.Response(500)),
+    ],
+    ids=shown,
+)
+def test_an_outage_is_known_by_the_name_of_its_kind(error: Exception) -> None:
+    """What is raised is mostly a kind of what is listed, and a message holds its own name."""
+    assert names_an_outage(f"Flow run encountered an exception: {shown(error)}")
+
+
+def test_other_errors_of_the_system_are_no_outage() -> None:
+    """A file that is missing is a kind of `OSError` too, and is missing tomorrow."""
+    assert not names_an_outage("Flow run encountered an exception: FileNotFoundError: no such file")
 
 
 @flow
