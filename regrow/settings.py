@@ -19,8 +19,6 @@ TELEMETRY_OFF = {
     "GX_ANALYTICS_ENABLED": "false",
 }
 """Regrow's own choice for its dependencies; set any of them to decide otherwise."""
-ASK_AGAIN = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500"}
-"""Prefect says 500 if its database is away: a client asks again for a minute, so that a flow run outlives a restart."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 USER = "regrow"
 """Who signs in to the local Prefect and MLflow."""
@@ -309,7 +307,6 @@ def apply_environment(settings: Settings) -> None:
     keep_private()
     for key, value in {
         **TELEMETRY_OFF,
-        **ASK_AGAIN,
         **settings.sign_in(settings.prefect_api_url, settings.tracking_uri),
         "PREFECT_API_URL": settings.prefect_api_url,
         "PREFECT_HOME": str(settings.home.absolute() / "prefect"),

@@ -133,7 +133,6 @@ def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert found["PREFECT_API_URL"] == "http://127.0.0.1:4321/api"
     assert found["PREFECT_HOME"] == str(tmp_path / "prefect")
     assert found["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    assert found["PREFECT_CLIENT_RETRY_EXTRA_CODES"] == "500"
 
 
 def test_the_password_goes_to_the_own_servers_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

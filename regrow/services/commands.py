@@ -14,7 +14,7 @@ from regrow.services.guard import own_origins
 from regrow.services.ownership import secret
 from regrow.services.postgres import Database
 from regrow.services.process import PATIENCE
-from regrow.settings import ASK_AGAIN, TELEMETRY_OFF, USER, Settings
+from regrow.settings import TELEMETRY_OFF, USER, Settings
 
 Service = Literal["postgres", "prefect", "mlflow", "server", "runner"]
 ALL_SERVICES: tuple[Service, ...] = ("postgres", "prefect", "mlflow", "server", "runner")
@@ -140,7 +140,7 @@ def client_environment(
         tracking = database.address("psycopg", "mlflow")
     prefect = f"{settings.local_prefect}/api" if "prefect" in services else settings.prefect_api_url
     return {
-        **{key: os.environ.get(key, value) for key, value in (TELEMETRY_OFF | ASK_AGAIN).items()},
+        **{key: os.environ.get(key, value) for key, value in TELEMETRY_OFF.items()},
         **(
             {"REGROW_SERVER_URL": settings.server_url or settings.local_server}
             if "server" in services
