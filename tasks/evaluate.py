@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.inspection import permutation_importance
 
-from regrow.data.rows import event_times
 from regrow.data.snapshots import write_snapshot
-from regrow.data.sources import as_names
 from regrow.decisions.estimates import estimate
-from regrow.decisions.units import Units, units_of
+from regrow.decisions.side_by_side import baseline, columns_to_judge, measure, tabulate
+from regrow.decisions.units import units_of
 from regrow.errors import DataError, IncompatibleModel, NotExplained
 from regrow.lineage import RunRecord, current, step
 from regrow.models.comparison import WAIVE, align_classes, choose_champion, why_not_comparable
@@ -23,15 +21,12 @@ from regrow.models.metrics import (
     Floats,
     Label,
     as_judged,
-    encode,
-    require_classes,
     score,
     sign,
 )
-from regrow.models.predictions import to_column
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import EvaluationPlan, Metric, Project, SliceGate
-from regrow.results import SLICE, TIME, UNIT, Candidate, Evaluation, ModelFacts, ProblemType, SliceMetrics
+from regrow.results import Candidate, Evaluation, ModelFacts, SliceMetrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -164,32 +159,6 @@ def predict_baseline(project: Project, facts: ModelFacts, rows: int) -> Floats:
     return baseline(target, facts.classes, rows)
 
 
-def baseline(target: pd.Series, classes: Sequence[Label], rows: int) -> Floats:
-    """Fit a Dummy to *target* and predict *rows* rows."""
-    blank = np.zeros((len(target), 1))
-    if not classes:
-        return np.asarray(DummyRegressor().fit(blank, target).predict(np.zeros((rows, 1))), dtype=np.float64)
-    codes = encode(target, classes)
-    require_classes(codes, classes, "training")
-    dummy = DummyClassifier(strategy="prior").fit(blank, codes)
-    return np.asarray(dummy.predict_proba(np.zeros((rows, 1))), dtype=np.float64)
-
-
-def measure(
-    metrics: Sequence[Metric],
-    target: pd.Series,
-    prediction: Floats,
-    classes: Sequence[Label],
-    threshold: float | None = None,
-) -> dict[str, float]:
-    """Return every metric of one model, which decides by *threshold*; a classifier needs a row of every class."""
-    if classes:
-        require_classes(encode(target, classes), classes, "evaluation")
-    return {
-        metric: score(metric, target, as_judged(metric, prediction, threshold), classes) for metric in metrics
-    }
-
-
 def measure_slices(
     plan: EvaluationPlan,
     frame: pd.DataFrame,
@@ -231,20 +200,6 @@ def _defined(metrics: Sequence[Metric], target: pd.Series, classes: Sequence[Lab
     """Leave the metrics that *target*'s classes define."""
     whole = target.nunique() == len(classes)
     return [metric for metric in metrics if metric not in RANKING or whole]
-
-
-def tabulate(target: pd.Series, predictions: dict[str, Floats], kind: ProblemType) -> pd.DataFrame:
-    """Lay the target and each model's predictions side by side."""
-    columns = {name: to_column(prediction, kind) for name, prediction in predictions.items()}
-    return pd.DataFrame({"target": target.to_numpy(), **columns})
-
-
-def columns_to_judge(project: Project, frame: pd.DataFrame, units: Units) -> dict[str, pd.Series]:
-    """Return what the gates need of the rows *frame* beside predictions: their unit, and the columns of slices."""
-    gated = set(project.evaluation.gated_columns.values())
-    slices = {f"{SLICE}{column}": as_names(frame[column]).replace("", None) for column in sorted(gated)}
-    times = event_times(frame, project.data).set_axis(frame.index)
-    return {UNIT: pd.Series(units.codes, frame.index), TIME: times, **slices}
 
 
 def column_importances(project: Project, model: LoadedModel, frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,11 +3,9 @@
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from sklearn.base import is_regressor
-from sklearn.pipeline import Pipeline
 
 from regrow import provenance
 from regrow.data.snapshots import write_snapshot
@@ -15,31 +13,16 @@ from regrow.data.sources import feature_columns
 from regrow.lineage import current, step
 from regrow.lineage.candidates import find_again, log_candidate
 from regrow.models.fitted import packages_of
-from regrow.models.fitting import fit_pipeline, kind_of
 from regrow.models.metrics import kind_of_classes
+from regrow.models.recipe import columns_with_gaps, fit_recipe
 from regrow.models.stored import describe_stored, own_files
-from regrow.models.thresholds import find_threshold
-from regrow.models.training_rows import best_of, contract_of, rows_of, try_windows, weights_of
+from regrow.models.training_rows import best_of, rows_of, try_windows
 from regrow.project import Project
 from regrow.project.estimators import build_estimator
 from regrow.project.imports import code_name, hook_file
 from regrow.project.metrics import check_metric, is_own
 from regrow.project.training import TrainingWindow, TunedThreshold
 from regrow.results import Candidate, ModelFacts, Parts
-
-Trials = list[tuple[dict[str, Any], float]]
-"""The parameters that a search has tried, each with its score."""
-
-
-def columns_with_gaps(frame: pd.DataFrame) -> frozenset[str]:
-    """Return the columns of *frame* in which a value is missing."""
-    return frozenset(str(name) for name in frame if frame[name].isna().any())
-
-
-def parameters_chosen(pipeline: Pipeline, trials: Trials) -> dict[str, Any]:
-    """Return what a search with these *trials* has chosen for *pipeline*; nothing without one."""
-    tried = {name for params, _ in trials for name in params}
-    return {name: value for name, value in pipeline.get_params().items() if name in tried}
 
 
 def recipe_of(project: Project, parts: Parts) -> str:
@@ -112,27 +95,20 @@ def fit(project: Project, parts: Parts) -> Candidate:
     if len(frame) < training.rows:
         training = write_snapshot(frame, data.timestamp)
         run.log_input(training, "window")
-    gaps = columns_with_gaps(parts.holdout.read(names))
-    contract = contract_of(project, frame, names, gaps)
-    features, weights = contract.read(frame), weights_of(project, window, frame)
-    pipeline, trials = fit_pipeline(
-        project.training, features, frame[data.target], data.timestamp is not None, project.path,
-        project.evaluation.primary, weights, data.timestamp,
-    )  # fmt: skip
-    for number, (params, value) in enumerate(trials):
+    fitted = fit_recipe(project, window, frame, names, columns_with_gaps(parts.holdout.read(names)))
+    for number, (params, value) in enumerate(fitted.trials):
         run.child(f"trial-{number}", dict(params), {"score": value})
-    kind, classes = kind_of(pipeline)
-    threshold = find_threshold(
-        project.training.threshold, pipeline, features, frame[data.target], data.timestamp is not None,
-        project.training.seed, weights,
-    )  # fmt: skip
     facts = ModelFacts(
-        project=project.name, kind=kind, classes=classes, id=data.id, timestamp=data.timestamp, entity=data.entity,
+        project=project.name, kind=fitted.kind, classes=fitted.classes, id=data.id,
+        timestamp=data.timestamp, entity=data.entity,
         training=training, holdout=parts.holdout, window=window,
         code=tuple(map(code_name, own_files(project))), trust=project.training.trust,
-        threshold=threshold, chosen=parameters_chosen(pipeline, trials),
-        libraries=provenance.library_versions(packages_of(pipeline)), trust_versions=project.training.trust_versions,
+        threshold=fitted.threshold, chosen=fitted.chosen,
+        libraries=provenance.library_versions(packages_of(fitted.pipeline)),
+        trust_versions=project.training.trust_versions,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        stored = describe_stored(project, pipeline, contract.columns, features, facts, Path(folder))
+        stored = describe_stored(
+            project, fitted.pipeline, fitted.contract.columns, fitted.features, facts, Path(folder)
+        )
         return log_candidate(run, facts, recipe, stored)

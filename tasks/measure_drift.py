@@ -16,7 +16,7 @@ from regrow.data.windows import Window
 from regrow.decisions.distances import Distances, measure_distances
 from regrow.decisions.drift import Move, find_drifted, judge_data_drift, judge_prediction_drift
 from regrow.decisions.looks import level_of_look
-from regrow.decisions.past import Past
+from regrow.decisions.past import Past, move_of
 from regrow.decisions.units import Units, units_of, units_of_logged
 from regrow.lineage import RunRecord, current, step
 from regrow.models.predictions import stack_predictions
@@ -160,19 +160,11 @@ def compare(
     )
     pasts = Past(units, served), Past(held_out_units, predicted)
     moves = {
-        column: _move(distances, past, column)
+        column: move_of(distances, past, column)
         for distances, past in zip(sides, pasts, strict=True)
         for column in distances.values
     }
     return Compared(sides[0].joined(sides[1]), moves, name, len(own), (pasts[0].obstacle, pasts[1].obstacle))
-
-
-def _move(distances: Distances, past: Past, name: str) -> Move:
-    """Return how far column *name* lies, and if that matters how probable it is by chance, by the *past*."""
-    figure, limit = distances.values[name], distances.thresholds[name]
-    if figure < limit:
-        return Move(figure, limit)
-    return Move(figure, limit, past.doubt(distances.columns[name], figure, distances.method))
 
 
 def draw_again(champion: Version, figures: DriftFigures, path: Path) -> int:

@@ -7,14 +7,14 @@ from pathlib import Path
 from regrow.data.snapshots import write_snapshot
 from regrow.lineage import current, step
 from regrow.lineage.candidates import find_again, log_candidate
-from regrow.models.fitting import refit_pipeline
+from regrow.models.recipe import refit_recipe
 from regrow.models.stored import describe_stored, load_model
-from regrow.models.training_rows import rows_of, weights_of
+from regrow.models.training_rows import rows_of
 from regrow.project import Project
 from regrow.results import Candidate, Parts
 
 
-def refit_recipe(candidate: Candidate) -> str:
+def name_refit(candidate: Candidate) -> str:
     """Hash all that determines the second fit: it is what determined the first one."""
     return hashlib.sha256(f"{candidate.recipe}\nrefit".encode()).hexdigest()
 
@@ -26,7 +26,7 @@ def refit(project: Project, parts: Parts, candidate: Candidate) -> Candidate:
     if not project.training.refit:
         run.tag(refit="not asked for: training.refit is false")
         return candidate
-    recipe = refit_recipe(candidate)
+    recipe = name_refit(candidate)
     run.log_input(parts.known, "training")
     run.log_params(
         {"estimator": project.training.estimator, "seed": project.training.seed, "recipe": recipe[:36]}
@@ -39,11 +39,9 @@ def refit(project: Project, parts: Parts, candidate: Candidate) -> Candidate:
     if len(frame) < known.rows:
         known = write_snapshot(frame, data.timestamp)
         run.log_input(known, "window")
-    before, features = contract.read(candidate.facts.training.read()), contract.read(frame)
-    pipeline = refit_pipeline(
-        project.training, before, features, frame[data.target], candidate.facts.chosen, project.path,
-        weights_of(project, window, frame), data.timestamp,
-    )  # fmt: skip
+    pipeline, features = refit_recipe(
+        project, window, contract, candidate.facts.training.read(), frame, candidate.facts.chosen
+    )
     facts = candidate.facts.model_copy(update={"training": known, "judged": candidate.model_id})
     with tempfile.TemporaryDirectory() as folder:
         stored = describe_stored(project, pipeline, contract.columns, features, facts, Path(folder))

@@ -8,6 +8,7 @@ flow_commands       train, monitor, retrain, rollout, score
 registry_commands   rollback, pause, resume, ledger, trace
 explain_command     explain
 report_command      report
+backtest_command    backtest
 state_commands      backup, restore
 prune_command       prune
 forget_command      forget
@@ -21,6 +22,7 @@ log                 the file that takes what libraries print
 import typer
 
 from regrow.cli.app import EXIT_CODES, CleanErrors
+from regrow.cli.backtest_command import backtest
 from regrow.cli.doctor_command import doctor
 from regrow.cli.explain_command import explain
 from regrow.cli.file_commands import check, init, schema
@@ -37,7 +39,7 @@ from regrow.cli.status_command import status
 COMMANDS = (
     init, check, schema, up, down, demo, serve, key,
     train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace, explain,
-    status, report, prune, forget, doctor, notify, backup, restore,
+    status, report, backtest, prune, forget, doctor, notify, backup, restore,
 )  # fmt: skip
 app = typer.Typer(
     cls=CleanErrors,

@@ -103,8 +103,8 @@ def compare_means(
         pulled[rows] += side * (values[rows] - mean) / count
     chosen = units.take(either)
     blocks = chosen.blocks()
-    variance = _variance(np.bincount(blocks.codes, pulled[either]).astype(np.float64))
-    independent = _variance(pulled[either])
+    variance = variance_of(np.bincount(blocks.codes, pulled[either]).astype(np.float64))
+    independent = variance_of(pulled[either])
     rows_in_all = int(either.sum())
     return Estimate(
         figure=figure,
@@ -149,7 +149,7 @@ def _measure(
     alone = _pulled(metric, truth[drawn], [side[drawn] for side in sides], classes, single_rows(len(drawn)))[
         1
     ]
-    return figure, _variance(pulled), _variance(alone) * len(drawn) / len(truth)
+    return figure, variance_of(pulled), variance_of(alone) * len(drawn) / len(truth)
 
 
 def _pulled(
@@ -163,7 +163,7 @@ def _pulled(
     return figure - other[0], pulled - other[1]
 
 
-def _variance(pulled: Floats) -> float:
+def variance_of(pulled: Floats) -> float:
     """Return the variance of a figure that independent observations *pulled* so far."""
     return float(np.sum(pulled**2)) * len(pulled) / max(len(pulled) - 1, 1)
 

@@ -12,7 +12,8 @@ import numpy as np
 from scipy.stats import chi2
 from scipy.stats import f as fisher
 
-from regrow.decisions.distances import Binned, distance
+from regrow.decisions.distances import Binned, Distances, distance
+from regrow.decisions.drift import Move
 from regrow.decisions.estimates import LEAST_UNITS
 from regrow.decisions.units import Units
 from regrow.models.metrics import Codes, Floats
@@ -146,6 +147,14 @@ class Past:
         # Near 0 the Jensen-Shannon divergence is an eighth of PSI.
         as_psi = _squared(np.array(figure), method) * (1 if method == "psi" else 8)
         return float(chi2.sf(as_psi / scale, freedom))
+
+
+def move_of(distances: Distances, past: Past, name: str) -> Move:
+    """Return how far column *name* lies, and if that matters how probable it is by chance, by the *past*."""
+    figure, limit = distances.values[name], distances.thresholds[name]
+    if figure < limit:
+        return Move(figure, limit)
+    return Move(figure, limit, past.doubt(distances.columns[name], figure, distances.method))
 
 
 def _squared(figure: Floats, method: DriftMethod) -> Floats:

@@ -1,6 +1,6 @@
 """Whether a candidate can be compared with the champion, and on which rows: those that neither was trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -75,8 +75,15 @@ def unseen_rows(project: Project, holdout: pd.DataFrame, training: Snapshot) -> 
 
 def _unseen(data: Data, holdout: pd.DataFrame, training: Snapshot) -> pd.DataFrame:
     """Leave the rows of *holdout* that the *training* rows do not give away, if any."""
-    for columns in _telling_columns(data, [*map(str, holdout)], [*training.columns]):
-        holdout = exclude(holdout, training.read(columns), columns)
+    return without_learnt(data, holdout, [*training.columns], training.read)
+
+
+def without_learnt(
+    data: Data, holdout: pd.DataFrame, trained: list[str], read: Callable[[list[str]], pd.DataFrame]
+) -> pd.DataFrame:
+    """Leave the rows of *holdout* that training rows do not give away, whose columns *trained* one can *read*."""
+    for columns in _telling_columns(data, [*map(str, holdout)], trained):
+        holdout = exclude(holdout, read(columns), columns)
     return holdout
 
 

@@ -1,0 +1,1 @@
+"""A model's own past, lived through again under several policies."""
