@@ -27,7 +27,7 @@ def test_equal_policies_are_not_distinguishable(tmp_path: Path) -> None:
 
 def test_a_policy_that_answers_the_turn_is_better_and_the_oracle_best(tmp_path: Path) -> None:
     """Monthly training after the turn is proven better than none; the oracle is at least as good as any."""
-    scale, found = reach(tmp_path, 45, ("never", "30d"))
+    scale, found = reach(tmp_path, 30, ("never", "30d"))
     gain = compare(found["30d, gates none"], found["never, gates none"], scale)
     assert gain.told
     assert gain.gain > 0.2
@@ -40,9 +40,9 @@ def test_a_policy_that_answers_the_turn_is_better_and_the_oracle_best(tmp_path: 
 
 def test_a_metric_without_a_closed_form_and_one_to_be_small_are_compared_too(tmp_path: Path) -> None:
     """The jackknife's pulls are joined to blocks alike; of a loss less is better."""
-    scale, found = reach(tmp_path, 45, ("never", "30d"), "average_precision")
+    scale, found = reach(tmp_path, 30, ("never", "30d"), "average_precision")
     assert compare(found["30d, gates none"], found["never, gates none"], scale).told
-    small, less = reach(tmp_path, 45, ("never", "30d"), "log_loss")
+    small, less = reach(tmp_path, 30, ("never", "30d"), "log_loss")
     assert compare(less["30d, gates none"], less["never, gates none"], small).gain > 0
     assert less[ORACLE].figure <= less["30d, gates none"].figure
 

@@ -58,14 +58,14 @@ def test_a_past_without_times_or_rows_of_its_own_is_refused(
     """The error names the key."""
     text = FILE.replace(old, new)
     if told == "data.timestamp":
-        text = text.replace("  label_delay: 2d\n", "")
+        text = text.replace("  label_delay: 2d\n  unit: hour\n", "")
     with pytest.raises(ProjectError, match=told):
         require_replayable(project_of(tmp_path, text))
 
 
 def test_all_of_the_past_is_read_whatever_the_window(tmp_path: Path) -> None:
     """The window is that of each training, not of the backtest."""
-    text = FILE.replace("training: {", "training: { window: 10d,")
+    text = FILE.replace("window: 30d }", "window: 10d }")
     project = project_of(tmp_path, text)
     assert everything(project).training.reach is None
     history = history_of(project, past_rows())

@@ -14,7 +14,7 @@ from regrow.backtest.training import Job, train_once
 def trained(history: History, days: int) -> Answers:
     """Train *days* after the start."""
     moment = START + timedelta(days=days)
-    known = history.known(moment)
+    known = history.known(moment, history.project.training.reach)
     return train_once(
         take_all, Job(history.project, moment, known, history.unknown(moment, known), len(history.rows))
     )

@@ -49,7 +49,7 @@ def test_the_breaker_asks_a_person(tmp_path: Path) -> None:
     """Challengers that are refused again and again end the policy's trainings."""
     project = project_of(tmp_path)
     rule = project.retraining.model_copy(update={"breaker": 1})
-    history = history_of(project.model_copy(update={"retraining": rule}), past_rows(turn=20, count=1200))
+    history = history_of(project.model_copy(update={"retraining": rule}), past_rows(turn=33, count=1200))
     history = history_of(history.project, history.rows.assign(late=history.rows.index % 2))
     tables = timetables(START, END, timedelta(days=10), 1)
     stories, _ = live(history, tmp_path / "kept", ("drift",), None, ("proven",), tables)

@@ -45,7 +45,7 @@ def test_what_is_served_has_learnt_its_holdout_and_what_is_judged_has_not(tmp_pa
 
 def test_a_window_is_chosen_and_a_model_may_stay_as_it_was_judged(tmp_path: Path) -> None:
     """Of several windows the best one is named; without a second fit the judged model serves."""
-    text = FILE.replace("LogisticRegression }", "LogisticRegression, windows: [10d, all], refit: false }")
+    text = FILE.replace("window: 30d }", "windows: [10d, all], refit: false }")
     answers = train_once(take_all, job_of(history_of(project_of(tmp_path, text), past_rows())))
     assert answers.facts.window in {"10d", "all"}
     assert (answers.learnt == answers.trained).all()

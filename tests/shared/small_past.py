@@ -24,7 +24,8 @@ data:
   timestamp: at
   id: id
   label_delay: 2d
-training: { estimator: sklearn.linear_model.LogisticRegression }
+  unit: hour
+training: { estimator: sklearn.linear_model.LogisticRegression, window: 30d }
 evaluation: { primary: roc_auc }
 monitoring:
   window: 30d
