@@ -76,7 +76,9 @@ def lines_of(project: Project, policy: Policy | None) -> str:
 def _training(project: Project, policy: Policy) -> dict[str, object]:
     """Return what the window changes."""
     text = policy.window.removesuffix(JUDGED)
-    changed: dict[str, object] = {} if text in {"all", FILE} else {"window": text}
+    changed: dict[str, object] = {} if text == FILE else {"window": None if text == "all" else text}
+    if changed and project.training.windows:
+        changed["windows"] = []
     return changed | {"refit": project.training.refit and JUDGED not in policy.window}
 
 
