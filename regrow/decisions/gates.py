@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from regrow.decisions.held_out import REMEDY, HeldOut, counted, measured, provable
+from regrow.decisions.held_out import REMEDY, HeldOut, counted, measured, provable, undecided
 from regrow.decisions.refusals import judge_calibration, judge_fairness, judge_robustness, judge_slices
 from regrow.project import (
     BaselineGate,
@@ -70,15 +70,14 @@ def _judge(gate: Gate, primary: Metric, held_out: HeldOut) -> Finding:
 def judge_threshold(gate: ThresholdGate, held_out: HeldOut) -> Finding:
     """Compare the metric itself with the gate's bound; its interval, of 95 % on each side, is shown beside it."""
     figure = held_out.evaluation.metrics[gate.metric]
-    limit, words, kept = _bound(gate, figure)
     found = held_out.measure(gate.metric)
     shown = counted(held_out) if isinstance(found, str) else measured(found, figure, 0.95)
     on = f"{len(held_out.frame):,} rows" if isinstance(found, str) else found.counted
     return Finding(
-        rule=f"{gate.metric} {words} {limit:g}",
-        result=pass_if(kept),
+        rule=gate.words,
+        result=pass_if(gate.beyond(figure) <= 0),
         figure=figure,
-        limit=limit,
+        limit=gate.limit,
         detail=f"{gate.metric} is {figure:.4f} on {on}",
         **shown,
     )
@@ -117,7 +116,7 @@ def _judge_gain(
     rule, found = _rule(gate, metric, name), held_out.gain(metric, name)
     if isinstance(found, str):
         detail = f"{told}: too little is held out to prove anything: {found}; {REMEDY}"
-        return Finding(rule=rule, result="undecided", limit=gate.margin, detail=detail, **counted(held_out))
+        return undecided(rule, gate.margin, detail, held_out)
     lower = found.figure - found.radius(gate.confidence)
     asked = gate.ask if isinstance(gate, ChampionGate) else "proven"
     met = {
@@ -167,11 +166,3 @@ def judge_cost(gate: LatencyGate | SizeGate, held_out: HeldOut) -> Finding:
         limit=gate.at_most,
         detail=f"the model takes {figure:.3g} {told}",
     )
-
-
-def _bound(gate: ThresholdGate, figure: float) -> tuple[float, str, bool]:
-    """Return the gate's limit, its direction in words, and whether *figure* keeps to it."""
-    if gate.at_least is not None:
-        return gate.at_least, "at least", figure >= gate.at_least
-    limit = gate.at_most if gate.at_most is not None else float("nan")
-    return limit, "at most", figure <= limit

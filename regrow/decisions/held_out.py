@@ -112,6 +112,11 @@ def counted(held_out: HeldOut) -> dict[str, Any]:
     return {"rows": len(held_out.frame), "units": units.count, "unit": units.unit}
 
 
+def undecided(rule: str, limit: float, detail: str, held_out: HeldOut) -> Finding:
+    """Return that nobody can tell whether *held_out* rows keep to *rule*: *detail* says why, and what to do."""
+    return Finding(rule=rule, result="undecided", limit=limit, detail=detail, **counted(held_out))
+
+
 def provable(found: Estimate, margin: float, confidence: float) -> str:
     """Return in words which gain over *margin* such rows can prove and, if the one *found* is less, how many would."""
     least = margin + found.radius(confidence)

@@ -4,41 +4,33 @@ Each figure has an interval by unit. Over all figures of a gate together a fault
 probability 1 - `confidence` at most (Holm 1979). Where nothing can be measured, the gate is undecided.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regrow.decisions.estimates import Estimate, compare_means, independent_gain
-from regrow.decisions.held_out import HeldOut, counted, measured
+from regrow.decisions.held_out import HeldOut, measured, undecided
 from regrow.models.metrics import decide_by, sign
 from regrow.project import CalibrationGate, FairnessGate, Metric, RobustnessGate, SliceGate
 from regrow.verdict import Finding, pass_if
 
 HOLD_OUT_MORE = "hold out more rows"
+FEWER = f"{HOLD_OUT_MORE}, or lower the gate's least_rows"
 HALF = 0.5
 """The probability from which a model without a threshold of its own decides for the second class."""
 
 
 def judge_slices(gate: SliceGate, held_out: HeldOut) -> Finding:
     """Ask that no slice with enough rows is proven to break the gate's bound; report the worst."""
-    rising = gate.at_least is not None
-    limit = gate.at_least if gate.at_least is not None else gate.at_most
-    assert limit is not None, "the gate has one of the two"  # noqa: S101
-    words = f"{gate.metric} {'at least' if rising else 'at most'} {limit:g}"
-    rule = f"{words} in every {gate.column} of {gate.least_rows} rows or more"
+    rule = f"{gate.words} in every {gate.column} of {gate.least_rows} rows or more"
     large = _groups(held_out, gate.column, gate.least_rows)
     found = {name: held_out.measure(gate.metric, rows) for name, rows in large.items()}
-    beyond = {
-        name: limit - each.figure if rising else each.figure - limit
-        for name, each in found.items()
-        if isinstance(each, Estimate)
-    }
-    remedy = f"{HOLD_OUT_MORE}, or lower the gate's least_rows"
-    missing = f"no {gate.column} has {gate.least_rows} rows to judge {gate.metric} on"
-    told = f"{gate.metric} by {gate.column}"
-    return _judge_worst(rule, told, limit, found, beyond, gate.confidence, held_out, missing, remedy)
+    missing = f"no {gate.column} has {gate.least_rows} rows to judge {gate.metric} on", FEWER
+    asked = _Asked(rule, f"{gate.metric} by {gate.column}", gate.limit, gate.beyond, gate.confidence)
+    return _judge_worst(asked, found, held_out, *missing)
 
 
 def judge_fairness(gate: FairnessGate, held_out: HeldOut) -> Finding:
@@ -53,10 +45,10 @@ def judge_fairness(gate: FairnessGate, held_out: HeldOut) -> Finding:
         detail = (
             "fairness compares decisions between two classes, and this model has others; take a slice gate"
         )
-        return Finding(rule=rule, result="undecided", limit=gate.at_most, detail=detail, **counted(held_out))
+        return undecided(rule, gate.at_most, detail, held_out)
     decided = _decisions(held_out)
     positive = held_out.truth == 1
-    asked: dict[str, NDArray[np.bool_]] = {
+    compared: dict[str, NDArray[np.bool_]] = {
         "demographic_parity": {"chosen": np.ones(len(decided), dtype=np.bool_)},
         "equal_opportunity": {"chosen of the positive": positive},
         "equalized_odds": {"chosen of the positive": positive, "chosen of the negative": ~positive},
@@ -64,16 +56,12 @@ def judge_fairness(gate: FairnessGate, held_out: HeldOut) -> Finding:
     large = _groups(held_out, gate.column, gate.least_rows)
     found: dict[str, Estimate | str] = {}
     for (one, first), (other, second) in combinations(large.items(), 2):
-        for what, rows in asked.items():
+        for what, rows in compared.items():
             gap = compare_means(decided, first & rows, second & rows, held_out.units)
             found[f"{one} against {other} ({what})"] = gap
-    beyond = {
-        name: abs(each.figure) - gate.at_most for name, each in found.items() if isinstance(each, Estimate)
-    }
-    missing = f"fewer than two {gate.column} have {gate.least_rows} rows to compare"
-    remedy = f"{HOLD_OUT_MORE}, or lower the gate's least_rows"
-    told = f"{named} by {gate.column}"
-    return _judge_worst(rule, told, gate.at_most, found, beyond, gate.confidence, held_out, missing, remedy)
+    missing = f"fewer than two {gate.column} have {gate.least_rows} rows to compare", FEWER
+    asked = _Asked(rule, f"{named} by {gate.column}", gate.at_most, _farther(gate.at_most), gate.confidence)
+    return _judge_worst(asked, found, held_out, *missing)
 
 
 def judge_calibration(gate: CalibrationGate, held_out: HeldOut) -> Finding:
@@ -85,8 +73,9 @@ def judge_calibration(gate: CalibrationGate, held_out: HeldOut) -> Finding:
     rule = f"probabilities within {gate.at_most:g} of what happened, in each of {gate.bins} parts"
     classes = held_out.evaluation.candidate.facts.classes
     if not classes:
-        detail = "a regression has no probabilities; leave the gate out"
-        return Finding(rule=rule, result="undecided", limit=gate.at_most, detail=detail, **counted(held_out))
+        return undecided(
+            rule, gate.at_most, "a regression has no probabilities; leave the gate out", held_out
+        )
     found: dict[str, Estimate | str] = {}
     for place in (1,) if len(classes) == 2 else range(len(classes)):
         probability = held_out.candidate[:, place]
@@ -95,47 +84,24 @@ def judge_calibration(gate: CalibrationGate, held_out: HeldOut) -> Finding:
             span = f"{probability[part].min():.3f} to {probability[part].max():.3f}"
             of = "" if len(classes) == 2 else f"{classes[place]!r} "
             found[f"{of}{span}"] = compare_means(off, part, None, held_out.units)
-    beyond = {
-        name: abs(each.figure) - gate.at_most for name, each in found.items() if isinstance(each, Estimate)
-    }
     told = "share less probability"
-    return _judge_worst(
-        rule,
-        told,
-        gate.at_most,
-        found,
-        beyond,
-        gate.confidence,
-        held_out,
-        "no part has enough",
-        HOLD_OUT_MORE,
-    )
+    asked = _Asked(rule, told, gate.at_most, _farther(gate.at_most), gate.confidence)
+    return _judge_worst(asked, found, held_out, "no part has enough", HOLD_OUT_MORE)
 
 
 def judge_robustness(gate: RobustnessGate, metric: Metric, held_out: HeldOut) -> Finding:
     """Ask that no loss above what is allowed is proven from the older part of the holdout to the newest."""
     rule = f"{metric} on the newest {gate.newest:.0%} of the holdout's time not worse by more than {gate.at_most:g}"
     newest = held_out.newest(gate.newest)
-    older = ~newest
-    found = held_out.measure(metric, newest), held_out.measure(metric, older)
-    named = {"the newest part": found[0], "the older part": found[1]}
-    obstacles = [f"{name} has {each}" for name, each in named.items() if isinstance(each, str)]
-    if obstacles or isinstance(found[0], str) or isinstance(found[1], str):
-        detail = f"{'; '.join(obstacles)}; {HOLD_OUT_MORE}"
-        return Finding(rule=rule, result="undecided", limit=gate.at_most, detail=detail, **counted(held_out))
-    gain = independent_gain(found[0], found[1], sign(metric), held_out.units)
-    told = f"{metric} {found[0].figure:.4f} on the newest part, {found[1].figure:.4f} on the older: gain"
-    return _judge_worst(
-        rule,
-        told,
-        gate.at_most,
-        {"of the newest": gain},
-        {"of the newest": -gain.figure - gate.at_most},
-        gate.confidence,
-        held_out,
-        "",
-        HOLD_OUT_MORE,
-    )
+    new, old = held_out.measure(metric, newest), held_out.measure(metric, ~newest)
+    if isinstance(new, str) or isinstance(old, str):
+        named = {"the newest part": new, "the older part": old}
+        obstacles = [f"{name} has {each}" for name, each in named.items() if isinstance(each, str)]
+        return undecided(rule, gate.at_most, f"{'; '.join(obstacles)}; {HOLD_OUT_MORE}", held_out)
+    gain = independent_gain(new, old, sign(metric), held_out.units)
+    told = f"{metric} {new.figure:.4f} on the newest part, {old.figure:.4f} on the older: gain"
+    asked = _Asked(rule, told, gate.at_most, lambda figure: -figure - gate.at_most, gate.confidence)
+    return _judge_worst(asked, {"of the newest": gain}, held_out, "", HOLD_OUT_MORE)
 
 
 def refuted(doubts: Mapping[str, float], alpha: float) -> list[str]:
@@ -147,43 +113,49 @@ def refuted(doubts: Mapping[str, float], alpha: float) -> list[str]:
     return ordered
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a gate asks of each of several figures."""
+
+    rule: str
+    told: str
+    """What the figures are, in words."""
+    limit: float
+    beyond: Callable[[float], float]
+    """Returns how far a figure lies on the wrong side."""
+    confidence: float
+
+
+def _farther(limit: float) -> Callable[[float], float]:
+    """Return how much farther from 0 than *limit* a figure lies."""
+    return lambda figure: abs(figure) - limit
+
+
 def _judge_worst(
-    rule: str,
-    told: str,
-    limit: float,
-    found: Mapping[str, Estimate | str],
-    beyond: Mapping[str, float],
-    confidence: float,
-    held_out: HeldOut,
-    missing: str,
-    remedy: str,
+    asked: _Asked, found: Mapping[str, Estimate | str], held_out: HeldOut, missing: str, remedy: str
 ) -> Finding:
-    """Refuse if one of the figures *found* is proven to lie *beyond* its limit; report those, or else the nearest.
+    """Refuse if one of the figures *found* is proven to lie beyond its limit; report those, or else the nearest.
 
     The first of Holm's steps decides whether one is refused, so the interval is shown at the confidence of that step.
+    If nothing could be measured, what is *missing* is told, and the *remedy*.
     """
     judged = {name: each for name, each in found.items() if isinstance(each, Estimate)}
     if not judged:
         why = next((f" ({each})" for each in found.values() if isinstance(each, str)), "")
-        return Finding(
-            rule=rule,
-            result="undecided",
-            limit=limit,
-            detail=f"{missing}{why}: {remedy}",
-            **counted(held_out),
-        )
+        return undecided(asked.rule, asked.limit, f"{missing}{why}: {remedy}", held_out)
+    beyond = {name: asked.beyond(each.figure) for name, each in judged.items()}
     doubts = {name: each.doubt(beyond[name]) for name, each in judged.items()}
-    refused = refuted(doubts, 1 - confidence)
+    refused = refuted(doubts, 1 - asked.confidence)
     worst = min(doubts, key=lambda name: (doubts[name], -beyond[name]))
-    step = 1 - (1 - confidence) / len(judged)
+    step = 1 - (1 - asked.confidence) / len(judged)
     named = ", ".join(_describe(name, judged[name], step) for name in refused or [worst])
     outcome = "proven beyond it" if refused else f"none of {len(judged)} proven beyond it, nearest"
     return Finding(
-        rule=rule,
+        rule=asked.rule,
         result=pass_if(not refused),
         figure=judged[worst].figure,
-        limit=limit,
-        detail=f"{told}: {outcome} {named}",
+        limit=asked.limit,
+        detail=f"{asked.told}: {outcome} {named}",
         **measured(judged[worst], judged[worst].figure, step),
     )
 

@@ -10,19 +10,38 @@ from regrow.project.metrics import Metric
 Confidence = Annotated[float, Field(gt=0.5, lt=1, description="How sure the gain must be")]
 
 
-class ThresholdGate(Strict):
-    """The metric itself: at least, or at most."""
+class _Bounded(Strict):
+    """A bound of a metric: at least, or at most."""
 
-    kind: Literal["threshold"]
     metric: Metric
     at_least: float | None = None
     at_most: float | None = None
 
     @model_validator(mode="after")
-    def _bounded(self) -> "ThresholdGate":
+    def _one_bound(self) -> "_Bounded":
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError("give either at_least or at_most")
         return self
+
+    @property
+    def limit(self) -> float:
+        """The bound itself."""
+        return next(bound for bound in (self.at_least, self.at_most) if bound is not None)
+
+    @property
+    def words(self) -> str:
+        """What is asked: `roc_auc at least 0.6`."""
+        return f"{self.metric} {'at most' if self.at_least is None else 'at least'} {self.limit:g}"
+
+    def beyond(self, figure: float) -> float:
+        """Return how far *figure* lies on the wrong side of the bound; below 0 if it keeps to it."""
+        return figure - self.limit if self.at_least is None else self.limit - figure
+
+
+class ThresholdGate(_Bounded):
+    """The metric itself: at least, or at most."""
+
+    kind: Literal["threshold"]
 
 
 class BaselineGate(Strict):
@@ -62,24 +81,15 @@ class ChampionGate(Strict):
         return self
 
 
-class SliceGate(Strict):
+class SliceGate(_Bounded):
     """The metric in every slice of a column that has enough rows: refused if one is proven to break the bound."""
 
     kind: Literal["slice"]
     column: str
-    metric: Metric
-    at_least: float | None = None
-    at_most: float | None = None
     least_rows: Annotated[int, Field(ge=1)] = 200
     confidence: Annotated[
         float, Field(gt=0.5, lt=1, description="How sure a refusal is, over all slices together (Holm)")
     ] = 0.95
-
-    @model_validator(mode="after")
-    def _bounded(self) -> "SliceGate":
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("give either at_least or at_most")
-        return self
 
 
 class FairnessGate(Strict):
