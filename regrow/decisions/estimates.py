@@ -39,6 +39,14 @@ class Estimate:
     More than the rows if those of a unit differ more than by chance; the words then say as many.
     """
 
+    @classmethod
+    def of(
+        cls, figure: float, variance: float, independent: float, freedom: float, rows: int, units: Units
+    ) -> "Estimate":
+        """Return *figure* with its *variance* by units; were each row a unit, it would be *independent*."""
+        effective = rows * independent / variance if variance else float(rows)
+        return cls(figure, float(np.sqrt(variance)), freedom, rows, units, effective)
+
     def radius(self, confidence: float) -> float:
         """Return how far below the figure the lower bound lies that holds with probability *confidence*."""
         return self.error * float(student.ppf(confidence, self.freedom))
@@ -72,14 +80,8 @@ def estimate(
         figure, variance, independent = _measure(metric, truth, sides, len(classes), units.blocks())
     except DataError as error:
         return f"without one of {units.named}: {error}"
-    return Estimate(
-        figure=figure,
-        error=float(np.sqrt(variance)),
-        freedom=(drawn if metric in CLOSED_FORM else min(drawn, GROUPS)) - 1,
-        rows=len(truth),
-        units=units,
-        effective=len(truth) * independent / variance if variance else float(len(truth)),
-    )
+    freedom = (drawn if metric in CLOSED_FORM else min(drawn, GROUPS)) - 1
+    return Estimate.of(figure, variance, independent, freedom, len(truth), units)
 
 
 def compare_means(
@@ -105,15 +107,7 @@ def compare_means(
     blocks = chosen.blocks()
     variance = variance_of(np.bincount(blocks.codes, pulled[either]).astype(np.float64))
     independent = variance_of(pulled[either])
-    rows_in_all = int(either.sum())
-    return Estimate(
-        figure=figure,
-        error=float(np.sqrt(variance)),
-        freedom=even_units(blocks) - 1,
-        rows=rows_in_all,
-        units=chosen,
-        effective=rows_in_all * independent / variance if variance else float(rows_in_all),
-    )
+    return Estimate.of(figure, variance, independent, even_units(blocks) - 1, int(either.sum()), chosen)
 
 
 def independent_gain(one: Estimate, other: Estimate, direction: int, units: Units) -> Estimate:
@@ -123,14 +117,8 @@ def independent_gain(one: Estimate, other: Estimate, direction: int, units: Unit
     """
     variance, rows = one.error**2 + other.error**2, one.rows + other.rows
     independent = sum(each.error**2 * each.effective / each.rows for each in (one, other))
-    return Estimate(
-        figure=direction * (one.figure - other.figure),
-        error=float(np.sqrt(variance)),
-        freedom=min(one.freedom, other.freedom),
-        rows=rows,
-        units=units,
-        effective=rows * independent / variance if variance else float(rows),
-    )
+    gain, freedom = direction * (one.figure - other.figure), min(one.freedom, other.freedom)
+    return Estimate.of(gain, variance, independent, freedom, rows, units)
 
 
 def _measure(
