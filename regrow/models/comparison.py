@@ -62,15 +62,19 @@ def unseen_rows(project: Project, holdout: pd.DataFrame, training: Snapshot) -> 
     Those are the rows themselves, known by their key or else by their content; if the split is by groups, also the
     rows of the same groups. Raises `DataError` if none is left.
     """
-    frame = _unseen(project.data, holdout, training)
-    if frame.empty:
+    return _require_some(project, holdout, _unseen(project.data, holdout, training))
+
+
+def _require_some(project: Project, holdout: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:
+    """Return the *unseen* rows of *holdout*; raises `DataError` if there are none."""
+    if unseen.empty:
         split = project.data.splitting
         groups = f", or on their `{split.column}`" if isinstance(split, GroupSplit) else ""
         raise DataError(
             f"{project.path}: the champion was trained on all {len(holdout)} holdout rows{groups}, so nothing "
             "compares it with the candidate; wait for newer rows, or split by time"
         )
-    return frame
+    return unseen
 
 
 def _unseen(data: Data, holdout: pd.DataFrame, training: Snapshot) -> pd.DataFrame:
@@ -104,7 +108,7 @@ def choose_champion(
             "recipe as it was judged, fitted without its own holdout, was compared instead"
         )
         return recipe, unseen_rows(project, holdout, recipe.facts.training), remark
-    return champion, unseen_rows(project, holdout, champion.facts.training), ""
+    return champion, _require_some(project, holdout, unseen), ""
 
 
 def _telling_columns(data: Data, held: list[str], trained: list[str]) -> list[list[str]]:
