@@ -22,7 +22,8 @@ from sklearn.metrics import roc_auc_score
 from regrow.data.sources import feature_columns
 from regrow.decisions.splitting import part_rows
 from regrow.models.fitting import fit_pipeline
-from regrow.models.training_rows import best_of, contract_of, rows_of, try_windows, weights_of
+from regrow.models.recipe import contract_of, weights_of
+from regrow.models.training_rows import best_of, rows_of, try_windows
 from regrow.project import Project, load_project
 from regrow.project.training import TrainingWindow
 

@@ -8,15 +8,14 @@ import pandas as pd
 from sklearn.base import is_regressor
 
 from regrow import provenance
-from regrow.data.snapshots import write_snapshot
 from regrow.data.sources import feature_columns
 from regrow.lineage import current, step
-from regrow.lineage.candidates import find_again, log_candidate
+from regrow.lineage.candidates import find_again, log_candidate, take_window
 from regrow.models.fitted import packages_of
 from regrow.models.metrics import kind_of_classes
 from regrow.models.recipe import columns_with_gaps, fit_recipe
 from regrow.models.stored import describe_stored, own_files
-from regrow.models.training_rows import best_of, rows_of, try_windows
+from regrow.models.training_rows import best_of, try_windows
 from regrow.project import Project
 from regrow.project.estimators import build_estimator
 from regrow.project.imports import code_name, hook_file
@@ -91,10 +90,7 @@ def fit(project: Project, parts: Parts) -> Candidate:
     names = feature_columns(project, list(frame.columns))
     check_metrics(project, frame[data.target])
     window = choose_window(project, parts, frame, names)
-    frame, training = rows_of(window, frame, data.timestamp, parts.known.end), parts.training
-    if len(frame) < training.rows:
-        training = write_snapshot(frame, data.timestamp)
-        run.log_input(training, "window")
+    frame, training = take_window(run, parts.training, frame, window, data.timestamp, parts.known.end)
     fitted = fit_recipe(project, window, frame, names, columns_with_gaps(parts.holdout.read(names)))
     for number, (params, value) in enumerate(fitted.trials):
         run.child(f"trial-{number}", dict(params), {"score": value})

@@ -4,12 +4,10 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from regrow.data.snapshots import write_snapshot
 from regrow.lineage import current, step
-from regrow.lineage.candidates import find_again, log_candidate
+from regrow.lineage.candidates import find_again, log_candidate, take_window
 from regrow.models.recipe import refit_recipe
 from regrow.models.stored import describe_stored, load_model
-from regrow.models.training_rows import rows_of
 from regrow.project import Project
 from regrow.results import Candidate, Parts
 
@@ -35,10 +33,7 @@ def refit(project: Project, parts: Parts, candidate: Candidate) -> Candidate:
     if found := find_again(run, recipe):
         return found
     contract, window = load_model(candidate.uri).contract, candidate.facts.window
-    frame, known = rows_of(window, parts.known.read(), data.timestamp), parts.known
-    if len(frame) < known.rows:
-        known = write_snapshot(frame, data.timestamp)
-        run.log_input(known, "window")
+    frame, known = take_window(run, parts.known, parts.known.read(), window, data.timestamp)
     pipeline, features = refit_recipe(
         project, window, contract, candidate.facts.training.read(), frame, candidate.facts.chosen
     )

@@ -10,18 +10,19 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from regrow.backtest.answers import Answers, Facts
+from regrow.backtest.history import NUMBER
 from regrow.data.snapshots import to_frame, to_table
 from regrow.data.sources import feature_columns
 from regrow.data.times import in_utc
 from regrow.decisions.splitting import part_rows
 from regrow.errors import DataError
 from regrow.models.metrics import Floats
+from regrow.models.predictions import ask
 from regrow.models.recipe import Fitted, columns_with_gaps, fit_recipe, refit_recipe
 from regrow.models.training_rows import best_of, rows_of, try_windows
 from regrow.project import Project
 from regrow.project.training import TrainingWindow
 
-NUMBER = "number of the row"
 ONE_BY_ONE = 64
 """Rows, among which one does not fit the model, that are asked about one by one."""
 
@@ -129,5 +130,4 @@ def _ask(fitted: Fitted, pipeline: Pipeline, rows: pd.DataFrame) -> Floats:
         step = 1 if len(rows) <= ONE_BY_ONE else len(rows) // 2
         pieces = [rows.iloc[first : first + step] for first in range(0, len(rows), step)]
         return np.concatenate([_ask(fitted, pipeline, piece) for piece in pieces])
-    answer = pipeline.predict if fitted.kind == "regression" else pipeline.predict_proba
-    return np.asarray(answer(features), dtype=np.float64)
+    return ask(pipeline, fitted.kind, features)

@@ -1,12 +1,17 @@
 """Fitted models in MLflow: one recipe gives one model, however often it is tried."""
 
+from datetime import datetime
 from typing import Any
 
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel
 from mlflow.models import Model
 
+from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.lineage.record import RunRecord
+from regrow.models.training_rows import rows_of
+from regrow.project.training import TrainingWindow
 from regrow.registry import read_facts
 from regrow.results import Candidate, ModelFacts
 
@@ -26,6 +31,26 @@ def find_again(run: RunRecord, recipe: str) -> Candidate | None:
         recipe=recipe,
         facts=read_facts(found.model_id),
     )
+
+
+def take_window(
+    run: RunRecord,
+    rows: Snapshot,
+    frame: pd.DataFrame,
+    window: TrainingWindow | None,
+    timestamp: str | None,
+    end: datetime | None = None,
+) -> tuple[pd.DataFrame, Snapshot]:
+    """Leave the rows of *frame*, which are *rows*, that *window* reaches back to from *end* (default: the newest).
+
+    Returns them and the snapshot that holds just them; one that is made for it is linked to *run*.
+    """
+    taken = rows_of(window, frame, timestamp, end)
+    if len(taken) == rows.rows:
+        return taken, rows
+    held = write_snapshot(taken, timestamp)
+    run.log_input(held, "window")
+    return taken, held
 
 
 def find_model(client: MlflowClient, experiment_id: str, recipe: str) -> LoggedModel | None:

@@ -1,12 +1,35 @@
 """The shapes of predictions and labels: as a model returns them, as one column, as the log keeps them."""
 
+from collections.abc import Sequence
+from typing import Any, Protocol
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from regrow.models.metrics import Floats
+from regrow.models.metrics import Floats, Label
 from regrow.results import ModelFacts, ProblemType
+
+
+class Answering(Protocol):
+    """What a model answers with."""
+
+    @property
+    def kind(self) -> ProblemType:
+        """What it predicts."""
+        ...
+
+    @property
+    def classes(self) -> Sequence[Label]:
+        """Its classes; none of a regression."""
+        ...
+
+
+def ask(model: Any, kind: ProblemType, features: pd.DataFrame) -> Floats:
+    """Return what the fitted *model* of *kind* predicts of *features*, in the one shape; raises what it raises."""
+    answer = model.predict if kind == "regression" else model.predict_proba
+    return np.asarray(answer(features), dtype=np.float64)
 
 
 def to_column(prediction: Floats, kind: ProblemType) -> Floats | list[list[float]]:
@@ -36,7 +59,7 @@ def stack_predictions(column: pd.Series, facts: ModelFacts) -> NDArray[np.float6
     return stacked[:, 0] if facts.kind == "regression" else stacked
 
 
-def fit_to(labels: pd.Series, facts: ModelFacts) -> NDArray[np.bool_]:
+def fit_to(labels: pd.Series, facts: Answering) -> NDArray[np.bool_]:
     """Return which of *labels* can be one of the model's: one of its classes, or a finite number for a regression."""
     if facts.kind == "regression":
         return np.isfinite(pd.to_numeric(labels, errors="coerce").to_numpy(dtype=np.float64))

@@ -4,16 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from regrow.models.contract import Contract
 from regrow.models.fitting import fit_pipeline, kind_of, refit_pipeline
+from regrow.models.frames import infer_columns, widen_whole_numbers
 from regrow.models.metrics import Label
 from regrow.models.thresholds import find_threshold
-from regrow.models.training_rows import contract_of, weights_of
-from regrow.project import Project
-from regrow.project.training import TrainingWindow
+from regrow.models.weights import sample_weights
+from regrow.project import CsvSource, Project
+from regrow.project.training import HalfLife, TrainingWindow
 from regrow.results import ProblemType
 
 Trials = list[tuple[dict[str, Any], float]]
@@ -48,6 +51,23 @@ def parameters_chosen(pipeline: Pipeline, trials: Trials) -> dict[str, Any]:
     """Return what a search with these *trials* has chosen for *pipeline*; nothing without one."""
     tried = {name for params, _ in trials for name in params}
     return {name: value for name, value in pipeline.get_params().items() if name in tried}
+
+
+def weights_of(
+    project: Project, window: TrainingWindow | None, frame: pd.DataFrame
+) -> NDArray[np.float64] | None:
+    """Return how much each row of *frame* counts, by *window* or else by the file; None if all count alike."""
+    half_life = window and window.half_life
+    asked = HalfLife(half_life=half_life) if half_life else project.training.sample_weight
+    return sample_weights(asked, frame, project.data.timestamp)
+
+
+def contract_of(
+    project: Project, frame: pd.DataFrame, names: Sequence[str], gaps: frozenset[str] = frozenset()
+) -> Contract:
+    """Return what a model takes that is fitted on the columns *names* of *frame*; in *gaps* values may be missing."""
+    found = infer_columns(frame[[*names]], gaps=gaps, untyped=isinstance(project.data.source, CsvSource))
+    return Contract(widen_whole_numbers(found, frame))
 
 
 def fit_recipe(

@@ -23,6 +23,7 @@ from regrow.models.contract import Contract, read_signature, write_signature
 from regrow.models.fitted import packages_of
 from regrow.models.libraries import ChangedLibrary, changed_libraries, check_libraries
 from regrow.models.linear import answer_rows_alone
+from regrow.models.predictions import ask
 from regrow.models.values import Column
 from regrow.project import Project
 from regrow.project.imports import code_name, hook_file, load_code, naming_origin
@@ -137,9 +138,7 @@ class LoadedModel:
 
     def predict_checked(self, features: pd.DataFrame) -> NDArray[np.float64]:
         """Predict *features*, which the contract has read; whatever the pipeline raises is passed on."""
-        if self.facts.kind == "regression":
-            return np.asarray(self.pipeline.predict(features), dtype=np.float64)
-        return np.asarray(self.pipeline.predict_proba(features), dtype=np.float64)
+        return ask(self.pipeline, self.facts.kind, features)
 
 
 def _explain(features: pd.DataFrame, error: ValueError) -> str:

@@ -1,22 +1,18 @@
-"""Which of the known rows a fit learns from, and how much each counts: the choice among several windows."""
+"""Which of the known rows a fit learns from: the choice among several windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from regrow.data.times import in_utc
 from regrow.errors import DataError
-from regrow.models.contract import Contract
-from regrow.models.fitting import fit_pipeline, kind_of
-from regrow.models.frames import infer_columns, widen_whole_numbers
-from regrow.models.metrics import as_judged, score, sign
-from regrow.models.weights import sample_weights
-from regrow.project import CsvSource, Project
-from regrow.project.training import HalfLife, TrainingWindow
+from regrow.models.metrics import score, sign
+from regrow.models.predictions import ask
+from regrow.models.recipe import columns_with_gaps, fit_recipe
+from regrow.project import Project
+from regrow.project.training import TrainingWindow
 
 
 @dataclass(frozen=True)
@@ -39,23 +35,6 @@ def rows_of(
         return frame
     first = (in_utc(frame[timestamp]).max() if end is None else pd.Timestamp(end)) - window.length
     return frame[(in_utc(frame[timestamp]) >= first).to_numpy()].reset_index(drop=True)
-
-
-def weights_of(
-    project: Project, window: TrainingWindow | None, frame: pd.DataFrame
-) -> NDArray[np.float64] | None:
-    """Return how much each row of *frame* counts, by *window* or else by the file; None if all count alike."""
-    half_life = window and window.half_life
-    asked = HalfLife(half_life=half_life) if half_life else project.training.sample_weight
-    return sample_weights(asked, frame, project.data.timestamp)
-
-
-def contract_of(
-    project: Project, frame: pd.DataFrame, names: Sequence[str], gaps: frozenset[str] = frozenset()
-) -> Contract:
-    """Return what a model takes that is fitted on the columns *names* of *frame*; in *gaps* values may be missing."""
-    found = infer_columns(frame[[*names]], gaps=gaps, untyped=isinstance(project.data.source, CsvSource))
-    return Contract(widen_whole_numbers(found, frame))
 
 
 def try_windows(
@@ -92,18 +71,13 @@ def _try(
     project: Project, window: TrainingWindow, rows: pd.DataFrame, after: pd.DataFrame, names: Sequence[str]
 ) -> WindowTrial:
     """Fit on *rows* and measure on *after*; too few rows to do either are a problem, and no error."""
-    data, metric = project.data, project.evaluation.primary
-    gaps = frozenset(name for name in names if after[name].isna().any())
+    metric, target = project.evaluation.primary, project.data.target
+    plain = project.training.model_copy(update={"search": None, "threshold": None})
+    project = project.model_copy(update={"training": plain})
     try:
-        contract = contract_of(project, rows, names, gaps)
-        pipeline, _ = fit_pipeline(
-            project.training.model_copy(update={"search": None}), contract.read(rows), rows[data.target], True,
-            project.path, metric, weights_of(project, window, rows), data.timestamp,
-        )  # fmt: skip
-        kind, classes = kind_of(pipeline)
-        answer = pipeline.predict if kind == "regression" else pipeline.predict_proba
-        prediction = np.asarray(answer(contract.read(after)), dtype=np.float64)
-        figure = score(metric, after[data.target], as_judged(metric, prediction, None), classes)
+        fitted = fit_recipe(project, window, rows, names, columns_with_gaps(after[[*names]]))
+        prediction = ask(fitted.pipeline, fitted.kind, fitted.contract.read(after))
+        figure = score(metric, after[target], prediction, fitted.classes)
     except DataError as error:
         return WindowTrial(window, len(rows), None, str(error))
     return WindowTrial(window, len(rows), figure)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regrow.models.training_rows import WindowTrial, best_of, rows_of, try_windows, weights_of
+from regrow.models.recipe import weights_of
+from regrow.models.training_rows import WindowTrial, best_of, rows_of, try_windows
 from regrow.project import Project
 from regrow.project.training import TrainingWindow
 
@@ -60,13 +61,13 @@ def test_windows_of_the_same_rows_are_fitted_once(project: Make, monkeypatch: py
     """While the history is short, a long window holds what `all` holds: the first of them is taken."""
     import regrow.models.training_rows as module
 
-    fitted, original = [], module.fit_pipeline
+    fitted, original = [], module.fit_recipe
 
     def count(*args: object, **more: object) -> object:
         fitted.append(args)
         return original(*args, **more)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(module, "fit_pipeline", count)
+    monkeypatch.setattr(module, "fit_recipe", count)
     training = {"estimator": LOGISTIC, "windows": ["180d", "all", {"window": "all", "half_life": "20d"}]}
     trials = try_windows(project(data=DATA, training=training), turning(60), ["size"], timedelta(days=5))
     assert len(fitted) == 2
