@@ -1,7 +1,7 @@
 """What the policies reached on the rows of the past, and by how much they differ, by unit."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -20,7 +20,6 @@ from regrow.models.comparison import align_classes
 from regrow.models.metrics import Floats, Label, as_judged, encode, sign
 from regrow.models.predictions import fit_to
 from regrow.project import Metric
-from regrow.results import ModelFacts
 
 Read = Callable[[str], Answers]
 ORACLE = "oracle"
@@ -172,9 +171,8 @@ def _measure(
     history, target = scale.history, scale.history.project.data.target
     rows = np.flatnonzero(history.between(span.start, span.end))
     told = history.rows[target].iloc[rows]
-    facts = read(keys[0]).facts
-    kind = ModelFacts.model_construct(kind=facts.kind, classes=scale.classes)
-    usable = told.notna().to_numpy(np.bool_) & fit_to(told, kind)
+    facts = replace(read(keys[0]).facts, classes=scale.classes)
+    usable = told.notna().to_numpy(np.bool_) & fit_to(told, facts)
     for key in keys:
         usable = usable & ~unanswered(read(key).served[rows])
     rows = rows[usable]

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -15,8 +14,10 @@ from regrow.data.times import in_utc
 from regrow.decisions.units import Units, units_of
 from regrow.errors import ProjectError
 from regrow.project import LogSource, Project, TimeSplit
-from regrow.project.evaluation import SliceGate
+from regrow.project.evaluation import FairnessGate, SliceGate
 
+NUMBER = "number of the row"
+"""The column by which a row is found again when rows are left out."""
 Told = Callable[[pd.DataFrame, datetime], pd.DataFrame]
 """Returns rows with the labels as they were known at a moment."""
 
@@ -120,8 +121,8 @@ def thin_rules(project: Project, share: float) -> Project:
 
     watch, plan = project.monitoring, project.evaluation
     gates = tuple(
-        gate.model_copy(update={"least_rows": fewer(cast("SliceGate", gate).least_rows)})
-        if hasattr(gate, "least_rows")
+        gate.model_copy(update={"least_rows": fewer(gate.least_rows)})
+        if isinstance(gate, SliceGate | FairnessGate)
         else gate
         for gate in plan.gates
     )

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regrow.backtest.answers import Answers
-from regrow.backtest.history import History
+from regrow.backtest.history import NUMBER, History
 from regrow.data.snapshots import Snapshot
 from regrow.decisions.estimates import estimate
 from regrow.decisions.gates import decide
@@ -20,8 +20,6 @@ from regrow.models.metrics import Floats, as_judged
 from regrow.project import Project
 from regrow.results import Candidate, Evaluation, ModelFacts
 from regrow.verdict import Verdict
-
-NUMBER = "number of the row"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from regrow.backtest.answers import Answers, Kept, key_of
 from regrow.backtest.history import History
-from regrow.backtest.judging import appraise
+from regrow.backtest.judging import Appraised, appraise
 from regrow.backtest.policies import Policy
 from regrow.backtest.training import Accept, Job, train_once
 from regrow.backtest.watching import Serving, look
@@ -130,22 +130,27 @@ def live_through(policy: Policy, project: Project, history: History, table: Time
         tries.append(now)
         story.trained.append(challenger.key)
         number = len(tries)
-        if challenger.facts.problem:
-            story.problems.append(f"{now:%Y-%m-%d}: {challenger.facts.problem}")
+        judged = _judge(project, history, challenger, serving.answers, number)
+        if isinstance(judged, str):
+            story.problems.append(f"{now:%Y-%m-%d}: {judged}")
+        if isinstance(judged, str) or not judged.verdict.passed:
             refused.insert(0, number)
-            continue
-        try:
-            judged = appraise(project, history, challenger, serving.answers, number - 1)
-        except DataError as error:
-            story.problems.append(f"{now:%Y-%m-%d}: {error}")
-            refused.insert(0, number)
-            continue
-        if judged.verdict.passed:
+        else:
             serving, refused = Serving(challenger, now, judged.holdout), []
             story.promoted.append(now)
-        else:
-            refused.insert(0, number)
     return story
+
+
+def _judge(
+    project: Project, history: History, challenger: Answers, champion: Answers, number: int
+) -> Appraised | str:
+    """Judge *challenger*, the training *number*, beside *champion*; what cannot be judged gives why."""
+    if challenger.facts.problem:
+        return challenger.facts.problem
+    try:
+        return appraise(project, history, challenger, champion, number - 1)
+    except DataError as error:
+        return str(error)
 
 
 def _ask(project: Project, trigger: str, now: datetime, seen: Situation, watched: Verdict | None) -> Verdict:

@@ -21,7 +21,6 @@ from regrow.decisions.units import units_of
 from regrow.models.metrics import as_judged
 from regrow.models.predictions import fit_to
 from regrow.project import Project
-from regrow.results import ModelFacts
 from regrow.verdict import Finding, Subject, Verdict
 
 
@@ -54,8 +53,7 @@ def judge_labels(project: Project, history: History, serving: Serving, as_of: da
     rows = history.labelled(history.between(start, end), as_of)
     predicted = serving.answers.served[rows.index]
     told = rows[project.data.target]
-    model = ModelFacts.model_construct(kind=facts.kind, classes=facts.classes)
-    usable = (told.notna() & fit_to(told, model)).to_numpy(np.bool_)
+    usable = (told.notna() & fit_to(told, facts)).to_numpy(np.bool_)
     usable = usable & ~unanswered(predicted)
     rows = rows[usable].reset_index(drop=True)
     seen = as_judged(primary, predicted[usable], facts.threshold)
