@@ -14,7 +14,7 @@ from regrow.data.reference import sample_snapshot
 from regrow.data.snapshots import Snapshot
 from regrow.data.windows import Window
 from regrow.decisions.distances import Distances, measure_distances
-from regrow.decisions.drift import Move, find_drifted, judge_data_drift, judge_prediction_drift
+from regrow.decisions.drift import Move, drift_share, find_drifted, judge_data_drift, judge_prediction_drift
 from regrow.decisions.looks import level_of_look
 from regrow.decisions.past import Past, move_of
 from regrow.decisions.units import Units, units_of, units_of_logged
@@ -58,9 +58,8 @@ def name_figures(
 ) -> dict[str, float]:
     """Name the figures as MLflow takes them: each column's as `drift.column.NAME`, apart from ours."""
     figures = figures_by_column("drift.column", columns)
-    moved = float(len([name for name in drifted if name in columns]))
-    figures["drift.columns"] = moved
-    figures["drift.share"] = moved / len(columns) if columns else 0.0
+    figures["drift.columns"] = float(sum(name in columns for name in drifted))
+    figures["drift.share"] = drift_share(columns, drifted)
     return figures if prediction is None else figures | {"prediction_drift": prediction}
 
 

@@ -38,9 +38,9 @@ def find_drifted(moves: Mapping[str, Move], level: float) -> tuple[str, ...]:
     return tuple(sorted(beyond, key=lambda name: (-moves[name].figure, name)))
 
 
-def drift_share(moves: Mapping[str, Move], drifted: Collection[str]) -> float:
-    """Return the share of the columns of *moves* that *drifted*; 0 of no columns."""
-    return len([name for name in drifted if name in moves]) / len(moves) if moves else 0.0
+def drift_share(columns: Collection[str], drifted: Collection[str]) -> float:
+    """Return the share of *columns* that *drifted*; 0 of no columns."""
+    return sum(name in columns for name in drifted) / len(columns) if columns else 0.0
 
 
 def judge_data_drift(
@@ -51,15 +51,15 @@ def judge_data_drift(
     *floor* says why they could be held against no windows of the past. The finding is noted alone, unless the file lets
     drift raise an alarm.
     """
-    share = drift_share(moves, drifted)
-    named = ", ".join(f"{name} {moves[name].figure:.2f}" for name in drifted if name in moves) or "none"
+    drifted = [name for name in drifted if name in moves]
+    share, count = drift_share(moves, drifted), len(drifted)
+    named = ", ".join(f"{name} {moves[name].figure:.2f}" for name in drifted) or "none"
     if not moves:
         result, detail = "undecided", "no column has values on both sides"
     elif rows < rule.least_rows:
         result, detail = "undecided", _too_few(rows, rule)
     else:
         result = pass_if(share < rule.share if rule.share else not share)
-        count = len([name for name in drifted if name in moves])
         detail = f"{count} of {len(moves)} columns drifted by {rule.method} ({named}){_told(count, floor)}"
     return Finding(
         rule=f"share of drifted columns below {rule.share:g}" if rule.share else "no column drifts",
