@@ -1,7 +1,7 @@
 """What a metric of a classifier comes to if of each row only the probability of each class is known.
 
 Each row counts for every class, in the part that its probability gives it. Rows whose class is known, with a
-probability of 1, give the metric itself. The formulas of the pulls are those of `influence` with such parts.
+probability of 1, give the metric itself: `influence` asks so.
 """
 
 from collections.abc import Callable
