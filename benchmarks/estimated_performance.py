@@ -13,26 +13,22 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from real_tables import WEATHER, read_changes, read_doctors, read_flights
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from statsmodels.datasets import randhie
 
-from regrow.data.sources import feature_columns, read_source
 from regrow.decisions.before_labels import Expected, Rows, as_numbers, calibrate, carried, expect_metric
 from regrow.decisions.expected import expect
 from regrow.decisions.foretold import CONFIDENCE, Foretold, weigh
 from regrow.decisions.units import Units, number
 from regrow.models.fitting import fit_pipeline
-from regrow.project import Unit, load_project
+from regrow.project import Unit
 
 Floats = NDArray[np.float64]
-FLIGHTS = Path(__file__).parents[1] / "configs" / "flights.yaml"
 MOST = 20_000
 """Rows of a holdout or a window, as monitoring reads them."""
 HEAVIEST = 20.0
@@ -77,16 +73,14 @@ def see(
 
 def flights() -> Iterator[Case]:
     """Yield the months after a training: of a model that is trained once, and of one that is trained each month."""
-    project = load_project(FLIGHTS)
-    rows = read_source(project, datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))
-    rows = rows[rows["late"].notna()].reset_index(drop=True)
-    features, times = rows[feature_columns(project, list(rows.columns))], rows["scheduled_departure"]
-    late, days = rows["late"].astype(bool), times.dt.floor("D").astype("int64").to_numpy()
+    read = read_flights()
+    features, times, late = read.features, read.times, read.late
+    days = times.dt.floor("D").astype("int64").to_numpy()
     for month in range(4, 13):
         end = pd.Timestamp(2013, month, 1, tz="UTC")
         cut = end - pd.Timedelta("18D")
         model, _ = fit_pipeline(
-            project.training,
+            read.project.training,
             features[times.between(end - pd.Timedelta("90D"), cut, inclusive="left")],
             late[times.between(end - pd.Timedelta("90D"), cut, inclusive="left")],
         )
@@ -107,16 +101,8 @@ def flights() -> Iterator[Case]:
 
 def weather() -> Iterator[Case]:
     """Yield two weeks at a time after a training on January to April: how the temperature changes in 12 hours."""
-    sys.path.insert(0, str(FLIGHTS.parent))
-    parts = []
-    for _, hours in import_module("flights")._weather().groupby("origin"):
-        here = hours.drop_duplicates("time_hour").set_index("time_hour").sort_index()
-        later = here["temp"].reindex(here.index + pd.Timedelta("12h")).to_numpy()
-        parts.append(here.assign(change=later - here["temp"], hour=here.index.hour).reset_index())
-    rows = pd.concat(parts).dropna(subset=["change"]).sort_values("time_hour", ignore_index=True)
-    rows = rows[rows["temp"].between(-20, 115)].reset_index(drop=True)
-    columns = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib", "hour"]
-    features, change = rows[columns], rows["change"].to_numpy(np.float64)
+    rows = read_changes()
+    features, change = rows[WEATHER], rows["change"].to_numpy(np.float64)
     days = (rows["time_hour"] - pd.Timestamp("2013-01-01", tz="UTC")).dt.days.to_numpy()
     held_out = (days >= 60) & (days < 120) & (days % 2 == 0)
     known = (days < 120) & ~held_out
@@ -142,10 +128,8 @@ def doctors() -> Iterator[Case]:
 
     What a row means is the same in each window: this is covariate shift and nothing else.
     """
-    rows = pd.DataFrame(randhie.load_pandas().data)
-    shared = rows[["lncoins", "idp", "lpi", "fmde"]]
-    household = (shared != shared.shift()).any(axis=1).cumsum().to_numpy()
-    features, sees = rows.drop(columns="mdvis"), (rows["mdvis"] > 0).to_numpy(np.float64)
+    features, seen, household = read_doctors()
+    sees = seen.astype(np.float64)
     random = np.random.default_rng(0)
     part = random.random(household.max() + 1)[household]
     model = HistGradientBoostingClassifier(max_iter=50).fit(features[part < 0.3], sees[part < 0.3])

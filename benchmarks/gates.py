@@ -11,15 +11,12 @@ rounded to 256 steps, so that sums by unit hold all that the area under the ROC 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import import_module
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+from real_tables import WEATHER, read_changes, read_doctors, read_flights
 from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
@@ -27,14 +24,12 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from regrow.data.sources import feature_columns, read_source
 from regrow.decisions.estimates import Estimate, estimate
 from regrow.decisions.units import Units, number
 from regrow.models.fitting import fit_pipeline
-from regrow.project import Unit, load_project
+from regrow.project import Unit
 
 Floats = NDArray[np.float64]
-FLIGHTS = Path(__file__).parents[1] / "configs" / "flights.yaml"
 STEPS = 256
 CONFIDENCE = 0.95
 
@@ -153,17 +148,15 @@ def check(table: Table) -> None:
 
 def flights() -> Table:
     """Return the flights of June to December 2013, by day; models of earlier months, some with more of them."""
-    project = load_project(FLIGHTS)
-    rows = read_source(project, datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))
-    rows = rows[rows["late"].notna()].reset_index(drop=True)
-    features, times = rows[feature_columns(project, list(rows.columns))], rows["scheduled_departure"]
-    late, month = rows["late"].astype(bool), times.dt.month
+    read = read_flights()
+    features, times, late = read.features, read.times, read.late
+    month = times.dt.month
     unseen = (month >= 6).to_numpy()
     windows = {"Jan-Mar": (1, 3), "Feb-Apr": (2, 4), "Mar-May": (3, 5), "Jan-May": (1, 5)}
     predictions: dict[str, Floats] = {}
     for name, (first, last) in windows.items():
         known = month.between(first, last)
-        model, _ = fit_pipeline(project.training, features[known], late[known])
+        model, _ = fit_pipeline(read.project.training, features[known], late[known])
         predictions[name] = model.predict_proba(features[unseen])[:, 1]
     days = number(times[unseen].dt.floor("D").astype("int64").to_numpy())
     pairs = (*pairwise(windows), ("Jan-Mar", "Mar-May"), ("Jan-Mar", "Jan-May"))
@@ -173,17 +166,8 @@ def flights() -> Table:
 
 def weather() -> Table:
     """Return by how much the temperature of New York's airports changes in 12 hours, from the 11th of each month on."""
-    sys.path.insert(0, str(FLIGHTS.parent))
-    parts = []
-    for _, hours in import_module("flights")._weather().groupby("origin"):
-        here = hours.drop_duplicates("time_hour").set_index("time_hour").sort_index()
-        later = here["temp"].reindex(here.index + pd.Timedelta("12h")).to_numpy()
-        parts.append(here.assign(change=later - here["temp"], hour=here.index.hour).reset_index())
-    rows = pd.concat(parts).dropna(subset=["change"]).sort_values("time_hour", ignore_index=True)
-    rows = rows[rows["temp"].between(-20, 115)]
-    features = rows[
-        ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib", "hour"]
-    ]
+    rows = read_changes()
+    features = rows[WEATHER]
     day, change = rows["time_hour"].dt.day, rows["change"].to_numpy()
     unseen = (day > 10).to_numpy()
     predictions: dict[str, Floats] = {}
@@ -203,16 +187,8 @@ def weather() -> Table:
 
 
 def doctors() -> Table:
-    """Return whether a person of the RAND experiment sees a doctor in a year, by household; half of them are unseen.
-
-    Rows of one household follow one another and share what its insurance says.
-    """
-    from statsmodels.datasets import randhie
-
-    rows = pd.DataFrame(randhie.load_pandas().data)
-    shared = rows[["lncoins", "idp", "lpi", "fmde"]]
-    household = (shared != shared.shift()).any(axis=1).cumsum().to_numpy()
-    features, sees = rows.drop(columns="mdvis"), (rows["mdvis"] > 0).to_numpy()
+    """Return whether a person of the RAND experiment sees a doctor in a year, by household; half of them are unseen."""
+    features, sees, household = read_doctors()
     held = np.random.default_rng(0).random(household.max() + 1) < 0.5
     unseen = held[household]
     half = ~unseen & (household % 2 == 0)

@@ -10,12 +10,12 @@ of numbers, Jensen-Shannon's of categories, each from 0.1 on), and the preset's 
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib import import_module
 
 import numpy as np
 import pandas as pd
-from gates import FLIGHTS, Table, flights
+from gates import Table, flights
 from numpy.typing import NDArray
+from real_tables import FLIGHTS, read_flights, read_hours
 
 from regrow.data.sources import feature_columns, read_source
 from regrow.decisions.bins import is_number
@@ -25,8 +25,8 @@ from regrow.decisions.estimates import Estimate, estimate
 from regrow.decisions.past import Past
 from regrow.decisions.performance import Holdout, performance_interval
 from regrow.decisions.units import Units, number
+from regrow.models.fitting import fit_pipeline
 from regrow.project import load_project
-from tasks.fit import fit_pipeline
 
 Days = NDArray[np.int64]
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -212,16 +212,13 @@ def write_harm(runs: int) -> None:
 
 def write_months() -> None:
     """Print what each month of the flights' year gives: the model of its first quarter, watched as the file says."""
-    project = load_project(FLIGHTS)
-    rows = read_source(project, datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))
-    rows = rows[rows["late"].notna()].reset_index(drop=True)
-    features, times = rows[feature_columns(project, list(rows.columns))], rows["scheduled_departure"]
-    late = rows["late"].astype(bool)
+    read = read_flights()
+    features, times, late = read.features, read.times, read.late
     units = Units(number(times.dt.floor("D").astype("int64").to_numpy()), "day")
     asked = (times < "2013-04-01").to_numpy()
     last = times[asked].sort_values(ignore_index=True).iloc[int(0.8 * asked.sum())]
     fitted, held_out = (times < last).to_numpy(), asked & (times >= last).to_numpy()
-    model, _ = fit_pipeline(project.training, features[fitted], late[fitted])
+    model, _ = fit_pipeline(read.project.training, features[fitted], late[fitted])
     predicted = model.predict_proba(features)
 
     def area(chosen: NDArray[np.bool_]) -> Estimate:
@@ -266,8 +263,7 @@ def main() -> None:
         write_power(frame, "scheduled_departure", runs)
     if "drift" in parts:
         write_drift("flights", frame, "scheduled_departure", runs)
-        sys.path.insert(0, str(FLIGHTS.parent))
-        hours = import_module("flights")._weather().sort_values("time_hour", ignore_index=True)
+        hours = read_hours().sort_values("time_hour", ignore_index=True)
         write_drift("weather by hour", hours, "time_hour", runs)
 
 

@@ -9,7 +9,6 @@ that sums by day hold all that the area under the ROC curve needs. The rule by r
 """
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from regrow.decisions.rollout.sequential import log_evidence_of_loss, lower_exce
 from regrow.decisions.units import Units
 
 Floats = NDArray[np.float64]
-FLIGHTS = Path(__file__).parents[1] / "configs" / "flights.yaml"
 MONTHS = {
     "Jan-Feb": (1, 2), "Jan-Mar": (1, 3), "Feb-Apr": (2, 4), "Mar-May": (3, 5), "Apr-May": (4, 5), "Jan-May": (1, 5),
 }  # fmt: skip
@@ -42,15 +40,13 @@ def predictions(folder: Path) -> dict[str, NDArray[np.generic]]:
     kept = folder / "rollout_by_day.npz"
     if kept.exists():
         return dict(np.load(kept))
-    from regrow.data.sources import feature_columns, read_source
-    from regrow.models.fitting import fit_pipeline
-    from regrow.project import load_project
+    from real_tables import read_flights
 
-    project = load_project(FLIGHTS)
-    rows = read_source(project, datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))
-    rows = rows[rows["late"].notna()].reset_index(drop=True)
-    features, times = rows[feature_columns(project, list(rows.columns))], rows["scheduled_departure"]
-    late, month, random = rows["late"].astype(bool), times.dt.month, np.random.default_rng(0)
+    from regrow.models.fitting import fit_pipeline
+
+    read = read_flights()
+    features, times, late = read.features, read.times, read.late
+    month, random = times.dt.month, np.random.default_rng(0)
     unseen = (month >= 6).to_numpy()
     said: dict[str, NDArray[np.generic]] = {}
     for name, (first, last) in {**MONTHS, **SHUFFLED}.items():
@@ -58,7 +54,7 @@ def predictions(folder: Path) -> dict[str, NDArray[np.generic]]:
         target = late[known]
         if name in SHUFFLED:
             target = target.sample(frac=1, random_state=random.integers(2**31)).set_axis(target.index)
-        model, _ = fit_pipeline(project.training, features[known], target)
+        model, _ = fit_pipeline(read.project.training, features[known], target)
         said[name] = model.predict_proba(features[unseen])[:, 1]
     day = times[unseen].dt.floor("D").astype("int64").to_numpy()
     said |= {"late": late[unseen].to_numpy(), "day": np.unique(day, return_inverse=True)[1]}
