@@ -57,7 +57,7 @@ def backtest(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say which policy would have kept the model best in its own past, and what it would have cost; needs no server."""
+    """Live through the model's own past under several policies, and recommend one; needs no server."""
     from regrow.project import load_project
 
     project = load_project(file)

@@ -27,7 +27,7 @@ def explain(
     ],
     json: Json = False,
 ) -> None:
-    """Tell what each column added to a prediction, by the version that made it."""
+    """Show what each column added to a prediction, by the version that made it."""
     reach_servers(prefect=False)
     with quiet(f"explaining {prediction_id}"):
         from regrow.lineage.explaining import explain_prediction

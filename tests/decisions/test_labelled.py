@@ -1,16 +1,16 @@
 """Which served rows have their label, and where labels have matured."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from model_facts import make_facts
-from served_rows import day, serve, tell
+from served_rows import day, serve, tell, watch
 
 from regrow.data.labels import read_labels
 from regrow.decisions.labelled import end_of_matured, label_window, label_windows
-from regrow.project import Project
 
 FACTS = make_facts(0, 1, id="id", timestamp="at")
 
@@ -24,12 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def watched(project: Any) -> Any:
     """Make a project of rows whose id is unique."""
-
-    def make(**changes: Any) -> Project:
-        source = {"kind": "csv", "path": "rows.csv"}
-        return project(data={"source": source, "target": "late", "timestamp": "at", "id": "id"} | changes)
-
-    return make
+    return partial(watch, project)
 
 
 def test_a_row_counts_once_and_a_labelled_prediction_always(watched: Any) -> None:

@@ -1,5 +1,6 @@
 """Rows of the prediction log, and their labels, for models that tests make up."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,12 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 def day(number: float) -> datetime:
     """Return the moment *number* days after the first."""
     return START + timedelta(days=number)
+
+
+def watch(project: Callable[..., Project], **changes: object) -> Project:
+    """Make a *project* of rows whose id is unique; *changes* are of its data."""
+    source = {"kind": "csv", "path": "rows.csv"}
+    return project(data={"source": source, "target": "late", "timestamp": "at", "id": "id"} | changes)
 
 
 def serve(project: Project, *rows: tuple[str, str | None, float], version: int = 2) -> None:

@@ -3,18 +3,19 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from model_facts import NOWHERE, make_facts
-from served_rows import day, serve, tell
+from served_rows import day, serve, tell, watch
 
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.decisions.labelled import Labelled, label_window, label_windows
 from regrow.decisions.performance import Holdout, judge_performance
-from regrow.project import Project, load_project
+from regrow.project import load_project
 from regrow.registry import Version
 from regrow.results import Candidate, Evaluation
 from tasks.measure_performance import describe_rows, describe_window, holdout_figure, window_figures
@@ -32,12 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def watched(project: Any) -> Any:
     """Make a project of rows whose id is unique."""
-
-    def make(**changes: Any) -> Project:
-        source = {"kind": "csv", "path": "rows.csv"}
-        return project(data={"source": source, "target": "late", "timestamp": "at", "id": "id"} | changes)
-
-    return make
+    return partial(watch, project)
 
 
 def test_rows_that_the_champion_was_trained_on_are_left_out(watched: Any) -> None:
