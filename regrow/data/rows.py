@@ -85,6 +85,7 @@ def trained_keys(training: Snapshot, data: Data, since: datetime) -> pd.Series:
     """Return the keys of the rows of *training*, if any of them may be an event from *since* on.
 
     Rows that are known by their content alone have none here: what their champion read of them is not what is stored.
+    They are left out by their time instead, see `may_be_learnt`.
     """
     columns = [*data.naming]
     if not columns or not set(columns) <= set(training.columns):
@@ -94,6 +95,16 @@ def trained_keys(training: Snapshot, data: Data, since: datetime) -> pd.Series:
     keys = data.model_copy(update={} if data.timestamp in columns else {"timestamp": None})
     frame = training.read(columns)
     return row_keys(frame, frame, keys)
+
+
+def may_be_learnt(rows: pd.DataFrame, training: Snapshot, data: Data) -> NDArray[np.bool_]:
+    """Return which of *rows* of the log may be among *training*: of rows that nothing names, those that are not newer.
+
+    Rows that have a name are told apart by it, see `trained_keys`; without a time nobody can tell.
+    """
+    if data.naming or data.timestamp is None or training.end is None:
+        return np.zeros(len(rows), dtype=np.bool_)
+    return (rows["event_time"] <= pd.Timestamp(as_utc(training.end))).to_numpy(np.bool_)
 
 
 def among(names: pd.Series, known: pd.Series | pd.Index) -> NDArray[np.bool_]:

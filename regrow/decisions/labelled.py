@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from regrow.data.joining import join_labels, keys_of_logged
 from regrow.data.labels import read_labels
 from regrow.data.predictions import count_unknown, read_answers
-from regrow.data.rows import among, trained_keys
+from regrow.data.rows import among, may_be_learnt, trained_keys
 from regrow.decisions.maturity import open_below
 from regrow.errors import DataError
 from regrow.models.metrics import Floats, as_judged, score
@@ -71,12 +71,13 @@ def label_window(
 ) -> Labelled:
     """Join what *version* predicted of events in [*start*, *end*) with *labels*, but for rows of the keys *trained*.
 
+    Rows that nothing names are left out if they are not newer than all that the version has learnt.
     Of a row that it predicted several times the last prediction counts, and every one with a label of its own.
     """
     served = read_answers(project.name, start, end, MOST_ROWS)
     own = served[served["version"] == version].sort_values(["served_at", "prediction_id"])
     names = keys_of_logged(own, project.data).fillna(own["prediction_id"])
-    seen = among(names, trained)
+    seen = among(names, trained) | may_be_learnt(own, facts.training, project.data)
     own, names = own[~seen], names[~seen]
     joined = join_labels(project.name, own, labels, project.data)
     rows = joined.rows[joined.rows["own"] | ~joined.rows["key"].duplicated(keep="last")]

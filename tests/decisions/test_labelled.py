@@ -64,3 +64,15 @@ def test_the_window_ends_where_labels_have_come(watched: Any) -> None:
     windows = label_windows(made, 2, FACTS, timedelta(days=6), day(30))
     assert [len(window.rows) for window in windows] == [100, 300, 300, 300]
     assert set(windows[-1].rows["event_time"].dt.day) == set(range(15, 21))
+
+
+def test_rows_that_nothing_names_are_left_out_by_their_time(watched: Any) -> None:
+    """Without id and entity a row may be one that the version has learnt: it counts only if it is newer than those."""
+    serve(made := watched(id=None), ("a", None, 0), ("b", None, 1), ("c", None, 2))
+    labels = tell(made, prediction_id=["a", "b", "c"], label=[0, 1, 1], labelled_at=[3] * 3)
+    learnt = FACTS.training.model_copy(update={"end": day(1)})
+    facts = FACTS.model_copy(update={"training": learnt})
+    found = label_window(made, 2, facts, labels, (), day(0), day(3))
+    assert (found.rows["prediction_id"].tolist(), found.trained) == (["c"], 2)
+    serve(named := watched(), ("a", "1", 0), ("b", "2", 1), ("c", "3", 2))
+    assert label_window(named, 2, facts, labels, (), day(0), day(3)).trained == 0
