@@ -174,10 +174,14 @@ def _cells(finding: Finding) -> tuple[str, ...]:
 
 
 def _result(finding: Finding) -> str:
-    """Return the result of *finding* as the table shows it: in bold what decides and did not pass."""
-    if finding.passed:
-        return "pass"
-    return f"{finding.result}, noted" if finding.noted else f"**{finding.result}**"
+    """Return the result of *finding* as the page shows it: in bold what decides and did not pass."""
+    decides = not finding.passed and not finding.noted
+    return f"**{write_result(finding)}**" if decides else write_result(finding)
+
+
+def write_result(finding: Finding) -> str:
+    """Write the result of *finding*, with a word if it did not pass and decides nothing all the same."""
+    return f"{finding.result}, noted" if finding.noted and not finding.passed else finding.result
 
 
 def write_units(finding: Finding) -> str:

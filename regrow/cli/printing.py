@@ -87,11 +87,11 @@ def findings_table(verdict: "Verdict") -> Table:
 
 def _cells(finding: "Finding") -> tuple[str, ...]:
     """Return the cells of *finding*; one without a figure says in words what was seen."""
-    from regrow.verdict import write_number, write_units
+    from regrow.verdict import write_number, write_result, write_units
 
     seen = f": {finding.detail}" if finding.figure is None and finding.detail else ""
     return (
-        finding.result,
+        write_result(finding),
         f"{finding.rule}{seen}",
         write_number(finding.figure),
         write_number(finding.limit),

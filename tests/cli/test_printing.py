@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from regrow.cli.command_result import CommandResult
 from regrow.cli.printing import describe_state, findings_table, headline, show
@@ -71,3 +72,10 @@ def test_what_does_not_apply_is_not_shown(capsys: pytest.CaptureFixture[str]) ->
     told = capsys.readouterr().out
     assert ("churn: scored" in told, "delivered" in told, "gone" in told) == (True, False, False)
     assert [line.split() for line in told.splitlines() if line.startswith("new")] == [["new", "0"]]
+
+
+def test_what_is_only_noted_is_told_so() -> None:
+    """A finding that did not pass and decides nothing does not look like what made the verdict fail."""
+    noted = Finding(rule="no column drifts", result="fail", noted=True)
+    table = findings_table(Verdict(decision="monitor", result="pass", reason="r", findings=(noted,)))
+    assert list(table.columns[0].cells) == [Text("fail, noted")]
