@@ -1,4 +1,4 @@
-"""Keep the parts running: one that ends is started again, after longer and longer pauses; the others go on."""
+"""Keep the parts running: one that ends or hangs is started again, after longer and longer pauses; the others go on."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -18,6 +18,13 @@ DOWN_PAUSE = 600.0
 """Seconds between two tries of a part that is down: a full disk may have been emptied meanwhile."""
 START_SECONDS = 300.0
 """How long a part that was started again may take to answer."""
+PROBE_PAUSE = 10.0
+"""Seconds between two questions to a part that answered the last one."""
+PROBES = 12
+"""Questions in a row without an answer after which a part that runs counts as hanging: two minutes at least.
+
+They are counted, not timed: a machine that slept, or a supervisor that was stopped, has asked nothing meanwhile.
+"""
 
 
 class Part(Protocol):
@@ -61,6 +68,9 @@ class Watched:
     next_try: float = 0.0
     failures: int = 0
     """Ends and failed starts since it was last well."""
+    next_probe: float = 0.0
+    silent: int = 0
+    """Questions in a row that it has not answered."""
     restarts: int = 0
     """How often it has come back."""
     last_end: str = ""
@@ -95,12 +105,25 @@ class Supervisor:
                     self._start_if_due(one)
 
     def _look_at_one_that_answers(self, one: Watched) -> None:
-        """Notice the end of a part, or that it has been well for a minute."""
+        """Notice the end of a part, that it hangs, or that it has been well for a minute."""
         well = self.clock() - one.since >= HEALTHY_SECONDS
         if well:
             one.failures = 0
         if (ended := one.part.how_it_ended()) is not None:
             self._failed(one, ended)
+        elif self._hangs(one):
+            one.part.kill()
+            self._failed(
+                one, f"{one.part.name} runs and has not answered {PROBES} times in a row: it was ended"
+            )
+
+    def _hangs(self, one: Watched) -> bool:
+        """Ask a part that runs, if it is time to; return whether it has been silent `PROBES` times in a row."""
+        if self.clock() < one.next_probe:
+            return False
+        one.silent = 0 if one.part.answers() else one.silent + 1
+        one.next_probe = self.clock() + PROBE_PAUSE
+        return one.silent >= PROBES
 
     def _look_at_one_that_starts(self, one: Watched) -> None:
         """Notice that a part which was started again answers, has ended, or takes too long."""
@@ -151,7 +174,7 @@ class Supervisor:
 
     def _enter(self, one: Watched, state: State) -> None:
         """Let *one* be in *state* from now on."""
-        one.state, one.since = state, self.clock()
+        one.state, one.since, one.silent = state, self.clock(), 0
         self.changed(one)
 
 

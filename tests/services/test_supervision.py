@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from regrow.errors import StateError
-from regrow.services.supervision import DOWN_PAUSE, HEALTHY_SECONDS, START_SECONDS, TRIES, Supervisor, Watched
+from regrow.services.supervision import (
+    DOWN_PAUSE,
+    HEALTHY_SECONDS,
+    PROBE_PAUSE,
+    PROBES,
+    START_SECONDS,
+    TRIES,
+    Supervisor,
+    Watched,
+)
 
 
 @dataclass
@@ -78,6 +87,26 @@ def test_one_that_ends_comes_back_and_the_others_are_not_touched() -> None:
     assert (server.starts, server.killed) == (0, 0)
     assert "killed by signal 9" in house.told[0] and "started again in 1 s" in house.told[0]
     assert house.changes[-1] == ("MLflow", "answers")
+
+
+def test_one_that_hangs_is_ended_and_comes_back() -> None:
+    """A part that runs and is silent for two minutes is ended and started again; a shorter silence is forgiven."""
+    server, other = Fake("the model server"), Fake("MLflow")
+    house = House((server, other))
+    for _ in range(2):
+        server.answering = False
+        house.pass_by((PROBES - 2) * PROBE_PAUSE)
+        server.answering = True
+        house.pass_by(2 * PROBE_PAUSE)
+    assert (server.killed, server.starts) == (0, 0)
+    server.answering = False
+    house.pass_by((PROBES + 1) * PROBE_PAUSE)
+    assert (server.killed, server.starts) == (1, 1)
+    assert "has not answered 12 times in a row" in house.told[0]
+    server.answering = True
+    house.pass_by(1)
+    assert house.state("the model server") == "answers"
+    assert (other.killed, other.starts) == (0, 0)
 
 
 def test_pauses_double_and_a_healthy_minute_forgets_them() -> None:
