@@ -3,7 +3,7 @@
 import math
 
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from regrow.project import QualityRule
 from regrow.verdict import Finding, Result, pass_if
@@ -13,6 +13,9 @@ CONFIDENCE = 0.95
 
 def judge_quality(reference: pd.DataFrame, current: pd.DataFrame, rule: QualityRule) -> tuple[Finding, ...]:
     """Judge each column's rise of missing values, and its share of values that *reference* does not hold.
+
+    Of that share, what a sample like the reference misses of an unchanged column is expected, and no fault: of a column
+    of thousands of rare categories it is much, of a few common ones nothing.
 
     A share fails if more than one value is beyond the limit and so is the lower bound of the share's interval. With
     fewer than `rule.least_rows` rows (or values, for the values that are not in the reference) it is undecided.
@@ -59,24 +62,44 @@ def _judge_missing(reference: pd.Series, current: pd.Series, rule: QualityRule) 
 
 
 def _judge_unseen(reference: pd.Series, current: pd.Series, rule: QualityRule) -> Finding:
-    """Judge the share of one column's values that the reference does not hold."""
-    present = current.dropna()
-    new = present[~present.isin(reference.dropna().unique())]
-    low, high = _interval(len(new), len(present))
+    """Judge the share of one column's values that the reference does not hold, less what was to be expected."""
+    known, present = reference.dropna(), current.dropna()
+    new = present[~present.isin(known.unique())]
+    share, expected = len(new) / len(present) if len(present) else 0.0, _missed(known)
+    low, high = _less(share, _interval(len(new), len(present)), *expected)
     examples = ", ".join(sorted({str(value) for value in new})[:3])
+    rare = f", {expected[0]:.1%} expected of such a column" if expected[0] else ""
     return Finding(
-        rule=f"unseen values of {reference.name} at most {rule.unseen:g}",
+        rule=f"unseen values of {reference.name} at most {rule.unseen:g} above what is expected",
         subject="quality",
         result=_result(low > rule.unseen, len(new), len(present), rule),
-        figure=len(new) / len(present) if len(present) else 0.0,
+        figure=share - expected[0],
         limit=rule.unseen,
         interval=(low, high),
         confidence=CONFIDENCE,
         rows=len(present),
         detail=f"{reference.name}: {len(new)} of {len(present)} values not in the reference"
         + (f" ({examples})" if examples else "")
+        + rare
         + _too_few(len(present), rule),
     )
+
+
+def _missed(known: pd.Series) -> tuple[float, tuple[float, float]]:
+    """Estimate the share of further values of an unchanged column that *known* does not hold; its interval.
+
+    By Good and Turing (Good 1953): the share of values that stand in it once. The interval is Esty's (1983, "A normal
+    limit law for a nonparametric estimator of the coverage of a random sample"). Of a column without a value none is
+    expected.
+    """
+    rows, counts = len(known), known.value_counts()
+    if not rows:
+        return 0.0, (0.0, 0.0)
+    once, twice = int((counts == 1).sum()), int((counts == 2).sum())
+    share = once / rows
+    error = math.sqrt(once * (1 - share) + 2 * twice) / rows
+    reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * error
+    return share, (max(0.0, share - reach), min(1.0, share + reach))
 
 
 def _result(beyond: bool, count: int, rows: int, rule: QualityRule) -> Result:
@@ -93,13 +116,23 @@ def _too_few(rows: int, rule: QualityRule) -> str:
 def _difference(count: int, rows: int, count_before: int, rows_before: int) -> tuple[float, float]:
     """Return the interval of *count* in *rows* less *count_before* in *rows_before*; both shares are estimates.
 
-    By Newcombe's hybrid of two score intervals (Newcombe 1998, "Interval estimation for the difference between
-    independent proportions", method 10). Everything is possible of no rows.
+    Everything is possible of no rows.
     """
     if not rows or not rows_before:
         return -1.0, 1.0
-    share, before = count / rows, count_before / rows_before
-    (low, high), (low_before, high_before) = _interval(count, rows), _interval(count_before, rows_before)
+    before = _interval(count_before, rows_before)
+    return _less(count / rows, _interval(count, rows), count_before / rows_before, before)
+
+
+def _less(
+    share: float, interval: tuple[float, float], before: float, interval_before: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the interval of *share* less *before*, of which each has its own.
+
+    By Newcombe's hybrid (Newcombe 1998, "Interval estimation for the difference between independent proportions",
+    method 10).
+    """
+    (low, high), (low_before, high_before) = interval, interval_before
     below = math.hypot(share - low, high_before - before)
     above = math.hypot(high - share, before - low_before)
     return share - before - below, share - before + above

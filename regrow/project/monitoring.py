@@ -15,7 +15,10 @@ class QualityRule(Strict):
         Share, Field(description="Greatest rise of a column's missing share over the reference")
     ] = 0.05
     unseen: Annotated[
-        Share, Field(description="Greatest share of a text column's values not in the reference")
+        Share,
+        Field(
+            description="Greatest share of a text column's values that are new, above what the reference leads to expect"
+        ),
     ] = 0.1
     least_rows: Annotated[int, Field(ge=1, description="Served rows below which the rule is undecided")] = 50
 

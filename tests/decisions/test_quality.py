@@ -45,6 +45,46 @@ def test_unseen_categories_are_named():
     assert "ZZ" in failed[0].detail
 
 
+def draw(rows: int, seed: int, kinds: int = 5000) -> pd.DataFrame:
+    """Draw rows of a column whose categories are the rarer the later, as codes and names are in tables."""
+    shares = 1 / np.arange(1, kinds + 1)
+    drawn = np.random.default_rng(seed).choice(kinds, rows, p=shares / shares.sum())
+    return pd.DataFrame({"place": pd.Series(drawn).map("p{}".format)})
+
+
+def test_what_a_sample_misses_of_many_rare_categories_is_expected():
+    """Of a column that has not changed some values are always new: at most one window in twenty fails, at any limit.
+
+    Without what is expected each would: more than a fifth of the values are new, at a limit of a fiftieth.
+    """
+    rule = QualityRule(unseen=0.02)
+    failed = shares = 0
+    for seed in range(60):
+        found = judge_quality(draw(2000, seed), draw(1000, 1000 + seed), rule)[1]
+        failed += found.failed
+        shares += float(found.detail.split()[1]) / 1000 > 0.2
+    assert failed <= 3
+    assert shares == 60
+
+
+def test_a_new_category_among_rare_ones_fails():
+    """What comes on top of the expected is found, and the finding says both."""
+    current = draw(1000, 7)
+    current.loc[:299, "place"] = "closed"
+    found = judge_quality(draw(2000, 1), current, QualityRule())[1]
+    assert found.failed
+    assert "expected of such a column" in found.detail
+    assert found.interval is not None
+    assert found.interval[0] > 0.1
+
+
+def test_a_column_in_which_no_value_recurs_is_no_fault():
+    """Numbers of tickets are new each time: that is what is expected of them."""
+    before = pd.DataFrame({"ticket": [f"t{number}" for number in range(500)]})
+    after = pd.DataFrame({"ticket": [f"t{number}" for number in range(500, 1000)]})
+    assert judge_quality(before, after, QualityRule())[1].passed
+
+
 def test_a_few_rows_do_not_alarm():
     """Of four rows too little is told: nothing fails, and nothing passes."""
     few = pd.DataFrame({"temp": [None, 1.0, 2.0, 3.0], "carrier": ["AA"] * 4})
