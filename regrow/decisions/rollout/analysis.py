@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
-import numpy as np
 
 from regrow.decisions.rollout.bounds import undecided
 from regrow.decisions.rollout.evidence import Answers, Evidence
@@ -146,9 +145,15 @@ def _requirements(
 def _compare(
     plan: Ab, champion: Answers, challenger: Answers, metric: Metric, classes: Sequence[Label]
 ) -> tuple[Comparison, Finding]:
-    """Hold the two arms' *metric* against one another, by the smaller arm's labelled rows."""
+    """Hold the two arms' *metric* against one another, by the smaller arm's labelled rows.
+
+    Of more than `greatest_rows` of it those that came first count, and of the other arm as great a part.
+    """
     rows = min(len(champion.prediction), len(challenger.prediction))
     spent = rows >= plan.greatest_rows
+    if spent:
+        champion, challenger = (arm.first(plan.greatest_rows / rows) for arm in (champion, challenger))
+        rows = plan.greatest_rows
     rule = f"{metric} better than the champion's, or no {plan.smallest_difference:g} apart"
     gain = unpaired_gain(metric, champion, challenger, classes)
     if not isinstance(gain, str) and gain.weight < LEAST_WEIGHT:
@@ -158,8 +163,7 @@ def _compare(
         if rows < plan.least_rows:
             missing = f"{rows} of {plan.least_rows} labelled rows of each"
         return "no difference" if spent else "hold", undecided(rule, rows, missing)
-    best_rows = int(np.sqrt(plan.least_rows * plan.greatest_rows))
-    interval = gain_bounds(gain, rows, (1 - plan.confidence) / 2, best_rows)
+    interval = gain_bounds(gain, rows, (1 - plan.confidence) / 2, plan.least_rows, plan.greatest_rows)
     outcome, why = _conclude(plan, interval, rows)
     gained = f"{metric} gains {gain.figure:+.4f} ({interval[0]:+.4f} to {interval[1]:+.4f})"
     return outcome, Finding(

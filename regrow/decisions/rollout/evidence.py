@@ -28,7 +28,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One version's predictions beside what came true, row by row."""
+    """One version's predictions beside what came true, row by row, in the order in which they were served."""
 
     prediction: Floats
     """`(rows,)` for a regression, `(rows, classes)` probabilities for a classifier; NaN if it failed."""
@@ -44,6 +44,10 @@ class Answers:
     def matured(self) -> "Answers":
         """Keep the rows that have both a label and a prediction."""
         return self.take(self.labelled & answered(self.prediction))
+
+    def first(self, share: float) -> "Answers":
+        """Keep the first *share* of the rows."""
+        return self.take(np.arange(len(self.prediction)) < round(share * len(self.prediction)))
 
     def take(self, rows: NDArray[np.bool_]) -> "Answers":
         """Keep *rows*."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from regrow.decisions.influence import CLOSED_FORM, MEANS, Truth, pulls
 from regrow.decisions.rollout.evidence import Answers, Strings
-from regrow.decisions.rollout.sequential import standard_errors
+from regrow.decisions.rollout.sequential import standard_errors, standard_errors_until
 from regrow.models.metrics import Codes, Floats, Label, as_judged, encode, sign
 from regrow.project import Metric
 
@@ -19,6 +19,9 @@ curve is too skewed for its standard error (see docs/rollout-statistics.md)."""
 LEAST_WEIGHT = 25
 """Rows that must carry the standard error before it is believed: below that a handful decides, and the sum of
 their pulls is not yet normal."""
+
+EARLY = 0.2
+"""Part of the error that an A/B comparison may make on the way; the rest is kept for its end."""
 
 
 class Gain(NamedTuple):
@@ -48,9 +51,15 @@ def unpaired_gain(
     return _gain(metric, figures[1] - figures[0], spreads)
 
 
-def gain_bounds(gain: Gain, rows: int, alpha: float, best_rows: int) -> tuple[float, float]:
-    """Return the two bounds of *gain*, each of which holds at every look with probability 1 - *alpha*."""
-    radius = gain.error * standard_errors(rows, alpha, best_rows)
+def gain_bounds(gain: Gain, rows: int, alpha: float, least: int, greatest: int) -> tuple[float, float]:
+    """Return the two bounds of *gain* on *rows*, each of which holds at every look with probability 1 - *alpha*.
+
+    Looks lie between *least* and *greatest* rows. Most of *alpha* goes to a bound that is narrowest at the end, the
+    rest to one that is narrow on the way, for differences that are great: the narrower of the two is taken.
+    """
+    early = standard_errors(rows, alpha * EARLY, round((least * greatest) ** 0.5))
+    late = standard_errors_until(rows / greatest, alpha * (1 - EARLY))
+    radius = gain.error * min(early, late)
     return gain.figure - radius, gain.figure + radius
 
 

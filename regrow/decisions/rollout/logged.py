@@ -83,8 +83,8 @@ def entity_keys(rows: pd.DataFrame) -> pd.Series:
 
 
 def answers_of(rows: pd.DataFrame, truth: pd.Series, facts: ModelFacts) -> Answers:
-    """Set the predictions of *rows* beside their labels."""
-    rows = rows.reset_index(drop=True)
+    """Set the predictions of *rows* beside their labels, in the order in which they were served."""
+    rows = rows.sort_values(["served_at", "prediction_id"], ignore_index=True)
     target, labelled = find_targets(rows, truth, facts)
     return Answers(stack_predictions(rows["prediction"], facts), target, labelled, name_entities(rows))
 

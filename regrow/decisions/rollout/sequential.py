@@ -140,6 +140,16 @@ def standard_errors(rows: int, alpha: float, best: int) -> float:
     return float(beyond * np.sqrt((1 + spread) / spread))
 
 
+def standard_errors_until(share: float, alpha: float) -> float:
+    """Return how many standard errors below a mean its bound lies that holds at every look until all rows are there.
+
+    *share* of them are, 1 at the end, where it is narrowest. A sum of many rows moves like Brownian motion, which is
+    ever above c until the end with twice the probability that it ends there (the reflection principle): O'Brien and
+    Fleming's test (1979, "A multiple testing procedure for clinical trials", Biometrics 35), of any number of looks.
+    """
+    return float(special.ndtri(1 - alpha / 2) / np.sqrt(share))
+
+
 def _tuned(alpha: float, best: int) -> float:
     """Return the mixture's variance ρ² whose bound is narrowest at *best* rows."""
     return float(-special.lambertw(-4 * alpha * alpha / np.e, -1).real - 1) / best

@@ -17,6 +17,7 @@ from regrow.decisions.rollout.sequential import (
     lower_quantile,
     lower_rate,
     standard_errors,
+    standard_errors_until,
     upper_quantile,
     upper_rate,
 )
@@ -94,6 +95,16 @@ def test_a_mean_is_covered_at_every_look() -> None:
         return bool(v.mean() - v.std() / np.sqrt(len(v)) * standard_errors(len(v), ALPHA, 300) > 1)
 
     assert share_of_errors(lambda random: random.exponential(size=LOOKS[-1]), errs) <= TOLERATED
+
+
+def test_a_mean_is_covered_at_every_look_until_the_end() -> None:
+    """The bound that is narrowest at the last look keeps alpha over all looks, and uses nearly all of it."""
+
+    def errs(v: np.ndarray) -> bool:
+        return bool(v.mean() * np.sqrt(len(v)) > standard_errors_until(len(v) / LOOKS[-1], ALPHA))
+
+    found = share_of_errors(lambda random: random.normal(size=LOOKS[-1]), errs)
+    assert ALPHA / 3 < found <= TOLERATED
 
 
 def test_a_distribution_is_covered_at_every_look() -> None:
