@@ -35,7 +35,7 @@ def draw(
 
 def draw_curves(codes: Codes, probabilities: dict[str, Floats]) -> dict[str, Figure]:
     """Draw calibration, ROC and precision against recall of P(positive) of each model."""
-    calibration, roc, recall = (Figure(layout="constrained") for _ in range(3))
+    calibration, roc, recall = (Figure() for _ in range(3))
     axes = [figure.subplots() for figure in (calibration, roc, recall)]
     for name, values in probabilities.items():
         first = name == next(iter(probabilities))
@@ -49,7 +49,7 @@ def draw_curves(codes: Codes, probabilities: dict[str, Floats]) -> dict[str, Fig
 
 def draw_errors(target: Floats, predictions: dict[str, Floats]) -> dict[str, Figure]:
     """Draw true values and residuals against what each model predicts, on at most `SAMPLE` rows."""
-    truth, residuals = Figure(layout="constrained"), Figure(layout="constrained")
+    truth, residuals = Figure(), Figure()
     axes = {"actual_vs_predicted": truth.subplots(), "residual_vs_predicted": residuals.subplots()}
     for kind, axis in axes.items():
         for name, prediction in predictions.items():
