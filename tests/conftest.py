@@ -1,5 +1,6 @@
 """The servers that tests share, and small projects to run on them."""
 
+import gc
 import os
 import socket
 import tempfile
@@ -31,6 +32,8 @@ FULL_SIZE_TIMEOUT = 3600
 hypothesis_settings.register_profile("short", deadline=None, max_examples=15)
 hypothesis_settings.register_profile("full size", deadline=None, max_examples=200)
 
+# What the imports make stays, and the collector would walk through it again and again.
+gc.set_threshold(50_000, 20, 20)
 # Without a server Prefect would start one of its own, which outlives the test and holds up the end.
 os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
 

@@ -25,6 +25,7 @@ def log(services: Services) -> Path:
     return load_settings().home.absolute() / "logs" / "commands.log"
 
 
+@pytest.mark.long
 def test_a_training_is_told_in_a_short_table(
     services: Services, project: Callable[..., Project], log: Path
 ) -> None:

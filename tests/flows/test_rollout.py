@@ -191,6 +191,7 @@ def test_paused_it_holds_but_still_rolls_back(rolling: Callable[..., Project], t
     assert rollout(project.path, LATER).outcome == "roll back"
 
 
+@pytest.mark.long
 def test_a_comparison_without_a_winner_keeps_the_champion(
     rolling: Callable[..., Project], traffic: Traffic
 ) -> None:

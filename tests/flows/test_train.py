@@ -96,6 +96,7 @@ def test_every_kind_of_time_is_read_now(
     assert champion.facts.training.rows == len(recent)
 
 
+@pytest.mark.long
 def test_a_day_is_a_moment(services: object, project: Callable[..., Project]) -> None:
     """A run whose `as_of` was written as a day, as in Prefect's form, sees the rows before that day."""
     model = project()

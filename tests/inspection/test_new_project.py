@@ -317,6 +317,7 @@ def test_an_encoding_that_is_a_guess_is_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.long
 def test_what_init_writes_can_be_trained_at_once(services: object, tmp_path: Path) -> None:
     """From a CSV of recurring customers with late labels to a champion without a word in between."""
     loans(1_500).to_csv(tmp_path / "loans.csv", index=False)

@@ -34,7 +34,7 @@ from tasks.ingest import read_known
 from tasks.score_rows import score_period
 from tasks.validate import examine
 
-SLOW = (tables.wide, tables.tumours, tables.affairs, tables.visits)
+SLOW = (tables.wide, tables.tumours, tables.affairs, tables.visits, tables.digits, tables.countries)
 CASES = [
     pytest.param(make, id=make.__name__, marks=pytest.mark.long if make in SLOW else ())
     for make in tables.ALL

@@ -37,6 +37,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
 
 
+@pytest.mark.long
 def test_a_training_waits_for_the_one_that_runs(project: Callable[..., Project]) -> None:
     """The second begins when the first has ended, not before."""
     made = project()

@@ -274,6 +274,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.long
 def test_of_two_processes_one_wins(model: str, tmp_path: Path, size: Size) -> None:
     """The same between processes."""
     rounds = size(4, 200)

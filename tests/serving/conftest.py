@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import forked
 import httpx
 import mlflow
 import mlflow.sklearn
@@ -127,7 +128,7 @@ class Running:
     """A model server in its own process."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: "subprocess.Popen[bytes] | forked.Forked"
     home: Path
     log: Path
 
@@ -146,7 +147,10 @@ class Starter:
     running: list[Running] = field(default_factory=list)
 
     def __call__(self, home: Path, *arguments: str, ready: bool = True, **environment: str) -> Running:
-        """Start a server with its state under *home* and wait until it is ready (or only answers)."""
+        """Start a server with its state under *home* and wait until it is ready (or only answers).
+
+        One with several workers is started as `regrow up` does it, for it starts them so; others are forks.
+        """
         home.mkdir(parents=True, exist_ok=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -154,13 +158,17 @@ class Starter:
         log = home / "server.log"
         stores = {"MLFLOW_TRACKING_URI": self.uri, "MLFLOW_REGISTRY_URI": self.uri}
         given = {**stores, "REGROW_HOME": str(home), **environment}
-        with log.open("ab") as stream:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "regrow.serving", "--port", str(port), *arguments],
-                env={**os.environ, **given},
-                stdout=stream,
-                stderr=stream,
-            )
+        words, variables = ["--port", str(port), *arguments], {**os.environ, **given}
+        if "--workers" in arguments and "1" not in arguments:
+            with log.open("ab") as stream:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "regrow.serving", *words],
+                    env=variables,
+                    stdout=stream,
+                    stderr=stream,
+                )
+        else:
+            process = forked.start("regrow.serving.processes", words, variables, log)
         server = Running(f"http://127.0.0.1:{port}", process, home, log)
         self.running.append(server)
         self._wait(server, "/ready" if ready else "/ping")

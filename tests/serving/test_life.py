@@ -115,7 +115,7 @@ def test_swaps_under_load_drop_and_mix_nothing(registry, single, size):
     expected = {v: load_model(f"models:/demo/{v}").predict(frame) for v in (1, 2)}
     slowest = 0.0
     with Load(single.url, 16) as load:
-        for swap in range(size(10, 200)):
+        for swap in range(size(6, 200)):
             moved = time.monotonic()
             registry.promote(2 - swap % 2)
             while httpx.get(f"{single.url}/version").json()["models"]["demo"] != 2 - swap % 2:

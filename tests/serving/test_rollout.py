@@ -307,7 +307,7 @@ def confirmed(server, state):
 def test_under_changes_each_entity_meets_the_version_that_its_hash_says(rolling, size):
     """While weights change and champions swap under load, nothing fails; each answer is that of a state of the time."""
     states = [registry_of.state("moves")]
-    changes = size(8, 1000)
+    changes = size(5, 1000)
     # The pause leaves the many changes, which this process makes too, some of its time.
     with Entities(rolling.url, size(8, 32), size(0, 0.25)) as load:
         for turn in range(1, changes + 1):
