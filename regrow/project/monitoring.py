@@ -17,7 +17,7 @@ class QualityRule(Strict):
     unseen: Annotated[
         Share,
         Field(
-            description="Greatest share of a text column's values that are new, above what the reference leads to expect"
+            description="Greatest share of a text column's values that are new, above what is to be expected"
         ),
     ] = 0.1
     least_rows: Annotated[int, Field(ge=1, description="Served rows below which the rule is undecided")] = 50

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
-
 from regrow.decisions.rollout.bounds import undecided
 from regrow.decisions.rollout.evidence import Answers, Evidence
 from regrow.decisions.rollout.gains import LEAST_WEIGHT, gain_bounds, unpaired_gain
