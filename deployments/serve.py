@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shlex
 import signal
 import sys
@@ -33,7 +34,7 @@ from regrow.notifications import sender
 from regrow.project import Project
 from regrow.project.schedules import SCHEDULED, check_cron, schedules_of
 from regrow.reach import why_silent
-from regrow.services.commands import POOL, missed_file, ready_file
+from regrow.services.commands import FRESH, POOL, missed_file, ready_file
 from regrow.services.projects import find_projects
 from regrow.settings import Settings, apply_environment, load_settings
 
@@ -158,17 +159,28 @@ def wait_for_prefect(settings: Settings, patience: float = 120.0) -> None:
     raise Unreachable(f"{settings.prefect_api_url}: Prefect does not answer; start it with `regrow up`")
 
 
-async def work(at_once: int, pool: str = POOL) -> None:
+async def work(at_once: int, pool: str = POOL, alive: Path | None = None) -> None:
     """Run what is due in *pool*, at most *at_once* runs side by side, until this process is told to stop.
 
     After hours away dozens may be due at once, and would take all memory. Runs that are under way at the end end with
-    it.
+    it. The file *alive* is renewed as long as the loop that starts the runs turns.
     """
     worker = ProcessWorker(pool, name=pool, prefetch_seconds=1, limit=at_once)
     working = asyncio.ensure_future(worker.start(printer=logger.info))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
+    renewing = asyncio.ensure_future(renew(alive)) if alive else None
     with suppress(asyncio.CancelledError):
         await working
+    if renewing:
+        renewing.cancel()
+
+
+async def renew(file: Path, pause: float = FRESH / 6) -> None:
+    """Give *file* the time of now, again and again; without it, wait until it is there."""
+    while True:
+        with suppress(FileNotFoundError):
+            os.utime(file)
+        await asyncio.sleep(pause)
 
 
 def main() -> None:
@@ -192,7 +204,7 @@ def main() -> None:
         keep_up(settings, projects, threading.Event())
         names = "\n".join(project.name for project in projects)
         write_whole(ready_file(settings), names.encode(), flush=False)
-        asyncio.run(work(settings.runs_at_once))
+        asyncio.run(work(settings.runs_at_once, alive=ready_file(settings)))
 
 
 if __name__ == "__main__":

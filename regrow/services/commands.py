@@ -3,8 +3,10 @@
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +32,8 @@ NEEDS: dict[Service, tuple[Service, ...]] = {
 """What must answer before a part can start; the model server goes on, and starts, without any other."""
 SERVER_PATIENCE = 45.0
 """Seconds that the model server has to answer what it was asked and to flush its journal: its own 40, and some."""
+FRESH = 60.0
+"""Seconds after which the runner is silent that has not renewed its file."""
 POOL = "regrow"
 """The work pool of the deployments, of Prefect's type `process`; the runner is its worker."""
 HERE = "127.0.0.1"
@@ -79,7 +83,7 @@ TITLES: dict[Service, str] = {
 
 
 def ready_file(settings: Settings) -> Path:
-    """Return the path of the file that the runner writes once the deployments are registered."""
+    """Return the path of the file that the runner writes once the deployments are registered, and then renews."""
     return settings.home.absolute() / "runner.ready"
 
 
@@ -249,12 +253,20 @@ def _runner(settings: Settings) -> Command:
     return Command(
         TITLES["runner"],
         [sys.executable, "-m", "deployments.serve"],
-        ready_file(settings).exists,
+        partial(_is_fresh, ready_file(settings)),
         {
             "PREFECT_WORKER_QUERY_SECONDS": os.environ.get("PREFECT_WORKER_QUERY_SECONDS", "1"),
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": os.environ.get("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30"),
         },
     )
+
+
+def _is_fresh(file: Path) -> bool:
+    """Return whether *file* is there, and was written or renewed within `FRESH` seconds."""
+    try:
+        return time.time() - file.stat().st_mtime < FRESH
+    except FileNotFoundError:
+        return False
 
 
 def _answers(url: str) -> Callable[[], bool]:

@@ -17,7 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
-from deployments.serve import POOL, read_flows, read_projects, register
+from deployments.serve import POOL, read_flows, read_projects, register, renew
 from regrow.project import Project
 from regrow.services import Services
 from regrow.services.commands import ready_file
@@ -67,6 +67,20 @@ def test_a_deployment_carries_schedule_limit_and_parameters(
             )
             if flow in {"train", "retrain", "rollout"}:
                 assert found.global_concurrency_limit.limit == 1
+
+
+async def test_the_file_of_a_living_runner_is_renewed(tmp_path: Path) -> None:
+    """While the loop turns the file gets the time of now; one that is gone is not made, for it names the models."""
+    file = tmp_path / "runner.ready"
+    renewing = asyncio.ensure_future(renew(file, pause=0.01))
+    await asyncio.sleep(0.05)
+    assert not file.exists()
+    file.write_text("one model")
+    os.utime(file, (0, 0))
+    await asyncio.sleep(0.2)
+    renewing.cancel()
+    assert time.time() - file.stat().st_mtime < 10
+    assert file.read_text() == "one model"
 
 
 @contextmanager
