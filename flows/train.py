@@ -17,7 +17,7 @@ from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.judge import judge
 from tasks.refit import refit
-from tasks.register import register
+from tasks.register import register, told_again
 from tasks.split import split
 from tasks.validate import validate
 
@@ -59,7 +59,8 @@ def train_steps(project: Project, run: FlowRecord, override: str = "") -> Verdic
     version = register(project, evaluation, run.trigger, run.as_of.isoformat(), run.flow_run_id)
     verdict = judge(project, evaluation, override)
     deployed = deploy(project, version, verdict, run.actor, run.as_of, override)
-    outcome = deployed.with_findings(*validation.remarks, *parts.remarks)
+    remarks = *validation.remarks, *parts.remarks, *told_again(version, run.flow_run_id)
+    outcome = deployed.with_findings(*remarks)
     run.verdict(outcome)
     announce(project, "training.finished", outcome.reason, figures=numbers(evaluation.metrics))
     return outcome

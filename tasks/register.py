@@ -12,6 +12,7 @@ from regrow.notifications.event import numbers
 from regrow.project import Project
 from regrow.registry import Version
 from regrow.results import Candidate, Evaluation, ModelFacts
+from regrow.verdict import Finding
 
 
 def write_card(project: Project, evaluation: Evaluation) -> str:
@@ -81,6 +82,17 @@ def find_version(project: Project, candidate: Candidate) -> Version | None:
     client = registry.connect()
     with registry.reaching(f"versions of {project.name}"):
         return registry.find_registered(client, project.name, candidate)
+
+
+def told_again(version: Version, flow_run_id: str) -> tuple[Finding, ...]:
+    """Return, if an earlier flow run than *flow_run_id* has made *version*, that nothing was trained anew."""
+    if version.tags.get("regrow.flow_run") == flow_run_id:
+        return ()
+    told = (
+        f"rows, project file, code and libraries are those of version {version.number}, which was trained as of "
+        f"{version.tags.get('regrow.as_of', 'an unknown moment')[:16]}: it was judged again, not trained"
+    )
+    return (Finding(rule="nothing has changed", result="pass", detail=told),)
 
 
 def _rows(snapshot: Snapshot) -> str:

@@ -112,7 +112,7 @@ def test_a_day_is_a_moment(services: object, project: Callable[..., Project]) ->
 
 
 def test_first_champion_then_nothing_changes(services: object, project: Callable[..., Project]) -> None:
-    """The first candidate that passes becomes champion; an unchanged run changes no version and no ledger entry."""
+    """The first candidate that passes becomes champion; an unchanged run changes nothing, and says so."""
     model = project()
     first = train(model.path, AS_OF)
     assert first.passed, first.reason
@@ -121,7 +121,11 @@ def test_first_champion_then_nothing_changes(services: object, project: Callable
     assert (champion.number, champion.tags["regrow.status"]) == (1, "promoted")
     assert [(move.kind, move.before, move.state.champion) for move in ledger] == [("promote", None, 1)]
 
-    assert train(model.path, AS_OF) == first
+    again = train(model.path, AS_OF)
+    *same, told = again.findings
+    assert (again.passed, again.reason, tuple(same)) == (True, first.reason, first.findings)
+    assert told.rule == "nothing has changed"
+    assert "those of version 1" in told.detail
     assert registry.ledger(model.name) == ledger
     assert versions(model) == before
     assert len(models(model)) == 2
