@@ -91,4 +91,7 @@ def find_missing(database: Database, home: Path, folder: Path) -> list[str]:
             digest = facts.get(part, {}).get("digest")
             if digest and not (folder / "snapshots" / f"{digest}.parquet").is_file():
                 problems.append(f"the {part} rows of {name} version {number}")
+        judged = facts.get("judged")
+        if judged and not (file.parents[2] / judged / "artifacts" / "MLmodel").is_file():
+            problems.append(f"the model that was judged for {name} version {number}")
     return problems

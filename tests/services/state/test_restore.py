@@ -22,7 +22,9 @@ def copy(tmp_path: Path, used: Database, monkeypatch: pytest.MonkeyPatch) -> Pat
     home = tmp_path / "home"
     append(home / "tables" / "predictions" / "m", pa.table({"a": [1, 2]}), "w", 1)
     (home / MODEL).parent.mkdir(parents=True)
-    (home / MODEL).write_text("metadata: {regrow: {training: {digest: abc}, holdout: {digest: def}}}")
+    (home / MODEL).write_text(
+        "metadata: {regrow: {training: {digest: abc}, holdout: {digest: def}, judged: m-0}}"
+    )
     (home / "snapshots").mkdir()
     (home / "snapshots" / "abc.parquet").write_text("rows")
     write_state_version(home)
@@ -43,7 +45,10 @@ def test_what_was_backed_up_is_there_again(copy: Path, used: Database, tmp_path:
     told: list[str] = []
     new = tmp_path / "new"
     restore.restore(Settings(home=new), copy, told.append)
-    assert told[-1] == "missing: the holdout rows of m version 1"
+    assert told[-2:] == [
+        "missing: the holdout rows of m version 1",
+        "missing: the model that was judged for m version 1",
+    ]
     assert (new / MODEL).read_text() == (tmp_path / "home" / MODEL).read_text()
     with used.connect("mlflow") as connection:
         row = connection.execute("SELECT storage_location FROM model_versions").fetchone()
