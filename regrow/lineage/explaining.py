@@ -48,8 +48,7 @@ def explain_prediction(prediction_id: str) -> ExplainedPrediction:
     if found is None:
         raise RegistryError(
             f"{prediction_id}: no such prediction in the log. It may not be there yet (it comes some seconds after the "
-            "answer), or not any more: forgotten (`regrow forget`), or older than retention.predictions; see `regrow "
-            "status`"
+            "answer), or not any more, if it was forgotten (`regrow forget`); see `regrow status`"
         )
     name, number = found["model"], found["version"]
     version = registry.version(name, number)

@@ -134,8 +134,8 @@ class Monitoring(Strict):
     report: Annotated[
         Literal["alarm", "always"],
         Field(
-            description="When the drift report of 4 MB is written; its figures are always kept, and "
-            "`regrow report` writes it at any time"
+            description="When the drift report of 4 MB is written (`alarm`: if something drifted); its figures are "
+            "always kept, and `regrow report` writes it at any time"
         ),
     ] = "alarm"
     skew: Annotated[
