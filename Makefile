@@ -57,5 +57,6 @@ audit: install  ## List what is installed in dist/sbom.cdx.json (CycloneDX), and
 		|| { echo "The scan asks the public index about each package. If it says above that a package was not found" \
 		"there or could not be audited, it cannot reach that index: run it where it can. Otherwise it names the holes."; exit 1; }
 
-schema: install  ## Write configs/schema.json from the project file's types
+schema: install  ## Write configs/schema.json and docs/reference.md from the types
 	$(BIN)/regrow schema > configs/schema.json
+	$(BIN)/regrow schema --reference > docs/reference.md

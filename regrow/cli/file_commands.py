@@ -67,8 +67,16 @@ def check(
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def schema() -> None:
+def schema(
+    reference: Annotated[
+        bool,
+        typer.Option(
+            "--reference", help="Print the page of all keys and settings instead: docs/reference.md"
+        ),
+    ] = False,
+) -> None:
     """Print the JSON schema of project files, for editors."""
     from regrow.project import json_schema
+    from regrow.project.reference import write_reference
 
-    sys.stdout.write(json_schema())
+    sys.stdout.write(write_reference() if reference else json_schema())
