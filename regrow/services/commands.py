@@ -270,5 +270,5 @@ def _is_fresh(file: Path) -> bool:
 
 
 def _answers(url: str) -> Callable[[], bool]:
-    """Return a check that is true once *url* answers."""
-    return lambda: why_silent(url, timeout=2) is None
+    """Return a check that is true if *url* answers within ten seconds: a server under load is slow."""
+    return lambda: why_silent(url, timeout=10) is None

@@ -20,8 +20,8 @@ START_SECONDS = 300.0
 """How long a part that was started again may take to answer."""
 PROBE_PAUSE = 10.0
 """Seconds between two questions to a part that answered the last one."""
-PROBES = 12
-"""Questions in a row without an answer after which a part that runs counts as hanging: two minutes at least.
+PROBES = 6
+"""Questions in a row without an answer after which a part that runs counts as hanging: two minutes, if it takes them.
 
 They are counted, not timed: a machine that slept, or a supervisor that was stopped, has asked nothing meanwhile.
 """
