@@ -163,7 +163,7 @@ async def work(at_once: int, pool: str = POOL, alive: Path | None = None) -> Non
     """Run what is due in *pool*, at most *at_once* runs side by side, until this process is told to stop.
 
     After hours away dozens may be due at once, and would take all memory. Runs that are under way at the end end with
-    it. The file *alive* is renewed as long as the loop that starts the runs turns.
+    it. The file *alive* is renewed as long as this process's loop of events turns.
     """
     worker = ProcessWorker(pool, name=pool, prefetch_seconds=1, limit=at_once)
     working = asyncio.ensure_future(worker.start(printer=logger.info))
@@ -176,10 +176,10 @@ async def work(at_once: int, pool: str = POOL, alive: Path | None = None) -> Non
 
 
 async def renew(file: Path, pause: float = FRESH / 6) -> None:
-    """Give *file* the time of now, again and again; without it, wait until it is there."""
+    """Give *file* the time of this machine, again and again; if it cannot be, the next time may do."""
     while True:
-        with suppress(FileNotFoundError):
-            os.utime(file)
+        with suppress(OSError):
+            os.utime(file, (time.time(), time.time()))
         await asyncio.sleep(pause)
 
 

@@ -9,6 +9,8 @@ from regrow.project import QualityRule
 from regrow.verdict import Finding, Result, pass_if
 
 CONFIDENCE = 0.95
+RECURS = 5
+"""Times that one new value must occur before it is judged alone: of many new ones some occur twice by chance."""
 
 
 def judge_quality(reference: pd.DataFrame, current: pd.DataFrame, rule: QualityRule) -> tuple[Finding, ...]:
@@ -62,26 +64,39 @@ def _judge_missing(reference: pd.Series, current: pd.Series, rule: QualityRule) 
 
 
 def _judge_unseen(reference: pd.Series, current: pd.Series, rule: QualityRule) -> Finding:
-    """Judge the share of one column's values that the reference does not hold, less what was to be expected."""
+    """Judge one column's values that the reference does not hold, beyond what was to be expected.
+
+    Of the values that should have been known, the share that is new; or the share of one new value alone, beyond what a
+    value of such a column may have that the reference misses, if that is more: of a column in which hardly anything
+    recurs none should have been known.
+    """
     known, present = reference.dropna(), current.dropna()
-    new = present[~present.isin(known.unique())]
-    share, expected = len(new) / len(present) if len(present) else 0.0, _missed(known)
-    low, high = _less(share, _interval(len(new), len(present)), *expected)
+    new, rows = present[~present.isin(known.unique())], len(present)
+    expected, bounds = _missed(known)
+    low, high = _less(len(new) / rows if rows else 0.0, _interval(len(new), rows), expected, bounds)
+    sure = 1 - expected  # The share that should be known.
+    judged = [((len(new) / rows - expected) / sure, (low / sure, high / sure))] if rows and sure else []
+    most = int(new.value_counts().iloc[0]) if len(new) else 0
+    low, high = _interval(most, rows)
+    missed = _greatest_missed(len(known))
+    if most >= RECURS or not judged:
+        judged.append((most / rows - missed if rows else 0.0, (low - missed, high - missed)))
+    figure, interval = max(judged, key=lambda each: each[1][0])
     examples = ", ".join(sorted({str(value) for value in new})[:3])
-    rare = f", {expected[0]:.1%} expected of such a column" if expected[0] else ""
+    rare = f", {expected:.1%} expected of such a column" if expected else ""
     return Finding(
         rule=f"unseen values of {reference.name} at most {rule.unseen:g} above what is expected",
         subject="quality",
-        result=_result(low > rule.unseen, len(new), len(present), rule),
-        figure=share - expected[0],
+        result=_result(interval[0] > rule.unseen, len(new), min(rows, len(known)), rule),
+        figure=figure if rows else None,
         limit=rule.unseen,
-        interval=(low, high),
+        interval=interval,
         confidence=CONFIDENCE,
-        rows=len(present),
-        detail=f"{reference.name}: {len(new)} of {len(present)} values not in the reference"
+        rows=rows,
+        detail=f"{reference.name}: {len(new)} of {rows} values not in the reference"
         + (f" ({examples})" if examples else "")
         + rare
-        + _too_few(len(present), rule),
+        + _too_few(min(rows, len(known)), rule),
     )
 
 
@@ -100,6 +115,14 @@ def _missed(known: pd.Series) -> tuple[float, tuple[float, float]]:
     error = math.sqrt(once * (1 - share) + 2 * twice) / rows
     reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * error
     return share, (max(0.0, share - reach), min(1.0, share + reach))
+
+
+def _greatest_missed(rows: int) -> float:
+    """Return a share such that *rows* rows hold each value of at least that share, with the confidence.
+
+    At most 1 / t values have a share of t, and each is missing with the probability (1 - t)^n ≤ exp(-n t).
+    """
+    return min(1.0, math.log(rows / (1 - CONFIDENCE)) / rows) if rows else 1.0
 
 
 def _result(beyond: bool, count: int, rows: int, rule: QualityRule) -> Result:

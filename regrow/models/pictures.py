@@ -49,7 +49,10 @@ def draw_curves(codes: Codes, probabilities: dict[str, Floats]) -> dict[str, Fig
 
 def draw_errors(target: Floats, predictions: dict[str, Floats]) -> dict[str, Figure]:
     """Draw true values and residuals against what each model predicts, on at most `SAMPLE` rows."""
-    truth, residuals = Figure(), Figure()
+    truth, residuals = (
+        Figure(layout="constrained"),
+        Figure(layout="constrained"),
+    )  # Wide numbers beside the axis.
     axes = {"actual_vs_predicted": truth.subplots(), "residual_vs_predicted": residuals.subplots()}
     for kind, axis in axes.items():
         for name, prediction in predictions.items():

@@ -262,10 +262,10 @@ def _runner(settings: Settings) -> Command:
 
 
 def _is_fresh(file: Path) -> bool:
-    """Return whether *file* is there, and was written or renewed within `FRESH` seconds."""
+    """Return whether *file* can be seen, and was written or renewed within `FRESH` seconds."""
     try:
-        return time.time() - file.stat().st_mtime < FRESH
-    except FileNotFoundError:
+        return abs(time.time() - file.stat().st_mtime) < FRESH
+    except OSError:
         return False
 
 

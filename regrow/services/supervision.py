@@ -19,9 +19,9 @@ DOWN_PAUSE = 600.0
 START_SECONDS = 300.0
 """How long a part that was started again may take to answer."""
 PROBE_PAUSE = 10.0
-"""Seconds between two questions to a part that answered the last one."""
+"""Seconds between two questions to a part that runs."""
 PROBES = 6
-"""Questions in a row without an answer after which a part that runs counts as hanging: two minutes, if it takes them.
+"""Questions in a row without an answer after which a part that runs counts as hanging.
 
 They are counted, not timed: a machine that slept, or a supervisor that was stopped, has asked nothing meanwhile.
 """
@@ -106,8 +106,7 @@ class Supervisor:
 
     def _look_at_one_that_answers(self, one: Watched) -> None:
         """Notice the end of a part, that it hangs, or that it has been well for a minute."""
-        well = self.clock() - one.since >= HEALTHY_SECONDS
-        if well:
+        if self.clock() - one.since >= HEALTHY_SECONDS and not one.silent:
             one.failures = 0
         if (ended := one.part.how_it_ended()) is not None:
             self._failed(one, ended)

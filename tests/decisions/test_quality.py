@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,24 @@ def test_a_column_in_which_no_value_recurs_is_no_fault():
     before = pd.DataFrame({"ticket": [f"t{number}" for number in range(500)]})
     after = pd.DataFrame({"ticket": [f"t{number}" for number in range(500, 1000)]})
     assert judge_quality(before, after, QualityRule())[1].passed
+    broken = after.assign(ticket="NULL")
+    assert judge_quality(before, broken, QualityRule())[1].failed
+
+
+@pytest.mark.parametrize("kinds", [50, 5_000, 500_000])
+def test_a_column_that_breaks_as_a_whole_fails(kinds: int):
+    """All values written otherwise, or all the same new one: found however many of them were expected to be new."""
+    before, after = draw(2000, 1, kinds), draw(1000, 2, kinds)
+    assert judge_quality(before, after, QualityRule())[1].passed
+    for broken in (after["place"].str.upper(), pd.Series("NULL", index=after.index)):
+        assert judge_quality(before, after.assign(place=broken), QualityRule())[1].failed
+
+
+def test_a_reference_of_a_few_rows_tells_nothing():
+    """Of eight rows nobody knows what a column holds."""
+    found = judge_quality(draw(8, 1), draw(1000, 2).assign(place="Q"), QualityRule())[1]
+    assert found.undecided
+    assert "8 of 50 rows" in found.detail
 
 
 def test_a_few_rows_do_not_alarm():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,25 @@ def hold(project: Project, seconds: float) -> "subprocess.Popen[bytes]":
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the turns in a folder of their own."""
     monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+
+
+def test_a_turn_is_waited_for(project: Callable[..., Project]) -> None:
+    """Who comes second begins when the first has ended, in one process too."""
+    made, held, order = project(), threading.Event(), list[str]()
+
+    def first() -> None:
+        with turn_to_train(made):
+            held.set()
+            time.sleep(1)
+            order.append("first")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert held.wait(10)
+    with turn_to_train(made):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "second"]
 
 
 @pytest.mark.long

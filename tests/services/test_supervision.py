@@ -109,6 +109,20 @@ def test_one_that_hangs_is_ended_and_comes_back() -> None:
     assert (other.killed, other.starts) == (0, 0)
 
 
+def test_one_that_hangs_after_each_start_stays_down() -> None:
+    """A part that answers for some seconds after each start, and then hangs, counts as down at last."""
+    part = Fake("MLflow")
+    house = House((part,))
+    for _ in range(TRIES):
+        part.answering = True
+        while house.state("MLflow") != "answers":
+            house.pass_by(0.5)
+        house.pass_by(5)
+        part.answering = False
+        house.pass_by(PROBES * PROBE_PAUSE + 5)
+    assert any("stays down" in line for line in house.told)
+
+
 def test_pauses_double_and_a_healthy_minute_forgets_them() -> None:
     """The pauses are 1, 2, 4 … 60 s; after a minute in which the part answered they begin anew."""
     part = Fake("MLflow")

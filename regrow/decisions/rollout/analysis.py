@@ -161,6 +161,8 @@ def _compare(
         missing = gain if isinstance(gain, str) else ""
         if rows < plan.least_rows:
             missing = f"{rows} of {plan.least_rows} labelled rows of each"
+        elif spent:
+            missing = f"{missing}, of the first {plan.greatest_rows} of each"
         return "no difference" if spent else "hold", undecided(rule, rows, missing)
     interval = gain_bounds(gain, rows, (1 - plan.confidence) / 2, plan.least_rows, plan.greatest_rows)
     outcome, why = _conclude(plan, interval, rows)

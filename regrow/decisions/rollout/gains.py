@@ -21,7 +21,7 @@ LEAST_WEIGHT = 25
 their pulls is not yet normal."""
 
 EARLY = 0.2
-"""Part of the error that an A/B comparison may make on the way; the rest is kept for its end."""
+"""Part of an A/B comparison's error for the bound that is narrow on the way; the rest is for the one of its end."""
 
 
 class Gain(NamedTuple):

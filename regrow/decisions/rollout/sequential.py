@@ -2,7 +2,8 @@
 
 Each bound inverts a nonnegative supermartingale that starts at 1: by Ville's inequality (1939) it ever reaches
 1 / *alpha* with probability *alpha* at most. Each is one-sided and depends on counts or sorted values alone, so
-neither the order of the rows within a look nor the moments of the looks matter.
+neither the order of the rows within a look nor the moments of the looks matter. The two bounds of a mean, in standard
+errors, are asymptotic; `standard_errors_until` holds for looks until all rows are there, and not beyond.
 """
 
 from collections.abc import Callable
