@@ -75,7 +75,10 @@ def _judge_unseen(reference: pd.Series, current: pd.Series, rule: QualityRule) -
     expected, bounds = _missed(known)
     low, high = _less(len(new) / rows if rows else 0.0, _interval(len(new), rows), expected, bounds)
     sure = 1 - expected  # The share that should be known.
-    judged = [((len(new) / rows - expected) / sure, (low / sure, high / sure))] if rows and sure else []
+    judged = list[tuple[float, tuple[float, float]]]()
+    if rows and sure:
+        excess = (len(new) / rows - expected) / sure
+        judged.append((max(-1.0, excess), (max(-1.0, low / sure), min(1.0, high / sure))))
     most = int(new.value_counts().iloc[0]) if len(new) else 0
     low, high = _interval(most, rows)
     missed = _greatest_missed(len(known))

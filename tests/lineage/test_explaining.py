@@ -69,9 +69,9 @@ def test_a_prediction_that_is_another_today_is_told(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_id_that_the_log_does_not_have_says_why_that_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not there yet, forgotten, or too old: all three are named."""
+    """Not there yet, or forgotten: both are named; no prediction is too old, for all are kept."""
     stand_in(monkeypatch, fitted("sklearn.linear_model.Ridge", {}, 0), None)
-    with pytest.raises(RegistryError, match=r"p-9: no such prediction.*yet.*regrow forget.*retention"):
+    with pytest.raises(RegistryError, match=r"p-9: no such prediction.*yet.*regrow forget"):
         explain_prediction("p-9")
 
 
