@@ -176,7 +176,7 @@ async def work(at_once: int, pool: str = POOL, alive: Path | None = None) -> Non
 
 
 async def renew(file: Path, pause: float = FRESH / 6) -> None:
-    """Give *file* the time of this machine, again and again; if it cannot be, the next time may do."""
+    """Renew the time of *file* by this machine's clock, for ever; an attempt that fails leaves it to the next one."""
     while True:
         with suppress(OSError):
             os.utime(file, (time.time(), time.time()))

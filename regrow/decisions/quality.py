@@ -66,31 +66,25 @@ def _judge_missing(reference: pd.Series, current: pd.Series, rule: QualityRule) 
 def _judge_unseen(reference: pd.Series, current: pd.Series, rule: QualityRule) -> Finding:
     """Judge one column's values that the reference does not hold, beyond what was to be expected.
 
-    Of the values that should have been known, the share that is new; or the share of one new value alone, beyond what a
-    value of such a column may have that the reference misses, if that is more: of a column in which hardly anything
-    recurs none should have been known.
+    Of the values that should have been known, the share that is new; or the share of one new value alone, if that is
+    more: of a column in which hardly anything recurs none should have been known.
     """
     known, present = reference.dropna(), current.dropna()
     new, rows = present[~present.isin(known.unique())], len(present)
     expected, bounds = _missed(known)
-    low, high = _less(len(new) / rows if rows else 0.0, _interval(len(new), rows), expected, bounds)
-    sure = 1 - expected  # The share that should be known.
-    judged = list[tuple[float, tuple[float, float]]]()
-    if rows and sure:
-        excess = (len(new) / rows - expected) / sure
-        judged.append((max(-1.0, excess), (max(-1.0, low / sure), min(1.0, high / sure))))
+    excess = _beyond_expected(len(new), rows, expected, bounds)
     most = int(new.value_counts().iloc[0]) if len(new) else 0
-    low, high = _interval(most, rows)
-    missed = _greatest_missed(len(known))
-    if most >= RECURS or not judged:
-        judged.append((most / rows - missed if rows else 0.0, (low - missed, high - missed)))
-    figure, interval = max(judged, key=lambda each: each[1][0])
+    alone = _beyond_missed(most, rows, len(known))
+    if excess is None or (most >= RECURS and alone[1][0] > excess[1][0]):
+        figure, interval = alone
+    else:
+        figure, interval = excess
+    enough = min(rows, len(known))
     examples = ", ".join(sorted({str(value) for value in new})[:3])
-    rare = f", {expected:.1%} expected of such a column" if expected else ""
     return Finding(
         rule=f"unseen values of {reference.name} at most {rule.unseen:g} above what is expected",
         subject="quality",
-        result=_result(interval[0] > rule.unseen, len(new), min(rows, len(known)), rule),
+        result=_result(interval[0] > rule.unseen, len(new), enough, rule),
         figure=figure if rows else None,
         limit=rule.unseen,
         interval=interval,
@@ -98,9 +92,27 @@ def _judge_unseen(reference: pd.Series, current: pd.Series, rule: QualityRule) -
         rows=rows,
         detail=f"{reference.name}: {len(new)} of {rows} values not in the reference"
         + (f" ({examples})" if examples else "")
-        + rare
-        + _too_few(min(rows, len(known)), rule),
+        + (f", {expected:.1%} expected of such a column" if expected else "")
+        + _too_few(enough, rule),
     )
+
+
+def _beyond_expected(
+    new: int, rows: int, expected: float, bounds: tuple[float, float]
+) -> tuple[float, tuple[float, float]] | None:
+    """Return which share of the values that should be known is *new*, and its interval; None if none should be."""
+    known = 1 - expected
+    if not rows or not known:
+        return None
+    low, high = _less(new / rows, _interval(new, rows), expected, bounds)
+    return max(-1.0, (new / rows - expected) / known), (max(-1.0, low / known), min(1.0, high / known))
+
+
+def _beyond_missed(most: int, rows: int, known: int) -> tuple[float, tuple[float, float]]:
+    """Return by how much the share of one new value exceeds what *known* rows may miss of a value, and its interval."""
+    missed = _greatest_missed(known)
+    low, high = _interval(most, rows)
+    return (most / rows if rows else 0.0) - missed, (low - missed, high - missed)
 
 
 def _missed(known: pd.Series) -> tuple[float, tuple[float, float]]:

@@ -47,7 +47,7 @@ def write_reference() -> str:
 
 def _sections(root: Schema, known: dict[str, Schema]) -> Iterator[str]:
     """Yield a section for the file, then one for each kind of object in it, after the one that names it first."""
-    waiting, seen = [("", root)], {""}
+    waiting, seen = [("", root)], set[str]()
     while waiting:
         name, definition = waiting.pop(0)
         keys = definition.get("properties", {})
@@ -90,7 +90,7 @@ def _named(field: Schema) -> Iterator[str]:
 
 
 def _value(field: Schema, known: dict[str, Schema]) -> str:
-    """Say what *field* may hold."""
+    """Return in words what *field* may hold."""
     kind = field.get("type", "")
     options = [*field.get("anyOf", ()), *field.get("oneOf", ())]
     if "$ref" in field:

@@ -111,10 +111,7 @@ class Supervisor:
         if (ended := one.part.how_it_ended()) is not None:
             self._failed(one, ended)
         elif self._hangs(one):
-            one.part.kill()
-            self._failed(
-                one, f"{one.part.name} runs and has not answered {PROBES} times in a row: it was ended"
-            )
+            self._end(one, f"{one.part.name} runs and has not answered {PROBES} times in a row: it was ended")
 
     def _hangs(self, one: Watched) -> bool:
         """Ask a part that runs, if it is time to; return whether it has been silent `PROBES` times in a row."""
@@ -134,8 +131,7 @@ class Supervisor:
             self._enter(one, "answers")
             self.tell(f"{one.part.name} answers again after {seconds:.1f} s (restart {one.restarts})")
         elif self.clock() - one.since > START_SECONDS:
-            one.part.kill()
-            self._failed(one, f"{one.part.name} did not answer within {START_SECONDS:.0f} s")
+            self._end(one, f"{one.part.name} did not answer within {START_SECONDS:.0f} s")
 
     def _start_if_due(self, one: Watched) -> None:
         """Start a part whose pause is over and whose needs answer."""
@@ -152,6 +148,11 @@ class Supervisor:
     def _has_what_it_needs(self, one: Watched) -> bool:
         """Return whether the parts that *one* needs answer; what runs elsewhere is its own matter."""
         return all(self.watched[name].state == "answers" for name in one.part.needs if name in self.watched)
+
+    def _end(self, one: Watched, why: str) -> None:
+        """End a part that runs and does not do its work; it is started again like one that has ended by itself."""
+        one.part.kill()
+        self._failed(one, why)
 
     def _failed(self, one: Watched, how: str) -> None:
         """Plan the next start of a part that has ended or could not start, and tell it."""
