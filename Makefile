@@ -32,10 +32,11 @@ down: install  ## Stop what `make up` started
 wheel: install  ## Build the wheel into dist/: it runs from any folder
 	$(BIN)/python -m hatchling build -t wheel
 
+# The type checker's collector runs seldom: a sixth faster.
 lint: install  ## Check style, types and imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	NODE_OPTIONS=--max-semi-space-size=128 $(BIN)/basedpyright  # its collector runs seldom: a sixth faster
+	NODE_OPTIONS=--max-semi-space-size=128 $(BIN)/basedpyright
 	$(BIN)/lint-imports
 
 test: lint  ## Check everything, as CI does
