@@ -14,7 +14,7 @@ from prefect.states import Cancelled, Scheduled
 
 from regrow.errors import Unreachable
 from regrow.lineage.announcing import announce_missed
-from regrow.lineage.missed import Missed, covering, moment_of, read_missed
+from regrow.lineage.missed import Missed, covering, moment_of, read_missed, window_of
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
 from regrow.reach import check_reachable
@@ -40,7 +40,7 @@ def catch_up(
     known = {project.name: project for project in projects}
     moment = now or datetime.now(UTC)
     with get_client(sync_client=True) as client:
-        missed = read_missed(client, moment, grace, known)
+        missed = read_missed(client, known.values(), moment, grace)
         return [_do_once(client, known[each.deployment.name], each) for each in missed]
 
 
@@ -62,11 +62,6 @@ def _do_once(client: SyncPrefectClient, project: Project, missed: Missed) -> str
             reason = f"missed; the run as of {wanted[-1]:%Y-%m-%d %H:%M} looks at its time too"
             client.set_flow_run_state(run.id, Cancelled(message=reason))
     return f"{missed}; started now: as of {', '.join(f'{moment:%Y-%m-%d %H:%M}' for moment in wanted)}"
-
-
-def window_of(project: Project, flow: str) -> timedelta | None:
-    """Return how far back a run of *flow* looks; None: at all there is, or at the present."""
-    return {"monitor": project.monitoring.window, "score": project.scoring.window}.get(flow)
 
 
 def free_stranded() -> list[str]:

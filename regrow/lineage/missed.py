@@ -23,6 +23,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from regrow.data import times
 from regrow.lineage.outages import names_an_outage
 from regrow.lineage.runs import BY_SCHEDULE
+from regrow.project import Project
 
 HORIZON = timedelta(days=31)
 """How far back a schedule is followed."""
@@ -40,7 +41,7 @@ class Missed(NamedTuple):
     moments: tuple[datetime, ...]
     late: dict[datetime, FlowRun]
     broken: tuple[FlowRun, ...]
-    """Scheduled runs that an outage has ended, and whose moments no later run has done."""
+    """Scheduled runs that an outage has ended, and whose time no other run has looked at."""
 
     def __str__(self) -> str:
         """Return in a line what was missed."""
@@ -54,38 +55,46 @@ class Missed(NamedTuple):
 
 
 def read_missed(
-    client: SyncPrefectClient, now: datetime, grace: timedelta, only: Iterable[str] | None = None
+    client: SyncPrefectClient, projects: Iterable[Project], now: datetime, grace: timedelta
 ) -> list[Missed]:
-    """Return what each scheduled deployment (of the models *only*, if given) has missed until *grace* before *now*."""
-    wanted = None if only is None else set(only)
+    """Return what each scheduled deployment of *projects* has missed until *grace* before *now*."""
+    known = {project.name: project for project in projects}
     found = []
     for deployment in client.read_deployments(limit=MOST_RUNS):
-        if deployment.paused or (wanted is not None and deployment.name not in wanted):
+        if deployment.paused or deployment.name not in known:
             continue
         crons = [each.schedule for each in deployment.schedules if each.active]
         schedules = [schedule for schedule in crons if isinstance(schedule, CronSchedule)]
-        if schedules and (missed := _missed(client, deployment, schedules, now, grace)).due():
+        flow = str(deployment.entrypoint or "").rpartition(".")[2]
+        window = window_of(known[deployment.name], flow)
+        if schedules and (missed := _missed(client, deployment, flow, window, schedules, now, grace)).due():
             found.append(missed)
     return found
+
+
+def window_of(project: Project, flow: str) -> timedelta | None:
+    """Return how far back a run of *flow* looks; None: at all there is, or at the present."""
+    return {"monitor": project.monitoring.window, "score": project.scoring.window}.get(flow)
 
 
 def _missed(
     client: SyncPrefectClient,
     deployment: DeploymentResponse,
+    flow: str,
+    window: timedelta | None,
     schedules: list[CronSchedule],
     now: datetime,
     grace: timedelta,
 ) -> Missed:
-    """Return what *deployment*, on *schedules*, has missed."""
+    """Return what *deployment* of *flow*, whose runs look back by *window*, has missed on *schedules*."""
     runs = _scheduled_runs(client, deployment, now)
     began = [run for run in runs if run.state is not None and not run.state.is_scheduled()]
     created = times.as_utc(deployment.created or now)
     since = max([now - HORIZON, created, *map(moment_of, began)])
     moments = sorted({moment for each in schedules for moment in moments_between(each, since, now - grace)})
     waiting = {moment_of(run): run for run in runs if run.state is not None and run.state.is_scheduled()}
-    flow = str(deployment.entrypoint or "").rpartition(".")[2]
     late = {moment: run for moment, run in waiting.items() if moment <= now - grace}
-    return Missed(deployment, flow, tuple(moments), late, tuple(broken_runs(runs)))
+    return Missed(deployment, flow, tuple(moments), late, tuple(broken_runs(runs, window)))
 
 
 def _scheduled_runs(
@@ -103,12 +112,30 @@ def _scheduled_runs(
     return [run for run in runs if run.parameters.get("trigger") == BY_SCHEDULE]
 
 
-def broken_runs(runs: Iterable[FlowRun]) -> list[FlowRun]:
-    """Return the newest of *runs* of each moment that an outage has ended, unless it was tried `ATTEMPTS` times."""
+def broken_runs(runs: Iterable[FlowRun], window: timedelta | None) -> list[FlowRun]:
+    """Return the newest of *runs* of each moment that an outage has ended, unless it was tried `ATTEMPTS` times.
+
+    A moment whose time a later run has looked at, which completed and looks back by *window*, needs no run any more.
+    """
     by_moment: dict[datetime, list[FlowRun]] = {}
     for run in runs:
         by_moment.setdefault(moment_of(run), []).append(run)
-    return [tries[0] for tries in by_moment.values() if len(tries) < ATTEMPTS and all(map(_is_broken, tries))]
+    done = [
+        moment
+        for moment, tries in by_moment.items()
+        if any(run.state is not None and run.state.is_completed() for run in tries)
+    ]
+    return [
+        tries[0]
+        for moment, tries in by_moment.items()
+        if len(tries) < ATTEMPTS and all(map(_is_broken, tries))
+        if not any(_covers(later, moment, window) for later in done)
+    ]
+
+
+def _covers(later: datetime, moment: datetime, window: timedelta | None) -> bool:
+    """Return whether a run as of *later*, which looks back by *window*, looks at the time of *moment* too."""
+    return later >= moment and (window is None or later - moment < window)
 
 
 def _is_broken(run: FlowRun) -> bool:
@@ -151,6 +178,6 @@ def covering(moments: Iterable[datetime], window: timedelta | None) -> list[date
     """
     kept: list[datetime] = []
     for moment in sorted(moments, reverse=True):
-        if not kept or (window is not None and kept[-1] - moment >= window):
+        if not kept or not _covers(kept[-1], moment, window):
             kept.append(moment)
     return kept[::-1]

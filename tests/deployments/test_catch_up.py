@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Pending
 
-from deployments.catch_up import catch_up, free_stranded, window_of
+from deployments.catch_up import catch_up, free_stranded
 from deployments.serve import read_flows, register
 from regrow.data.times import as_utc
 from regrow.project import Project
@@ -86,10 +86,3 @@ def test_a_run_that_a_dead_runner_had_taken_is_planned_anew(deployed: Project) -
             process.wait()
         found = [client.read_flow_run(run.id).state for run in (stranded, living)]
     assert [state and state.type for state in found] == [StateType.SCHEDULED, StateType.PENDING]
-
-
-def test_how_far_back_a_run_looks(project: Callable[..., Project]) -> None:
-    """A monitoring looks at its window; a training and a look at a rollout are of the present."""
-    made = project(monitoring={"window": "2d"})
-    assert window_of(made, "monitor") == timedelta(days=2)
-    assert window_of(made, "rollout") is None

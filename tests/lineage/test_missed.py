@@ -1,5 +1,6 @@
 """Which schedules did not fire."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -8,7 +9,17 @@ from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, State, S
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 
-from regrow.lineage.missed import ATTEMPTS, broken_runs, covering, moment_of, moments_between, read_missed
+from regrow.lineage.missed import (
+    ATTEMPTS,
+    Missed,
+    broken_runs,
+    covering,
+    moment_of,
+    moments_between,
+    read_missed,
+    window_of,
+)
+from regrow.project import Project
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAILY = CronSchedule(cron="30 6 * * *", timezone="UTC")
@@ -52,12 +63,18 @@ class Prefect:
         return [each for each in self.runs if each.expected_start_time <= NOW]
 
 
-def missed(*runs: FlowRun, **changes: bool):
-    """Return what the deployment with *runs* has missed."""
-    return read_missed(Prefect(*runs, **changes), NOW, timedelta(minutes=10))
+@pytest.fixture
+def missed(project: Callable[..., Project]) -> Callable[..., list[Missed]]:
+    """Return what finds what a deployment with some runs has missed, of a model that is watched over a *window*."""
+
+    def find(*runs: FlowRun, window: str = "1d", **changes: bool) -> list[Missed]:
+        made = project(name="loans", monitoring={"schedule": DAILY.cron, "window": window})
+        return read_missed(Prefect(*runs, **changes), [made], NOW, timedelta(minutes=10))
+
+    return find
 
 
-def test_moments_after_the_last_run_are_missed_and_told() -> None:
+def test_moments_after_the_last_run_are_missed_and_told(missed: Callable[..., list[Missed]]) -> None:
     """Days on which nothing ran are missed, whether Prefect had planned a run for them or not; a line names them."""
     (found,) = missed(run(at(6)), run(at(7), "SCHEDULED"))
     assert found.moments == (at(7), at(8), at(9), at(10))
@@ -67,14 +84,14 @@ def test_moments_after_the_last_run_are_missed_and_told() -> None:
     )
 
 
-def test_nothing_is_missed_if_all_ran_or_the_schedule_rests() -> None:
+def test_nothing_is_missed_if_all_ran_or_the_schedule_rests(missed: Callable[..., list[Missed]]) -> None:
     """A run at each moment, a moment of which a run is under way, and a paused deployment are nothing missed."""
     assert missed(run(at(10))) == []
     assert missed(run(at(10), "RUNNING")) == []
     assert missed(run(at(2)), paused=True) == []
 
 
-def test_a_run_by_hand_is_none_of_the_schedule() -> None:
+def test_a_run_by_hand_is_none_of_the_schedule(missed: Callable[..., list[Missed]]) -> None:
     """A run that somebody started today does not hide what the schedule has missed."""
     by_hand = run(NOW - timedelta(hours=1))
     by_hand.parameters = {"trigger": "manual"}
@@ -82,7 +99,7 @@ def test_a_run_by_hand_is_none_of_the_schedule() -> None:
     assert found.moments == (at(10),)
 
 
-def test_a_run_that_did_what_was_missed_counts_for_that_moment() -> None:
+def test_a_run_that_did_what_was_missed_counts_for_that_moment(missed: Callable[..., list[Missed]]) -> None:
     """A run with the missed moment as its `as_of`, which began later, leaves the moments after it missed."""
     done = run(NOW - timedelta(hours=2), as_of=at(8).isoformat())
     assert moment_of(done) == at(8)
@@ -90,7 +107,7 @@ def test_a_run_that_did_what_was_missed_counts_for_that_moment() -> None:
     assert found.moments == (at(9), at(10))
 
 
-def test_a_model_that_is_new_has_missed_nothing_before_it_came() -> None:
+def test_a_model_that_is_new_has_missed_nothing_before_it_came(missed: Callable[..., list[Missed]]) -> None:
     """Without any run the schedule counts from the moment at which the deployment was made."""
     (found,) = missed()
     assert (found.moments[0], len(found.moments)) == (at(1), 10)
@@ -100,7 +117,9 @@ def test_a_model_that_is_new_has_missed_nothing_before_it_came() -> None:
     ("kind", "message", "counts"),
     [("CRASHED", "", True), ("FAILED", OUTAGE, True), ("FAILED", "exception: DataError: no rows", False)],
 )
-def test_a_run_that_an_outage_ended_is_done_again(kind: str, message: str, counts: bool) -> None:
+def test_a_run_that_an_outage_ended_is_done_again(
+    kind: str, message: str, counts: bool, missed: Callable[..., list[Missed]]
+) -> None:
     """A crashed run and one that a server's absence ended are due again; one that failed by its data is not."""
     found = missed(run(at(10), kind, message))
     assert [each.due() for each in found] == ([{at(10)}] if counts else [])
@@ -109,9 +128,25 @@ def test_a_run_that_an_outage_ended_is_done_again(kind: str, message: str, count
 def test_a_moment_is_not_tried_for_ever() -> None:
     """After three runs of one moment that an outage ended, or one that ended well, it is left alone."""
     tries = [run(NOW, "CRASHED", as_of=at(10).isoformat()) for _ in range(ATTEMPTS)]
-    assert broken_runs(tries[:2]) == [tries[0]]
-    assert broken_runs(tries) == []
-    assert broken_runs([run(NOW, as_of=at(10).isoformat()), tries[0]]) == []
+    assert broken_runs(tries[:2], None) == [tries[0]]
+    assert broken_runs(tries, None) == []
+    assert broken_runs([run(NOW, as_of=at(10).isoformat()), tries[0]], None) == []
+
+
+@pytest.mark.parametrize(("window", "due"), [("1d", {at(9)}), ("25h", set())])
+def test_a_time_that_a_later_run_has_looked_at_needs_no_run(
+    missed: Callable[..., list[Missed]], window: str, due: set[datetime]
+) -> None:
+    """A run that crashed is not done again if a later one completed whose window reaches back to it, and else is."""
+    found = missed(run(at(10)), run(at(9), "CRASHED"), window=window)
+    assert {moment for each in found for moment in each.due()} == due
+
+
+def test_how_far_back_a_run_looks(project: Callable[..., Project]) -> None:
+    """A monitoring looks at its window; a training and a look at a rollout are of the present."""
+    made = project(monitoring={"window": "2d"})
+    assert window_of(made, "monitor") == timedelta(days=2)
+    assert window_of(made, "rollout") is None
 
 
 def test_moments_of_a_month_of_minutes_are_all_found() -> None:

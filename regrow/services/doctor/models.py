@@ -12,6 +12,7 @@ from prefect.exceptions import PrefectException
 from regrow import registry
 from regrow.errors import RegrowError
 from regrow.lineage.missed import read_missed
+from regrow.project import Project
 from regrow.reach import why_silent
 from regrow.registry.connection import registered_models
 from regrow.registry.ledger import LEDGER_RUN, Ledger, read_ledger
@@ -31,7 +32,7 @@ def examine_models(settings: Settings) -> Iterator[Diagnosis]:
     if not found.problems:
         yield Diagnosis("project files", "well", f"{len(found.projects)} in {found.folder}")
     yield from _look_at_registry()
-    yield from _look_at_schedules(settings, [project.name for project in found.projects])
+    yield from _look_at_schedules(settings, found.projects)
 
 
 def _look_at_registry() -> Iterator[Diagnosis]:
@@ -78,14 +79,14 @@ def _version(number: int | None) -> str:
     return "no version" if number is None else f"version {number}"
 
 
-def _look_at_schedules(settings: Settings, names: list[str]) -> Iterator[Diagnosis]:
-    """Yield the schedules of the models *names* that did not fire."""
+def _look_at_schedules(settings: Settings, projects: Iterable[Project]) -> Iterator[Diagnosis]:
+    """Yield the schedules of *projects* that did not fire."""
     if why_silent(f"{settings.prefect_api_url}/health", timeout=10):
         yield Diagnosis("schedules", "warning", "not known: Prefect does not answer", "see Prefect above")
         return
     try:
         with get_client(sync_client=True) as client:
-            missed = read_missed(client, datetime.now(UTC), GRACE, names)
+            missed = read_missed(client, projects, datetime.now(UTC), GRACE)
     except (PrefectException, httpx.HTTPError) as error:
         yield Diagnosis("schedules", "warning", f"not known: {error}", "see Prefect above")
         return
