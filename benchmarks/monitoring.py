@@ -16,13 +16,15 @@ import pandas as pd
 from gates import Table, flights
 from numpy.typing import NDArray
 from real_tables import FLIGHTS, read_flights, read_hours
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from regrow.data.sources import feature_columns, read_source
 from regrow.decisions.bins import is_number
+from regrow.decisions.dependence import compare_dependence
 from regrow.decisions.distances import measure_distances
 from regrow.decisions.drift import Move, find_drifted
 from regrow.decisions.estimates import Estimate, estimate
-from regrow.decisions.past import Past
+from regrow.decisions.past import Past, move_of
 from regrow.decisions.performance import Holdout, performance_interval
 from regrow.decisions.units import Units, number
 from regrow.models.fitting import fit_pipeline
@@ -145,6 +147,86 @@ def write_power(frame: pd.DataFrame, time: str, runs: int) -> None:
         print(f"| {name} | {ours / runs:.0%} | {false / runs:.0%} | {theirs / runs:.0%} |", flush=True)
 
 
+def mixed(column: str, share: float) -> Change:
+    """Return what mixes *column* among a *share* of the rows: each value stays, what it goes with does not."""
+
+    def change(rows: pd.DataFrame) -> pd.DataFrame:
+        random = np.random.default_rng(0)
+        places = np.flatnonzero(random.random(len(rows)) < share)
+        values = rows[column].to_numpy(copy=True)
+        values[places] = values[random.permutation(places)]
+        return rows.assign(**{column: values})
+
+    return change
+
+
+def by_classifier(
+    reference: pd.DataFrame, window: pd.DataFrame, units: Units, served: Units, level: float
+) -> bool:
+    """Return whether a classifier tells the sides apart: it learns half of the days, and is judged on the others."""
+    columns = measure_distances(reference, window, "psi", dict.fromkeys(map(str, reference), 0.2)).columns
+    sides = [
+        np.column_stack([getattr(binned, side) for binned in columns.values()])
+        for side in ("reference", "window")
+    ]
+    values, codes = np.concatenate(sides), np.concatenate([units.codes, served.codes + units.count])
+    label, halves = np.repeat([0, 1], [len(side) for side in sides]), codes % 2
+    scores = np.zeros((len(values), 2))
+    for half in (0, 1):
+        model = HistGradientBoostingClassifier(max_iter=50, max_leaf_nodes=15, class_weight="balanced")
+        model.fit(values[halves != half], label[halves != half])
+        scores[halves == half] = model.predict_proba(values[halves == half])
+    found = estimate("roc_auc", label, [scores], (0, 1), Units(codes, "day"))
+    return isinstance(found, Estimate) and found.figure - found.radius(1 - level) > 0.5
+
+
+def write_dependence(name: str, frame: pd.DataFrame, time: str, column: str, runs: int) -> None:
+    """Print how often correlations are said to have changed that have not, and that have."""
+    days, columns = days_of(frame, time)[:90], [each for each in frame if each != time]
+    for told, change in {
+        "nothing": None,
+        f"{column} mixed in a half of the rows": mixed(column, 0.5),
+        f"{column} mixed in all": mixed(column, 1.0),
+    }.items():
+        random, ours, right, theirs = np.random.default_rng(0), 0, 0, 0
+        for _ in range(runs):
+            chosen = random.integers(len(days), size=72 + WINDOW)
+            (reference, units), (window, served) = (
+                drawn(frame, days, each, 10_000) for each in (chosen[:72], chosen[72:])
+            )
+            reference, window = reference[columns], window[columns]
+            window = change(window) if change else window
+            binned = measure_distances(reference, window, "psi", dict.fromkeys(columns, 0.2)).columns
+            found = compare_dependence(binned, Past(units, served), 0.2)
+            proven = not isinstance(found, str) and found.doubt <= 1 / 12
+            ours += proven
+            right += proven and any(column in each for each in found.pairs[0].names)
+            theirs += by_classifier(reference, window, units, served, 1 / 12)
+        shares = " | ".join(f"{count / runs:.0%}" for count in (ours, right, theirs))
+        print(f"| {name} | {told} | {shares} |", flush=True)
+
+
+def write_context() -> None:
+    """Print which columns of the flights moved in each month from the first quarter, and which given the weather."""
+    read = read_flights()
+    months = read.times.dt.month
+    units = Units(number(read.times.dt.floor("D").astype("int64").to_numpy()), "day")
+    limits = dict.fromkeys(map(str, read.features), 0.2)
+    for month in range(4, 13):
+        sides = [(months <= 3).to_numpy(), (months == month).to_numpy()]
+        random = np.random.default_rng(month)
+        rows = [np.sort(random.choice(np.flatnonzero(side), 20_000, replace=False)) for side in sides]
+        reference, window = (read.features.iloc[each].reset_index(drop=True) for each in rows)
+        past, told = Past(*(units.take(each) for each in rows)), []
+        for context in ((), ("temp",), ("temp", "dewp")):
+            found = measure_distances(reference, window, "psi", limits, context)
+            moves = {name: move_of(found, past, name) for name in found.judged}
+            drifted = ", ".join(find_drifted(moves, 1 / 12)) or "none"
+            known = found.explained
+            told.append(known.obstacle if known and known.obstacle else drifted)
+        print(f"| {month} | {' | '.join(told)} |", flush=True)
+
+
 class Steps:
     """A model's rows by day and step of its probability: all that the area under the ROC curve needs."""
 
@@ -251,7 +333,7 @@ def write_months() -> None:
 def main() -> None:
     """Print the tables of docs/decisions.md."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    parts = sys.argv[2:] or ["months", "harm", "drift", "power"]
+    parts = sys.argv[2:] or ["months", "harm", "drift", "power", "dependence", "context"]
     project = load_project(FLIGHTS)
     if "months" in parts:
         write_months()
@@ -259,8 +341,14 @@ def main() -> None:
         write_harm(10 * runs)
     rows = read_source(project, datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 4, 1, tzinfo=UTC))
     frame = rows[[*feature_columns(project, list(rows.columns)), "scheduled_departure"]]
+    if "context" in parts:
+        write_context()
     if "power" in parts:
         write_power(frame, "scheduled_departure", runs)
+    if "dependence" in parts:
+        write_dependence("flights", frame, "scheduled_departure", "dewp", runs)
+        hours = read_hours().sort_values("time_hour", ignore_index=True)
+        write_dependence("weather by hour", hours, "time_hour", "humid", runs)
     if "drift" in parts:
         write_drift("flights", frame, "scheduled_departure", runs)
         hours = read_hours().sort_values("time_hour", ignore_index=True)

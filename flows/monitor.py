@@ -11,6 +11,7 @@ from tasks.await_start import await_start
 from tasks.collect_labels import collect_labels
 from tasks.estimate_performance import estimate_performance
 from tasks.find_champion import find_champion
+from tasks.measure_attributions import measure_attributions
 from tasks.measure_drift import measure_drift
 from tasks.measure_performance import measure_performance
 from tasks.measure_quality import measure_quality
@@ -55,6 +56,8 @@ def monitor(
         performance = measure_performance(project, champion, length, run.as_of)
         expected = estimate_performance(project, champion, served, run.as_of)
         measured = [performance, expected, drift, quality]
+        if asked := project.monitoring.attributions:
+            measured.append(measure_attributions(project, champion, asked, served))
         if rule := project.monitoring.skew:
             measured.append(measure_skew(project, champion, rule, start, run.as_of))
         verdict = report_monitoring(project, tuple(measured), run.as_of)

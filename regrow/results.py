@@ -195,6 +195,8 @@ class DriftFigures(StoredRecord):
     """The distance of the predictions; None if they could not be compared."""
     predicted: int
     """Rows of the window that the champion predicted."""
+    context: tuple[str, ...] = ()
+    """The columns that were given: the others' distances are given these."""
     drifted: tuple[str, ...] = ()
     """The columns that drifted, and the predictions if they did; none of a record of before 0.4."""
     doubts: dict[str, float] = Field(default={})

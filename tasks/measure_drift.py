@@ -10,14 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regrow.data.predictions import LoggedPredictions
-from regrow.data.reference import sample_snapshot
 from regrow.data.snapshots import Snapshot
 from regrow.data.windows import Window
+from regrow.decisions.context import Explained
+from regrow.decisions.dependence import PART, Changed, compare_dependence, judge_dependence
 from regrow.decisions.distances import Distances, measure_distances
 from regrow.decisions.drift import Move, drift_share, find_drifted, judge_data_drift, judge_prediction_drift
 from regrow.decisions.looks import level_of_look
 from regrow.decisions.past import Past, move_of
-from regrow.decisions.units import Units, units_of, units_of_logged
+from regrow.decisions.units import Units, units_of_logged
+from regrow.inspection.sampled import sample_with_units
 from regrow.lineage import RunRecord, current, step
 from regrow.models.predictions import stack_predictions
 from regrow.models.stored import load_model
@@ -63,28 +65,16 @@ def name_figures(
     return figures if prediction is None else figures | {"prediction_drift": prediction}
 
 
-def sample_with_units(
-    snapshot: Snapshot, columns: list[str], max_rows: int, data: Data | None
-) -> tuple[pd.DataFrame, Units | None]:
-    """Read *columns* of at most *max_rows* rows of *snapshot*, and the unit of each; None if nobody knows them.
-
-    A table knows no requests, so what one holds cannot be learnt from it. Without *data* no units are asked for.
-    """
-    needed = [name for name in (data.timestamp, data.entity) if name is not None] if data else []
-    if data is None or data.sampling_unit == "request" or not set(needed) <= set(snapshot.columns):
-        return sample_snapshot(snapshot, columns, max_rows), None
-    more = [name for name in dict.fromkeys(needed) if name not in columns]
-    frame = sample_snapshot(snapshot, [*columns, *more], max_rows)
-    return frame[columns], units_of(frame, data)
-
-
 def predict_holdout(
     champion: Version, max_rows: int, data: Data | None
-) -> tuple[NDArray[np.float64], Units | None]:
-    """Predict the champion's holdout: on the rows it was fitted to, its predictions would be too sure."""
+) -> tuple[pd.DataFrame, NDArray[np.float64], Units | None]:
+    """Predict the champion's holdout: on the rows it was fitted to, its predictions would be too sure.
+
+    Return its features, the predictions and the units.
+    """
     model = load_model(champion.judged_uri)
     rows, units = sample_with_units(champion.facts.holdout, model.features, max_rows, data)
-    return model.predict(rows), units
+    return rows, model.predict(rows), units
 
 
 @dataclass(frozen=True)
@@ -100,11 +90,27 @@ class Compared:
     """Rows of the window that the champion predicted."""
     floors: tuple[str, str]
     """Why columns, and predictions, could be held against no windows of the past; empty if they could."""
+    explained: tuple[Explained | None, Explained | None]
+    """What the context explains of the columns, and of the predictions."""
+    past: Past
+    """What the reference shows of windows like this one."""
 
     @property
     def columns(self) -> dict[str, Move]:
         """The moves of the columns alone."""
         return {name: move for name, move in self.moves.items() if name != self.name}
+
+    def dependence(self, least: float) -> Changed | str:
+        """Return which correlations between columns changed by *least*; in words why nobody can tell."""
+        moved = [
+            name
+            for name in self.distances.context
+            if self.distances.values.get(name, 0.0) >= self.distances.thresholds[name]
+        ]
+        if moved:
+            return f"{', '.join(moved)} moved, which is expected, and changes correlations by itself"
+        columns = {name: binned for name, binned in self.distances.columns.items() if name != self.name}
+        return compare_dependence(columns, self.past, least)
 
     @property
     def prediction(self) -> Move | None:
@@ -114,7 +120,7 @@ class Compared:
     def judge(self, rows: int, rule: Monitoring, drifted: Collection[str]) -> tuple[Finding, Finding]:
         """Judge data drift over *rows* served rows, and drift of the champion's predictions; some *drifted*."""
         return (
-            judge_data_drift(self.columns, drifted, rows, rule.drift, self.floors[0]),
+            judge_data_drift(self.columns, drifted, rows, rule.drift, self.floors[0], self.explained[0]),
             judge_prediction_drift(
                 self.prediction,
                 self.name in drifted,
@@ -122,6 +128,7 @@ class Compared:
                 rule.prediction_drift,
                 rule.drift,
                 self.floors[1],
+                self.explained[1],
             ),
         )
 
@@ -135,35 +142,48 @@ def compare(
     thresholds: tuple[float, float],
     max_rows: int,
     data: Data | None = None,
+    context: tuple[str, ...] = (),
 ) -> Compared:
     """Compare *columns* of *logged* rows with *reference*, and the champion's predictions with those on its holdout.
 
     *thresholds* are of a column and of the predictions; at most *max_rows* are read of each side. *data* names the
-    unit; without it each row counts for itself.
+    unit; without it each row counts for itself. Columns of *context* are given, if all of them are among *columns*.
     """
     facts, name = champion.facts, name_prediction(columns)
-    own = logged.rows[logged.rows["version"] == champion.number]
+    lacking = tuple(each for each in context if each not in columns)
+    asked, context = context, () if lacking else context
+    mine = (logged.rows["version"] == champion.number).to_numpy()
+    own = logged.rows[mine]
     rows, units = sample_with_units(reference, columns, max_rows, data)
-    held_out, held_out_units = predict_holdout(champion, max_rows, data)
+    held_out, held_out_predictions, held_out_units = predict_holdout(champion, max_rows, data)
+    served = predicted_values(stack_predictions(own["prediction"], facts), name, facts)
+    beside = [*context]
     sides = (
-        measure_distances(rows, logged.features[columns], method, dict.fromkeys(columns, thresholds[0])),
         measure_distances(
-            predicted_values(held_out, name, facts),
-            predicted_values(stack_predictions(own["prediction"], facts), name, facts),
+            rows, logged.features[columns], method, dict.fromkeys(columns, thresholds[0]), context
+        ),
+        measure_distances(
+            predicted_values(held_out_predictions, name, facts).join(held_out[beside].reset_index(drop=True)),
+            served.join(logged.features.loc[mine, beside].reset_index(drop=True)),
             method,
             {name: thresholds[1]},
+            context,
         ),
     )
-    served, predicted = (
+    unit, own_unit = (
         units_of_logged(each, data.sampling_unit) if data else None for each in (logged.rows, own)
     )
-    pasts = Past(units, served), Past(held_out_units, predicted)
+    pasts = Past(units, unit), Past(held_out_units, own_unit)
     moves = {
         column: move_of(distances, past, column)
         for distances, past in zip(sides, pasts, strict=True)
-        for column in distances.values
+        for column in distances.judged
     }
-    return Compared(sides[0].joined(sides[1]), moves, name, len(own), (pasts[0].obstacle, pasts[1].obstacle))
+    obstacles = (pasts[0].obstacle, pasts[1].obstacle)
+    unknown = Explained(asked, 0.0, lacking=lacking) if lacking else None
+    explained = (unknown or sides[0].explained, unknown or sides[1].explained)
+    distances = sides[0].joined(sides[1])
+    return Compared(distances, moves, name, len(own), obstacles, explained, pasts[0])
 
 
 def draw_again(champion: Version, figures: DriftFigures, path: Path) -> int:
@@ -176,7 +196,16 @@ def draw_again(champion: Version, figures: DriftFigures, path: Path) -> int:
     ]
     thresholds = figures.threshold, figures.prediction_threshold
     method: DriftMethod = "psi" if figures.method == "psi" else "jensenshannon"
-    compared = compare(champion, logged, figures.reference, columns, method, thresholds, figures.max_rows)
+    compared = compare(
+        champion,
+        logged,
+        figures.reference,
+        columns,
+        method,
+        thresholds,
+        figures.max_rows,
+        context=figures.context,
+    )
     compared.distances.save_html(path)
     return len(logged.rows)
 
@@ -199,12 +228,24 @@ def measure_drift(project: Project, champion: Version, window: Window) -> Measur
     thresholds, most = (rule.drift.threshold, rule.prediction_drift), rule.drift.max_rows
     columns = window.shared_features(reference)
     found = compare(
-        champion, window.read(), reference, columns, rule.drift.method, thresholds, most, project.data
+        champion,
+        window.read(),
+        reference,
+        columns,
+        rule.drift.method,
+        thresholds,
+        most,
+        project.data,
+        rule.drift.context,
     )
     level = level_of_look(project)
-    drifted = find_drifted(found.moves, level)
-    findings = found.judge(window.rows, rule, drifted)
-    values = {name: move.figure for name, move in found.columns.items()}
+    asked = rule.drift.dependence
+    drifted = find_drifted(found.moves, level if asked is None else level * (1 - PART))
+    findings: tuple[Finding, ...] = found.judge(window.rows, rule, drifted)
+    if asked is not None and not drifted:
+        changed = found.dependence(asked)
+        findings += (judge_dependence(changed, level * PART, window.rows, rule.drift),)
+    values = {name: value for name, value in found.distances.values.items() if name != found.name}
     prediction = found.prediction.figure if found.prediction else None
     figures = name_figures(values, prediction, drifted)
     kept = DriftFigures(
@@ -218,6 +259,7 @@ def measure_drift(project: Project, champion: Version, window: Window) -> Measur
         columns=values,
         prediction=prediction,
         predicted=found.predicted,
+        context=rule.drift.context,
         drifted=drifted,
         doubts={name: move.doubt for name, move in found.moves.items()},
         level=level,

@@ -123,7 +123,13 @@ def require_columns(project: Project, columns: Sequence[str]) -> None:
                 f"{project.path}: {key}: {', '.join(missing)} not in the data (it holds "
                 f"{', '.join(columns)}); correct the name, or the source"
             )
-    if alike := named_alike(feature_columns(project, list(columns))):
+    features = feature_columns(project, list(columns))
+    if foreign := [name for name in project.monitoring.drift.context if name not in features]:
+        raise DataError(
+            f"{project.path}: monitoring.drift.context: `{foreign[0]}` is no feature of the data, so it is not logged "
+            f"with predictions; name one of {', '.join(features)}"
+        )
+    if alike := named_alike(features):
         raise DataError(
             f"{project.path}: data.features: the columns `{alike[0]}` and `{alike[1]}` differ in capitals alone, and "
             "the prediction log takes them for one; rename one in the source, or leave it out of data.features"

@@ -74,11 +74,13 @@ def judge_rows(project: Project, history: History, answers: Answers, as_of: date
     if not len(sides[1]):
         return judge_data_drift({}, (), 0, rule)
     left, right = (side[names] for side in sides)
-    distances = measure_distances(left, right, rule.method, dict.fromkeys(names, rule.threshold))
+    distances = measure_distances(
+        left, right, rule.method, dict.fromkeys(names, rule.threshold), rule.context
+    )
     past = Past(*(units_of(side, project.data) for side in sides))
-    moves = {name: move_of(distances, past, name) for name in distances.values}
+    moves = {name: move_of(distances, past, name) for name in distances.judged}
     drifted = find_drifted(moves, level_of_look(project))
-    return judge_data_drift(moves, drifted, int(window.sum()), rule, past.obstacle)
+    return judge_data_drift(moves, drifted, int(window.sum()), rule, past.obstacle, distances.explained)
 
 
 def _sample(frame: pd.DataFrame, rows: NDArray[np.bool_], most: int) -> pd.DataFrame:

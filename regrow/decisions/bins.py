@@ -38,6 +38,12 @@ class Bins:
             named = [f"to {end}" for end in ends] + [f"above {ends[-1]}" if ends else "any"]
         return [f"{place:02d} {name}" for place, name in enumerate([*named, "missing"], 1)]
 
+    def joined(self, other: "Bins") -> "Bins":
+        """Return the bins that are cut wherever these or those of *other* are."""
+        if self.edges is None or other.edges is None:
+            return Bins(None, tuple(sorted({*self.names, *other.names})))
+        return Bins(np.union1d(self.edges, other.edges))
+
     def codes(self, column: pd.Series) -> Codes:
         """Return the bin of each value of *column*, which `comparable` made."""
         missing = column.isna().to_numpy()
@@ -49,8 +55,8 @@ class Bins:
         return np.where(missing, self.count - 1, found).astype(np.int64)
 
 
-def cut(reference: pd.Series) -> Bins:
-    """Cut *reference*, which `comparable` made, into bins.
+def cut(reference: pd.Series, parts: int | None = None) -> Bins:
+    """Cut *reference*, which `comparable` made, into bins, or into about *parts* of them.
 
     Numbers are cut at their tenths; a value that fills a tenth or more has a bin of its own. The first and the last bin
     are open, so an outlier lies in one of them and moves no other. Categories that are rare share a bin with those that
@@ -58,9 +64,10 @@ def cut(reference: pd.Series) -> Bins:
     """
     present = reference.dropna()
     if present.dtype == np.float64:
-        return Bins(_edges(present.to_numpy()))
+        return Bins(_edges(present.to_numpy(), parts or PARTS))
     shares = present.value_counts(normalize=True)
-    return Bins(None, tuple(sorted(map(str, shares.index[shares >= RARE]))))
+    frequent = shares.index[shares >= RARE]
+    return Bins(None, tuple(sorted(map(str, frequent[:parts]))))
 
 
 def comparable(column: pd.Series, is_number: bool) -> pd.Series:
@@ -74,12 +81,12 @@ def is_number(column: pd.Series) -> bool:
     return _is_time(column) or (pd.api.types.is_numeric_dtype(column) and not is_bool)
 
 
-def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the upper ends of the bins of *values*; one that several tenths end at is parted from what is below it."""
+def _edges(values: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
+    """Return the upper ends of *parts* bins of *values*; one that several end at is parted from what is below it."""
     if not len(values):
         return np.empty(0)
-    tenths = np.quantile(values, np.arange(1, PARTS) / PARTS, method="inverted_cdf")
-    edges, times = np.unique(tenths, return_counts=True)
+    ends = np.quantile(values, np.arange(1, parts) / parts, method="inverted_cdf")
+    edges, times = np.unique(ends, return_counts=True)
     return np.unique(np.concatenate([edges, np.nextafter(edges[times > 1], -np.inf)]))
 
 

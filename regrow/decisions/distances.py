@@ -1,8 +1,9 @@
 """How far two frames' columns lie apart, by the shares of bins; Evidently draws the page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from regrow.decisions.bins import Bins, comparable, cut, is_number
+from regrow.decisions.context import Cells, Explained, Given, cut_cells, given
 from regrow.models.metrics import Codes, Floats
 from regrow.project.monitoring import DriftMethod
 
@@ -21,19 +23,32 @@ SMOOTHING = 0.5
 
 @dataclass(frozen=True)
 class Binned:
-    """A column that was compared: its bins, and the bin of each row on both sides."""
+    """A column that was compared: its bins, the bin of each row on both sides, and the cell if a context is given."""
 
     bins: Bins
     reference: Codes
     window: Codes
+    cells: Cells | None = None
 
     def counts(self) -> tuple[Floats, Floats]:
-        """Return the rows of each bin in the reference and in the window."""
-        least = self.bins.count
-        return (
-            np.bincount(self.reference, minlength=least).astype(np.float64),
-            np.bincount(self.window, minlength=least).astype(np.float64),
-        )
+        """Return the rows of each bin in the reference, or that the context lets expect, and in the window."""
+        if self.cells is None:
+            sides = (self.reference, self.window)
+            return cast(tuple[Floats, Floats], tuple(self.table(side, None)[0] for side in sides))
+        compared = self.given()
+        return compared.expected, compared.found
+
+    def given(self) -> Given:
+        """Return what the context lets expect, and what is found."""
+        assert self.cells is not None  # noqa: S101
+        sides = self.table(self.reference, self.cells.reference), self.table(self.window, self.cells.window)
+        return given(*sides, self.cells.served)
+
+    def table(self, codes: Codes, cells: Codes | None) -> Floats:
+        """Return the rows of each cell, a row, and bin, a column, by the *codes* of rows and their *cells*."""
+        count, bins = self.cells.count if self.cells else 1, self.bins.count
+        places = codes if cells is None else cells * bins + codes
+        return np.bincount(places, minlength=count * bins).reshape(count, bins).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,26 @@ class Distances:
     columns: dict[str, Binned]
     method: DriftMethod
     thresholds: Mapping[str, float]
+    plain: Mapping[str, float] = field(default_factory=dict)
+    """Of columns that were compared given a context: their distances without it."""
+    context: tuple[str, ...] = ()
+    """The columns that are given: their distances are told, and they are not judged."""
+
+    @property
+    def judged(self) -> list[str]:
+        """The columns that may have drifted."""
+        return [name for name in self.values if name not in self.context]
+
+    @property
+    def explained(self) -> Explained | None:
+        """What the context explains; None if none is given."""
+        cells = next((binned.cells for binned in self.columns.values() if binned.cells), None)
+        if not self.context or cells is None:
+            return None
+        far = [
+            name for name, value in self.plain.items() if value >= self.thresholds[name] > self.values[name]
+        ]
+        return Explained(self.context, cells.covered, tuple(far))
 
     def joined(self, other: "Distances") -> "Distances":
         """Return these distances and those of *other* columns together."""
@@ -52,6 +87,8 @@ class Distances:
             self.columns | other.columns,
             self.method,
             {**self.thresholds, **other.thresholds},
+            {**self.plain, **other.plain},
+            self.context,
         )
 
     def save_html(self, path: Path) -> None:
@@ -88,21 +125,31 @@ class Distances:
 
 
 def measure_distances(
-    reference: pd.DataFrame, window: pd.DataFrame, method: DriftMethod, thresholds: Mapping[str, float]
+    reference: pd.DataFrame,
+    window: pd.DataFrame,
+    method: DriftMethod,
+    thresholds: Mapping[str, float],
+    context: tuple[str, ...] = (),
 ) -> Distances:
-    """Compare *window* with *reference* in each column of *thresholds*, each once.
+    """Compare *window* with *reference* in each column of *thresholds*, each once, given the columns of *context*.
 
     A column without a value on both sides is left out. The thresholds only colour the report.
     """
+    cells = cut_cells(reference[[*context]], window[[*context]]) if context else None
     columns = dict[str, Binned]()
     for name in thresholds:
         numbers = is_number(reference[name]) and is_number(window[name])
         left, right = (comparable(frame[name], numbers) for frame in (reference, window))
         if not left.isna().all() or not right.isna().all():
-            bins = cut(left)
-            columns[name] = Binned(bins, bins.codes(left), bins.codes(right))
-    values = {name: float(distance(*binned.counts(), method)) for name, binned in columns.items()}
-    return Distances(values, columns, method, thresholds)
+            bins, of = cut(left), None if name in context else cells
+            columns[name] = Binned(bins, bins.codes(left), bins.codes(right), of)
+    plain = {name: replace(binned, cells=None) for name, binned in columns.items() if binned.cells}
+    return Distances(_values(columns, method), columns, method, thresholds, _values(plain, method), context)
+
+
+def _values(columns: Mapping[str, Binned], method: DriftMethod) -> dict[str, float]:
+    """Return the distance of each of *columns*."""
+    return {name: float(distance(*binned.counts(), method)) for name, binned in columns.items()}
 
 
 def distance(reference: Floats, window: Floats, method: DriftMethod) -> NDArray[np.float64]:
@@ -112,7 +159,8 @@ def distance(reference: Floats, window: Floats, method: DriftMethod) -> NDArray[
     (Lin 1991; Endres and Schindelin 2003). A bin that has rows on a side has `SMOOTHING` rows more on both.
     """
     added = np.where(reference + window > 0, SMOOTHING, 0.0)
-    p, q = ((side + added) / (side + added).sum(axis=-1, keepdims=True) for side in (reference, window))
+    sides = [side + added for side in (reference, window)]
+    p, q = (side / np.maximum(side.sum(axis=-1, keepdims=True), SMOOTHING) for side in sides)
     if method == "psi":
         return np.sum(special.rel_entr(p, q) + special.rel_entr(q, p), axis=-1)
     middle = (p + q) / 2

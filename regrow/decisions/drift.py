@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regrow.decisions.context import Explained
 from regrow.project import DriftRule
 from regrow.verdict import Finding, pass_if
 
@@ -44,12 +45,17 @@ def drift_share(columns: Collection[str], drifted: Collection[str]) -> float:
 
 
 def judge_data_drift(
-    moves: Mapping[str, Move], drifted: Collection[str], rows: int, rule: DriftRule, floor: str = ""
+    moves: Mapping[str, Move],
+    drifted: Collection[str],
+    rows: int,
+    rule: DriftRule,
+    floor: str = "",
+    explained: Explained | None = None,
 ) -> Finding:
     """Judge the columns of *moves*, measured on *rows* served rows, of which some *drifted*.
 
-    *floor* says why they could be held against no windows of the past. The finding is noted alone, unless the file lets
-    drift raise an alarm.
+    *floor* says why they could be held against no windows of the past, *explained* what a given context explains. The
+    finding is noted alone, unless the file lets drift raise an alarm.
     """
     drifted = [name for name in drifted if name in moves]
     share, count = drift_share(moves, drifted), len(drifted)
@@ -58,9 +64,12 @@ def judge_data_drift(
         result, detail = "undecided", "no column has values on both sides"
     elif rows < rule.least_rows:
         result, detail = "undecided", _too_few(rows, rule)
+    elif explained and explained.obstacle:
+        result, detail = "undecided", explained.obstacle
     else:
         result = pass_if(share < rule.share if rule.share else not share)
-        detail = f"{count} of {len(moves)} columns drifted by {rule.method} ({named}){_told(count, floor)}"
+        told = f"{_told(count, floor)}{explained or ''}"
+        detail = f"{count} of {len(moves)} columns drifted by {rule.method} ({named}){told}"
     return Finding(
         rule=f"share of drifted columns below {rule.share:g}" if rule.share else "no column drifts",
         subject="drift",
@@ -74,14 +83,23 @@ def judge_data_drift(
 
 
 def judge_prediction_drift(
-    move: Move | None, drifted: bool, rows: int, threshold: float, rule: DriftRule, floor: str = ""
+    move: Move | None,
+    drifted: bool,
+    rows: int,
+    threshold: float,
+    rule: DriftRule,
+    floor: str = "",
+    explained: Explained | None = None,
 ) -> Finding:
     """Judge how far predictions on *rows* served rows lie from those on the reference, and whether they *drifted*."""
     if move is None or rows < rule.least_rows:
         result, detail = "undecided", _too_few(rows, rule)
+    elif explained and explained.obstacle:
+        result, detail = "undecided", explained.obstacle
     else:
         result = pass_if(not drifted)
-        detail = f"{rule.method} of the predictions {move.figure:.2f}{_told(drifted, floor)}"
+        given = f" given {', '.join(explained.context)}" if explained else ""
+        detail = f"{rule.method} of the predictions {move.figure:.2f}{_told(drifted, floor)}{given}"
     return Finding(
         rule=f"prediction drift below {threshold:g}",
         subject="prediction drift",

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import chi2
 from scipy.stats import f as fisher
 
+from regrow.decisions.context import LEAST_COVERED, given
 from regrow.decisions.distances import Binned, Distances, distance
 from regrow.decisions.drift import Move
 from regrow.decisions.estimates import LEAST_UNITS
@@ -24,6 +25,10 @@ DRAWS = 1_000
 MOST_PIECES = 200
 """Units that are drawn apart; more are joined, periods with their neighbours, others at random."""
 LARGEST = 10**9
+SLICES = 10
+"""Parts in which windows are compared given a context, whose cells take memory."""
+LEAST_DRAWN = 100
+"""Drawn windows from which they tell anything; if the past holds fewer of the served context, chance explains all."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +64,18 @@ class Pieces:
         return chosen
 
     def count(self, binned: Binned) -> Floats:
-        """Return the rows of each piece, a row, and bin, a column."""
+        """Return the rows of each piece, cell of the context and bin, in the axes in this order."""
         (codes, count), bins = self.codes, binned.bins.count
-        found = np.bincount(codes * bins + binned.reference, minlength=count * bins)
-        return found.reshape(count, bins).astype(np.float64)
+        cells = binned.cells.count if binned.cells else 1
+        places = codes * cells if binned.cells is None else codes * cells + binned.cells.reference
+        found = np.bincount(places * bins + binned.reference, minlength=count * cells * bins)
+        return found.reshape(count, cells, bins).astype(np.float64)
 
     def likeness(self, binned: Binned) -> float:
         """Return how alike the rows of one unit are (their intraclass correlation), by runs; 0 if nobody can tell."""
         if self.units.count < LEAST_UNITS:
             return 0.0
-        counts = self.count(binned)
+        counts = self.count(binned).sum(axis=1)
         blocks = np.add.reduceat(counts, np.arange(0, len(counts), self.run))
         rows, shares = counts.sum(), counts.sum(axis=0) / counts.sum()
         used = shares > 0
@@ -100,6 +107,21 @@ class Past:
             )
         return ""
 
+    @property
+    def windows(self) -> tuple[Floats, Codes, int]:
+        """The windows that are drawn, by the pieces in them; the piece of each row of the reference; their number.
+
+        Only if there is no `obstacle`.
+        """
+        assert self._chosen is not None and self._pieces is not None  # noqa: S101
+        return self._chosen, *self._pieces.codes
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of what drawn windows show of spread: the runs that they are drawn of, less one."""
+        assert self._pieces is not None  # noqa: S101
+        return max(1, self._pieces.codes[1] // self._pieces.run - 1)
+
     def doubt(self, binned: Binned, figure: float, method: DriftMethod) -> float:
         """Return how probable a distance of *figure* or more is by chance, for a column that is *binned* so.
 
@@ -110,16 +132,36 @@ class Past:
         """
         if self._chosen is None or self._pieces is None:
             return self._floor(binned, figure, method)
-        counts = self._pieces.count(binned)
-        inside = self._chosen @ counts
-        drawn = distance(counts.sum(axis=0) - inside, _thinned(inside, len(binned.window)), method)
+        counts, parts = self._pieces.count(binned), SLICES if binned.cells else 1
+        slices = np.array_split(self._chosen, parts)
+        drawn = np.concatenate([self._drawn(part, counts, binned, method) for part in slices])
+        if len(drawn) < LEAST_DRAWN:
+            return 1.0
         found, drawn = _squared(np.array(figure), method), _squared(drawn, method)
         mean, variance = float(drawn.mean()), float(drawn.var(ddof=1))
         if not variance:
             return float(found <= mean)
         parts = 2 * mean**2 / variance
-        tail = fisher.sf(found / mean, parts, parts * (self._pieces.codes[1] // self._pieces.run - 1))
+        tail = fisher.sf(found / mean, parts, parts * self.freedom)
         return max(float(tail), float(np.mean(drawn >= found)))
+
+    @staticmethod
+    def _drawn(chosen: Floats, counts: Floats, binned: Binned, method: DriftMethod) -> Floats:
+        """Return how far the *chosen* windows lie from the rest of the reference, by its *counts*; see `Pieces.count`.
+
+        Given a context each is compared as the served window is, its cells with the served rows' weights. A window that
+        lacks most of them tells nothing, and is left out.
+        """
+        flat = counts.reshape(len(counts), -1)
+        inside = chosen @ flat
+        rest, thinned = (
+            side.reshape(len(chosen), *counts.shape[1:])
+            for side in (flat.sum(axis=0) - inside, _thinned(inside, len(binned.window)))
+        )
+        if binned.cells is None:
+            return distance(rest[:, 0], thinned[:, 0], method)
+        compared = given(rest, thinned, binned.cells.served)
+        return distance(compared.expected, compared.found, method)[compared.covered >= LEAST_COVERED]
 
     @cached_property
     def _pieces(self) -> Pieces | None:
@@ -137,10 +179,11 @@ class Past:
     def _floor(self, binned: Binned, figure: float, method: DriftMethod) -> float:
         """Return the tail of the floor beyond *figure*."""
         reference, window = binned.counts()
+        sides = len(binned.reference), len(binned.window)
         alike = self._pieces.likeness(binned) if self._pieces else 0.0
         worth = [
             rows / (1 + max(rows / max(units.count if units else rows, 1) - 1, 0) * alike)
-            for rows, units in ((reference.sum(), self.units), (window.sum(), self.window))
+            for rows, units in zip(sides, (self.units, self.window), strict=True)
         ]
         scale = sum(1 / max(each, 1) for each in worth)
         freedom = max(int(np.count_nonzero(reference + window)) - 1, 1)

@@ -49,6 +49,23 @@ class DriftRule(Strict):
             "alarm"
         ),
     ] = False
+    context: Annotated[
+        tuple[str, ...],
+        Field(
+            max_length=3,
+            description="Features that are expected to move, such as the weather; another column drifts if it moved "
+            "given these",
+        ),
+    ] = ()
+    dependence: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=2,
+            description="Change of a correlation between two columns from which they drifted, if none moved by itself; "
+            "default: correlations are not compared",
+        ),
+    ] = None
     max_rows: Annotated[int, Field(ge=100, description="Rows that are sampled on each side at most")] = 50_000
     least_rows: Annotated[int, Field(ge=1, description="Served rows below which the rule is undecided")] = 200
 
@@ -106,6 +123,22 @@ class SkewRule(Strict):
     max_rows: Annotated[int, Field(ge=100, description="Served rows that are compared at most")] = 10_000
 
 
+class AttributionRule(Strict):
+    """What columns add to the predictions of served rows, beside what they add on the champion's holdout."""
+
+    least: Annotated[
+        float,
+        Field(
+            gt=0,
+            lt=1,
+            description="Likeness of the two orders of columns (NDCG) below which predictions come from other columns",
+        ),
+    ] = 0.9
+    rows: Annotated[
+        int, Field(ge=100, le=10_000, description="Rows that are explained on each side at most")
+    ] = 500
+
+
 class Monitoring(Strict):
     """What is watched, how often, over which window."""
 
@@ -138,6 +171,12 @@ class Monitoring(Strict):
             "always kept, and `regrow report` writes it at any time"
         ),
     ] = "alarm"
+    attributions: Annotated[
+        AttributionRule | None,
+        Field(
+            description="Compare what columns add to predictions, which needs the extra `regrow[explain]`; default: not"
+        ),
+    ] = None
     skew: Annotated[
         SkewRule | None,
         Field(

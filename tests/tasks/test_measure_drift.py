@@ -16,10 +16,10 @@ from regrow.data.delta import TIME
 from regrow.data.predictions import append_predictions
 from regrow.data.snapshots import write_snapshot
 from regrow.decisions.quality import judge_quality
-from regrow.project import Data, Monitoring, Project, QualityRule
+from regrow.project import Monitoring, Project, QualityRule
 from regrow.results import DriftFigures
 from tasks import measure_drift as module
-from tasks.measure_drift import compare, name_figures, sample_with_units
+from tasks.measure_drift import compare, name_figures
 from tasks.read_window import find_window
 
 OURS = (
@@ -71,7 +71,7 @@ def test_a_column_may_have_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(judge_quality(reference.read(columns), features, QualityRule())) == len(OURS)
 
     champion: Any = SimpleNamespace(number=1, facts=FACTS)
-    monkeypatch.setattr(module, "predict_holdout", lambda *_: (np.arange(400.0) + 1e6, None))
+    monkeypatch.setattr(module, "predict_holdout", lambda *_: (frame, np.arange(400.0) + 1e6, None))
     found = compare(champion, window.read(), reference, columns, "psi", (0.2, 0.2), 1000)
     assert list(found.columns) == list(OURS)
     assert found.prediction is not None
@@ -117,7 +117,7 @@ def test_the_page_is_written_on_drift_or_if_the_file_asks(
     reference = write_snapshot(frame)
     log(frame + shift)
     champion: Any = SimpleNamespace(number=1, facts=FACTS.model_copy(update={"training": reference}))
-    monkeypatch.setattr(module, "predict_holdout", lambda *_: (np.arange(400.0), None))
+    monkeypatch.setattr(module, "predict_holdout", lambda *_: (frame, np.arange(400.0), None))
     made = project(monitoring={"report": asked})
     window = find_window("m", START, START + timedelta(days=1), 1000)
     found = module.measure_drift.function(made, champion, window)
@@ -130,12 +130,56 @@ def test_the_page_is_written_on_drift_or_if_the_file_asks(
     assert "size" in (tmp_path / "again.html").read_text()
 
 
-def test_rows_are_read_with_their_units() -> None:
-    """The day of a row of the reference is known if its time is; of a request a table knows nothing."""
-    at = pd.to_datetime(["2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z", "2026-01-02T00:00:00Z"])
-    snapshot = write_snapshot(pd.DataFrame({"size": [1.0, 2.0, 3.0], "at": at}), "at")
-    source = {"source": {"kind": "csv", "path": "x.csv"}, "target": "late", "timestamp": "at"}
-    frame, units = sample_with_units(snapshot, ["size"], 10, Data.model_validate(source))
-    assert (list(frame), units.codes.tolist() if units else None) == (["size"], [0, 0, 1])
-    for asked in (None, Data.model_validate(source | {"unit": "request"})):
-        assert sample_with_units(snapshot, ["size"], 10, asked)[1] is None
+@pytest.mark.parametrize(
+    ("drift", "drifted", "told"),
+    [
+        ({}, {"ice", "temp"}, "2 of 2 columns drifted by psi"),
+        ({"context": ["temp"]}, set(), "given temp, which explains ice"),
+        ({"context": ["gone"]}, {"ice", "temp"}, "`gone` not among the features"),
+    ],
+)
+def test_what_a_given_context_explains_is_no_drift(
+    project: Callable[..., Project],
+    remember: Callable[[ModuleType], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    drift: dict[str, Any],
+    drifted: set[str],
+    told: str,
+) -> None:
+    """A column that follows its context is told apart from one that moved; a context that was not logged is named."""
+    record, random = remember(module), np.random.default_rng(0)
+    temp = random.normal(size=2000)
+    frame = pd.DataFrame({"temp": temp, "ice": temp + 0.5 * random.normal(size=2000)})
+    warm = frame["temp"] > 0.5
+    log(frame[warm].reset_index(drop=True))
+    reference = write_snapshot(frame)
+    champion: Any = SimpleNamespace(number=1, facts=FACTS.model_copy(update={"training": reference}))
+    monkeypatch.setattr(module, "predict_holdout", lambda *_: (frame, np.arange(2000.0), None))
+    made = project(monitoring={"drift": drift})
+    window = find_window("m", START, START + timedelta(days=2), 2000)
+    found = module.measure_drift.function(made, champion, window)
+    figures = DriftFigures.model_validate_json(record.files["drift.json"])
+    assert set(figures.drifted) - {"(prediction)"} == drifted
+    assert told in found.findings[0].detail
+    assert found.findings[0].undecided == ("gone" in told)
+    assert min(figures.columns["temp"], 0.5) == 0.5, "the distance of the context itself is kept"
+
+
+def test_correlations_are_compared_if_no_column_moved(
+    project: Callable[..., Project], remember: Callable[[ModuleType], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two columns that go apart, each as it was, are found if the file asks; and not looked at if one has moved."""
+    remember(module)
+    random = np.random.default_rng(0)
+    one = random.normal(size=2000)
+    frame = pd.DataFrame({"a": one, "b": one + 0.3 * random.normal(size=2000)})
+    log(frame[:800].assign(b=random.permutation(frame["b"][:800])))
+    reference = write_snapshot(frame.assign(at=pd.Timestamp("2025-01-01", tz="UTC")), "at")
+    champion: Any = SimpleNamespace(number=1, facts=FACTS.model_copy(update={"training": reference}))
+    monkeypatch.setattr(module, "predict_holdout", lambda *_: (frame, np.arange(800.0), None))
+    window = find_window("m", START, START + timedelta(days=2), 2000)
+    made = project(monitoring={"drift": {"dependence": 0.2}})
+    *_, finding = module.measure_drift.function(made, champion, window).findings
+    assert finding.rule == "no correlation changes by 0.2"
+    assert finding.failed, finding.detail
+    assert len(module.measure_drift.function(project(), champion, window).findings) == 2

@@ -182,6 +182,17 @@ def test_a_slice_of_no_column_is_found_before_the_fit(
         require_columns(made, ["id", "at", "size", "colour", "late"])
 
 
+def test_a_context_of_drift_that_is_no_feature_is_found_before_the_fit(project: Callable[..., Any]):
+    """A context that is not logged with predictions, as the target is not, is refused with what could be named."""
+    columns = ["id", "at", "size", "colour", "late"]
+    require_columns(project(monitoring={"drift": {"context": ["size"]}}), columns)
+    for name in ("late", "season"):
+        with pytest.raises(
+            DataError, match=rf"monitoring\.drift\.context: `{name}` is no feature .* size, colour"
+        ):
+            require_columns(project(monitoring={"drift": {"context": [name]}}), columns)
+
+
 def test_what_no_model_takes_is_refused_with_what_is_not_used_told(project: Callable[..., Any], recent: Any):
     """Each column that no model can take is an error; one that tells nothing is a remark."""
     frame = recent.assign(fax=np.nan, seen=[[1]] * len(recent), wait=pd.to_timedelta(range(len(recent)), "s"))
