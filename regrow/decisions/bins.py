@@ -105,4 +105,5 @@ def _as_float(column: pd.Series) -> pd.Series:
 def _as_text(column: pd.Series) -> pd.Series:
     """Return *column* as text, missing values as None."""
     present = column.astype("object")
-    return present.map(str, na_action="ignore").where(present.notna(), None)
+    # Of a column without any value `map` would make floats, and then text that comes later no text.
+    return present.map(str, na_action="ignore").astype("object").where(present.notna(), None)

@@ -84,3 +84,10 @@ def test_nothing_to_compare_still_gives_a_page(tmp_path):
     nothing.save_html(tmp_path / "report.html")
     assert nothing.values == {}
     assert "No column" in (tmp_path / "report.html").read_text()
+
+
+def test_text_that_comes_to_an_empty_column_moves_it():
+    """A column that has no value in the reference, and text in the window, is compared: all of its values are new."""
+    empty, text = (pd.DataFrame({"c": pd.Series([value] * 50, dtype="object")}) for value in (None, "a"))
+    assert measure_distances(empty, text, "psi", {"c": 0.2}).values["c"] > 3
+    assert measure_distances(text, empty, "psi", {"c": 0.2}).values["c"] > 3
