@@ -9,7 +9,7 @@ import pandas as pd
 
 from regrow.errors import DataError
 from regrow.inspection.columns import INFINITE, SAMPLE, ColumnFacts, describe_columns, plain
-from regrow.inspection.keys import Keys, find_keys
+from regrow.inspection.keys import TIME_NAME, Keys, find_keys
 from regrow.inspection.leakage import ROWS, find_shadows
 from regrow.project import CsvSource
 from regrow.project.data import named_alike
@@ -17,6 +17,8 @@ from regrow.project.data import named_alike
 Predicts = Literal["binary", "multiclass", "regression"]
 MOST_CLASSES = 50
 FEWEST_ROWS = 20
+COUNTED = 200
+"""Rows from which a column that counts them is no feature: sixty years in a row may be one."""
 """Rows below which nothing can be learnt and held out."""
 PARTITION = "it stands in the names of folders alone; write it into the files if a served row will have it"
 """Why a column of a partitioned folder is no feature."""
@@ -102,6 +104,11 @@ def inspect_table(
         for one in columns
         if one.name not in named and (reason := PARTITION if one.name in partitions else why_left_out(one))
     }
+    left_out |= {
+        one.name: f"it counts the rows; if it names them in all tables to come, write `id: {one.name}`"
+        for one in columns
+        if one.name not in named | set(left_out) and _counts_rows(frame[one.name], whole or len(frame))
+    }
     able = [column.name for column in columns if column.name not in named | set(left_out)]
     shadows = {
         one.column: one.words
@@ -124,6 +131,18 @@ def inspect_table(
         )
         raise DataError(f"{place}: no column is left to predict `{target}` by: {told}")
     return facts
+
+
+def _counts_rows(values: pd.Series, whole: int) -> bool:
+    """Return whether *values* are nearly consecutive whole numbers, each once: no feature of *whole* rows is.
+
+    Whether they number the rows of this file or name them for ever, nobody can see.
+    """
+    if len(values) < COUNTED or not pd.api.types.is_integer_dtype(values) or values.isna().any():
+        return False
+    if TIME_NAME.search(str(values.name).lower()) or values.duplicated().any():
+        return False
+    return int(values.max()) - int(values.min()) < 1.5 * whole
 
 
 def _check_table(frame: pd.DataFrame, target: str, place: str) -> None:

@@ -115,7 +115,11 @@ def test_dates_as_a_country_writes_them_are_times(tmp_path: Path, written: str, 
     """The format is found by the values, stands in the file, and the column dates the rows."""
     days = pd.date_range("2024-01-01", periods=100).repeat(3)
     frame = pd.DataFrame(
-        {"Tag": days.strftime(written), "size": range(300), "wear": [n % 7 / 2 for n in range(300)]}
+        {
+            "Tag": days.strftime(written),
+            "size": [n % 97 * 3 for n in range(300)],
+            "wear": [n % 7 / 2 for n in range(300)],
+        }
     )
     frame.to_csv(tmp_path / "a.csv", index=False, sep=";", decimal=",")
     file, _ = make_project_file(str(tmp_path / "a.csv"), "wear", tmp_path)
@@ -130,7 +134,9 @@ def test_dates_as_a_country_writes_them_are_times(tmp_path: Path, written: str, 
 def test_dates_that_may_be_written_in_two_ways_are_for_a_person(tmp_path: Path) -> None:
     """If no day is beyond 12, `init` names both formats, and the column is neither time nor feature."""
     days = [f"{n % 12 + 1:02}/{n % 11 + 1:02}/2024" for n in range(300)]
-    frame = pd.DataFrame({"day": days, "size": range(300), "wear": [n % 7 / 2 for n in range(300)]})
+    frame = pd.DataFrame(
+        {"day": days, "size": [n % 97 * 3 for n in range(300)], "wear": [n % 7 / 2 for n in range(300)]}
+    )
     frame.to_csv(tmp_path / "a.csv", index=False)
     file, _ = make_project_file(str(tmp_path / "a.csv"), "wear", tmp_path)
     assert load_project(file).data.timestamp is None

@@ -30,6 +30,23 @@ def test_a_leak_is_left_out_and_said() -> None:
     )
 
 
+def test_a_column_that_counts_the_rows_is_no_feature() -> None:
+    """Consecutive numbers, shuffled or not, are left out, and how to make them the row key is said.
+
+    A sixty years' table of years, an amount that happens to be whole and a column with `id` in its name are as before.
+    """
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"y": [0, 1] * 300, "x": random.normal(size=600), "pay": random.integers(0, 10**6, 600)}
+    )
+    facts = inspect_table(frame.assign(ticket=random.permutation(600), step=range(600)), "y", "t")
+    assert {column.name for column in facts.features} == {"x", "pay"}
+    assert facts.left_out["ticket"].endswith("write `id: ticket`")
+    assert inspect_table(frame.assign(id=range(600)), "y", "t").keys.row == "id"
+    years = frame[:60].assign(nr_of=range(1900, 1960))
+    assert {column.name for column in inspect_table(years, "y", "t").features} == {"x", "pay", "nr_of"}
+
+
 @pytest.mark.parametrize(
     ("values", "predicts"),
     [
