@@ -19,6 +19,7 @@ from real_tables import FLIGHTS, read_flights, read_hours
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from regrow.data.sources import feature_columns, read_source
+from regrow.decisions.attributions import compare_attributions
 from regrow.decisions.bins import is_number
 from regrow.decisions.dependence import compare_dependence
 from regrow.decisions.distances import measure_distances
@@ -227,6 +228,56 @@ def write_context() -> None:
         print(f"| {month} | {' | '.join(told)} |", flush=True)
 
 
+def made_days(random: np.random.Generator, count: int, alike: float, season: float) -> NDArray[np.float64]:
+    """Draw the weather of *count* days in a row, `(days, 6)`: each day is like the one before by *alike*."""
+    fresh = random.normal(size=(count, 6)) * np.sqrt(1 - alike**2)
+    days = [random.normal(size=6)]
+    for each in fresh[1:]:
+        days.append(alike * days[-1] + each)
+    return np.array(days) + season * np.eye(6)[0]
+
+
+def made_rows(random: np.random.Generator, days: NDArray[np.float64]) -> tuple[pd.DataFrame, Units]:
+    """Draw 100 rows of each of *days*: the second column follows the first one, whose weather the season moves."""
+    codes = np.repeat(np.arange(len(days)), 100)
+    values = days[codes] + random.normal(size=(len(codes), 6))
+    values[:, 1] += values[:, 0]
+    return pd.DataFrame(values, columns=list("abcdef")), Units(codes, "day")
+
+
+def write_serial(runs: int) -> None:
+    """Print how often made days, alike by nothing or by what follows in a row, are called drift that are none."""
+    for alike in (0.0, 0.7):
+        for before, season in ((90, 0.0), (90, 1.5), (90, 2.5), (30, 0.0)):
+            found = np.zeros((4, 2))
+            for run in range(runs):
+                random = np.random.default_rng(run)
+                days = made_days(random, before + 14, alike, 0.0)
+                days[before:, 0] += season
+                (reference, units), (window, served) = (
+                    made_rows(random, part) for part in (days[:before], days[before:])
+                )
+                past = Past(units, served)
+                doubts = []
+                for context in ((), ("a",)):
+                    told = measure_distances(
+                        reference, window, "psi", dict.fromkeys(map(str, reference), 0.1), context
+                    )
+                    known = past.explained(told)
+                    moves = {name: move_of(told, past, name) for name in told.judged}
+                    doubts.append({} if known and known.obstacle else moves)
+                changed = compare_dependence(told.columns, past, 0.2)
+                sizes = [np.abs(side.to_numpy()) for side in (reference, window)]
+                other = compare_attributions(list("abcdef"), *sizes, units, served)
+                for place, level in enumerate((0.01, 0.05)):
+                    found[0, place] += bool(find_drifted(doubts[0], level))
+                    found[1, place] += bool(find_drifted(doubts[1], level))
+                    found[2, place] += not isinstance(changed, str) and changed.doubt <= level
+                    found[3, place] += not isinstance(other, str) and other.doubt <= level
+            told = " | ".join(f"{low / runs:.0%}, {high / runs:.0%}" for low, high in found)
+            print(f"| {alike:g} | {before} | {season:g} | {told} |", flush=True)
+
+
 class Steps:
     """A model's rows by day and step of its probability: all that the area under the ROC curve needs."""
 
@@ -333,7 +384,7 @@ def write_months() -> None:
 def main() -> None:
     """Print the tables of docs/decisions.md."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    parts = sys.argv[2:] or ["months", "harm", "drift", "power", "dependence", "context"]
+    parts = sys.argv[2:] or ["months", "harm", "drift", "power", "dependence", "context", "serial"]
     project = load_project(FLIGHTS)
     if "months" in parts:
         write_months()
@@ -343,6 +394,8 @@ def main() -> None:
     frame = rows[[*feature_columns(project, list(rows.columns)), "scheduled_departure"]]
     if "context" in parts:
         write_context()
+    if "serial" in parts:
+        write_serial(runs)
     if "power" in parts:
         write_power(frame, "scheduled_departure", runs)
     if "dependence" in parts:

@@ -197,6 +197,10 @@ class DriftFigures(StoredRecord):
     """Rows of the window that the champion predicted."""
     context: tuple[str, ...] = ()
     """The columns that were given: the others' distances are given these."""
+    covered: float | None = None
+    """The share of the window's rows whose context the reference knows; None without a context."""
+    dependence: dict[str, float] | None = None
+    """The greatest change of a correlation, and how probable it is by chance; None if it was not asked for."""
     drifted: tuple[str, ...] = ()
     """The columns that drifted, and the predictions if they did; none of a record of before 0.4."""
     doubts: dict[str, float] = Field(default={})

@@ -13,7 +13,13 @@ from regrow.data.predictions import LoggedPredictions
 from regrow.data.snapshots import Snapshot
 from regrow.data.windows import Window
 from regrow.decisions.context import Explained
-from regrow.decisions.dependence import PART, Changed, compare_dependence, judge_dependence
+from regrow.decisions.dependence import (
+    PART,
+    Changed,
+    compare_dependence,
+    judge_dependence,
+    level_of_columns,
+)
 from regrow.decisions.distances import Distances, measure_distances
 from regrow.decisions.drift import Move, drift_share, find_drifted, judge_data_drift, judge_prediction_drift
 from regrow.decisions.looks import level_of_look
@@ -56,12 +62,19 @@ def predicted_values(predictions: NDArray[np.float64], name: str, facts: ModelFa
 
 
 def name_figures(
-    columns: Mapping[str, float], prediction: float | None, drifted: Collection[str]
+    columns: Mapping[str, float],
+    prediction: float | None,
+    drifted: Collection[str],
+    context: Collection[str] = (),
 ) -> dict[str, float]:
-    """Name the figures as MLflow takes them: each column's as `drift.column.NAME`, apart from ours."""
+    """Name the figures as MLflow takes them: each column's as `drift.column.NAME`, apart from ours.
+
+    Columns of *context* are not judged, so the share is of the others.
+    """
+    judged = [name for name in columns if name not in context]
     figures = figures_by_column("drift.column", columns)
-    figures["drift.columns"] = float(sum(name in columns for name in drifted))
-    figures["drift.share"] = drift_share(columns, drifted)
+    figures["drift.columns"] = float(sum(name in judged for name in drifted))
+    figures["drift.share"] = drift_share(judged, drifted)
     return figures if prediction is None else figures | {"prediction_drift": prediction}
 
 
@@ -94,6 +107,12 @@ class Compared:
     """What the context explains of the columns, and of the predictions."""
     past: Past
     """What the reference shows of windows like this one."""
+
+    @property
+    def told(self) -> dict[str, Move]:
+        """The moves that may be called drift: none of a side of whose context too little is known."""
+        silent = [bool(explained and explained.obstacle) for explained in self.explained]
+        return {name: move for name, move in self.moves.items() if not silent[name == self.name]}
 
     @property
     def columns(self) -> dict[str, Move]:
@@ -150,12 +169,12 @@ def compare(
     unit; without it each row counts for itself. Columns of *context* are given, if all of them are among *columns*.
     """
     facts, name = champion.facts, name_prediction(columns)
-    lacking = tuple(each for each in context if each not in columns)
-    asked, context = context, () if lacking else context
     mine = (logged.rows["version"] == champion.number).to_numpy()
     own = logged.rows[mine]
     rows, units = sample_with_units(reference, columns, max_rows, data)
     held_out, held_out_predictions, held_out_units = predict_holdout(champion, max_rows, data)
+    lacking = tuple(each for each in context if each not in columns or each not in held_out)
+    asked, context = context, () if lacking else context
     served = predicted_values(stack_predictions(own["prediction"], facts), name, facts)
     beside = [*context]
     sides = (
@@ -181,7 +200,7 @@ def compare(
     }
     obstacles = (pasts[0].obstacle, pasts[1].obstacle)
     unknown = Explained(asked, 0.0, lacking=lacking) if lacking else None
-    explained = (unknown or sides[0].explained, unknown or sides[1].explained)
+    explained = (unknown or pasts[0].explained(sides[0]), unknown or pasts[1].explained(sides[1]))
     distances = sides[0].joined(sides[1])
     return Compared(distances, moves, name, len(own), obstacles, explained, pasts[0])
 
@@ -239,15 +258,18 @@ def measure_drift(project: Project, champion: Version, window: Window) -> Measur
         rule.drift.context,
     )
     level = level_of_look(project)
-    asked = rule.drift.dependence
-    drifted = find_drifted(found.moves, level if asked is None else level * (1 - PART))
+    drifted = find_drifted(found.told, level_of_columns(rule.drift, level))
     findings: tuple[Finding, ...] = found.judge(window.rows, rule, drifted)
-    if asked is not None and not drifted:
-        changed = found.dependence(asked)
+    changed = None
+    if rule.drift.dependence is not None and not any(name in found.columns for name in drifted):
+        changed = found.dependence(rule.drift.dependence)
         findings += (judge_dependence(changed, level * PART, window.rows, rule.drift),)
     values = {name: value for name, value in found.distances.values.items() if name != found.name}
     prediction = found.prediction.figure if found.prediction else None
-    figures = name_figures(values, prediction, drifted)
+    figures = name_figures(values, prediction, drifted, found.distances.context)
+    dependence = {"change": changed.figure, "doubt": changed.doubt} if isinstance(changed, Changed) else None
+    if dependence:
+        figures["drift.dependence"] = dependence["change"]
     kept = DriftFigures(
         champion=champion.number,
         window=window,
@@ -260,6 +282,8 @@ def measure_drift(project: Project, champion: Version, window: Window) -> Measur
         prediction=prediction,
         predicted=found.predicted,
         context=rule.drift.context,
+        covered=found.explained[0].covered if found.explained[0] else None,
+        dependence=dependence,
         drifted=drifted,
         doubts={name: move.doubt for name, move in found.moves.items()},
         level=level,

@@ -12,6 +12,7 @@ from regrow.backtest.history import History
 from regrow.backtest.judging import unanswered
 from regrow.data.sources import feature_columns
 from regrow.decisions.alarm import judge_window
+from regrow.decisions.dependence import level_of_columns
 from regrow.decisions.distances import measure_distances
 from regrow.decisions.drift import find_drifted, judge_data_drift
 from regrow.decisions.looks import level_of_look
@@ -74,13 +75,13 @@ def judge_rows(project: Project, history: History, answers: Answers, as_of: date
     if not len(sides[1]):
         return judge_data_drift({}, (), 0, rule)
     left, right = (side[names] for side in sides)
-    distances = measure_distances(
-        left, right, rule.method, dict.fromkeys(names, rule.threshold), rule.context
-    )
+    context = tuple(name for name in rule.context if name in names)
+    distances = measure_distances(left, right, rule.method, dict.fromkeys(names, rule.threshold), context)
     past = Past(*(units_of(side, project.data) for side in sides))
     moves = {name: move_of(distances, past, name) for name in distances.judged}
-    drifted = find_drifted(moves, level_of_look(project))
-    return judge_data_drift(moves, drifted, int(window.sum()), rule, past.obstacle, distances.explained)
+    drifted = find_drifted(moves, level_of_columns(rule, level_of_look(project)))
+    explained = past.explained(distances)
+    return judge_data_drift(moves, drifted, int(window.sum()), rule, past.obstacle, explained)
 
 
 def _sample(frame: pd.DataFrame, rows: NDArray[np.bool_], most: int) -> pd.DataFrame:

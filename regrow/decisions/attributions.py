@@ -69,6 +69,8 @@ def judge_attributions(found: Reordered | str, level: float, rows: int, rule: At
     figure = None
     if isinstance(found, str):
         result, detail = "undecided", found
+    elif level < 1 / (1 + DRAWS):
+        result, detail = "undecided", f"{DRAWS} divisions of the units cannot prove a level of {level:.5f}"
     else:
         figure, result = found.likeness, pass_if(found.likeness >= rule.least or found.doubt > level)
         moved = ", ".join(f"{name} {was:.0%}, now {now:.0%}" for name, (was, now) in found.shares.items())
@@ -76,7 +78,7 @@ def judge_attributions(found: Reordered | str, level: float, rows: int, rule: At
             f": {moved}" if result == "fail" else ""
         )
     return Finding(
-        rule=f"predictions come from the same columns: at least {rule.least:g} alike",
+        rule=f"predictions come from the same columns: NDCG at least {rule.least:g}",
         subject="drift",
         result=result,
         figure=figure,
@@ -88,12 +90,17 @@ def judge_attributions(found: Reordered | str, level: float, rows: int, rule: At
 
 
 def _by_block(reference: Floats, units: Units, window: Floats, served: Units) -> tuple[Floats, Floats, int]:
-    """Return the sums of each block's rows, how many these are, and the number of blocks of the reference."""
+    """Return the sums of each block's rows, how many these are, and the number of blocks of the reference.
+
+    Blocks of periods are equally long on both sides, as long as those of the longer one.
+    """
+    longest = max(units.count / max(units.blocks().count, 1), served.count / max(served.blocks().count, 1))
     found, counts = list[Floats](), list[Codes]()
     for side, of in ((reference, units), (window, served)):
-        blocks = of.blocks()
-        total = np.zeros((blocks.count, side.shape[1]))
-        np.add.at(total, blocks.codes, side)
+        number = max(2, round(of.count / longest))
+        codes = of.codes * number // of.count if of.ordered else of.codes
+        total = np.zeros((int(codes.max()) + 1, side.shape[1]))
+        np.add.at(total, codes, side)
         found.append(total)
-        counts.append(blocks.sizes)
+        counts.append(np.bincount(codes, minlength=len(total)))
     return np.concatenate(found), np.concatenate(counts).astype(np.float64), len(found[0])

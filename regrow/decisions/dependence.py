@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import gumbel_r, norm
 from scipy.stats import t as student
 
 from regrow.decisions.distances import Binned
@@ -21,11 +21,11 @@ from regrow.verdict import Finding, pass_if
 CATEGORIES = 4
 """The most frequent categories of a column that are looked at."""
 MOST_SCORES = 120
-"""Ranks and categories that are looked at; of more those of the first columns."""
+"""Ranks and categories that are looked at: one of each column first."""
 NAMED = 3
 """Pairs that a verdict names."""
 PART = 0.5
-"""The part of a look's level that this test has; the columns by themselves have the rest."""
+"""The part of a look's level that this test has, if it is asked for; the columns by themselves have the rest."""
 TINY = 1e-300
 MOST = 0.9999
 """Correlation beyond which Fisher's z is cut off."""
@@ -40,6 +40,8 @@ class Pair:
     names: tuple[str, str]
     reference: float
     window: float
+    doubt: float
+    """How probable it is by chance that some pair changes as unusually as this one."""
 
     def __str__(self) -> str:
         """Return it in words."""
@@ -51,8 +53,13 @@ class Changed:
     """The pairs whose correlation changed most for what is usual, the first foremost."""
 
     pairs: tuple[Pair, ...]
-    doubt: float
-    """How probable it is by chance that some pair changes as unusually as the first."""
+    columns: tuple[int, int]
+    """How many columns were compared, and how many there are."""
+
+    @property
+    def doubt(self) -> float:
+        """How probable it is by chance that some pair changes as unusually as the first."""
+        return self.pairs[0].doubt
 
     @property
     def figure(self) -> float:
@@ -74,7 +81,7 @@ class _Scores:
 def compare_dependence(columns: Mapping[str, Binned], past: Past, least: float) -> Changed | str:
     """Return which correlations between *columns* changed, by *least* or more; in words what is missing to tell it.
 
-    Wide tables: the ranks and categories of the first columns alone, see `MOST_SCORES`.
+    Of very many columns the first are compared, see `MOST_SCORES`.
     """
     if past.obstacle:
         return past.obstacle
@@ -93,16 +100,30 @@ def compare_dependence(columns: Mapping[str, Binned], past: Past, least: float) 
     change = np.where(np.abs(served - whole) >= least, change, 0.0)
     order = np.argsort(-change, kind="stable")[:NAMED]
     # The drawn spread is that of so few runs of units: the served change is Student's, the drawn ones nearly normal.
-    change = norm.isf(np.maximum(student.sf(change, past.freedom), TINY))
-    unusual = np.count_nonzero(np.max(np.abs(drawn) / spread, axis=1) >= change[order[0]])
-    pairs = [
-        Pair(
-            (scores.names[left[place]], scores.names[right[place]]), float(whole[place]), float(served[place])
-        )
-        for place in order
-        if place == order[0] or change[place] > 0
+    unusual = norm.isf(np.maximum(student.sf(change[order], past.freedom()), TINY))
+    doubts = _doubts(unusual, np.max(np.abs(drawn) / spread, axis=1))
+    pairs = (
+        Pair((scores.names[left[at]], scores.names[right[at]]), float(whole[at]), float(served[at]), doubt)
+        for at, doubt in zip(order, doubts, strict=True)
+    )
+    return Changed(tuple(pairs), (len(np.unique(scores.columns)), len(columns)))
+
+
+def _doubts(unusual: Floats, drawn: Floats) -> list[float]:
+    """Return how probable each of *unusual* is as the greatest of all pairs, by what was *drawn*.
+
+    Beyond the drawn ones the tail goes on as Gumbel's, the limit of a maximum, with their mean and spread.
+    """
+    scale = float(drawn.std(ddof=1)) * np.sqrt(6) / np.pi
+    tail = gumbel_r.sf(unusual, loc=float(drawn.mean()) - np.euler_gamma * scale, scale=max(scale, 1e-9))
+    return [
+        max(float(np.mean(drawn >= each)), float(beyond)) for each, beyond in zip(unusual, tail, strict=True)
     ]
-    return Changed(tuple(pairs), (1 + unusual) / (1 + len(drawn)))
+
+
+def level_of_columns(rule: DriftRule, level: float) -> float:
+    """Return what the columns by themselves have of a look's *level*."""
+    return level if rule.dependence is None else level * (1 - PART)
 
 
 def judge_dependence(changed: Changed | str, level: float, rows: int, rule: DriftRule) -> Finding:
@@ -114,12 +135,10 @@ def judge_dependence(changed: Changed | str, level: float, rows: int, rule: Drif
         result, detail = "undecided", f"{rows} of {rule.least_rows} rows"
     else:
         figure, result = changed.figure, pass_if(changed.doubt > level)
-        named = "; ".join(map(str, changed.pairs))
-        detail = (
-            f"correlations that changed: {named}"
-            if result == "fail"
-            else "no correlation changed beyond chance"
-        )
+        proven = "; ".join(str(pair) for pair in changed.pairs if pair.doubt <= level)
+        detail = f"correlations that changed: {proven}" if proven else "no correlation changed beyond chance"
+        looked, whole = changed.columns
+        detail += f" (of the first {looked} of {whole} columns)" if looked < whole else ""
     return Finding(
         rule=f"no correlation changes by {rule.dependence:g}",
         subject="drift",
@@ -133,22 +152,20 @@ def judge_dependence(changed: Changed | str, level: float, rows: int, rule: Drif
 
 
 def _score(columns: Mapping[str, Binned]) -> _Scores:
-    """Return the ranks and categories of *columns* that vary on both sides."""
-    names, of, sides = list[str](), list[int](), (list[Floats](), list[Floats]())
+    """Return the ranks and categories of *columns* that vary on both sides: of each the first one before any second."""
+    found = list[tuple[int, int, str, Floats, Floats]]()
     for number, (name, binned) in enumerate(columns.items()):
-        for label, values in _values(name, binned):
-            found = values[binned.reference], values[binned.window]
-            if len(names) < MOST_SCORES and all(len(side) and np.ptp(side) > 0 for side in found):
-                names.append(label)
-                of.append(number)
-                for side, score in zip(sides, found, strict=True):
-                    side.append(score)
-    reference, window = (np.column_stack(side) if side else np.empty((0, 0)) for side in sides)
-    return _Scores(names, np.array(of, dtype=np.int64), reference, window)
+        for place, (label, values) in enumerate(_values(name, binned)):
+            sides = values[binned.reference], values[binned.window]
+            if all(len(side) and np.ptp(side) > 0 for side in sides):
+                found.append((place, number, label, *sides))
+    kept = sorted(found, key=lambda each: each[:2])[:MOST_SCORES]
+    sides = (np.column_stack([each[side] for each in kept]) if kept else np.empty((0, 0)) for side in (3, 4))
+    return _Scores([each[2] for each in kept], np.array([each[1] for each in kept], dtype=np.int64), *sides)
 
 
 def _values(name: str, binned: Binned) -> list[tuple[str, Floats]]:
-    """Return the scores of a column, each by its name and with its value for each bin."""
+    """Return the scores of a column, each by its name and with its value for each bin, `(bins,)`."""
     counts, bins = np.bincount(binned.reference, minlength=binned.bins.count), binned.bins
     if bins.edges is None:
         frequent = [place for place in np.argsort(-counts, kind="stable") if counts[place]][:CATEGORIES]
@@ -161,7 +178,7 @@ def _values(name: str, binned: Binned) -> list[tuple[str, Floats]]:
 
 
 def _draw(scores: _Scores, past: Past, left: Codes, right: Codes) -> Floats:
-    """Return by how much each pair's correlation changes in windows that are drawn from the past, by Fisher's z.
+    """Return by how much each pair's correlation changes in drawn windows, `(draws, pairs)`, by Fisher's z.
 
     A drawn window that has more rows than the served one is made as uncertain as that is.
     """

@@ -44,6 +44,15 @@ class Binned:
         sides = self.table(self.reference, self.cells.reference), self.table(self.window, self.cells.window)
         return given(*sides, self.cells.served)
 
+    def worth(self) -> tuple[float, float]:
+        """Return how many rows each side is worth: its number, or fewer if cells of few rows count much."""
+        if self.cells is None:
+            return float(len(self.reference)), float(len(self.window))
+        shares = self.cells.compared.shares
+        spread = (np.sum(shares**2 / np.maximum(rows, 1)) for rows in (self.cells.known, self.cells.served))
+        first, second = (1 / max(float(each), np.finfo(float).tiny) for each in spread)
+        return first, second
+
     def table(self, codes: Codes, cells: Codes | None) -> Floats:
         """Return the rows of each cell, a row, and bin, a column, by the *codes* of rows and their *cells*."""
         count, bins = self.cells.count if self.cells else 1, self.bins.count
@@ -70,9 +79,14 @@ class Distances:
         return [name for name in self.values if name not in self.context]
 
     @property
+    def cells(self) -> Cells | None:
+        """The cells of the context; None if none is given."""
+        return next((binned.cells for binned in self.columns.values() if binned.cells), None)
+
+    @property
     def explained(self) -> Explained | None:
         """What the context explains; None if none is given."""
-        cells = next((binned.cells for binned in self.columns.values() if binned.cells), None)
+        cells = self.cells
         if not self.context or cells is None:
             return None
         far = [
@@ -115,13 +129,30 @@ class Distances:
         Report(list(metrics)).run(right, left).save_html(str(path))
 
     def _labels(self, names: list[str], side: str) -> pd.DataFrame:
-        """Return the label of each row's bin on one *side*; columns of fewer rows end in missing values."""
+        """Return the label of each row's bin on one *side*; columns of fewer rows end in missing values.
+
+        Given a context these are rows of the reference drawn by the served rows of their cell, and of the window those
+        whose cells are compared.
+        """
         columns = {}
         for name in names:
             binned = self.columns[name]
             codes = binned.reference if side == "reference" else binned.window
+            if binned.cells is not None:
+                codes = codes[_rows_given(binned.cells, side)]
             columns[name] = pd.Series(np.array(binned.bins.labels, dtype=object)[codes])
         return pd.DataFrame(columns)
+
+
+def _rows_given(cells: Cells, side: str) -> NDArray[np.intp]:
+    """Return the rows of a *side* that a report shows given *cells* of a context; all if none can be compared."""
+    compared = cells.compared.shares > 0
+    if not compared.any():
+        return np.arange(len(cells.reference if side == "reference" else cells.window))
+    if side == "window":
+        return np.flatnonzero(compared[cells.window])
+    weights = cells.weights
+    return np.random.default_rng(0).choice(len(weights), len(weights), p=weights / weights.sum())
 
 
 def measure_distances(
@@ -136,6 +167,8 @@ def measure_distances(
     A column without a value on both sides is left out. The thresholds only colour the report.
     """
     cells = cut_cells(reference[[*context]], window[[*context]]) if context else None
+    if cells is not None and cells.count == 2 and cells.covered == 1:
+        cells = None  # One known cell, and all rows in it: the context tells none apart.
     columns = dict[str, Binned]()
     for name in thresholds:
         numbers = is_number(reference[name]) and is_number(window[name])

@@ -61,7 +61,12 @@ def judge_data_drift(
     share, count = drift_share(moves, drifted), len(drifted)
     named = ", ".join(f"{name} {moves[name].figure:.2f}" for name in drifted) or "none"
     if not moves:
-        result, detail = "undecided", "no column has values on both sides"
+        why = (
+            "every column is given as context"
+            if rule.context and rows
+            else "no column has values on both sides"
+        )
+        result, detail = "undecided", why
     elif rows < rule.least_rows:
         result, detail = "undecided", _too_few(rows, rule)
     elif explained and explained.obstacle:

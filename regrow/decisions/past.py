@@ -5,20 +5,21 @@ of every interval here. The rest of the reference is what it is compared with. T
 once, so a drawn window is a sum of rows of counts, whatever the size of the log.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.stats import chi2
 from scipy.stats import f as fisher
 
-from regrow.decisions.context import LEAST_COVERED, given
+from regrow.decisions.context import LEAST_COVERED, Cells, Explained, given
 from regrow.decisions.distances import Binned, Distances, distance
 from regrow.decisions.drift import Move
 from regrow.decisions.estimates import LEAST_UNITS
 from regrow.decisions.units import Units
 from regrow.models.metrics import Codes, Floats
 from regrow.project.monitoring import DriftMethod
+from regrow.verdict import count_units
 
 DRAWS = 1_000
 """Windows that are drawn from the past. What they show is continued beyond them by a smooth tail."""
@@ -109,18 +110,37 @@ class Past:
 
     @property
     def windows(self) -> tuple[Floats, Codes, int]:
-        """The windows that are drawn, by the pieces in them; the piece of each row of the reference; their number.
+        """The pieces, 1 or 0, of each drawn window, `(draws, pieces)`; the piece of each row; the number of pieces.
 
         Only if there is no `obstacle`.
         """
         assert self._chosen is not None and self._pieces is not None  # noqa: S101
         return self._chosen, *self._pieces.codes
 
-    @property
-    def freedom(self) -> float:
-        """Degrees of freedom of what drawn windows show of spread: the runs that they are drawn of, less one."""
+    def freedom(self, cells: Cells | None = None) -> float:
+        """Degrees of freedom of what drawn windows show of spread: the runs that they are drawn of, less one.
+
+        Given *cells* of a context the runs are those that the rows of such cells are worth.
+        """
         assert self._pieces is not None  # noqa: S101
-        return max(1, self._pieces.codes[1] // self._pieces.run - 1)
+        pieces = self._pieces.codes[1] if cells is None else self._worth(cells)
+        return max(1, pieces // self._pieces.run - 1)
+
+    def explained(self, distances: Distances) -> Explained | None:
+        """Return what the context of *distances* explains, if the past knows enough of it; None without one."""
+        found, cells = distances.explained, distances.cells
+        if found is None or cells is None or self.units is None:
+            return found
+        units = round(self._worth(cells) * self.units.count / Pieces(self.units).codes[1])
+        few = f"{count_units(units, self.units.unit)} of {LEAST_UNITS} that it takes"
+        return replace(found, few=few if units < LEAST_UNITS else "")
+
+    def _worth(self, cells: Cells) -> float:
+        """Return how many pieces of equal weight the reference is worth given *cells* (Kish 1965)."""
+        assert self._pieces is not None  # noqa: S101
+        codes, count = self._pieces.codes
+        sums = np.bincount(codes, cells.weights, minlength=count)
+        return float(sums.sum() ** 2 / max(float(np.sum(sums**2)), np.finfo(float).tiny))
 
     def doubt(self, binned: Binned, figure: float, method: DriftMethod) -> float:
         """Return how probable a distance of *figure* or more is by chance, for a column that is *binned* so.
@@ -132,8 +152,8 @@ class Past:
         """
         if self._chosen is None or self._pieces is None:
             return self._floor(binned, figure, method)
-        counts, parts = self._pieces.count(binned), SLICES if binned.cells else 1
-        slices = np.array_split(self._chosen, parts)
+        counts = self._pieces.count(binned)
+        slices = np.array_split(self._chosen, SLICES if binned.cells else 1)
         drawn = np.concatenate([self._drawn(part, counts, binned, method) for part in slices])
         if len(drawn) < LEAST_DRAWN:
             return 1.0
@@ -142,7 +162,7 @@ class Past:
         if not variance:
             return float(found <= mean)
         parts = 2 * mean**2 / variance
-        tail = fisher.sf(found / mean, parts, parts * self.freedom)
+        tail = fisher.sf(found / mean, parts, parts * self.freedom(binned.cells))
         return max(float(tail), float(np.mean(drawn >= found)))
 
     @staticmethod
@@ -177,15 +197,22 @@ class Past:
         )
 
     def _floor(self, binned: Binned, figure: float, method: DriftMethod) -> float:
-        """Return the tail of the floor beyond *figure*."""
+        """Return the tail of the floor beyond *figure*.
+
+        Given a context each side is worth fewer rows: a cell counts by the served rows in it, however few there are in
+        the reference.
+        """
         reference, window = binned.counts()
-        sides = len(binned.reference), len(binned.window)
         alike = self._pieces.likeness(binned) if self._pieces else 0.0
-        worth = [
-            rows / (1 + max(rows / max(units.count if units else rows, 1) - 1, 0) * alike)
-            for rows, units in zip(sides, (self.units, self.window), strict=True)
-        ]
-        scale = sum(1 / max(each, 1) for each in worth)
+        scale = 0.0
+        for rows, units, worth in zip(
+            (len(binned.reference), len(binned.window)),
+            (self.units, self.window),
+            binned.worth(),
+            strict=True,
+        ):
+            each = 1 + max(rows / max(units.count if units else rows, 1) - 1, 0) * alike
+            scale += each / max(worth, 1)
         freedom = max(int(np.count_nonzero(reference + window)) - 1, 1)
         # Near 0 the Jensen-Shannon divergence is an eighth of PSI.
         as_psi = _squared(np.array(figure), method) * (1 if method == "psi" else 8)

@@ -62,12 +62,20 @@ class DriftRule(Strict):
         Field(
             gt=0,
             lt=2,
-            description="Change of a correlation between two columns from which they drifted, if none moved by itself; "
-            "default: correlations are not compared",
+            description="Tell two columns whose correlation changed by so much, in a window in which no column moved "
+            "by itself; default: correlations are not compared",
         ),
     ] = None
     max_rows: Annotated[int, Field(ge=100, description="Rows that are sampled on each side at most")] = 50_000
     least_rows: Annotated[int, Field(ge=1, description="Served rows below which the rule is undecided")] = 200
+
+    @field_validator("context")
+    @classmethod
+    def _each_once(cls, context: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse a column that is named twice."""
+        if len(set(context)) < len(context):
+            raise ValueError("names a column twice; name each once")
+        return context
 
     @field_validator("method", mode="before")
     @classmethod

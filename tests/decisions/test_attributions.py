@@ -61,6 +61,13 @@ def test_a_small_change_of_order_is_no_finding() -> None:
     assert judge_attributions(look(0, near), 0.99, 500, RULE).passed
 
 
+def test_a_level_that_chance_cannot_be_known_for_concludes_nothing() -> None:
+    """A thousand divisions of the units know nothing of one in ten thousand, and it says so."""
+    finding = judge_attributions(look(0, ORDER[::-1]), 1e-4, 500, RULE)
+    assert finding.undecided
+    assert finding.detail == "1000 divisions of the units cannot prove a level of 0.00010"
+
+
 def test_too_few_units_conclude_nothing() -> None:
     """Nine days are too few to know chance, whatever moved."""
     reference, units = side(0, 40, ORDER)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from regrow.decisions.context import Explained, cut_cells, given
-from regrow.decisions.distances import Distances, measure_distances
+from regrow.decisions.distances import Distances, distance, measure_distances
 from regrow.decisions.drift import find_drifted
 from regrow.decisions.past import Past, move_of
 from regrow.decisions.units import Units
@@ -67,8 +67,83 @@ def test_a_context_that_the_reference_does_not_know_concludes_nothing() -> None:
     assert distances.explained.obstacle.endswith("of the rows have a context (temp) that the reference knows")
 
 
+def test_a_past_of_few_such_days_concludes_nothing() -> None:
+    """If nearly all of what the reference knows of a context is of a few days, it says of how many."""
+    reference, units = days(0, 90)
+    hot = units.codes < 4
+    reference["temp"] = np.where(hot, 9.0, 0.0) + 0.1 * np.random.default_rng(0).normal(size=len(reference))
+    window, served = days(1, 31)
+    window["temp"] = 9.0 + 0.1 * np.random.default_rng(1).normal(size=len(window))
+    distances = measure_distances(reference, window, "psi", LIMITS, ("temp",))
+    explained = Past(units, served).explained(distances)
+    assert explained is not None and explained.covered > 0.9
+    assert explained.obstacle.startswith("the reference's rows of such a context (temp) are worth ")
+    assert explained.obstacle.endswith(" days of 10 that it takes")
+
+
+def test_the_floor_knows_how_few_rows_a_context_leaves() -> None:
+    """Without units the floor counts the rows that the cells are worth: in 60 windows of another season few are found.
+
+    With the plain number of rows 37 of these 60 were.
+    """
+    found = 0
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        sides = []
+        for rows, season in ((3000, 0.0), (1500, 1.5)):
+            temp = random.normal(size=rows) + season
+            sides.append(pd.DataFrame({"temp": temp, "ice": 0.3 * temp + random.normal(size=rows)}))
+        distances = measure_distances(*sides, "psi", {"ice": 0.0}, ("temp",))
+        found += move_of(distances, Past(None, None), "ice").doubt <= 0.05
+    assert found <= 8
+
+
+def test_many_rare_texts_are_no_context() -> None:
+    """Two thousand shops, each of a few rows, are not one shop: nothing is concluded, and the share is told."""
+    random = np.random.default_rng(0)
+    sides = [
+        pd.DataFrame(
+            {"shop": [f"s{n}" for n in random.integers(0, 2000, 5000)], "n": random.normal(size=5000)}
+        )
+        for _ in range(2)
+    ]
+    explained = measure_distances(*sides, "psi", {"n": 0.2}, ("shop",)).explained
+    assert explained is not None
+    assert explained.obstacle == "only 0% of the rows have a context (shop) that the reference knows"
+
+
+def test_shops_that_have_rows_each_have_a_cell() -> None:
+    """Of twenty-four shops of equal size each is a cell of its own."""
+    random = np.random.default_rng(0)
+    sides = (pd.DataFrame({"shop": [f"s{n}" for n in random.integers(0, 24, 5000)]}) for _ in range(2))
+    cells = cut_cells(*sides)
+    assert (cells.count, cells.covered) == (25, 1.0)
+
+
+def test_a_context_of_one_value_is_none() -> None:
+    """A context that is the same in all rows tells none apart: columns are compared as without it."""
+    reference, _ = days(0, 20)
+    window, _ = days(1, 20)
+    sides = [side.assign(place="here") for side in (reference, window)]
+    given_place = measure_distances(*sides, "psi", LIMITS, ("place",))
+    assert given_place.explained is None
+    assert given_place.values == measure_distances(*sides, "psi", LIMITS).values
+
+
+def test_the_page_shows_what_was_compared() -> None:
+    """The bins on the page are of reference rows as they are expected given the context, so its figures are ours."""
+    reference, _ = days(0, 90)
+    window, _ = days(1, 31, season=1.5)
+    distances = measure_distances(reference, window, "psi", LIMITS, ("temp",))
+    sides = [distances._labels(["ice"], side)["ice"].value_counts() for side in ("reference", "window")]
+    bins = sides[0].index.union(sides[1].index)
+    counts = [side.reindex(bins, fill_value=0).to_numpy(float) for side in sides]
+    assert distances.plain["ice"] > 0.5
+    assert float(distance(*counts, "psi")) == pytest.approx(distances.values["ice"], abs=0.02)
+
+
 def test_text_and_gaps_make_cells_too() -> None:
-    """Cells are of numbers, text and missing values; what the reference hardly knows shares the last one."""
+    """Cells are of numbers, text and missing values; rows that the reference hardly knows are in the last one."""
     reference = pd.DataFrame({"a": ["x"] * 500 + ["y"] * 495 + ["rare"] * 5, "b": [1.0, np.nan] * 500})
     window = pd.DataFrame({"a": ["x", "rare", "new", None], "b": [1.0, 1.0, np.nan, np.nan]})
     cells = cut_cells(reference, window)

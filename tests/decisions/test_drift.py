@@ -72,6 +72,8 @@ def test_no_columns_are_undecided():
     finding = judge_data_drift({}, (), 1000, RULE)
     assert finding.undecided
     assert finding.detail == "no column has values on both sides"
+    given = judge_data_drift({}, (), 1000, RULE.model_copy(update={"context": ("temp",)}))
+    assert given.detail == "every column is given as context"
 
 
 def test_no_predictions_of_the_champion_are_undecided():

@@ -74,3 +74,10 @@ def test_drift_is_told_and_harm_alarms_unless_the_file_says_so() -> None:
     assert not Monitoring().drift.alarm
     old = read(Monitoring, drift={"share": 0.1, "alarm": True}, performance={"confidence": 0.9})
     assert (old.drift.share, old.drift.alarm, old.performance.confidence) == (0.1, True, 0.9)
+
+
+def test_a_context_names_each_column_once() -> None:
+    """A column that is named twice in a context is refused where it stands."""
+    with pytest.raises(ValidationError, match="names a column twice"):
+        read(DriftRule, context=["temp", "temp"])
+    assert read(DriftRule, context=["temp", "dewp"]).context == ("temp", "dewp")
