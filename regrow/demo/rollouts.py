@@ -16,7 +16,7 @@ from regrow.models.stored import LoadedModel
 from regrow.project import Project
 from regrow.registry import Move
 
-SLICE = timedelta(days=5)
+SLICE = timedelta(days=3)
 """How much of the month is sent between two looks at an open rollout."""
 SHUFFLED_MONTH, SHUFFLED_DAY = 7, 15
 WAIVER = "demonstration: trained on shuffled labels, to be rolled back by live traffic alone"
