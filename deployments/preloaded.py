@@ -174,7 +174,7 @@ def execute(run: socket.socket) -> None:
 
     np.random.seed()  # the forks would all draw the same numbers from the generator that they inherit
     refresh_global_settings_context()  # Prefect read the environment when it was imported
-    setup_logging()
+    setup_logging()  # Prefect's own start does both; the exit codes and logs of real runs are tested.
     sys.argv, code = ["prefect.engine"], 1
     warnings.filterwarnings(
         "ignore", message="'prefect.engine' found in sys.modules", category=RuntimeWarning

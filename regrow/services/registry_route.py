@@ -1,4 +1,8 @@
-"""The route of our MLflow server that tells who serves, of every model at once."""
+"""The route of our MLflow server that tells who serves, of every model at once.
+
+MLflow has no public way to the store of a server, nor one question about all aliases: the store's getter and the
+tables are its own, and a test on a real server notices if they change.
+"""
 
 from flask import Flask, Response
 from mlflow.server.handlers import _get_model_registry_store

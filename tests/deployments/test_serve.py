@@ -22,7 +22,13 @@ from regrow.project import Project
 from regrow.services import Services
 from regrow.services.commands import ready_file
 
-SCHEDULES = {"monitor": "30 6 * * *", "retrain": "0 6 * * 1", "rollout": "*/10 * * * *"}
+SCHEDULES = {
+    "train": "0 3 1 * *",
+    "score": "0 2 * * *",
+    "monitor": "30 6 * * *",
+    "retrain": "0 6 * * 1",
+    "rollout": "*/10 * * * *",
+}
 
 
 def test_a_broken_file_does_not_stop_the_others(project: Callable[..., Project], caplog) -> None:
@@ -49,6 +55,11 @@ def test_a_deployment_carries_schedule_limit_and_parameters(
 ) -> None:
     """The server knows each cron of the file, in UTC, one run at a time, and the file's path."""
     made = project(
+        training={
+            "estimator": "sklearn.linear_model.LogisticRegression",
+            "schedule": SCHEDULES["train"],
+        },
+        scoring={"schedule": SCHEDULES["score"]},
         monitoring={"schedule": SCHEDULES["monitor"]},
         retraining={"schedule": SCHEDULES["retrain"]},
         deployment={"server": False, "rollout_schedule": SCHEDULES["rollout"]},

@@ -132,7 +132,6 @@ def try_it(project: Project, *failures: Exception) -> int:
     return len(tries)
 
 
-@pytest.mark.long
 def test_a_step_outlives_an_outage(services: Any, project: Callable[..., Project]) -> None:
     """A server that is away twice is asked a third time; one that stays away ends the step."""
     away = Unreachable("MLflow does not answer")

@@ -8,6 +8,7 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 
+from regrow.data.times import as_utc
 from regrow.errors import RegrowError
 from regrow.provenance import start_of
 from regrow.reach import may_use_proxy, servers_of, why_silent
@@ -37,7 +38,7 @@ def examine_servers(settings: Settings) -> Iterator[Diagnosis]:
             if silence
             else Diagnosis(name, "well", f"answers at {url}")
         )
-    yield _look_at_runner(settings, datetime.now(UTC))
+    yield look_at_runner(settings, datetime.now(UTC))
     yield from look_at_server(settings)
 
 
@@ -79,19 +80,18 @@ def _look_at_database(settings: Settings) -> Iterator[Diagnosis]:
         yield Diagnosis("PostgreSQL", "well", "answers")
 
 
-def _look_at_runner(settings: Settings, now: datetime) -> Diagnosis:
+def look_at_runner(settings: Settings, now: datetime) -> Diagnosis:
     """Return whether a worker of our pool has told Prefect lately that it lives."""
     remedy = "start it with `regrow up`; its log: logs/runner.log"
     if why_silent(f"{settings.prefect_api_url}/health", timeout=PATIENCE):
         return Diagnosis("runner", "warning", "not known: Prefect does not answer", remedy)
     try:
         with get_client(sync_client=True) as client:
-            answer = client._client.post(f"/work_pools/{POOL}/workers/filter", json={})
-            answer.raise_for_status()
-            beats = [each["last_heartbeat_time"] for each in answer.json() if each["last_heartbeat_time"]]
+            workers = client.read_workers_for_work_pool(POOL)
+            beats = [as_utc(each.last_heartbeat_time) for each in workers if each.last_heartbeat_time]
     except (PrefectException, httpx.HTTPError) as error:
         return Diagnosis("runner", "wrong", f"Prefect knows no work pool {POOL} ({error})", remedy)
-    last = max((datetime.fromisoformat(each) for each in beats), default=None)
+    last = max(beats, default=None)
     if last is None or now - last > SILENT_RUNNER:
         seen = f"was last heard {duration((now - last).total_seconds())} ago" if last else "was never heard"
         return Diagnosis("runner", "wrong", f"{seen}: no flow runs, no schedule fires", remedy)

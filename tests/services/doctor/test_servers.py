@@ -1,20 +1,26 @@
 """Whether each part answers."""
 
+import asyncio
 import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
 
+from deployments.serve import make_pool
+from regrow.services import Services
+from regrow.services.commands import POOL
 from regrow.services.doctor import examine
-from regrow.services.doctor.servers import look_at_record, look_at_server, problems
+from regrow.services.doctor.servers import look_at_record, look_at_runner, look_at_server, problems
 from regrow.services.ownership import Record
-from regrow.settings import Settings
+from regrow.settings import Settings, load_settings
 
 NOW = datetime.now(UTC)
 
@@ -107,3 +113,19 @@ def test_an_installation_without_servers_is_told_and_nothing_fails(
     assert {name for name, each in found.items() if each.health == "wrong"} >= {"Prefect", "MLflow"}
     assert found["registry"].health == found["schedules"].health == "warning"
     assert all(each.remedy for each in found.values() if each.health != "well")
+
+
+def test_a_runner_is_well_as_long_as_prefect_hears_of_it(services: Services) -> None:
+    """Without a pool, without a worker and with a silent one nothing runs; with a heartbeat all is well."""
+    settings = load_settings()
+    with get_client(sync_client=True) as client:
+        with suppress(ObjectNotFound):
+            client.delete_work_pool(POOL)
+        assert "knows no work pool" in look_at_runner(settings, datetime.now(UTC)).found
+        asyncio.run(make_pool())
+        assert look_at_runner(settings, datetime.now(UTC)).found.startswith("was never heard")
+        client.send_worker_heartbeat(POOL, "regrow", heartbeat_interval_seconds=30)
+    assert look_at_runner(settings, datetime.now(UTC)).health == "well"
+    later = look_at_runner(settings, datetime.now(UTC) + timedelta(minutes=5))
+    assert later.health == "wrong"
+    assert "no flow runs, no schedule fires" in later.found
