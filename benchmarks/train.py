@@ -1,6 +1,8 @@
 """Time the whole train flow on the year's flights against a bare script that loads, fits and scores the same rows.
 
-Usage: python benchmarks/train.py [runs]     (default: 1; servers of its own on free ports)
+Usage: python benchmarks/train.py [rows]     (servers of its own on free ports)
+
+With a number of *rows* it does the same with a Parquet file of so many rows of 20 columns, and tells the memory too.
 """
 
 import os
@@ -11,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from table import Cost, run, write_parquet, write_project
 
 from regrow.services import running
 from regrow.settings import Settings
@@ -64,6 +68,35 @@ print(f"{ended - (imported if preloaded == 'yes' else started):.2f} imports {imp
       f"flow {ended - imported:.1f} s; {verdict.reason[:80]}")
 """
 """Imports count for a process of its own; a flow run of the runner is forked from one that has made them."""
+BARE_LARGE = """
+import os, sys, time
+started = time.perf_counter()
+import pyarrow.parquet as pq
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+rows = pq.read_table(f"{sys.argv[1]}/rows.parquet").to_pandas()
+cut = int(len(rows) * 0.8)
+features = rows.drop(columns=["late", "id", "at"])
+text = [name for name in features if features[name].dtype.kind not in "fi"]
+encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=float("nan"))
+columns = ColumnTransformer([("text", encoder, text)], remainder="passthrough")
+model = make_pipeline(columns, HistGradientBoostingClassifier(random_state=0)).fit(features[:cut], rows["late"][:cut])
+auc = roc_auc_score(rows["late"][cut:], model.predict_proba(features[cut:])[:, 1])
+print(time.perf_counter() - started, sum(os.times()[:4]))
+"""
+FLOW_LARGE = """
+import os, sys, time
+started = time.perf_counter()
+from datetime import UTC, datetime
+from pathlib import Path
+from flows.train import train
+verdict = train(Path(sys.argv[1], "table.yaml"), datetime(2026, 1, 1, tzinfo=UTC))
+assert verdict.passed, verdict.reason
+print(time.perf_counter() - started, sum(os.times()[:4]))
+"""
 
 
 def free_ports(count: int) -> list[int]:
@@ -113,20 +146,51 @@ def measure(folder: Path) -> None:
         print(f"  {again:.1f} s; the aim is 3 s")
 
 
-def main(runs: int) -> None:
-    """Measure *runs* times, each on a fresh state folder."""
-    for _ in range(runs):
-        prefect, mlflow, server = free_ports(3)
-        with tempfile.TemporaryDirectory(prefix="regrow-benchmark-", ignore_cleanup_errors=True) as home:
-            settings = Settings(
-                home=Path(home, "home"), prefect_port=prefect, mlflow_port=mlflow, server_port=server
-            )
-            with running(settings, {"postgres", "prefect"}):
-                import mlflow as store
+def measure_large(folder: Path, rows: int) -> None:
+    """Print what a training on *rows* rows costs: fitted once, as the script does, and twice, as by default."""
+    write_parquet(folder / "rows.parquet", rows)
+    bare = run(BARE_LARGE, str(folder))
+    show("bare script", bare, bare)
+    for title, refit in (("train, not fitted again", False), ("train, as by default", True)):
+        training = {
+            "estimator": "sklearn.ensemble.HistGradientBoostingClassifier",
+            "seed": int(refit),
+            "refit": refit,
+        }
+        write_project(
+            folder,
+            {"kind": "parquet", "path": "rows.parquet"},
+            training=training,
+            deployment={"server": False},
+        )
+        show(title, run(FLOW_LARGE, str(folder)), bare)
 
-                store.MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).search_experiments(max_results=1)
+
+def show(title: str, cost: Cost, bare: Cost) -> None:
+    """Print a line of *cost*, beside that of the *bare* script."""
+    print(
+        f"{title:<26} {cost.seconds:7.1f} s ({cost.seconds / bare.seconds:.2f}) {cost.cpu:7.1f} s CPU "
+        f"({cost.cpu / bare.cpu:.2f}) {cost.peak:6.2f} GB ({cost.peak / bare.peak:.2f})",
+        flush=True,
+    )
+
+
+def main(rows: int | None) -> None:
+    """Measure on a fresh state folder: the flights, or so many *rows*."""
+    prefect, mlflow, server = free_ports(3)
+    with tempfile.TemporaryDirectory(prefix="regrow-benchmark-", ignore_cleanup_errors=True) as home:
+        settings = Settings(
+            home=Path(home, "home"), prefect_port=prefect, mlflow_port=mlflow, server_port=server
+        )
+        with running(settings, {"postgres", "prefect"}):
+            import mlflow as store
+
+            store.MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).search_experiments(max_results=1)
+            if rows is None:
                 measure(year(Path(home)))
+            else:
+                measure_large(Path(home), rows)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else None)
