@@ -50,6 +50,7 @@ def _losses(metric: Metric, chance: Floats, seen: Floats) -> Floats:
         return chance[np.arange(len(seen)), seen.argmax(axis=1)]
     if metric == "log_loss":
         return -np.sum(chance * np.log(np.clip(seen, EPS, 1.0)), axis=1)
+    assert metric == "brier", f"{metric}: what is to be expected of it stands nowhere yet"  # noqa: S101
     if chance.shape[1] == 2:
         return chance[:, 1] * (1 - seen[:, 1]) ** 2 + chance[:, 0] * seen[:, 1] ** 2
     return np.sum(seen**2, axis=1) - 2 * np.sum(chance * seen, axis=1) + 1
