@@ -93,17 +93,27 @@ def _chunks(
     """Read what is selected of *dataset*."""
     wanted = [name for name in names if selection.columns is None or name in selection.columns]
     with readable(where):
-        scanner = dataset.scanner(
-            columns=wanted, filter=_within(dataset.schema, selection), batch_size=CHUNK, batch_readahead=4
-        )
+        within = _within(dataset.schema, selection)
         metadata, empty, most = dataset.schema.metadata, True, selection.most
         spread = most is not None and dataset.count_rows() > most
-        for batch in _spread(dataset, wanted, most or 0) if spread else scanner.to_batches():
+        for batch in _spread(dataset, wanted, most or 0) if spread else _in_turn(dataset, wanted, within):
             if batch.num_rows:
                 empty = False
                 yield _to_pandas(pa.Table.from_batches([batch]), metadata, wanted)
         if empty:
-            yield _to_pandas(scanner.projected_schema.empty_table(), metadata, wanted)
+            nothing = dataset.scanner(columns=wanted).projected_schema.empty_table()
+            yield _to_pandas(nothing, metadata, wanted)
+
+
+def _in_turn(
+    dataset: ds.Dataset, names: list[str], within: pc.Expression | None
+) -> Iterator[pa.RecordBatch]:
+    """Read the rows *within* a filter, one row group after the other: Arrow's own scanner reads a gigabyte ahead."""
+    for fragment in dataset.get_fragments(within):
+        for group in fragment.split_by_row_group(within, dataset.schema):
+            yield from group.to_batches(
+                dataset.schema, columns=names, filter=within, batch_size=CHUNK, batch_readahead=1
+            )
 
 
 def _spread(dataset: ds.Dataset, names: list[str], most: int) -> Iterator[pa.RecordBatch]:

@@ -1,5 +1,6 @@
 """Parquet and Delta Lake: only what is wanted is read, of whatever number of files."""
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,18 @@ def test_a_sample_comes_from_all_parts(tmp_path: Path) -> None:
     assert found["n"].max() > 2970
     assert set(found["month"]) == {0, 1, 2}
     assert len(read(tmp_path / "rows", most=3000)) == 3000
+
+
+def test_what_is_read_ahead_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    """After the first chunk of a file of sixty row groups a few are held; Arrow's scanner would hold them all."""
+    path = tmp_path / "rows.parquet"
+    table = pa.table({f"n{place}": np.random.default_rng(place).normal(size=50_000) for place in range(4)})
+    with pq.ParquetWriter(path, table.schema) as writer:
+        for _ in range(60):
+            writer.write_table(table)
+    before = pa.total_allocated_bytes()
+    chunks = open_parquet(path, "here").chunks(Selection())
+    first = next(iter(chunks))
+    time.sleep(0.5)  # Whatever reads ahead has had the time to.
+    assert pa.total_allocated_bytes() - before < 8 * table.nbytes
+    assert len(first) + sum(len(chunk) for chunk in chunks) == 3_000_000
