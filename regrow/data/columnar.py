@@ -105,9 +105,7 @@ def _chunks(
             yield _to_pandas(nothing, metadata, wanted)
 
 
-def _in_turn(
-    dataset: ds.Dataset, names: list[str], within: pc.Expression | None
-) -> Iterator[pa.RecordBatch]:
+def _in_turn(dataset: ds.Dataset, names: list[str], within: pc.Expression | None) -> Iterator[pa.RecordBatch]:
     """Read the rows *within* a filter, one row group after the other: Arrow's own scanner reads a gigabyte ahead."""
     for fragment in dataset.get_fragments(within):
         for group in fragment.split_by_row_group(within, dataset.schema):
