@@ -223,7 +223,7 @@ def write_context() -> None:
             found = measure_distances(reference, window, "psi", limits, context)
             moves = {name: move_of(found, past, name) for name in found.judged}
             drifted = ", ".join(find_drifted(moves, 1 / 12)) or "none"
-            known = found.explained
+            known = past.explained(found)
             told.append(known.obstacle if known and known.obstacle else drifted)
         print(f"| {month} | {' | '.join(told)} |", flush=True)
 

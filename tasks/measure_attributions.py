@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from regrow.data.windows import Window
-from regrow.decisions.attributions import compare_attributions, judge_attributions
+from regrow.decisions.attributions import Reordered, compare_attributions, judge_attributions
 from regrow.decisions.looks import level_of_look
 from regrow.decisions.units import Units, units_of_logged
 from regrow.errors import DataError, NotExplained
@@ -35,6 +35,31 @@ def contributions(
     return values, units.take(order[: len(values)])
 
 
+def compare(
+    project: Project, champion: Version, rule: AttributionRule, window: Window
+) -> tuple[Reordered | str, int]:
+    """Compare rows of *window* with rows of the champion's holdout; return what was found, and the rows explained.
+
+    What cannot be compared, or explained, gives why in words.
+    """
+    model, logged = load_model(f"models:/{champion.model_id}"), window.read()
+    own = np.flatnonzero(logged.rows["version"] == champion.number)
+    drawn = np.random.default_rng(0).permutation(own)[: rule.rows]
+    if not len(drawn):
+        return "no row was predicted by the champion", 0
+    served = units_of_logged(logged.rows.iloc[drawn], project.data.sampling_unit)
+    reference, units = sample_with_units(champion.facts.holdout, model.features, rule.rows, project.data)
+    if units is None:
+        return "the units of the reference are not known", 0
+    try:
+        explainer = Explainer(model)
+        before, units = contributions(explainer, model, reference, units)
+        now, served = contributions(explainer, model, logged.features.iloc[drawn], served)
+    except NotExplained as error:
+        return str(error), 0
+    return compare_attributions(model.features, before, now, units, served), len(now)
+
+
 @step(retries=2, retry_delay_seconds=[5, 30])
 def measure_attributions(
     project: Project, champion: Version, rule: AttributionRule, window: Window
@@ -43,27 +68,8 @@ def measure_attributions(
 
     A model that cannot be explained is none the worse for it: the finding is undecided, and says why.
     """
-    run, model, logged = current(), load_model(f"models:/{champion.model_id}"), window.read()
-    own = (logged.rows["version"] == champion.number).to_numpy()
-    drawn = np.random.default_rng(0).permutation(np.flatnonzero(own))[: rule.rows]
-    served = units_of_logged(logged.rows.iloc[drawn], project.data.sampling_unit)
-    reference, units = sample_with_units(champion.facts.holdout, model.features, rule.rows, project.data)
-    rows = 0
-    if units is None or not len(drawn):
-        found = (
-            "the units of the reference are not known"
-            if len(drawn)
-            else "no row was predicted by the champion"
-        )
-    else:
-        try:
-            explainer = Explainer(model)
-            before, units = contributions(explainer, model, reference, units)
-            now, served = contributions(explainer, model, logged.features.iloc[drawn], served)
-            rows = len(now)
-            found = compare_attributions(model.features, before, now, units, served)
-        except NotExplained as error:
-            found = str(error)
+    run = current()
+    found, rows = compare(project, champion, rule, window)
     finding = judge_attributions(found, level_of_look(project), rows, rule)
     figures = {} if finding.figure is None else {"attributions.likeness": finding.figure}
     run.log_metrics(figures)

@@ -74,9 +74,7 @@ def judge_attributions(found: Reordered | str, level: float, rows: int, rule: At
     else:
         figure, result = found.likeness, pass_if(found.likeness >= rule.least or found.doubt > level)
         moved = ", ".join(f"{name} {was:.0%}, now {now:.0%}" for name, (was, now) in found.shares.items())
-        detail = f"the order of the columns is {figure:.2f} alike" + (
-            f": {moved}" if result == "fail" else ""
-        )
+        detail = f"NDCG of the order of the columns {figure:.2f}" + (f": {moved}" if result == "fail" else "")
     return Finding(
         rule=f"predictions come from the same columns: NDCG at least {rule.least:g}",
         subject="drift",

@@ -5,6 +5,7 @@ comparison of Cobb and Van Looveren 2022, by cells instead of by kernels).
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -30,17 +31,17 @@ class Cells:
     reference: Codes
     window: Codes
 
-    @property
+    @cached_property
     def served(self) -> Floats:
         """The rows of the window in each cell."""
         return np.bincount(self.window, minlength=self.count).astype(np.float64)
 
-    @property
+    @cached_property
     def known(self) -> Floats:
         """The rows of the reference in each cell."""
         return np.bincount(self.reference, minlength=self.count).astype(np.float64)
 
-    @property
+    @cached_property
     def compared(self) -> "Given":
         """Which cells are compared, with which shares."""
         return given(self.known[:, None], self.served[:, None], self.served)
@@ -50,10 +51,22 @@ class Cells:
         """The share of the window's rows that lie in cells which are compared."""
         return float(self.compared.covered)
 
-    @property
+    @cached_property
     def weights(self) -> Floats:
         """How much each row of the reference counts: as much as the served rows of its cell let it; 0 if not at all."""
         return (self.compared.shares / np.maximum(self.known, 1))[self.reference]
+
+    @cached_property
+    def shown(self) -> tuple[Codes, Codes]:
+        """The rows of both sides that a report shows: all if none can be compared.
+
+        Else rows of the reference drawn by their weights, and those of the window whose cells are compared.
+        """
+        if not self.covered:
+            return np.arange(len(self.reference)), np.arange(len(self.window))
+        chance = self.weights / self.weights.sum()
+        drawn = np.random.default_rng(0).choice(len(chance), len(chance), p=chance)
+        return drawn, np.flatnonzero((self.compared.shares > 0)[self.window])
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from scipy.stats import gumbel_r, norm
 from scipy.stats import t as student
 
 from regrow.decisions.distances import Binned
+from regrow.decisions.drift import too_few
 from regrow.decisions.past import Past
 from regrow.models.metrics import Codes, Floats
 from regrow.project import DriftRule
@@ -132,7 +133,7 @@ def judge_dependence(changed: Changed | str, level: float, rows: int, rule: Drif
     if isinstance(changed, str):
         result, detail = "undecided", changed
     elif rows < rule.least_rows:
-        result, detail = "undecided", f"{rows} of {rule.least_rows} rows"
+        result, detail = "undecided", too_few(rows, rule)
     else:
         figure, result = changed.figure, pass_if(changed.doubt > level)
         proven = "; ".join(str(pair) for pair in changed.pairs if pair.doubt <= level)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -33,8 +32,7 @@ class Binned:
     def counts(self) -> tuple[Floats, Floats]:
         """Return the rows of each bin in the reference, or that the context lets expect, and in the window."""
         if self.cells is None:
-            sides = (self.reference, self.window)
-            return cast(tuple[Floats, Floats], tuple(self.table(side, None)[0] for side in sides))
+            return self.table(self.reference, None)[0], self.table(self.window, None)[0]
         compared = self.given()
         return compared.expected, compared.found
 
@@ -129,30 +127,15 @@ class Distances:
         Report(list(metrics)).run(right, left).save_html(str(path))
 
     def _labels(self, names: list[str], side: str) -> pd.DataFrame:
-        """Return the label of each row's bin on one *side*; columns of fewer rows end in missing values.
-
-        Given a context these are rows of the reference drawn by the served rows of their cell, and of the window those
-        whose cells are compared.
-        """
+        """Return the label of each row's bin on one *side*; columns of fewer rows end in missing values."""
         columns = {}
         for name in names:
             binned = self.columns[name]
-            codes = binned.reference if side == "reference" else binned.window
+            codes, place = (binned.reference, 0) if side == "reference" else (binned.window, 1)
             if binned.cells is not None:
-                codes = codes[_rows_given(binned.cells, side)]
+                codes = codes[binned.cells.shown[place]]
             columns[name] = pd.Series(np.array(binned.bins.labels, dtype=object)[codes])
         return pd.DataFrame(columns)
-
-
-def _rows_given(cells: Cells, side: str) -> NDArray[np.intp]:
-    """Return the rows of a *side* that a report shows given *cells* of a context; all if none can be compared."""
-    compared = cells.compared.shares > 0
-    if not compared.any():
-        return np.arange(len(cells.reference if side == "reference" else cells.window))
-    if side == "window":
-        return np.flatnonzero(compared[cells.window])
-    weights = cells.weights
-    return np.random.default_rng(0).choice(len(weights), len(weights), p=weights / weights.sum())
 
 
 def measure_distances(

@@ -68,7 +68,7 @@ def judge_data_drift(
         )
         result, detail = "undecided", why
     elif rows < rule.least_rows:
-        result, detail = "undecided", _too_few(rows, rule)
+        result, detail = "undecided", too_few(rows, rule)
     elif explained and explained.obstacle:
         result, detail = "undecided", explained.obstacle
     else:
@@ -98,7 +98,7 @@ def judge_prediction_drift(
 ) -> Finding:
     """Judge how far predictions on *rows* served rows lie from those on the reference, and whether they *drifted*."""
     if move is None or rows < rule.least_rows:
-        result, detail = "undecided", _too_few(rows, rule)
+        result, detail = "undecided", too_few(rows, rule)
     elif explained and explained.obstacle:
         result, detail = "undecided", explained.obstacle
     else:
@@ -126,5 +126,6 @@ def _told(drifted: float, floor: str) -> str:
     )
 
 
-def _too_few(rows: int, rule: DriftRule) -> str:
+def too_few(rows: int, rule: DriftRule) -> str:
+    """Return in words that *rows* are fewer than the *rule* asks for."""
     return f"{rows} of {rule.least_rows} rows"
