@@ -6,7 +6,7 @@ import numpy as np
 
 from regrow.decisions.estimates import LEAST_UNITS
 from regrow.decisions.units import Units
-from regrow.models.metrics import Codes, Floats
+from regrow.models.metrics import Floats
 from regrow.project.monitoring import AttributionRule
 from regrow.verdict import Finding, pass_if
 
@@ -92,13 +92,10 @@ def _by_block(reference: Floats, units: Units, window: Floats, served: Units) ->
 
     Blocks of periods are equally long on both sides, as long as those of the longer one.
     """
-    longest = max(units.count / max(units.blocks().count, 1), served.count / max(served.blocks().count, 1))
-    found, counts = list[Floats](), list[Codes]()
-    for side, of in ((reference, units), (window, served)):
-        number = max(2, round(of.count / longest))
-        codes = of.codes * number // of.count if of.ordered else of.codes
-        total = np.zeros((int(codes.max()) + 1, side.shape[1]))
-        np.add.at(total, codes, side)
-        found.append(total)
-        counts.append(np.bincount(codes, minlength=len(total)))
-    return np.concatenate(found), np.concatenate(counts).astype(np.float64), len(found[0])
+    longest = max(side.count / side.blocks().count for side in (units, served))
+    blocks = [side.blocks(longest) for side in (units, served)]
+    sums = [np.zeros((each.count, reference.shape[1])) for each in blocks]
+    for total, each, side in zip(sums, blocks, (reference, window), strict=True):
+        np.add.at(total, each.codes, side)
+    rows = np.concatenate([each.sizes for each in blocks]).astype(np.float64)
+    return np.concatenate(sums), rows, blocks[0].count

@@ -50,15 +50,17 @@ class Units:
         """The rows of each unit."""
         return np.bincount(self.codes, minlength=self.count).astype(np.int64)
 
-    def blocks(self) -> "Units":
-        """Join consecutive periods to blocks of n^(1/3) of them, n being their number; other units stay as they are.
+    def blocks(self, length: float | None = None) -> "Units":
+        """Join consecutive periods to blocks of n^(1/3) of them, n being their number, or of about *length* of them.
 
-        Neighbouring days are alike, blocks of days less so. The rate is that of Politis and White (2004); that it
-        keeps the level about as well as anything, at the least cost, was measured (docs/decisions.md).
+        Other units stay as they are. Neighbouring days are alike, blocks of days less so. The rate is that of Politis
+        and White (2004); that it keeps the level about as well as anything, at the least cost, was measured
+        (docs/decisions.md).
         """
         if not self.ordered or not self.count:
             return self
-        number = self.count // max(1, round(self.count ** (1 / 3)))
+        usual = self.count // max(1, round(self.count ** (1 / 3)))
+        number = usual if length is None else max(2, round(self.count / length))
         return Units(self.codes * number // self.count, self.unit)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "Units":
