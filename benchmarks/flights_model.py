@@ -16,10 +16,10 @@ from regrow.data.snapshots import Snapshot
 from regrow.data.sources import feature_columns, read_source
 from regrow.models.fast_path.proof import TAG, describe
 from regrow.models.fitting import fit_pipeline, kind_of
+from regrow.models.results import ModelFacts
 from regrow.models.stored import TRUSTED_TYPES, load_model
 from regrow.project import Canary, load_project
 from regrow.registry import start_rollout
-from regrow.results import ModelFacts
 
 PROJECT = Path(__file__).parents[1] / "configs" / "flights.yaml"
 FAST, SLOW, SPLIT, MIRRORED = "flights", "flights-pipeline", "flights-split", "flights-mirrored"

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 from scipy.stats import binomtest
 
+from regrow.base.verdict import Verdict
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
 from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs
 from regrow.decisions.units import Units
 from regrow.project import Ab, Canary, Shadow
-from regrow.verdict import Verdict
 
 Floats = NDArray[np.float64]
 CLASSES = (False, True)

@@ -19,9 +19,9 @@ import yaml
 from regrow.data.snapshots import Snapshot
 from regrow.models.fitting import fit_pipeline, kind_of
 from regrow.models.frames import infer_columns
+from regrow.models.results import ModelFacts
 from regrow.models.stored import LoadedModel, describe_stored, load_model
 from regrow.project import Project, load_project
-from regrow.results import ModelFacts
 
 NUMBERS = [f"n{place}" for place in range(16)]
 WORDS = [f"c{place}" for place in range(4)]

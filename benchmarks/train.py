@@ -16,8 +16,8 @@ from pathlib import Path
 
 from table import Cost, run, write_parquet, write_project
 
+from regrow.base.settings import Settings
 from regrow.services import running
-from regrow.settings import Settings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 AS_OF = "2014-01-01T00:00:00+00:00"

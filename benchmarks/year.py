@@ -22,8 +22,8 @@ import pandas as pd
 import yaml
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from regrow.base.settings import Settings
 from regrow.services import Services, running
-from regrow.settings import Settings
 
 MODELS, HOURS = 20, 24
 RUNS_DAYS, PREFECT_DAYS = 90, 30

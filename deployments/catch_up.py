@@ -12,14 +12,14 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelled, Scheduled
 
-from regrow.errors import Unreachable
+from regrow.base.errors import Unreachable
+from regrow.base.reach import check_reachable
+from regrow.base.settings import Settings
 from regrow.lineage.announcing import announce_missed
 from regrow.lineage.missed import Missed, covering, moment_of, read_missed, window_of
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
-from regrow.reach import check_reachable
 from regrow.services.flow_runs import living_flow_runs
-from regrow.settings import Settings
 
 AT_START, MEANWHILE = timedelta(seconds=30), timedelta(minutes=10)
 """How late a run may be before it counts as missed: at the start nothing runs it, meanwhile the worker may be busy."""

@@ -26,17 +26,17 @@ from prefect.workers.process import ProcessWorker
 from deployments import preloaded, start_run
 from deployments.automations import install
 from deployments.catch_up import catch_up, free_stranded, keep_up
+from regrow.base.errors import ProjectError, Unreachable
+from regrow.base.reach import why_silent
+from regrow.base.settings import Settings, apply_environment, load_settings
 from regrow.data.files import write_whole
-from regrow.errors import ProjectError, Unreachable
 from regrow.lineage import remember_deployed
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.notifications import sender
 from regrow.project import Project
 from regrow.project.schedules import SCHEDULED, check_cron, schedules_of
-from regrow.reach import why_silent
 from regrow.services.commands import FRESH, POOL, missed_file, ready_file
 from regrow.services.projects import find_projects
-from regrow.settings import Settings, apply_environment, load_settings
 
 FLOWS = ("train", "monitor", "retrain", "score", "rollout", "rollback")
 ONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)

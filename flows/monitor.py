@@ -5,8 +5,8 @@ from pathlib import Path
 
 from prefect import flow
 
+from regrow.base.verdict import Verdict
 from regrow.lineage import announce_failure, flow_run, open_project
-from regrow.verdict import Verdict
 from tasks.await_start import await_start
 from tasks.collect_labels import collect_labels
 from tasks.estimate_performance import estimate_performance

@@ -6,8 +6,8 @@ from pathlib import Path
 from prefect import flow
 
 from flows.train import train_steps
+from regrow.base.verdict import Subject, Verdict
 from regrow.lineage import announce_failure, flow_run, open_project, turn_to_train
-from regrow.verdict import Subject, Verdict
 from tasks.await_start import await_start
 from tasks.decide_retraining import decide_retraining
 from tasks.find_champion import find_champion

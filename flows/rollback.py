@@ -5,8 +5,8 @@ from pathlib import Path
 
 from prefect import flow
 
+from regrow.base.verdict import Verdict
 from regrow.lineage import announce_failure, flow_run, open_project
-from regrow.verdict import Verdict
 from tasks.roll_back import roll_back
 
 

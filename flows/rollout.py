@@ -5,10 +5,10 @@ from pathlib import Path
 
 from prefect import flow
 
+from regrow.base.verdict import Verdict
 from regrow.lineage import FlowRecord, announce_failure, flow_run, open_project
 from regrow.project import Project
 from regrow.registry import Rollout, State
-from regrow.verdict import Verdict
 from tasks.collect_labels import collect_labels
 from tasks.examine_rollout import examine_rollout
 from tasks.find_rollout import find_rollout, nothing_open, nothing_to_look_at

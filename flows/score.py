@@ -5,10 +5,10 @@ from pathlib import Path
 
 from prefect import flow
 
+from regrow.base.verdict import Verdict
 from regrow.data.times import as_utc
 from regrow.lineage import announce_failure, flow_run, open_project
-from regrow.results import Scored
-from regrow.verdict import Verdict
+from regrow.models.results import Scored
 from tasks.await_start import await_start
 from tasks.find_champion import find_champion
 from tasks.score_rows import score_rows

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 from prefect import flow
 
+from regrow.base.settings import load_settings
 from regrow.data.times import as_utc
 from regrow.data.upkeep import upkeep
-from regrow.results import Removed
-from regrow.settings import load_settings
+from regrow.models.results import Removed
 from tasks.read_retention import read_retention
 from tasks.report_tidying import report_tidying
 from tasks.tidy_files import tidy_files

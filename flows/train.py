@@ -5,10 +5,10 @@ from pathlib import Path
 
 from prefect import flow
 
+from regrow.base.verdict import Verdict
 from regrow.lineage import FlowRecord, announce, announce_failure, flow_run, open_project, turn_to_train
 from regrow.notifications.event import numbers
 from regrow.project import Project
-from regrow.verdict import Verdict
 from tasks.collect_labels import collect_labels
 from tasks.deploy import deploy
 from tasks.evaluate import evaluate

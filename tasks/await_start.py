@@ -5,10 +5,10 @@ from datetime import datetime
 from prefect import get_run_logger
 
 from regrow import registry
+from regrow.base.verdict import Decision, Verdict
 from regrow.data.predictions import count_served
 from regrow.lineage import step
 from regrow.project import Project
-from regrow.verdict import Decision, Verdict
 
 SCHEDULED = "schedule"
 """The trigger of a run that nobody asked for at this moment."""

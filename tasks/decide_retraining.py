@@ -8,6 +8,7 @@ from mlflow.entities.model_registry import ModelVersion
 from prefect.artifacts import create_markdown_artifact
 
 from regrow import registry
+from regrow.base.verdict import Subject, Verdict, to_markdown
 from regrow.data.sources import read_source
 from regrow.data.times import in_utc
 from regrow.decisions.retraining import Situation, event_of, judge_retraining
@@ -19,7 +20,6 @@ from regrow.notifications.event import figures_of
 from regrow.project import Project
 from regrow.project.schedules import period_of
 from regrow.registry import Version
-from regrow.verdict import Subject, Verdict, to_markdown
 
 AUTOMATIC = frozenset({BY_SCHEDULE, "alarm"})
 """What starts a retraining that no person asked for."""

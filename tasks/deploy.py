@@ -5,13 +5,13 @@ from datetime import datetime
 from prefect.artifacts import create_markdown_artifact
 
 from regrow import registry
-from regrow.errors import Unreachable
+from regrow.base.errors import Unreachable
+from regrow.base.verdict import Finding, Verdict, to_markdown
 from regrow.lineage import announce, announce_move, current, step
 from regrow.notifications.event import figures_of
 from regrow.project import Project, Replace, RolloutPlan
 from regrow.registry import Move, Version
 from regrow.registry.confirmation import confirmation
-from regrow.verdict import Finding, Verdict, to_markdown
 
 WAIVED = "## Gates waived"
 

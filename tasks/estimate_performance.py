@@ -9,6 +9,7 @@ import pandas as pd
 from mlflow.artifacts import load_text
 from pydantic import ValidationError
 
+from regrow.base.errors import RegistryError, RegrowError, Unreachable
 from regrow.data.joining import keys_of_logged
 from regrow.data.labels import read_labels
 from regrow.data.predictions import LoggedPredictions
@@ -19,14 +20,13 @@ from regrow.decisions.before_labels import LOSSES, Expected, Rows, carried, expe
 from regrow.decisions.foretold import CONFIDENCE, Forecasts, Foretold, known, tell_expected, weigh
 from regrow.decisions.labelled import end_of_matured, label_window
 from regrow.decisions.units import Units, single_rows, units_of, units_of_logged
-from regrow.errors import RegistryError, RegrowError, Unreachable
 from regrow.lineage import RunRecord, current, step
 from regrow.models.metrics import Codes, Floats, encode
 from regrow.models.predictions import stack_predictions
+from regrow.models.results import Measurement, ModelFacts
 from regrow.models.stored import load_model
 from regrow.project import Metric, Project
 from regrow.registry import Version, reaching, version
-from regrow.results import Measurement, ModelFacts
 
 KEPT = "foretold.json"
 """What a run keeps: the windows of which something was foretold, its own among them."""

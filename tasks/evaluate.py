@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.inspection import permutation_importance
 
+from regrow.base.errors import DataError, IncompatibleModel, NotExplained
 from regrow.data.snapshots import write_snapshot
 from regrow.decisions.estimates import estimate
 from regrow.decisions.side_by_side import baseline, columns_to_judge, measure, tabulate
 from regrow.decisions.units import units_of
-from regrow.errors import DataError, IncompatibleModel, NotExplained
 from regrow.lineage import RunRecord, current, step
 from regrow.models.comparison import WAIVE, align_classes, choose_champion, why_not_comparable
 from regrow.models.metrics import (
@@ -24,9 +24,9 @@ from regrow.models.metrics import (
     score,
     sign,
 )
+from regrow.models.results import Candidate, Evaluation, ModelFacts, SliceMetrics
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import EvaluationPlan, Metric, Project, SliceGate
-from regrow.results import Candidate, Evaluation, ModelFacts, SliceMetrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,6 +7,8 @@ from datetime import datetime
 import pandas as pd
 
 from regrow import registry
+from regrow.base.errors import RegistryError
+from regrow.base.verdict import Finding, Verdict
 from regrow.data.joining import join_labels
 from regrow.data.labels import read_labels
 from regrow.data.predictions import CHALLENGER, CHAMPION, SHADOW
@@ -21,14 +23,12 @@ from regrow.decisions.rollout.logged import (
     measure_ratio,
     mirrored_rows,
 )
-from regrow.errors import RegistryError
 from regrow.lineage import current, step
 from regrow.models.metrics import Label
 from regrow.models.predictions import fit_to
+from regrow.models.results import ModelFacts
 from regrow.project import Ab, Project
 from regrow.registry import Rollout, State
-from regrow.results import ModelFacts
-from regrow.verdict import Finding, Verdict
 
 LAST_LOOK = "regrow.rollout.evidence"
 """Tag of the registered model: what the last look at its rollout saw."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from regrow import registry
-from regrow.errors import RegistryError
+from regrow.base.errors import RegistryError
 from regrow.lineage import current, step
 from regrow.project import Project
 from regrow.registry import CHAMPION, Version

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from regrow import registry
 from regrow.lineage import current, step
+from regrow.models.results import Candidate, ChampionToBeat
 from regrow.project import Project
-from regrow.results import Candidate, ChampionToBeat
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])

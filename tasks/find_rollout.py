@@ -3,10 +3,10 @@
 from prefect import task
 
 from regrow import registry
+from regrow.base.verdict import Verdict
 from regrow.lineage import clear_up, current, failed_by_outage, find_experiment, step
 from regrow.project import Project
 from regrow.registry import State
-from regrow.verdict import Verdict
 
 
 def nothing_open(project: Project, seen: State) -> Verdict:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pandas as pd
 from sklearn.base import is_regressor
 
-from regrow import provenance
+from regrow.base import provenance
 from regrow.data.sources import feature_columns
 from regrow.lineage import current, step
 from regrow.lineage.candidates import find_again, log_candidate, take_window
 from regrow.models.fitted import packages_of
 from regrow.models.metrics import kind_of_classes
 from regrow.models.recipe import columns_with_gaps, fit_recipe
+from regrow.models.results import Candidate, ModelFacts, Parts
 from regrow.models.stored import describe_stored, own_files
 from regrow.models.training_rows import best_of, try_windows
 from regrow.project import Project
@@ -21,7 +22,6 @@ from regrow.project.estimators import build_estimator
 from regrow.project.imports import code_name, hook_file
 from regrow.project.metrics import check_metric, is_own
 from regrow.project.training import TrainingWindow, TunedThreshold
-from regrow.results import Candidate, ModelFacts, Parts
 
 
 def recipe_of(project: Project, parts: Parts) -> str:

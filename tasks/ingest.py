@@ -8,6 +8,7 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
 
 from regrow import registry
+from regrow.base.errors import DataError
 from regrow.data.labels import labels_state
 from regrow.data.rows import check_row_keys
 from regrow.data.served_rows import logged_model
@@ -15,7 +16,6 @@ from regrow.data.snapshots import EXACT, Snapshot, write_snapshot
 from regrow.data.sources import feature_columns, fingerprint, read_source, training_columns
 from regrow.data.text_columns import check_text
 from regrow.data.told_labels import told_targets
-from regrow.errors import DataError
 from regrow.lineage import current, step
 from regrow.models.predictions import as_target, restore_labels
 from regrow.project import LogSource, Project

@@ -1,10 +1,10 @@
 """Decide whether a candidate may become the champion."""
 
+from regrow.base.verdict import Finding, Result, Verdict, to_markdown
 from regrow.decisions.gates import decide
 from regrow.lineage import current, step
+from regrow.models.results import Evaluation
 from regrow.project import Project
-from regrow.results import Evaluation
-from regrow.verdict import Finding, Result, Verdict, to_markdown
 
 
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)

@@ -3,20 +3,20 @@
 import numpy as np
 import pandas as pd
 
+from regrow.base.errors import DataError, NotExplained
 from regrow.data.windows import Window
 from regrow.decisions.attributions import Reordered, compare_attributions, judge_attributions
 from regrow.decisions.looks import level_of_look
 from regrow.decisions.units import Units, units_of_logged
-from regrow.errors import DataError, NotExplained
 from regrow.inspection.sampled import sample_with_units
 from regrow.lineage import current, step
 from regrow.models.explaining.attributions import Explainer
 from regrow.models.metrics import Floats
+from regrow.models.results import Measurement
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project
 from regrow.project.monitoring import AttributionRule
 from regrow.registry import Version
-from regrow.results import Measurement
 
 
 def contributions(

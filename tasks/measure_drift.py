@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regrow.base.verdict import Finding
 from regrow.data.predictions import LoggedPredictions
 from regrow.data.snapshots import Snapshot
 from regrow.data.windows import Window
@@ -28,12 +29,11 @@ from regrow.decisions.units import Units, units_of_logged
 from regrow.inspection.sampled import sample_with_units
 from regrow.lineage import RunRecord, current, step
 from regrow.models.predictions import stack_predictions
+from regrow.models.results import DriftFigures, Measurement, ModelFacts, figures_by_column
 from regrow.models.stored import load_model
 from regrow.project import Data, Monitoring, Project
 from regrow.project.monitoring import DriftMethod
 from regrow.registry import Version
-from regrow.results import DriftFigures, Measurement, ModelFacts, figures_by_column
-from regrow.verdict import Finding
 
 FIGURES, REPORT = "drift.json", "report.html"
 """What a run keeps of a comparison: the figures always, the page of 4 MB on drift or if the file asks for it."""

@@ -3,6 +3,7 @@
 import math
 from datetime import datetime, timedelta
 
+from regrow.base.verdict import Finding
 from regrow.data.delta import table_version
 from regrow.data.labels import labels_path
 from regrow.data.predictions import count_predictions, predictions_path
@@ -14,11 +15,10 @@ from regrow.decisions.performance import Holdout, judge_performance
 from regrow.decisions.units import units_of_logged
 from regrow.lineage import announce, current, step
 from regrow.models.metrics import as_judged
+from regrow.models.results import Measurement, ModelFacts
 from regrow.notifications.event import numbers
 from regrow.project import Metric, Project
 from regrow.registry import Version
-from regrow.results import Measurement, ModelFacts
-from regrow.verdict import Finding
 
 JUDGED = (
     "prediction_id",

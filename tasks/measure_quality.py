@@ -4,9 +4,9 @@ from regrow.data.reference import sample_snapshot
 from regrow.data.windows import Window
 from regrow.decisions.quality import judge_quality
 from regrow.lineage import current, step
+from regrow.models.results import Measurement
 from regrow.project import Project
 from regrow.registry import Version
-from regrow.results import Measurement
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])

@@ -12,11 +12,11 @@ from regrow.data.sources import rows_of, select_rows
 from regrow.decisions.skew import judge_skew, skew_by_column
 from regrow.lineage import current, step
 from regrow.models.contract import Contract
+from regrow.models.results import Measurement, figures_by_column
 from regrow.models.stored import load_model
 from regrow.project import Project
 from regrow.project.monitoring import SkewRule
 from regrow.registry import Version
-from regrow.results import Measurement, figures_by_column
 
 
 def served_features(project: Project, start: datetime, end: datetime, most: int) -> pd.DataFrame:

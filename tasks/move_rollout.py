@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from prefect.artifacts import create_markdown_artifact
 
 from regrow import registry
-from regrow.errors import MovedOn, Unreachable
+from regrow.base.errors import MovedOn, Unreachable
+from regrow.base.verdict import Finding, Verdict, to_markdown
 from regrow.lineage import announce, announce_move, current, step
 from regrow.notifications.event import figures_of
 from regrow.project import Project
 from regrow.registry import Move, Rollout, State
 from regrow.registry.confirmation import confirmation
-from regrow.verdict import Finding, Verdict, to_markdown
 
 ENDS = {"better": True, "worse": False, "no difference": False}
 """Of an A/B comparison: whether the challenger becomes champion."""

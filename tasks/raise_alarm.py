@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
+from regrow.base.verdict import Verdict
 from regrow.decisions.alarm import causes_of, who_acts
 from regrow.lineage import announce, current, step
 from regrow.notifications.event import figures_of
 from regrow.project import Project
-from regrow.verdict import Verdict
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])

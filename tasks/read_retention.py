@@ -3,11 +3,11 @@
 from prefect import get_run_logger, task
 
 from regrow import registry
+from regrow.base.settings import load_settings
 from regrow.lineage import failed_by_outage
 from regrow.lineage.needed import models_of
 from regrow.project import Retention
 from regrow.services.projects import Found, find_projects
-from regrow.settings import load_settings
 
 
 def rules_of(found: Found, registered: list[str]) -> dict[str, Retention]:

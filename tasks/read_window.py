@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
+from regrow.base.errors import DataError
 from regrow.data.predictions import count_predictions
 from regrow.data.windows import Window, window_of
-from regrow.errors import DataError
 from regrow.lineage import announce, current, step
 from regrow.project import Project
 

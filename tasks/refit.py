@@ -7,9 +7,9 @@ from pathlib import Path
 from regrow.lineage import current, step
 from regrow.lineage.candidates import find_again, log_candidate, take_window
 from regrow.models.recipe import refit_recipe
+from regrow.models.results import Candidate, Parts
 from regrow.models.stored import describe_stored, load_model
 from regrow.project import Project
-from regrow.results import Candidate, Parts
 
 
 def name_refit(candidate: Candidate) -> str:

@@ -2,17 +2,18 @@
 
 import json
 
-from regrow import lineage, provenance, registry
+from regrow import lineage, registry
+from regrow.base import provenance
+from regrow.base.verdict import Finding
 from regrow.data.snapshots import Snapshot
 from regrow.lineage import announce, current, step
 from regrow.models.fast_path.proof import TAG as FAST_PATH
 from regrow.models.fast_path.proof import describe
+from regrow.models.results import Candidate, Evaluation, ModelFacts
 from regrow.models.stored import load_model
 from regrow.notifications.event import numbers
 from regrow.project import Project
 from regrow.registry import Version
-from regrow.results import Candidate, Evaluation, ModelFacts
-from regrow.verdict import Finding
 
 
 def write_card(project: Project, evaluation: Evaluation) -> str:

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from prefect.artifacts import create_markdown_artifact
 
+from regrow.base.verdict import Verdict, to_markdown
 from regrow.decisions.alarm import causes_of, judge_window, who_acts
 from regrow.lineage import announce, current, step
+from regrow.models.results import Measurement
 from regrow.project import Project
-from regrow.results import Measurement
-from regrow.verdict import Verdict, to_markdown
 
 
 def render_findings(

@@ -3,7 +3,7 @@
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from regrow.results import Removed
+from regrow.models.results import Removed
 
 HEADINGS = ("what", "model", "number", "bytes")
 

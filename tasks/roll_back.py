@@ -5,11 +5,11 @@ from datetime import datetime
 from prefect.artifacts import create_markdown_artifact
 
 from regrow import registry
+from regrow.base.settings import load_settings
+from regrow.base.verdict import Verdict, to_markdown
 from regrow.lineage import announce_move, current, step
 from regrow.project import Project
 from regrow.registry.confirmation import prove_rollback
-from regrow.settings import load_settings
-from regrow.verdict import Verdict, to_markdown
 
 
 @step()

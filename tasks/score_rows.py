@@ -11,6 +11,9 @@ import pandas as pd
 import pyarrow as pa
 from prefect import get_run_logger
 
+from regrow.base.errors import DataError
+from regrow.base.fan_out import open_workers
+from regrow.base.settings import load_settings
 from regrow.data.batch_log import BatchLog
 from regrow.data.destinations import Destination, open_destination
 from regrow.data.known_rows import Recurrence
@@ -18,8 +21,6 @@ from regrow.data.readers import fingerprint_of, open_source
 from regrow.data.rows import check_row_keys, name_as_before
 from regrow.data.selection import Kinds, Opened, Selection
 from regrow.data.sources import as_names, rows_of, select_rows
-from regrow.errors import DataError
-from regrow.fan_out import open_workers
 from regrow.lineage import RunRecord, current, step
 from regrow.models.batches import (
     Answered,
@@ -30,11 +31,10 @@ from regrow.models.batches import (
     delivered_rows,
     read_batch,
 )
+from regrow.models.results import Scored
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import LogSource, Project, Source
 from regrow.registry import Version
-from regrow.results import Scored
-from regrow.settings import load_settings
 
 UNTIL = "regrow.scored_until"
 """Tag of a run that scored what was new: where the next one begins."""

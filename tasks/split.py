@@ -3,15 +3,15 @@
 import pandas as pd
 from prefect import get_run_logger
 
+from regrow.base.verdict import Finding
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.decisions.held_out import judge_holdout
 from regrow.decisions.splitting import part_rows
 from regrow.decisions.units import units_of
 from regrow.lineage import current, step
+from regrow.models.results import Parts
 from regrow.project import Project
 from regrow.project.estimators import build_estimator
-from regrow.results import Parts
-from regrow.verdict import Finding
 
 
 @step(retries=2, retry_delay_seconds=[5, 30], cached=True)

@@ -4,12 +4,12 @@ from mlflow import MlflowClient
 from prefect import task
 
 from regrow import registry
+from regrow.base.settings import Settings, load_settings
 from regrow.data.snapshots import erased_to
 from regrow.data.tidying import Room, put_log_aside, remove_old_files, tables_of, tidy_table
 from regrow.lineage import failed_by_outage
 from regrow.lineage.needed import models_of, snapshots_needed
-from regrow.results import Removed
-from regrow.settings import Settings, load_settings
+from regrow.models.results import Removed
 
 MEGABYTE = 2**20
 

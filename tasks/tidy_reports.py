@@ -6,12 +6,12 @@ from mlflow import MlflowClient
 from prefect import task
 
 from regrow import registry
+from regrow.base.settings import load_settings
 from regrow.data.tidying import Room, remove_old_files
 from regrow.lineage import failed_by_outage
 from regrow.lineage.removal import remove_files
+from regrow.models.results import Removed
 from regrow.project import Retention
-from regrow.results import Removed
-from regrow.settings import load_settings
 
 TAG = "regrow.report"
 

@@ -13,8 +13,8 @@ from regrow.lineage import FLOW_RUN, failed_by_outage
 from regrow.lineage.needed import Needed, needed_of
 from regrow.lineage.removal import remove_run
 from regrow.lineage.runs import FLOW, SUSPENDED, runs_of
+from regrow.models.results import Removed
 from regrow.project import Retention
-from regrow.results import Removed
 
 NEWEST = 20
 """Runs of each flow that stay whatever their age: status shows them, and scoring goes on after the last one."""

@@ -8,15 +8,15 @@ from mlflow.exceptions import MlflowException
 from prefect import task
 
 from regrow import registry
+from regrow.base.settings import load_settings
 from regrow.data.tidying import Room
 from regrow.lineage import failed_by_outage
 from regrow.lineage.needed import Needed, needed_of, versions_of
 from regrow.lineage.removal import remove_files
+from regrow.models.results import Removed
 from regrow.project import Retention
 from regrow.registry.connection import is_absent
 from regrow.registry.versions import FILES, JUDGED
-from regrow.results import Removed
-from regrow.settings import load_settings
 
 
 def due_versions(

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from regrow.base.errors import BatchRejected, DataError
+from regrow.base.verdict import Finding, Verdict, combine, pass_if
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.data.sources import feature_columns
 from regrow.decisions.quarantine import usual_share
-from regrow.errors import BatchRejected, DataError
 from regrow.inspection.expectations import Outcome, Report, check
 from regrow.inspection.leak_check import find_leaks
 from regrow.inspection.usable import judge_columns
 from regrow.lineage import RunRecord, announce, current, step
+from regrow.models.results import Validation
 from regrow.project import GroupSplit, Project
 from regrow.project.data import named_alike
-from regrow.results import Validation
-from regrow.verdict import Finding, Verdict, combine, pass_if
 
 LAST = 10
 """How many batches before say what is usual."""

@@ -16,9 +16,9 @@ import pytest
 import yaml
 from hypothesis import settings as hypothesis_settings
 
+from regrow.base.settings import Settings
 from regrow.project import Project, load_project
 from regrow.services import Services, running
-from regrow.settings import Settings
 
 STARTS_SERVERS = {"postgres", "services", "start", "stack"}
 """The fixtures whose tests are marked `servers`."""

@@ -20,12 +20,12 @@ import pytest
 from bucket import make_bucket
 from stack import REGROW, Stack, environment, wait
 
+from regrow.base.places import read_place
+from regrow.base.settings import Settings
 from regrow.data.store_files import find_files, write
-from regrow.places import read_place
 from regrow.project import Project
 from regrow.services.ownership import read_record
 from regrow.services.state.contents import OF_STORE
-from regrow.settings import Settings
 
 
 @pytest.fixture

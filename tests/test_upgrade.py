@@ -10,13 +10,13 @@ import httpx
 import mlflow
 import pytest
 
+from regrow.base.settings import Settings
 from regrow.data.predictions import read_predictions
 from regrow.data.state_version import STATE_FORMAT, read_state_version
 from regrow.registry import ledger
 from regrow.services import running
 from regrow.services.state.backup import back_up
 from regrow.services.state.restore import restore
-from regrow.settings import Settings
 
 STATES = Path(__file__).parent / "states"
 ROWS = [

@@ -17,8 +17,8 @@ import httpx
 import pytest
 from prefect_http import signed_in
 
+from regrow.base.settings import Settings
 from regrow.project import Project
-from regrow.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("regrow", "flows", "tasks", "deployments", "configs", "README.md", "pyproject.toml")
@@ -103,7 +103,9 @@ def test_files_are_found_from_any_folder(
     """`check` and `schema` work, a model is pinned to what is installed, and all code is that of the environment."""
     assert "predicts late" in installed.run(empty, "check", project().path)
     assert installed.run(empty, "schema") == (ROOT / "configs" / "schema.json").read_text()
-    pins = "from regrow import provenance as p; print(*p.pinned_requirements('sklearn.linear_model.Ridge'))"
+    pins = (
+        "from regrow.base import provenance as p; print(*p.pinned_requirements('sklearn.linear_model.Ridge'))"
+    )
     assert f"scikit-learn=={version('scikit-learn')}" in installed.evaluate(empty, pins).split()
     places = "import regrow, flows; print(regrow.__file__, flows.__file__)"
     assert all(

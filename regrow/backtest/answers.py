@@ -15,14 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from regrow import provenance
 from regrow.backtest.history import History
+from regrow.base import provenance
 from regrow.data.files import state_errors, write_whole
 from regrow.models.metrics import Floats, Label
+from regrow.models.results import ProblemType
 from regrow.models.stored import own_files
 from regrow.project import Project
 from regrow.project.imports import code_name
-from regrow.results import ProblemType
 
 FACTS = b"regrow"
 IN_MEMORY = 48
@@ -58,7 +58,7 @@ class Answers:
     learnt: NDArray[np.bool_]
     """The rows that the served model learnt."""
     judged: Floats
-    """What the judged model predicts, in the shape of `regrow.results`; NaN for rows that it was not asked about."""
+    """What the judged model predicts, in the shape of `models.results`; NaN for rows that it was not asked about."""
     served: Floats
     key: str = field(default="", compare=False)
 

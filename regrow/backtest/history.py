@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regrow.base.errors import ProjectError
 from regrow.data.times import in_utc
 from regrow.decisions.units import Units, units_of
-from regrow.errors import ProjectError
 from regrow.project import LogSource, Project, TimeSplit
 from regrow.project.evaluation import FairnessGate, SliceGate
 

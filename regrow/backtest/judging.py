@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from regrow.backtest.answers import Answers
 from regrow.backtest.history import NUMBER, History
+from regrow.base.verdict import Verdict
 from regrow.data.snapshots import Snapshot
 from regrow.decisions.estimates import estimate
 from regrow.decisions.gates import decide
@@ -17,9 +18,8 @@ from regrow.decisions.side_by_side import baseline, columns_to_judge, measure, t
 from regrow.decisions.units import units_of
 from regrow.models.comparison import LEAST_UNSEEN, align_classes, without_learnt
 from regrow.models.metrics import Floats, as_judged
+from regrow.models.results import Candidate, Evaluation, ModelFacts
 from regrow.project import Project
-from regrow.results import Candidate, Evaluation, ModelFacts
-from regrow.verdict import Verdict
 
 
 @dataclass(frozen=True)

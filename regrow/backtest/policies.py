@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
 
-from regrow.errors import RegrowError
+from regrow.base.errors import RegrowError
+from regrow.base.verdict import Subject
 from regrow.project import ChampionGate, Project
 from regrow.project.evaluation import LatencyGate, SizeGate
 from regrow.project.fields import parse_duration
 from regrow.project.monitoring import Budget, DriftRule, Repeated, Retraining
 from regrow.project.training import TrainingWindow
-from regrow.verdict import Subject
 
 NEVER, DRIFT, HARM, FILE, NONE = "never", "drift", "harm", "file", "none"
 WHENS = "never, drift, harm, file, or a period: 30d"

@@ -14,13 +14,13 @@ from regrow.backtest.judging import Appraised, appraise
 from regrow.backtest.policies import Policy
 from regrow.backtest.training import Accept, Job, train_once
 from regrow.backtest.watching import Serving, look
+from regrow.base.errors import DataError
+from regrow.base.fan_out import Each
+from regrow.base.verdict import Verdict
 from regrow.decisions.alarm import causes_of
 from regrow.decisions.retraining import BREAKER, Situation, judge_retraining
 from regrow.decisions.units import units_of
-from regrow.errors import DataError
-from regrow.fan_out import Each
 from regrow.project import Project
-from regrow.verdict import Verdict
 
 Step = Generator[datetime, Answers, "Story"]
 Tell = Callable[[str], None]

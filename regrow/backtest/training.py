@@ -11,11 +11,11 @@ from sklearn.pipeline import Pipeline
 
 from regrow.backtest.answers import Answers, Facts
 from regrow.backtest.history import NUMBER
+from regrow.base.errors import DataError
 from regrow.data.snapshots import to_frame, to_table
 from regrow.data.sources import feature_columns
 from regrow.data.times import in_utc
 from regrow.decisions.splitting import part_rows
-from regrow.errors import DataError
 from regrow.models.metrics import Floats
 from regrow.models.predictions import ask
 from regrow.models.recipe import Fitted, columns_with_gaps, fit_recipe, refit_recipe

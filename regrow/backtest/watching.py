@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from regrow.backtest.answers import Answers
 from regrow.backtest.history import History
 from regrow.backtest.judging import unanswered
+from regrow.base.verdict import Finding, Subject, Verdict
 from regrow.data.sources import feature_columns
 from regrow.decisions.alarm import judge_window
 from regrow.decisions.dependence import level_of_columns
@@ -22,7 +23,6 @@ from regrow.decisions.units import units_of
 from regrow.models.metrics import as_judged
 from regrow.models.predictions import fit_to
 from regrow.project import Project
-from regrow.verdict import Finding, Subject, Verdict
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from rich.console import Console
 from typer.core import TyperGroup
 from typer.exceptions import Abort, Exit, TyperException
 
+from regrow.base.errors import DataError, ProjectError, RegrowError
 from regrow.cli.log import append, log_path
-from regrow.errors import DataError, ProjectError, RegrowError
 
 EXIT_CODES = (
     "Exit codes: 0 the command did its work, also if it refused a version or raised an alarm "

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regrow.base.errors import RegrowError
 from regrow.data import times
-from regrow.errors import RegrowError
 
 if TYPE_CHECKING:
+    from regrow.base.settings import Settings
     from regrow.project import Project
-    from regrow.settings import Settings
 
 File = Annotated[Path, typer.Argument(help="The model's YAML file", show_default=False)]
 Name = Annotated[str, typer.Argument(help="The model's name", show_default=False)]
@@ -57,8 +57,8 @@ def read_moment(text: str | None, option: str = "--as-of") -> datetime | None:
 
 def reach_servers(prefect: bool = True) -> "Settings":
     """Point this process at the running servers; raise `Unreachable` if one does not answer, or lets us not in."""
-    from regrow.reach import check_reachable, check_signed_in
-    from regrow.settings import apply_environment, load_settings
+    from regrow.base.reach import check_reachable, check_signed_in
+    from regrow.base.settings import apply_environment, load_settings
 
     settings = load_settings()
     apply_environment(settings)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regrow.base.errors import RegrowError
 from regrow.cli.arguments import File, Json, read_moment
 from regrow.cli.log import append, quiet
-from regrow.errors import RegrowError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,8 +106,8 @@ def run_backtest(
     from regrow.backtest.policies import make_policies
     from regrow.backtest.replay import Workshop, timetables
     from regrow.backtest.report import Backtest
-    from regrow.fan_out import open_workers
-    from regrow.settings import load_settings
+    from regrow.base.fan_out import open_workers
+    from regrow.base.settings import load_settings
 
     require_replayable(project)
     settings = load_settings()
@@ -146,7 +146,7 @@ def read_history(project: "Project", end: datetime, share: float) -> "History":
 
 def accept_rows(project: "Project", frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return the rows of *frame* that meet the file's expectations; raises `BatchRejected` as a training would."""
-    from regrow.errors import BatchRejected
+    from regrow.base.errors import BatchRejected
     from tasks.validate import examine
 
     examined = examine(project, frame)
@@ -168,8 +168,8 @@ def usual_span(project: "Project") -> timedelta:
 def write_page(told: "Backtest", output: Path | None) -> Path:
     """Write the page and return where it is."""
     from regrow.backtest.report import render
+    from regrow.base.settings import load_settings
     from regrow.data.files import state_errors, write_whole
-    from regrow.settings import load_settings
 
     page = output or load_settings().home.absolute() / "backtests" / f"{told.project.name}.html"
     with state_errors(page):
@@ -183,8 +183,8 @@ def log_to_mlflow(told: "Backtest", page: Path) -> dict[str, str]:
     import mlflow
 
     from regrow.backtest.report import HEADINGS, cells, draw, to_json
+    from regrow.base.errors import Unreachable
     from regrow.cli.arguments import reach_servers
-    from regrow.errors import Unreachable
 
     try:
         settings = reach_servers(prefect=False)

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from regrow.base.verdict import Verdict
+    from regrow.models.results import Scored
     from regrow.registry import State
-    from regrow.results import Scored
-    from regrow.verdict import Verdict
 
 MOVING = frozenset({"train", "retrain", "rollout", "rollback"})
 """The commands after which another version may answer."""

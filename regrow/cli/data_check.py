@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from regrow.errors import BatchRejected, DataError
+from regrow.base.errors import BatchRejected, DataError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,7 @@ STYLES = {"well": "green", "warning": "yellow", "wrong": "red"}
 
 def doctor(json: Json = False) -> None:
     """Look at every part, the disk, the tables, the schedules; show what is wrong and the remedy. Exit code 1 if so."""
-    from regrow.settings import apply_environment, load_settings
+    from regrow.base.settings import apply_environment, load_settings
 
     settings = load_settings()
     apply_environment(settings)

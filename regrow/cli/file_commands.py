@@ -28,8 +28,8 @@ def init(
     ] = None,
 ) -> None:
     """Look at a table and write a project file for it, with a comment for each choice."""
+    from regrow.base.settings import load_settings
     from regrow.inspection.new_project import make_project_file
-    from regrow.settings import load_settings
 
     folder = configs or load_settings().configs
     file, found = make_project_file(table, target, folder, name, url_env)

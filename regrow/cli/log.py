@@ -10,7 +10,7 @@ from typing import TextIO
 
 from rich.console import Console
 
-from regrow.settings import load_settings
+from regrow.base.settings import load_settings
 
 LIMIT = 2_000_000
 """Bytes after which the log becomes `commands.previous.log` before the next command begins."""

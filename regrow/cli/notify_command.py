@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regrow.base.errors import NotDelivered, RegrowError
 from regrow.cli.log import quiet
 from regrow.cli.printing import open_console
-from regrow.errors import NotDelivered, RegrowError
 
 if TYPE_CHECKING:
     from regrow.notifications.grouping import Message
@@ -22,7 +22,7 @@ def notify(
     ] = False,
 ) -> None:
     """Send what waits to be sent, or a test to every target; show who took it, and exit with 1 if one did not."""
-    from regrow.settings import apply_environment, load_settings
+    from regrow.base.settings import apply_environment, load_settings
 
     settings = load_settings()
     apply_environment(settings)
@@ -37,10 +37,10 @@ def notify(
 
 def _send_tests() -> tuple[list[str], list[str]]:
     """Send a test to each target, and return who took it and who did not."""
+    from regrow.base.settings import load_settings
     from regrow.notifications.emitting import targets_of
     from regrow.notifications.sending import send
     from regrow.services.projects import find_projects
-    from regrow.settings import load_settings
 
     settings = load_settings()
     found = find_projects(settings.configs)
@@ -88,10 +88,10 @@ def message_of_test(target: "Target") -> "Message":
 
 def _send_waiting() -> tuple[list[str], list[str]]:
     """Send what waits, unless another process does so, and return what became of it."""
+    from regrow.base.settings import load_settings
     from regrow.data.files import locked_file
     from regrow.notifications.outbox import Outbox
     from regrow.notifications.sender import LOCK, Sender
-    from regrow.settings import load_settings
 
     outbox = Outbox(load_settings().home)
     outbox.prepare()

@@ -13,8 +13,8 @@ from regrow.cli.command_result import CommandResult
 from regrow.cli.log import log_path
 
 if TYPE_CHECKING:
+    from regrow.base.verdict import Decision, Finding, Result, Verdict
     from regrow.registry import State
-    from regrow.verdict import Decision, Finding, Result, Verdict
 
 WIDTH = 120
 """Columns of the output if it is no terminal."""
@@ -44,7 +44,7 @@ def show(told: CommandResult, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(_to_json(told), indent=2) + "\n")
         return
-    from regrow.results import Scored
+    from regrow.models.results import Scored
 
     console = open_console()
     if isinstance(told.result, Scored):
@@ -73,7 +73,7 @@ def headline(verdict: "Verdict") -> str:
 
 def findings_table(verdict: "Verdict") -> Table:
     """Return the findings of *verdict* as a table: what failed first, then what is undecided."""
-    from regrow.verdict import BY_URGENCY
+    from regrow.base.verdict import BY_URGENCY
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in ("result", "rule"):
@@ -87,7 +87,7 @@ def findings_table(verdict: "Verdict") -> Table:
 
 def _cells(finding: "Finding") -> tuple[str, ...]:
     """Return the cells of *finding*; one without a figure says in words what was seen."""
-    from regrow.verdict import write_number, write_result, write_units
+    from regrow.base.verdict import write_number, write_result, write_units
 
     seen = f": {finding.detail}" if finding.figure is None and finding.detail else ""
     return (

@@ -66,7 +66,7 @@ def ledger(name: Name) -> None:
     reach_servers(prefect=False)
     with quiet(f"reading the ledger of {name}"):
         from regrow import registry
-        from regrow.errors import RegistryError
+        from regrow.base.errors import RegistryError
 
         moves = registry.ledger(name)
     if not moves:

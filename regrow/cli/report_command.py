@@ -32,7 +32,7 @@ def report(
 
         from regrow import registry
         from regrow.data.files import state_errors
-        from regrow.results import DriftFigures
+        from regrow.models.results import DriftFigures
         from tasks.measure_drift import FIGURES, draw_again
 
         found = find_drift_run(registry.connect(), name, run)
@@ -57,7 +57,7 @@ def find_drift_run(client: "MlflowClient", name: str, run: str | None) -> "Run":
 
     Raises `RegistryError` if there is none.
     """
-    from regrow.errors import RegistryError
+    from regrow.base.errors import RegistryError
     from regrow.lineage import find_run
     from regrow.lineage.runs import flow_run_of_run
 

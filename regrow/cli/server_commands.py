@@ -12,7 +12,7 @@ from regrow.cli.arguments import reach_servers
 
 if TYPE_CHECKING:
     from regrow.services import Service, Services
-    from regrow.settings import Settings
+    from regrow.base.settings import Settings
 
 console = Console()
 
@@ -32,7 +32,7 @@ def up(parts: Parts = None) -> None:
     from regrow.services import running, supervise
     from regrow.services.commands import read_parts, registered, told_missed, told_sign_in
     from regrow.services.projects import find_projects
-    from regrow.settings import load_settings
+    from regrow.base.settings import load_settings
 
     settings, wanted = load_settings(), read_parts(parts)
     found = find_projects(settings.configs)
@@ -71,7 +71,7 @@ def _warn_of_addresses(settings: "Settings", wanted: "set[Service]") -> None:
 def down() -> None:
     """Stop what `regrow up` started."""
     from regrow.services import stop_running
-    from regrow.settings import load_settings
+    from regrow.base.settings import load_settings
 
     stopped = stop_running(load_settings())
     console.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing runs here")

@@ -15,8 +15,8 @@ def backup(
     target: Annotated[Path, typer.Argument(help="A new or an empty folder for the copy")],
 ) -> None:
     """Copy the whole state, databases and files, at one consistent point, also while everything runs."""
+    from regrow.base.settings import load_settings
     from regrow.services.state.backup import back_up
-    from regrow.settings import load_settings
 
     manifest = back_up(load_settings(), target, report_line)
     typer.echo(f"{target}: {_describe(manifest)}")
@@ -26,8 +26,8 @@ def restore(
     source: Annotated[Path, typer.Argument(help="The folder that `regrow backup` made")],
 ) -> None:
     """Make the state folder, REGROW_HOME, from a backup; it must be new or empty."""
+    from regrow.base.settings import load_settings
     from regrow.services.state.restore import restore as restore_from
-    from regrow.settings import load_settings
 
     settings = load_settings()
     manifest = restore_from(settings, source, report_line)

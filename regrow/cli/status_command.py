@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def status(json: Json = False) -> None:
     """Show every model: champion, rollout, last training and monitoring, labels, next runs; change nothing."""
+    from regrow.base.settings import apply_environment, load_settings
     from regrow.services.projects import find_projects
-    from regrow.settings import apply_environment, load_settings
 
     settings = load_settings()
     apply_environment(settings)

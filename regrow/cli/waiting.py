@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from regrow.cli.log import log_path, number_of
 
 if TYPE_CHECKING:
-    from regrow.settings import Settings
+    from regrow.base.settings import Settings
 
 PAUSE = 5.0
 """Seconds between two looks at the servers."""
@@ -56,7 +56,7 @@ def tell_waits(settings: "Settings") -> Iterator[None]:
 
 def _watch(settings: "Settings", terminal: TextIO, ended: threading.Event) -> None:
     """Look at the servers until the command has *ended*; end it if one of them is gone for too long."""
-    from regrow.reach import servers_of, why_silent
+    from regrow.base.reach import servers_of, why_silent
 
     silent: dict[str, float] = {}
     told: set[str] = set()

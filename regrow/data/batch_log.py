@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from regrow.base.errors import Busy
 from regrow.data.delta import ATTEMPTS, committed
 from regrow.data.known_rows import KnownIds, pack
 from regrow.data.predictions import append_predictions, predictions_path, scan_predictions
-from regrow.errors import Busy
 
 TRANSACTION = "score"
 """The name of all writers of batch predictions: of two at once, one compares again."""

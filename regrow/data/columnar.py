@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from regrow.base.errors import DataError
 from regrow.data.selection import CHUNK, Opened, Selection, readable
 from regrow.data.times import to_microseconds
-from regrow.errors import DataError
 
 ROW_GROUPS = 20
 """Row groups of which a sample is read, if there are more."""

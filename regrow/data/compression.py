@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 
 OPENERS: dict[str, Callable[..., Any]] = {
     ".gz": gzip.open,

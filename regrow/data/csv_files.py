@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from regrow.base.errors import DataError, ProjectError
 from regrow.data.compression import check_compression, count_lines
 from regrow.data.selection import CHUNK, Opened, Selection, readable
 from regrow.data.times import is_strptime, parse_times
-from regrow.errors import DataError, ProjectError
 from regrow.project import CsvSource
 
 ROW_NUMBERS = "Unnamed: 0"

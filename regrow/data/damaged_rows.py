@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from regrow.base.settings import load_settings
 from regrow.data.delta import open_table
 from regrow.data.delta_files import KEPT, LOG_FOLDER
 from regrow.data.files import LOCK, SET_ASIDE, state_errors, write_whole
 from regrow.data.labels import labels_path
 from regrow.data.predictions import predictions_path
-from regrow.settings import load_settings
 
 OLD_ASIDE = ".damaged"
 """The suffix of journal files that Regrow 0.3 set aside."""

@@ -22,6 +22,10 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
+from regrow.base.errors import Busy, RowsRefused, StateError, StoreAway
+from regrow.base.formats import check_format
+from regrow.base.places import Place, is_below
+from regrow.base.settings import load_settings
 from regrow.data.delta_files import (
     LOG_FOLDER,
     durable_note,
@@ -34,10 +38,6 @@ from regrow.data.files import DICTIONARY_BYTES, make_folders, state_errors
 from regrow.data.objects import options_of, says_away
 from regrow.data.store_files import find_files, find_folders
 from regrow.data.stores import check_store, make_store
-from regrow.errors import Busy, RowsRefused, StateError, StoreAway
-from regrow.formats import check_format
-from regrow.places import Place, is_below
-from regrow.settings import load_settings
 
 TABLE_FORMAT = 1
 """The format of the rows in a new table; a table says its own in its description, one without a number is of 1."""

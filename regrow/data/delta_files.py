@@ -20,9 +20,9 @@ from urllib.parse import unquote
 
 import orjson
 
+from regrow.base.errors import Busy
+from regrow.base.places import Place
 from regrow.data.files import flush_to_disk, locked_file, state_errors
-from regrow.errors import Busy
-from regrow.places import Place
 
 logger = logging.getLogger("regrow.data")
 LOG_FOLDER, HINT, KEPT = "_delta_log", "_last_checkpoint", "_damaged"

@@ -18,6 +18,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from regrow.base.errors import Busy, DataError, Unreachable
 from regrow.data.delta import ATTEMPTS, append, committed, open_table, plain_words
 from regrow.data.files import (
     DICTIONARY_BYTES,
@@ -31,7 +32,6 @@ from regrow.data.files import (
 from regrow.data.known_rows import KnownIds, pack
 from regrow.data.queries import connect_to
 from regrow.data.selection import readable
-from regrow.errors import Busy, DataError, Unreachable
 from regrow.project import DeltaDestination, ParquetDestination, Project, SqlDestination
 from regrow.project.scoring import DECISION
 

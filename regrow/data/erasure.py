@@ -17,6 +17,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
+from regrow.base.errors import StateError
+from regrow.base.places import Place
+from regrow.base.settings import load_settings
 from regrow.data import store_files
 from regrow.data.damaged_rows import Person, is_aside, journal_files
 from regrow.data.delta import delete_rows, open_table, remove_files
@@ -24,9 +27,6 @@ from regrow.data.labels import labels_path
 from regrow.data.predictions import predictions_path
 from regrow.data.snapshots import Snapshot, erased_to, write_table
 from regrow.data.stores import check_store
-from regrow.errors import StateError
-from regrow.places import Place
-from regrow.settings import load_settings
 
 NAMED = 500
 """Ids that one condition names at most."""

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from regrow import provenance
-from regrow.errors import StateError
-from regrow.places import Place
-from regrow.settings import UMASK
+from regrow.base import provenance
+from regrow.base.errors import StateError
+from regrow.base.places import Place
+from regrow.base.settings import UMASK
 
 SET_ASIDE = "damaged"
 """The folder of a model's journal in which rows stand that could not be logged."""

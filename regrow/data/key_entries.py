@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from regrow.errors import ServingError
-from regrow.settings import Settings
+from regrow.base.errors import ServingError
+from regrow.base.settings import Settings
 
 Role = Literal["predict", "labels", "admin"]
 ROLES: frozenset[Role] = frozenset(get_args(Role))

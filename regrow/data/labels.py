@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from regrow.base.errors import DataError
+from regrow.base.places import Place
+from regrow.base.settings import load_settings
 from regrow.data.delta import TIME, append, open_table
 from regrow.data.times import as_utc, in_utc
-from regrow.errors import DataError
-from regrow.places import Place
-from regrow.settings import load_settings
 
 LABELS = pa.schema(
     [

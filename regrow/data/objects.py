@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from regrow.errors import StateError, StoreAway
-from regrow.places import ObjectPath, Place
+from regrow.base.errors import StateError, StoreAway
+from regrow.base.places import ObjectPath, Place
 
 ABSENT = frozenset({"404", "NoSuchKey"})
 REFUSED = frozenset(

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from regrow.base.places import Place
+from regrow.base.settings import load_settings
 from regrow.data.delta import TIME, append, find_tables, open_table
 from regrow.data.sampling import BELOW, TIER, draw, tiers
 from regrow.data.times import as_utc
-from regrow.places import Place
-from regrow.settings import load_settings
 
 PREDICTIONS = pa.schema(
     [

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from regrow.base.errors import DataError, ProjectError, Unreachable
 from regrow.data.delta import plain_words
 from regrow.data.selection import CHUNK, Opened, Selection
 from regrow.data.times import FIRST, LAST
-from regrow.errors import DataError, ProjectError, Unreachable
 from regrow.project import SqlSource
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from regrow.base.errors import DataError, Unreachable
 from regrow.data.columnar import open_dataset, open_parquet
 from regrow.data.csv_files import open_csv
 from regrow.data.delta import plain_words
@@ -21,7 +22,6 @@ from regrow.data.queries import open_query
 from regrow.data.selection import Opened, Selection
 from regrow.data.served_rows import log_state, open_log
 from regrow.data.times import FIRST, LAST
-from regrow.errors import DataError, Unreachable
 from regrow.project import (
     CsvSource,
     DeltaSource,

@@ -7,9 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from regrow.base.settings import load_settings
 from regrow.data import store_files
 from regrow.data.snapshots import Snapshot, open_snapshot, write_snapshot
-from regrow.settings import load_settings
 
 
 def sample_snapshot(snapshot: Snapshot, columns: list[str], max_rows: int) -> pd.DataFrame:

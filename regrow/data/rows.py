@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from regrow.base.errors import DataError
 from regrow.data.known_rows import Recurrence
 from regrow.data.snapshots import Snapshot
 from regrow.data.sources import as_names
 from regrow.data.times import as_utc, in_utc
-from regrow.errors import DataError
 from regrow.project import Data, Project
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from regrow.base.errors import DataError
 from regrow.data.compression import BROKEN
 from regrow.data.delta import plain_words
-from regrow.errors import DataError
 
 CHUNK = 131_072
 """Rows that are read at once."""

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from regrow.base.errors import DataError
 from regrow.data.delta import TIME, open_table
 from regrow.data.joining import join_labels, keys_of_logged
 from regrow.data.labels import labels_state, read_labels
 from regrow.data.predictions import complete, predictions_path, scan_predictions
 from regrow.data.selection import CHUNK, Opened, Selection
 from regrow.data.times import as_utc
-from regrow.errors import DataError
 from regrow.project import Data, LogSource, Project
 
 PREDICTION_ID = "prediction_id"

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from pandas.api import types
 from pydantic import BaseModel, ConfigDict
 
+from regrow.base.errors import DataError, SnapshotError
+from regrow.base.places import Place
+from regrow.base.settings import load_settings
 from regrow.data import store_files
 from regrow.data.files import flush_to_disk, partial_file, state_errors
 from regrow.data.stores import check_store, make_store
-from regrow.errors import DataError, SnapshotError
-from regrow.places import Place
-from regrow.settings import load_settings
 
 FOLDER = "snapshots"
 """Where snapshots are in the store."""

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from regrow.base.errors import DataError
 from regrow.data.csv_files import guess_again
 from regrow.data.readers import fingerprint_of, open_source
 from regrow.data.selection import Kinds, Opened, Selection, join_chunks
 from regrow.data.served_rows import PREDICTION_ID
 from regrow.data.times import parse_times
-from regrow.errors import DataError
 from regrow.project import CsvSource, LogSource, Project, Source
 from regrow.project.training import ByType
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from regrow.base.errors import StateError
+from regrow.base.formats import check_format
+from regrow.base.provenance import installed_version
 from regrow.data.files import state_errors, write_whole
-from regrow.errors import StateError
-from regrow.formats import check_format
-from regrow.provenance import installed_version
 
 STATE_FORMAT = 2
 """The format of the state that this program writes; it migrates older ones, and refuses newer ones.

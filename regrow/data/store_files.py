@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from regrow.base.places import Place
 from regrow.data.files import make_folders, write_whole
 from regrow.data.objects import (
     FoundFile,
@@ -17,7 +18,6 @@ from regrow.data.objects import (
     touch_object,
     write_object,
 )
-from regrow.places import Place
 
 
 def read(place: Place) -> bytes:

@@ -8,11 +8,11 @@ table, which the old one hides once it is back.
 
 from pathlib import Path
 
+from regrow.base.errors import StoreAway
+from regrow.base.places import Place
+from regrow.base.settings import Settings, load_settings
 from regrow.data import store_files
 from regrow.data.files import make_folders, state_errors, write_whole
-from regrow.errors import StoreAway
-from regrow.places import Place
-from regrow.settings import Settings, load_settings
 
 MARK = ".regrow"
 """The file in a folder of the store."""

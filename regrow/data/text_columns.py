@@ -9,8 +9,8 @@ from functools import partial
 
 import pandas as pd
 
+from regrow.base.errors import DataError
 from regrow.data.csv_files import amount_pattern
-from regrow.errors import DataError
 from regrow.project import CsvSource, Project
 
 SAMPLE = 1000

@@ -5,13 +5,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from regrow.base.places import Place
+from regrow.base.settings import Settings
 from regrow.data.delta import VACUUM_HOURS, checkpoint, compact, find_tables, open_table
 from regrow.data.files import PARTIAL, locked_file
 from regrow.data.store_files import find_files, remove
 from regrow.data.stores import MARK
 from regrow.data.upkeep import compaction_marker
-from regrow.places import Place
-from regrow.settings import Settings
 
 DAY = 86_400.0
 COPY_BYTES = 2**20

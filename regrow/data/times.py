@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd

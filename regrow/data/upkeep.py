@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from regrow.base.errors import Busy
+from regrow.base.places import Place
+from regrow.base.settings import Settings
 from regrow.data.files import locked_file, state_errors
 from regrow.data.stores import check_stores
-from regrow.errors import Busy
-from regrow.places import Place
-from regrow.settings import Settings
 
 LOCK = "upkeep.lock"
 PATIENCE = 600.0

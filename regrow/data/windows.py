@@ -12,10 +12,10 @@ from datetime import datetime
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from regrow.base.errors import SnapshotError, StateError
 from regrow.data.delta import table_version
 from regrow.data.predictions import LoggedPredictions, predictions_path, read_predictions
 from regrow.data.snapshots import Snapshot
-from regrow.errors import SnapshotError, StateError
 
 
 class _Described(BaseModel):

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Literal
 
-from regrow.verdict import Finding, Result, Subject, Verdict, combine
+from regrow.base.verdict import Finding, Result, Subject, Verdict, combine
 
 BROKEN_DATA: Subject = "quality"
 """What tells that the feed is broken rather than the world changed."""

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regrow.base.verdict import Finding, pass_if
 from regrow.decisions.estimates import LEAST_UNITS
 from regrow.decisions.units import Units
 from regrow.models.metrics import Floats
 from regrow.project.monitoring import AttributionRule
-from regrow.verdict import Finding, pass_if
 
 DRAWS = 1_000
 """Divisions of the units into two sides, from which chance is known."""

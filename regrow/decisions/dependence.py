@@ -12,12 +12,12 @@ import numpy as np
 from scipy.stats import gumbel_r, norm
 from scipy.stats import t as student
 
+from regrow.base.verdict import Finding, pass_if
 from regrow.decisions.distances import Binned
 from regrow.decisions.drift import too_few
 from regrow.decisions.past import Past
 from regrow.models.metrics import Codes, Floats
 from regrow.project import DriftRule
-from regrow.verdict import Finding, pass_if
 
 CATEGORIES = 4
 """The most frequent categories of a column that are looked at."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regrow.base.verdict import Finding, pass_if
 from regrow.decisions.context import Explained
 from regrow.project import DriftRule
-from regrow.verdict import Finding, pass_if
 
 
 @dataclass(frozen=True)

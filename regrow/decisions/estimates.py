@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
+from regrow.base.errors import DataError
+from regrow.base.verdict import count_units
 from regrow.decisions.influence import CLOSED_FORM, GROUPS, MEANS, Truth, pulls
 from regrow.decisions.units import Units, single_rows
-from regrow.errors import DataError
 from regrow.models.metrics import Floats, Label, encode
 from regrow.project import Metric
-from regrow.verdict import count_units
 
 LEAST_UNITS = 10
 """Units from which an interval is believed, in all and with a row of each class."""

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import numpy as np
 
+from regrow.base.formats import StoredRecord
+from regrow.base.verdict import Finding
 from regrow.decisions.before_labels import Expected
-from regrow.formats import StoredRecord
 from regrow.project import Metric
-from regrow.verdict import Finding
 
 LEAST_WINDOWS = 4
 """Windows whose labels have come, from which it is told whether the estimate is informative."""

@@ -2,8 +2,10 @@
 
 import pandas as pd
 
+from regrow.base.verdict import Finding, Verdict, combine, pass_if
 from regrow.decisions.held_out import REMEDY, HeldOut, counted, measured, provable, undecided
 from regrow.decisions.refusals import judge_calibration, judge_fairness, judge_robustness, judge_slices
+from regrow.models.results import Evaluation
 from regrow.project import (
     BaselineGate,
     CalibrationGate,
@@ -19,8 +21,6 @@ from regrow.project import (
     ThresholdGate,
     Unit,
 )
-from regrow.results import Evaluation
-from regrow.verdict import Finding, Verdict, combine, pass_if
 
 
 def decide(plan: EvaluationPlan, evaluation: Evaluation, predictions: pd.DataFrame, unit: Unit) -> Verdict:

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regrow.base.verdict import Finding, count_units
 from regrow.decisions.estimates import Estimate, estimate, what_is_missing
 from regrow.decisions.units import Units
 from regrow.models.metrics import Floats, Label, as_judged, encode, sign
 from regrow.models.predictions import from_column
+from regrow.models.results import SLICE, TIME, UNIT, Evaluation
 from regrow.project import BaselineGate, ChampionGate, EvaluationPlan, Metric, Unit
-from regrow.results import SLICE, TIME, UNIT, Evaluation
-from regrow.verdict import Finding, count_units
 
 REMEDY = (
     "hold out more (training.window, data.split.holdout) or, if smaller units than these are independent of one "
@@ -60,7 +60,7 @@ class HeldOut:
 
     @property
     def candidate(self) -> Floats:
-        """What the candidate predicted, in the shape of `regrow.results`."""
+        """What the candidate predicted, in the shape of `regrow.models.results`."""
         return self._predictions["candidate"]
 
     @cached_property

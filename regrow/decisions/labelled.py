@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regrow.base.errors import DataError
 from regrow.data.joining import join_labels, keys_of_logged
 from regrow.data.labels import read_labels
 from regrow.data.predictions import count_unknown, read_answers
 from regrow.data.rows import among, may_be_learnt, trained_keys
 from regrow.decisions.maturity import open_below
-from regrow.errors import DataError
 from regrow.models.metrics import Floats, as_judged, score
 from regrow.models.predictions import fit_to, restore_labels, stack_predictions
+from regrow.models.results import ModelFacts
 from regrow.project import Metric, Project
 from regrow.project.monitoring import MOST_ROWS
-from regrow.results import ModelFacts
 
 PAST = 3
 """Windows before the judged one whose figures are computed again: labels may have come for them since."""

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import chi2
 from scipy.stats import f as fisher
 
+from regrow.base.verdict import count_units
 from regrow.decisions.context import LEAST_COVERED, Cells, Explained, given
 from regrow.decisions.distances import Binned, Distances, distance
 from regrow.decisions.drift import Move
@@ -19,7 +20,6 @@ from regrow.decisions.estimates import LEAST_UNITS
 from regrow.decisions.units import Units
 from regrow.models.metrics import Codes, Floats
 from regrow.project.monitoring import DriftMethod
-from regrow.verdict import count_units
 
 DRAWS = 1_000
 """Windows that are drawn from the past. What they show is continued beyond them by a smooth tail."""

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from regrow.base.errors import DataError
+from regrow.base.verdict import Finding, pass_if
 from regrow.decisions.estimates import Estimate, estimate
 from regrow.decisions.units import Units, single_rows
-from regrow.errors import DataError
 from regrow.models.metrics import Floats, Label, encode, score
 from regrow.project import Metric, PerformanceRule
 from regrow.project.metrics import higher_is_better
-from regrow.verdict import Finding, pass_if
 
 REMEDY = (
     "watch a longer window (monitoring.window) or, if smaller units than these are independent of one another, name "

@@ -5,8 +5,8 @@ import math
 import pandas as pd
 from scipy.stats import binomtest, norm
 
+from regrow.base.verdict import Finding, Result, pass_if
 from regrow.project import QualityRule
-from regrow.verdict import Finding, Result, pass_if
 
 CONFIDENCE = 0.95
 RECURS = 5

@@ -11,11 +11,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from regrow.base.verdict import Finding, pass_if
 from regrow.decisions.estimates import Estimate, compare_means, independent_gain
 from regrow.decisions.held_out import HeldOut, measured, undecided
 from regrow.models.metrics import decide_by, sign
 from regrow.project import CalibrationGate, FairnessGate, Metric, RobustnessGate, SliceGate
-from regrow.verdict import Finding, pass_if
 
 HOLD_OUT_MORE = "hold out more rows"
 FEWER = f"{HOLD_OUT_MORE}, or lower the gate's least_rows"

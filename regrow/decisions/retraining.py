@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from regrow.base.verdict import Finding, Subject, Verdict, count_units, pass_if
 from regrow.decisions.alarm import BROKEN_DATA
 from regrow.project import Kind, Retraining, Unit, format_duration
-from regrow.verdict import Finding, Subject, Verdict, count_units, pass_if
 
 DAY = timedelta(days=1)
 BUDGET, AGE, BREAKER = "at most", "a champion older than", "fewer than"

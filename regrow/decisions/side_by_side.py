@@ -11,8 +11,8 @@ from regrow.data.sources import as_names
 from regrow.decisions.units import Units
 from regrow.models.metrics import Floats, Label, as_judged, encode, require_classes, score
 from regrow.models.predictions import to_column
+from regrow.models.results import SLICE, TIME, UNIT, ProblemType
 from regrow.project import Metric, Project
-from regrow.results import SLICE, TIME, UNIT, ProblemType
 
 
 def baseline(target: pd.Series, classes: Sequence[Label], rows: int) -> Floats:

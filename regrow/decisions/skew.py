@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from regrow.verdict import Finding, pass_if
+from regrow.base.verdict import Finding, pass_if
 
 CLOSE = 1e-9
 """Relative difference up to which two numbers are one: that of the order in which a sum is taken."""

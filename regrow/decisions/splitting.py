@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from pandas.api.types import is_hashable
 from sklearn.model_selection import train_test_split
 
+from regrow.base.errors import DataError
 from regrow.data.sources import as_names
 from regrow.decisions.rollout.assignment import position
-from regrow.errors import DataError
 from regrow.project import Data, GroupSplit, Split, StratifiedSplit, TimeSplit
 
 Rows = NDArray[np.intp]

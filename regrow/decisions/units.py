@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regrow.base.verdict import count_units
 from regrow.data.rows import event_times
 from regrow.data.sources import as_names
 from regrow.data.times import as_utc, in_utc
 from regrow.models.metrics import Codes
 from regrow.project import Data, Unit
 from regrow.project.data import PERIODS
-from regrow.verdict import count_units
 
 HOUR = 3_600_000_000
 """Microseconds."""

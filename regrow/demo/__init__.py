@@ -1,7 +1,7 @@
 """The demonstration: a model lives through a real year, with the same parts that production uses."""
 
+from regrow.base.settings import apply_environment, load_settings
 from regrow.services.ownership import prepare_home, secret
-from regrow.settings import apply_environment, load_settings
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
 from regrow.project import Project, PythonSource, load_project
 
 _IN_WHEEL = Path(__file__).with_name("configs")

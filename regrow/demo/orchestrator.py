@@ -23,9 +23,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
 from regrow import registry
-from regrow.errors import Unreachable
+from regrow.base.errors import Unreachable
+from regrow.base.verdict import Verdict
 from regrow.project import Project
-from regrow.verdict import Verdict
 
 TIMEOUT = 240.0
 ALARM_TIMEOUT = 60.0

@@ -11,6 +11,8 @@ from prefect.client.schemas.objects import FlowRun
 from rich.console import Console
 
 from regrow import registry
+from regrow.base.settings import load_settings
+from regrow.base.verdict import Verdict
 from regrow.data.sources import read_source
 from regrow.decisions.alarm import causes_of, who_acts
 from regrow.demo import orchestrator, page, rollouts, traffic
@@ -22,8 +24,6 @@ from regrow.lineage.runs import BY_SCHEDULE
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project
 from regrow.services import running
-from regrow.settings import load_settings
-from regrow.verdict import Verdict
 
 YEAR, FIRST_MONTH = 2013, 4
 WIDTH = 130

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from regrow.base.errors import StateError
 from regrow.data.files import write_whole
-from regrow.errors import StateError
 from regrow.services.commands import ALL_SERVICES
 from regrow.services.ownership import held
 

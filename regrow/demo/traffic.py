@@ -10,9 +10,9 @@ import orjson
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from regrow.base.errors import Unreachable
 from regrow.data.predictions import SHADOW, count_predictions, read_answers
 from regrow.data.rows import among
-from regrow.errors import Unreachable
 from regrow.models.stored import LoadedModel
 from regrow.project import Project
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from regrow.base.errors import DataError
 from regrow.data.text_columns import suspect
-from regrow.errors import DataError
 from regrow.models.frames import infer_columns
 from regrow.project import CsvSource
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 from regrow.project import Expectation
 from regrow.project.expectations import build_expectation, columns_of
 from regrow.project.imports import naming_origin

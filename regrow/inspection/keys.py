@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from regrow.base.errors import DataError
 from regrow.data.times import parse_times
-from regrow.errors import DataError
 from regrow.inspection.columns import ColumnFacts
 
 LATER = 0.01

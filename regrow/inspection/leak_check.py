@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pandas as pd
 from sklearn.base import is_classifier
 
+from regrow.base.errors import DataError
+from regrow.base.verdict import Finding, pass_if
 from regrow.data.sources import feature_columns
 from regrow.decisions.splitting import split_rows
-from regrow.errors import DataError
 from regrow.inspection.columns import describe_columns, take_sample
 from regrow.inspection.leakage import find_shadows, later_share, share_in_both
 from regrow.project import GroupSplit, Project, TimeSplit
 from regrow.project.estimators import build_estimator
-from regrow.verdict import Finding, pass_if
 
 DATES_BY = 10_000
 """Rows by which it is told which columns hold dates later than the event."""

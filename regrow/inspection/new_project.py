@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from regrow.base.errors import DataError, ProjectError
 from regrow.data.columnar import partitions_of
 from regrow.data.compression import BLOCK, open_bytes
 from regrow.data.csv_files import convert, find_codes
 from regrow.data.delta_files import LOG_FOLDER
 from regrow.data.sources import read_table
 from regrow.data.text_columns import better_reading
-from regrow.errors import DataError, ProjectError
 from regrow.inspection.project_file import write_project_file
 from regrow.inspection.report import report_lines
 from regrow.inspection.suggestions import suggest

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from regrow.base.errors import DataError
+from regrow.base.verdict import count_units
 from regrow.data.times import parse_times
 from regrow.decisions.estimates import LEAST_UNITS
 from regrow.decisions.splitting import split_rows
-from regrow.errors import DataError
 from regrow.inspection.columns import ColumnFacts, is_number, plain
 from regrow.inspection.table import TableFacts
 from regrow.project import (
@@ -25,7 +26,6 @@ from regrow.project import (
     TimeSplit,
     Unit,
 )
-from regrow.verdict import count_units
 
 FEWEST = 10
 """Rows that every batch must have at least."""

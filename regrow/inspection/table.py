@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 from regrow.inspection.columns import INFINITE, SAMPLE, ColumnFacts, describe_columns, plain
 from regrow.inspection.keys import TIME_NAME, Keys, find_keys
 from regrow.inspection.leakage import ROWS, find_shadows

@@ -8,8 +8,8 @@ import pandas as pd
 from pandas.api import types
 from sklearn.base import is_classifier
 
+from regrow.base.errors import DataError
 from regrow.data.sources import feature_columns
-from regrow.errors import DataError
 from regrow.models.contract import Contract
 from regrow.models.frames import infer_columns, why_idle
 from regrow.models.preprocessing import why_refused

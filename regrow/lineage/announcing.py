@@ -14,17 +14,17 @@ from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext, TaskRunContext
 
-from regrow.errors import ProjectError, RegrowError
+from regrow.base.errors import ProjectError, RegrowError
+from regrow.base.reach import why_silent
+from regrow.base.settings import Settings, load_settings
+from regrow.base.verdict import Subject
 from regrow.lineage.deployed import is_deployed
 from regrow.lineage.outages import may_pass
 from regrow.lineage.runs import BY_SCHEDULE, FLOW, FLOW_RUN, find_experiment, find_run, flow_run_of, run_url
 from regrow.notifications.emitting import emit
 from regrow.notifications.event import MEANINGS, Event, Figure, event_id
 from regrow.project import Kind, Project, Severity, load_project
-from regrow.reach import why_silent
 from regrow.registry import Move, connect
-from regrow.settings import Settings, load_settings
-from regrow.verdict import Subject
 
 TRAININGS = ("train", "retrain")
 OF_MOVES: dict[str, Kind] = {

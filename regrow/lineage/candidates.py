@@ -10,10 +10,10 @@ from mlflow.models import Model
 
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.lineage.record import RunRecord
+from regrow.models.results import Candidate, ModelFacts
 from regrow.models.training_rows import rows_of
 from regrow.project.training import TrainingWindow
 from regrow.registry import read_facts
-from regrow.results import Candidate, ModelFacts
 
 RECIPE = "regrow.recipe"
 

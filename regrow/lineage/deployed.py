@@ -9,10 +9,10 @@ from pathlib import Path
 
 from prefect.context import FlowRunContext
 
+from regrow.base.errors import ProjectError
+from regrow.base.settings import load_settings
 from regrow.data.files import write_whole
-from regrow.errors import ProjectError
 from regrow.project import Project, load_project
-from regrow.settings import load_settings
 
 
 def remember_deployed(projects: Iterable[Project]) -> None:

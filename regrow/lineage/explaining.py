@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 
 from regrow import registry
+from regrow.base.errors import DataError, NotExplained, RegistryError
 from regrow.data.predictions import feature_type, find_prediction
 from regrow.data.served_rows import CHANGED
-from regrow.errors import DataError, NotExplained, RegistryError
 from regrow.models.contract import Contract
 from regrow.models.explaining.attributions import Explainer, Reasons, require_extra
 from regrow.models.stored import load_model

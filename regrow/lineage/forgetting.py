@@ -7,15 +7,15 @@ from mlflow.entities.model_registry import ModelVersion
 from pydantic import BaseModel, ConfigDict
 
 from regrow import registry
+from regrow.base.errors import RegistryError
+from regrow.base.places import Place
+from regrow.base.settings import load_settings
 from regrow.data import erasure, store_files
 from regrow.data.damaged_rows import erase_damaged_files, erase_set_aside
 from regrow.data.upkeep import upkeep
-from regrow.errors import RegistryError
 from regrow.lineage.needed import digests_read, versions_of
 from regrow.lineage.runs import runs_of
-from regrow.places import Place
 from regrow.registry.versions import FILES
-from regrow.settings import load_settings
 
 RECORD = "record.jsonl"
 

@@ -8,7 +8,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
 from regrow import registry
-from regrow.errors import RegistryError
+from regrow.base.errors import RegistryError
 from regrow.lineage.runs import FLOW_RUN, flow_run_of, flow_run_of_run, runs_of
 from regrow.registry.connection import registered_models
 from regrow.registry.versions import FILES

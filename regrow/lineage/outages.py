@@ -12,8 +12,8 @@ from deltalake.exceptions import CommitFailedError
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
+from regrow.base.errors import Busy, StoreAway, Unreachable
 from regrow.data.objects import says_away
-from regrow.errors import Busy, StoreAway, Unreachable
 
 PASSING = (
     Unreachable,

@@ -12,11 +12,12 @@ from prefect.artifacts import create_link_artifact
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
 
-from regrow import provenance
+from regrow.base import provenance
+from regrow.base.errors import RegrowError, StateError
+from regrow.base.settings import load_settings
 from regrow.data.flow_figures import FlowOutcome, record_end
 from regrow.data.stores import check_stores
 from regrow.data.times import as_utc
-from regrow.errors import RegrowError, StateError
 from regrow.lineage.announcing import announce_death
 from regrow.lineage.record import RunRecord
 from regrow.lineage.runs import FLOW, FLOW_RUN, SUSPENDED, find_experiment, name_actor, open_run, parent_known
@@ -24,7 +25,6 @@ from regrow.lineage.sweeping import sweep
 from regrow.project import Project
 from regrow.project.schedules import period_of
 from regrow.registry import connect
-from regrow.settings import load_settings
 
 logger = logging.getLogger("regrow.lineage")
 

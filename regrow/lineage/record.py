@@ -11,11 +11,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric, RunTag
 from mlflow.entities import Param as RunParam
 
+from regrow.base.verdict import Verdict
 from regrow.data.snapshots import Snapshot
 from regrow.data.windows import LabelledRows, Window
 from regrow.lineage.runs import KEY, open_run, run_url
 from regrow.registry.connection import twice
-from regrow.verdict import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,8 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from regrow import registry
+from regrow.base.tracking import TIDIED
 from regrow.data.tidying import Room
-from regrow.tracking import TIDIED
 
 
 def remove_run(client: MlflowClient, run: Run, dry_run: bool = False) -> Room:

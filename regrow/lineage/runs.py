@@ -8,10 +8,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from regrow import provenance
+from regrow.base import provenance
+from regrow.base.settings import load_settings
 from regrow.data.stores import make_store
 from regrow.registry.connection import is_absent, reaching
-from regrow.settings import load_settings
 
 KEY, PROCESS, FLOW, FLOW_RUN = "regrow.key", "regrow.process", "regrow.flow", "prefect.flow_run_id"
 BY_SCHEDULE = "schedule"

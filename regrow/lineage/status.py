@@ -18,13 +18,13 @@ from prefect.client.schemas.sorting import FlowRunSort
 from pydantic import BaseModel, ConfigDict
 
 from regrow import registry
+from regrow.base.errors import Unreachable
+from regrow.base.reach import why_silent
+from regrow.base.settings import Settings
 from regrow.data.labels import newest_label
-from regrow.errors import Unreachable
 from regrow.lineage.runs import FLOW
-from regrow.reach import why_silent
 from regrow.registry.connection import registered_models
 from regrow.registry.ledger import LEDGER_RUN
-from regrow.settings import Settings
 
 TRAININGS, MONITORINGS = ("train", "retrain"), ("monitor",)
 DECLINED = "retrain"

@@ -13,16 +13,16 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.futures import PrefectFuture
 from pydantic import BaseModel
 
-from regrow import provenance
+from regrow.base import provenance
+from regrow.base.errors import RegrowError
+from regrow.base.settings import load_settings
 from regrow.data.stores import check_stores
-from regrow.errors import RegrowError
 from regrow.lineage.outages import may_pass
 from regrow.lineage.record import RunRecord
 from regrow.lineage.runs import FLOW_RUN, find_experiment, find_parent, open_run
 from regrow.lineage.stored_results import Recorded, results_of
 from regrow.project import Project
 from regrow.registry import connect
-from regrow.settings import load_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")

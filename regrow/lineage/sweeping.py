@@ -10,10 +10,10 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
-from regrow import provenance
+from regrow.base import provenance
+from regrow.base.settings import load_settings
 from regrow.data.files import remove_partials
 from regrow.lineage.runs import FLOW, FLOW_RUN, KEY, PROCESS, SUSPENDED, find_run
-from regrow.settings import load_settings
 
 
 def sweep(client: MlflowClient, experiment_id: str) -> list[Run]:

@@ -6,10 +6,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from regrow import registry
+from regrow.base.errors import RegistryError
 from regrow.data.predictions import find_prediction
 from regrow.data.served_rows import PREDICTION_ID
 from regrow.data.snapshots import Snapshot
-from regrow.errors import RegistryError
 from regrow.lineage.record import time_range
 from regrow.lineage.runs import FLOW, find_run, flow_run_of, run_url
 from regrow.registry import Move, Version

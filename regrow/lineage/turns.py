@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from regrow.base.settings import load_settings
 from regrow.data.files import locked_file
 from regrow.project import Project
-from regrow.settings import load_settings
 
 PAUSE = 0.5
 """Seconds between two looks at whether the other training has ended."""

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from regrow.base.errors import DataError
 from regrow.data.sources import as_names
-from regrow.errors import DataError
 from regrow.models.metrics import Floats, Label
+from regrow.models.results import ModelFacts, Snapshot
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Data, GroupSplit, Project
-from regrow.results import ModelFacts, Snapshot
 
 LEAST_UNSEEN = 0.5
 """Share of a holdout that the champion must not have learnt to be compared on it as it serves."""

@@ -13,7 +13,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import DataType
 from mlflow.types.schema import ColSpec, Schema
 
-from regrow.errors import DataError, InvalidRequest
+from regrow.base.errors import DataError, InvalidRequest
 from regrow.models.decoding import Bounds, Columns, fill
 from regrow.models.frames import plain_values, read_column
 from regrow.models.values import WORDS, Array, Column, check_values, read_moments, read_names, to_array

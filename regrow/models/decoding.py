@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from regrow.errors import InvalidRequest
+from regrow.base.errors import InvalidRequest
 from regrow.models.values import LONGEST_SHOWN, Text, shown
 
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")

@@ -15,16 +15,16 @@ from sklearn.model_selection import HalvingRandomSearchCV, RandomizedSearchCV, T
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 from regrow.models.fitted import take_any_classes, use_one_thread
 from regrow.models.frames import why_idle
 from regrow.models.metrics import scorer
 from regrow.models.preprocessing import held_by, preprocess_by_type
+from regrow.models.results import ProblemType
 from regrow.models.weights import name_classes
 from regrow.project import HalvingSearch, Metric, Search, Training
 from regrow.project.estimators import build_estimator, check_search, make_preprocessing
 from regrow.project.imports import naming_origin
-from regrow.results import ProblemType
 
 
 def build_pipeline(

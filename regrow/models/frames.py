@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 from regrow.models.values import NUMBERS, Array, Column, Text, check_values, to_array
 
 STRING = pd.array([], dtype="str").dtype

@@ -7,8 +7,8 @@ from functools import cache
 
 from packaging.utils import canonicalize_name
 
-from regrow.errors import IncompatibleModel
-from regrow.provenance import installed_version
+from regrow.base.errors import IncompatibleModel
+from regrow.base.provenance import installed_version
 
 logger = logging.getLogger("regrow.models")
 

@@ -11,7 +11,8 @@ from sklearn import metrics as sk
 from sklearn.base import is_regressor
 from sklearn.exceptions import UndefinedMetricWarning
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
+from regrow.models.results import ProblemType
 from regrow.project import Metric
 from regrow.project.imports import naming_origin
 from regrow.project.metrics import (
@@ -23,7 +24,6 @@ from regrow.project.metrics import (
     own_metric,
     takes_decisions,
 )
-from regrow.results import ProblemType
 
 Label = str | int | float | bool
 Floats = NDArray[np.float64]

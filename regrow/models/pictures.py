@@ -13,8 +13,8 @@ from sklearn.metrics import PrecisionRecallDisplay, PredictionErrorDisplay, RocC
 
 from regrow.models.explaining.summary import SliceSizes, Summary
 from regrow.models.metrics import Codes, Floats, Label, encode
+from regrow.models.results import ProblemType
 from regrow.project import Metric
-from regrow.results import ProblemType
 
 SAMPLE = 2000
 """Rows that a scatter plot shows."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from regrow.models.metrics import Floats, Label
-from regrow.results import ModelFacts, ProblemType
+from regrow.models.results import ModelFacts, ProblemType
 
 
 class Answering(Protocol):
@@ -48,7 +48,7 @@ def from_column(column: pd.Series, kind: ProblemType) -> Floats:
 
 
 def stack_predictions(column: pd.Series, facts: ModelFacts) -> NDArray[np.float64]:
-    """Turn logged predictions into the one shape of `regrow.results`: `(rows,)` or `(rows, classes)`.
+    """Turn logged predictions into the one shape of `regrow.models.results`: `(rows,)` or `(rows, classes)`.
 
     A prediction that failed (None) is a row of NaN.
     """

@@ -10,7 +10,7 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 from regrow.models.dates import DateAges, DateParts
 from regrow.project.training import ByType
 

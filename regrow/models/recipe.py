@@ -13,11 +13,11 @@ from regrow.models.contract import Contract
 from regrow.models.fitting import fit_pipeline, kind_of, refit_pipeline
 from regrow.models.frames import infer_columns, widen_whole_numbers
 from regrow.models.metrics import Label
+from regrow.models.results import ProblemType
 from regrow.models.thresholds import find_threshold
 from regrow.models.weights import sample_weights
 from regrow.project import CsvSource, Project
 from regrow.project.training import HalfLife, TrainingWindow
-from regrow.results import ProblemType
 
 Trials = list[tuple[dict[str, Any], float]]
 """The parameters that a search has tried, each with its score."""

@@ -16,19 +16,19 @@ from mlflow.models import Model, ModelSignature, infer_signature
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from regrow import provenance
+from regrow.base import provenance
+from regrow.base.errors import DataError, IncompatibleModel, RegistryError, UnsafeModel
+from regrow.base.settings import load_settings
 from regrow.data.objects import object_errors
-from regrow.errors import DataError, IncompatibleModel, RegistryError, UnsafeModel
 from regrow.models.contract import Contract, read_signature, write_signature
 from regrow.models.fitted import packages_of
 from regrow.models.libraries import ChangedLibrary, changed_libraries, check_libraries
 from regrow.models.linear import answer_rows_alone
 from regrow.models.predictions import ask
+from regrow.models.results import ModelFacts
 from regrow.models.values import Column
 from regrow.project import Project
 from regrow.project.imports import code_name, hook_file, load_code, naming_origin
-from regrow.results import ModelFacts
-from regrow.settings import load_settings
 
 CODE_FOLDER = "code"
 """Folder of a stored model with the team's own code: so MLflow names it."""

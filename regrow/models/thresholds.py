@@ -11,7 +11,7 @@ from sklearn.metrics import make_scorer
 from sklearn.model_selection import FixedThresholdClassifier, TimeSeriesSplit, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 
-from regrow.errors import DataError, ProjectError
+from regrow.base.errors import DataError, ProjectError
 from regrow.models.metrics import Label, encode, score, sign
 from regrow.project.imports import naming_origin
 from regrow.project.training import CostThreshold, Threshold, TunedThreshold

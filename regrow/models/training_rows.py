@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from regrow.base.errors import DataError
 from regrow.data.times import in_utc
-from regrow.errors import DataError
 from regrow.models.metrics import score, sign
 from regrow.models.predictions import ask
 from regrow.models.recipe import columns_with_gaps, fit_recipe

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
+from regrow.base.errors import InvalidRequest
 from regrow.data.times import to_microseconds
-from regrow.errors import InvalidRequest
 
 NUMBERS = {"double": np.float64, "float": np.float32, "long": np.int64, "integer": np.int32}
 LONGEST_NAME = 1000

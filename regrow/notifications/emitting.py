@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Iterable
 
-from regrow.errors import ProjectError, StateError
+from regrow.base.errors import ProjectError, StateError
+from regrow.base.settings import Settings, load_settings
 from regrow.notifications.event import Event
 from regrow.notifications.outbox import Outbox
 from regrow.project import Project, Target, load_targets
-from regrow.settings import Settings, load_settings
 
 logger = logging.getLogger("regrow.notifications")
 

@@ -9,9 +9,9 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from regrow.base.verdict import BY_URGENCY, Finding, Subject, Verdict
 from regrow.project import Kind, Severity
 from regrow.project.notifications import hide_passwords
-from regrow.verdict import BY_URGENCY, Finding, Subject, Verdict
 
 MOST_TEXT = 2_000
 FOR = "regrow.alarm.for"

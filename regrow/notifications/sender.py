@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from regrow.base.errors import NotDelivered
+from regrow.base.reach import why_silent
+from regrow.base.settings import load_settings
 from regrow.data.files import locked_file
-from regrow.errors import NotDelivered
 from regrow.notifications.emitting import emit_of_machine, tell_prefect
 from regrow.notifications.grouping import Message, group
 from regrow.notifications.outbox import KEEP, Outbox
 from regrow.notifications.sending import send
 from regrow.notifications.watching import watch_disk, watch_keys
-from regrow.reach import why_silent
-from regrow.settings import load_settings
 
 PAUSE = 2.0
 """Seconds between two looks at what waits."""

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from regrow.errors import NotDelivered
+from regrow.base.errors import NotDelivered
 from regrow.notifications.grouping import Message
 from regrow.notifications.message import body_of, severity_of, title_of
 from regrow.project import Target

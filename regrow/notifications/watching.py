@@ -7,11 +7,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from regrow.base.errors import ServingError
+from regrow.base.settings import Settings
 from regrow.data.key_entries import Entry, entries_of_file, entries_of_variable
-from regrow.errors import ServingError
 from regrow.notifications.event import MEANINGS, Event, Figure, event_id
 from regrow.project import Kind
-from regrow.settings import Settings
 
 LEAST_SHARE, LEAST_BYTES = 0.1, 5 * 2**30
 """A disk is nearly full if less than this share, and less than so many bytes, are free."""

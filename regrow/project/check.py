@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
+from regrow.base.provenance import installed_version
 from regrow.project.estimators import build_estimator, check_search, find_preprocessing, takes_weights
 from regrow.project.evaluation import CalibrationGate, FairnessGate, RobustnessGate
 from regrow.project.expectations import build_expectation
@@ -16,7 +17,6 @@ from regrow.project.metrics import check_metric, decides, is_own, own_metric
 from regrow.project.schedules import check_cron, schedules_of
 from regrow.project.sources import CsvSource, DeltaSource, ParquetSource, PythonSource, Source
 from regrow.project.training import ByType, HalfLife, TunedThreshold
-from regrow.provenance import installed_version
 
 
 def check_project(file: Path) -> str:

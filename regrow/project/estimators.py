@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
+from regrow.base.provenance import installed_version
 from regrow.project.imports import check_callable, find_class, import_code, naming_origin
 from regrow.project.training import Search, Training, is_nested
-from regrow.provenance import installed_version
 
 INTERFACE = ("fit", "get_params", "set_params")
 TRANSFORMER = ("fit", "transform", "get_params")

@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project.data import Expectation
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project.data import Data, TimeSplit
 from regrow.project.deployment import Ab, Deployment
 from regrow.project.evaluation import EvaluationPlan, SliceGate, ThresholdGate

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from regrow.errors import ProjectError, RegrowError
+from regrow.base.errors import ProjectError, RegrowError
 
 OURS = Path(__file__).parents[2]
 STORED_CODE = re.compile(r"^regrow_code_[0-9a-f]{16}_")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project.imports import check_callable, import_code
 
 REGRESSION = frozenset({"rmse", "mae", "r2"})

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from regrow.base.settings import Settings
 from regrow.project.fields import format_duration
 from regrow.project.file import ProjectFile
-from regrow.settings import Settings
 
 Schema = dict[str, Any]
 HEAD = """# Reference

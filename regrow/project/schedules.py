@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import cast
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project.file import Project, ProjectFile
 
 SCHEDULED = {

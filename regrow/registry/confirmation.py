@@ -7,14 +7,14 @@ from typing import Any
 import httpx
 import mlflow.models
 
-from regrow.errors import Unreachable
+from regrow.base.errors import Unreachable
+from regrow.base.reach import may_use_proxy, why_silent
+from regrow.base.settings import Settings, load_settings
+from regrow.base.verdict import Finding, Verdict
 from regrow.project import Project
-from regrow.reach import may_use_proxy, why_silent
 from regrow.registry.promotion import Confirm
 from regrow.registry.state import Move, State
 from regrow.registry.versions import Version, version
-from regrow.settings import Settings, load_settings
-from regrow.verdict import Finding, Verdict
 
 FOLLOW_TIMEOUT = 30.0
 """Seconds within which every worker should follow a move, unless the project file says otherwise."""

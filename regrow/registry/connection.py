@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from regrow.errors import RegistryError, Unreachable
-from regrow.reach import why_silent
-from regrow.settings import load_settings
+from regrow.base.errors import RegistryError, Unreachable
+from regrow.base.reach import why_silent
+from regrow.base.settings import load_settings
 
 FRESH = 10.0
 """Seconds for which an answer of the tracking server is taken to hold; a step would ask a dozen times."""

@@ -9,10 +9,10 @@ from typing import overload
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from regrow.base.tracking import STATE
 from regrow.registry.connection import connect, is_absent, reaching
 from regrow.registry.state import Move, MoveKind, State
 from regrow.registry.versions import CHALLENGER, CHAMPION, PREVIOUS
-from regrow.tracking import STATE
 
 LEDGER_RUN = "regrow.moves"
 """Names the run that holds the moves: a tag of the model and, with its name, a param of its first version's run."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from regrow.errors import MovedOn, RegistryError, RegrowError
+from regrow.base.errors import MovedOn, RegistryError, RegrowError
 from regrow.registry.connection import twice
 from regrow.registry.ledger import LEDGER_RUN, MOVE_PARAM, Ledger
 from regrow.registry.state import Move, MoveKind, State

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from regrow.errors import RegistryError, Unreachable
+from regrow.base.errors import RegistryError, Unreachable
+from regrow.models.results import Candidate
 from regrow.registry.connection import connect, reaching, twice
 from regrow.registry.ledger import Ledger, ledger
 from regrow.registry.reconciliation import add_move, make_move, reconcile
 from regrow.registry.state import Move, State
 from regrow.registry.versions import FILES, Version, champion, version
-from regrow.results import Candidate
 
 CONFIRMED = "regrow.confirmed"
 Confirm = Callable[[State], None]

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from regrow.errors import RegistryError
+from regrow.base.errors import RegistryError
 from regrow.project import RolloutPlan
 from regrow.registry.reconciliation import add_move, make_move, reconcile
 from regrow.registry.state import Move, Rollout, State

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from regrow.formats import StoredRecord
+from regrow.base.formats import StoredRecord
 from regrow.project import RolloutPlan, Stage
 
 MoveKind = Literal[

@@ -9,10 +9,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, ConfigDict
 
-from regrow.errors import RegistryError
+from regrow.base.errors import RegistryError
+from regrow.base.tracking import CHAMPION
+from regrow.models.results import Candidate, ModelFacts, judged_uri
 from regrow.registry.connection import connect, is_absent, reaching
-from regrow.results import Candidate, ModelFacts, judged_uri
-from regrow.tracking import CHAMPION
 
 CHALLENGER, PREVIOUS = "challenger", "previous-champion"
 FILES = "regrow.files"

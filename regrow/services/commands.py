@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from regrow.errors import StateError
-from regrow.reach import why_silent
+from regrow.base.errors import StateError
+from regrow.base.reach import why_silent
+from regrow.base.settings import TELEMETRY_OFF, USER, Settings
 from regrow.services.guard import own_origins
 from regrow.services.ownership import secret
 from regrow.services.postgres import Database
 from regrow.services.process import PATIENCE
-from regrow.settings import TELEMETRY_OFF, USER, Settings
 
 Service = Literal["postgres", "prefect", "mlflow", "server", "runner"]
 ALL_SERVICES: tuple[Service, ...] = ("postgres", "prefect", "mlflow", "server", "runner")

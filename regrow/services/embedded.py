@@ -19,9 +19,9 @@ from typing import Any
 
 import psutil
 
+from regrow.base.errors import StateError
+from regrow.base.provenance import start_of
 from regrow.data.files import state_errors, write_whole
-from regrow.errors import StateError
-from regrow.provenance import start_of
 from regrow.services.passage import let_through
 from regrow.services.process import stop_survivor, tail
 

@@ -28,14 +28,14 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracing.utils.artifact_utils import TRACE_DATA_FILE_NAME
 from mlflow.utils.file_utils import local_file_uri_to_path
 
+from regrow.base.errors import StateError
+from regrow.base.places import SCHEME, Place, is_below, read_place
+from regrow.base.settings import load_settings
 from regrow.data.stores import make_store
-from regrow.errors import StateError
-from regrow.places import SCHEME, Place, is_below, read_place
 from regrow.services.guard import Guard, own_origins
 from regrow.services.ownership import secret
 from regrow.services.registry_route import add_route
 from regrow.services.tracking_store import add_indexes, keep_ending
-from regrow.settings import load_settings
 
 CREATE = "/mlflow/experiments/create"
 

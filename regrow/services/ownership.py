@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from regrow.base.errors import StateError
+from regrow.base.provenance import start_of
 from regrow.data.files import locked_file, state_errors, write_whole
-from regrow.errors import StateError
-from regrow.provenance import start_of
 from regrow.services.process import PATIENCE, stop_survivor
 
 FOLDER = "parts"

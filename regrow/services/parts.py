@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from regrow.provenance import runs
+from regrow.base.provenance import runs
 from regrow.services.commands import NEEDS, TITLES, Command, Service
 from regrow.services.embedded import FAST_SHUTDOWN
 from regrow.services.ownership import Started, describe

@@ -11,7 +11,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
 
 ATTRIBUTE = "system.posix_acl_access"
 OWNER, USER, GROUP, NAMED_GROUP, MASK, OTHER = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20

@@ -13,11 +13,11 @@ from psycopg import sql
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from regrow.errors import StateError, Unreachable
-from regrow.provenance import start_of
+from regrow.base.errors import StateError, Unreachable
+from regrow.base.provenance import start_of
+from regrow.base.settings import Settings
 from regrow.services import embedded
 from regrow.services.ownership import secret
-from regrow.settings import Settings
 
 DATABASES = ("prefect", "mlflow")
 PASSWORD = "postgres.password"  # noqa: S105

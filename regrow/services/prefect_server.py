@@ -9,8 +9,8 @@ import uvicorn
 from prefect.server.api.server import create_app
 from prefect.settings import get_current_settings
 
+from regrow.base.settings import load_settings
 from regrow.services.guard import Guard, own_origins
-from regrow.settings import load_settings
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from regrow.errors import Unreachable
-from regrow.provenance import runs
+from regrow.base.errors import Unreachable
+from regrow.base.provenance import runs
 
 PATIENCE = 5.0
 """Seconds that a process has to end by itself before it is killed."""

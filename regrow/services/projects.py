@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project import Project, load_project
 
 

@@ -10,7 +10,7 @@ from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelAlias,
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import Engine, and_, select
 
-from regrow.tracking import CHAMPION, ROUTE, STATE, Outline, write_outlines
+from regrow.base.tracking import CHAMPION, ROUTE, STATE, Outline, write_outlines
 
 
 def add_route(application: Flask) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from regrow.base.errors import StateError, StoreAway, Unreachable
+from regrow.base.settings import Settings, keep_private
 from regrow.data.stores import check_stores
-from regrow.errors import StateError, StoreAway, Unreachable
 from regrow.notifications.emitting import emit
 from regrow.notifications.event import Event
 from regrow.notifications.watching import part_event
@@ -40,7 +41,6 @@ from regrow.services.postgres import Database, begin_checkpoint, reach_database,
 from regrow.services.process import stop_together
 from regrow.services.state.upgrading import check_state, prepare_state
 from regrow.services.supervision import Supervisor, Watched
-from regrow.settings import Settings, keep_private
 
 START_TIMEOUT = 300.0
 """Seconds that all services together have to answer; a first start migrates two databases."""

@@ -5,10 +5,10 @@ import signal
 import time
 from pathlib import Path
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
+from regrow.base.settings import Settings
 from regrow.services.commands import IN_STOP_ORDER, Service
 from regrow.services.ownership import held, holder, stop_survivors
-from regrow.settings import Settings
 
 DOWN_TIMEOUT = 120.0
 """Seconds that all parts have to stop; the model server alone may take 45."""

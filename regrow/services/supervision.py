@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from regrow.errors import RegrowError
+from regrow.base.errors import RegrowError
 
 State = Literal["starting", "answers", "waits", "down"]
 LONGEST_PAUSE = 60.0

@@ -14,7 +14,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import Connection, delete, exists, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from regrow.tracking import TIDIED
+from regrow.base.tracking import TIDIED
 
 FOUND_BY = (
     "regrow.key", "regrow.flow", "regrow.step", "regrow.verdict.decision", "regrow.report", "prefect.flow_run_id",

@@ -19,12 +19,12 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from regrow.errors import RegrowError, ServingError
+from regrow.base.errors import RegrowError, ServingError
+from regrow.base.settings import Settings, apply_environment, load_settings
 from regrow.serving.http.admission import Limits
 from regrow.serving.http.connections import BoundedConnection
 from regrow.serving.roster import open_server
 from regrow.serving.server_log import log_configuration
-from regrow.settings import Settings, apply_environment, load_settings
 
 LOG = logging.getLogger("regrow.serving")
 GRACE_SECONDS = 20
@@ -60,6 +60,7 @@ def build(options: WorkerOptions) -> FastAPI:
     """Build the application of one worker, in its process."""
     import mlflow
 
+    from regrow.base.tracking import ask_outlines
     from regrow.serving.following.follower import Follower
     from regrow.serving.http.app import create_app
     from regrow.serving.http.keys import Keys
@@ -67,7 +68,6 @@ def build(options: WorkerOptions) -> FastAPI:
     from regrow.serving.log.journals import Journals
     from regrow.serving.metrics import ServerMetrics
     from regrow.serving.roster import Roster
-    from regrow.tracking import ask_outlines
 
     if options.workers > 1:
         _end_with_supervisor()

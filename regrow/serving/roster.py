@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
+from regrow.base.errors import StateError
 from regrow.data.files import make_locked_folder, take_over, was_never_locked, write_whole
-from regrow.errors import StateError
 
 LOG = logging.getLogger("regrow.serving")
 INTERVAL = 0.25

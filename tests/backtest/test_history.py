@@ -8,7 +8,7 @@ import pytest
 from small_past import FILE, START, history_of, past_rows, project_of
 
 from regrow.backtest.history import everything, require_replayable, thin, thin_rules
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 
 
 def test_a_label_is_known_after_its_delay(tmp_path: Path) -> None:

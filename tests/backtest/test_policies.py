@@ -7,7 +7,7 @@ import pytest
 from small_past import FILE, project_of
 
 from regrow.backtest.policies import make_policies
-from regrow.errors import RegrowError
+from regrow.base.errors import RegrowError
 from regrow.project import ChampionGate
 
 

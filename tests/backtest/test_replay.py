@@ -8,7 +8,7 @@ from small_past import END, MONTH, START, Counting, history_of, live, past_rows,
 
 from regrow.backtest.policies import make_policies
 from regrow.backtest.replay import timetables
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 
 
 def test_never_trains_never_and_each_model_is_trained_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
 
 Run = Callable[..., Any]
 

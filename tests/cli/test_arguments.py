@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from regrow.base.errors import RegrowError
 from regrow.cli.arguments import read_moment
-from regrow.errors import RegrowError
 from regrow.project import Project
 
 

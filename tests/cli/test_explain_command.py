@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from regrow.base.errors import RegistryError
 from regrow.cli import explain_command
 from regrow.cli.explain_command import SHOWN, as_json, headline, reasons_table, remarks
-from regrow.errors import RegistryError
 from regrow.lineage import explaining
 from regrow.lineage.explaining import ExplainedPrediction
 from regrow.models.explaining.attributions import Reasons

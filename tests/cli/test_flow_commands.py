@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from regrow import registry
+from regrow.base.settings import load_settings
 from regrow.project import Project
 from regrow.services import Services
-from regrow.settings import load_settings
 
 REGROW = str(Path(sys.executable).with_name("regrow"))
 Run = Callable[..., Any]

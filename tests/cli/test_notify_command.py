@@ -8,13 +8,13 @@ from uuid import uuid4
 
 import pytest
 
-from regrow.errors import NotDelivered
+from regrow.base.errors import NotDelivered
+from regrow.base.settings import load_settings
 from regrow.notifications import sender, sending
 from regrow.notifications.event import Event
 from regrow.notifications.grouping import Message
 from regrow.notifications.outbox import Outbox
 from regrow.project import Project, Target
-from regrow.settings import load_settings
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from regrow.base.verdict import RESULTS, Finding, Verdict
 from regrow.cli.command_result import CommandResult
 from regrow.cli.printing import describe_state, findings_table, headline, show
+from regrow.models.results import Scored
 from regrow.project import Canary
 from regrow.registry import Rollout, State
-from regrow.results import Scored
-from regrow.verdict import RESULTS, Finding, Verdict
 
 AT = datetime(2024, 3, 1, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import pytest
 import flows.tidy
 from regrow.cli import prune_command
 from regrow.cli.prune_command import prune
-from regrow.results import Removed
+from regrow.models.results import Removed
 
 
 @pytest.mark.parametrize("as_json", [True, False])

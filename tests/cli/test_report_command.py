@@ -7,8 +7,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
+from regrow.base.errors import RegistryError
 from regrow.cli.report_command import find_drift_run
-from regrow.errors import RegistryError
 
 
 class Client:

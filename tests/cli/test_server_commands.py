@@ -12,7 +12,7 @@ import pytest
 
 from regrow.project import Project
 from regrow.services.commands import ready_file
-from regrow.settings import Settings
+from regrow.base.settings import Settings
 
 Up = Callable[[Path], str]
 

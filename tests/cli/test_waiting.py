@@ -8,16 +8,16 @@ from collections.abc import Callable
 
 import pytest
 
-from regrow import reach
+from regrow.base import reach
+from regrow.base.settings import Settings, load_settings
 from regrow.cli import waiting
 from regrow.cli.waiting import tell_waits
-from regrow.settings import Settings, load_settings
 
 GONE = """
 import time
 from regrow.cli import waiting
 from regrow.cli.log import quiet
-from regrow.settings import load_settings
+from regrow.base.settings import load_settings
 waiting.PAUSE, waiting.TELL, waiting.END = 0.05, 0.1, 0.5
 with waiting.tell_waits(load_settings()), quiet("training"):
     time.sleep(60)

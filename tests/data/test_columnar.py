@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from regrow.base.errors import DataError
 from regrow.data.columnar import open_parquet
 from regrow.data.selection import Selection, join_chunks
-from regrow.errors import DataError
 
 START, END = datetime(2024, 1, 10, tzinfo=UTC), datetime(2024, 1, 20, tzinfo=UTC)
 

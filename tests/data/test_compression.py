@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from regrow.base.errors import DataError
 from regrow.data.compression import check_compression, count_lines, open_bytes
 from regrow.data.csv_files import open_csv
 from regrow.data.selection import Selection
-from regrow.errors import DataError
 from regrow.project import CsvSource
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regrow.base.errors import DataError
 from regrow.data import csv_files
 from regrow.data.csv_files import open_csv, read_amounts
 from regrow.data.selection import Selection, join_chunks
-from regrow.errors import DataError
 from regrow.project import CsvSource
 
 WHERE = "m.yaml: data.source"

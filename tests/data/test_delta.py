@@ -9,9 +9,9 @@ from deltalake import write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regrow.base.errors import NewerFormat, RowsRefused, StateError
 from regrow.data.delta import TABLE_FORMAT, append, open_table
 from regrow.data.predictions import append_predictions, read_predictions
-from regrow.errors import NewerFormat, RowsRefused, StateError
 
 Rows = Callable[..., pa.Table]
 TABLE = pa.table({"a": [1, 2]})

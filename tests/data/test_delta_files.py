@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from regrow.base.errors import Busy, StateError
 from regrow.data import delta, delta_files
 from regrow.data.delta import append, committed, compact, open_table
 from regrow.data.delta_files import make_durable, put_right, read_commit
-from regrow.errors import Busy, StateError
 
 
 @pytest.fixture

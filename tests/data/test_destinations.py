@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 from deltalake import DeltaTable, write_deltalake
 
+from regrow.base.errors import Busy, DataError, Unreachable
 from regrow.data import destinations
 from regrow.data.delta import TIME
 from regrow.data.destinations import open_destination
-from regrow.errors import Busy, DataError, Unreachable
 from regrow.project import Project
 
 Make = Callable[..., Project]

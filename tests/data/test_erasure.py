@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from regrow.base.errors import StateError
 from regrow.data import erasure
 from regrow.data.damaged_rows import Person
 from regrow.data.delta import TIME
@@ -23,7 +24,6 @@ from regrow.data.labels import append_labels, labels_path, read_labels
 from regrow.data.predictions import append_predictions, predictions_path, read_predictions
 from regrow.data.reference import sample_snapshot
 from regrow.data.snapshots import write_snapshot
-from regrow.errors import StateError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ADA, BOB = "ada's", "bob"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from regrow import provenance
+from regrow.base import provenance
+from regrow.base.errors import StateError
 from regrow.data import files
 from regrow.data.files import (
     locked_file,
@@ -21,7 +22,6 @@ from regrow.data.files import (
     was_never_locked,
     write_whole,
 )
-from regrow.errors import StateError
 
 
 def hold_elsewhere(code: str) -> subprocess.Popen[str]:

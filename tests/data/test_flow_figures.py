@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from regrow.base.errors import StateError
 from regrow.data.flow_figures import FOLDER, FlowFigures, read_figures, record_end
-from regrow.errors import StateError
 
 
 def test_runs_are_counted_by_outcome(tmp_path: Path) -> None:

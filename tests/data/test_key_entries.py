@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from regrow.base.errors import ServingError
+from regrow.base.settings import Settings
 from regrow.data.key_entries import entries_of_file, entries_of_variable, read_day, read_roles, write_entry
-from regrow.errors import ServingError
-from regrow.settings import Settings
 
 DIGEST = "0f" * 32
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regrow.base.errors import DataError
 from regrow.data.delta import append
 from regrow.data.labels import (
     LABELS,
@@ -17,7 +18,6 @@ from regrow.data.labels import (
     read_labels,
     select_changes,
 )
-from regrow.errors import DataError
 
 START = pd.Timestamp("2026-01-01", tz="UTC")
 

@@ -9,6 +9,9 @@ import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
+from regrow.base.errors import SnapshotError, StateError, StoreAway
+from regrow.base.places import ObjectPath
+from regrow.base.settings import load_settings
 from regrow.data import objects
 from regrow.data.delta import append, committed, find_tables, open_table, table_version
 from regrow.data.erasure import drop_samples, rewrite_snapshot
@@ -18,10 +21,7 @@ from regrow.data.reference import sample_snapshot
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.data.stores import check_stores, make_store
 from regrow.data.tidying import remove_old_files, room_of, tidy_table
-from regrow.errors import SnapshotError, StateError, StoreAway
 from regrow.lineage.outages import may_pass
-from regrow.places import ObjectPath
-from regrow.settings import load_settings
 
 PLACE = ObjectPath("bucket", "snapshots/x")
 

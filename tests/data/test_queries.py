@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from regrow.base.errors import ProjectError
 from regrow.data import queries
 from regrow.data.queries import connect_to, open_query
 from regrow.data.selection import Selection, join_chunks
-from regrow.errors import ProjectError
 from regrow.project import SqlSource
 
 

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from deltalake import write_deltalake
 
+from regrow.base.errors import DataError, ProjectError, RegrowError, Unreachable
 from regrow.data.sources import read_label_source, read_source
-from regrow.errors import DataError, ProjectError, RegrowError, Unreachable
 from regrow.project import Project
 
 Make = Callable[..., Project]

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regrow.base.errors import SnapshotError
 from regrow.data.reference import sample_snapshot
 from regrow.data.snapshots import write_snapshot
-from regrow.errors import SnapshotError
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regrow.base.errors import DataError
 from regrow.data.rows import (
     among,
     check_row_keys,
@@ -18,7 +19,6 @@ from regrow.data.rows import (
     name_predictions,
     row_keys,
 )
-from regrow.errors import DataError
 from regrow.project import Data, Project
 
 JANUARY = pd.Timestamp("2026-01-01", tz="UTC")

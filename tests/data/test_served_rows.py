@@ -8,11 +8,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from regrow.base.errors import DataError
 from regrow.data.delta import TIME
 from regrow.data.labels import append_labels
 from regrow.data.predictions import append_predictions
 from regrow.data.sources import feature_columns, fingerprint, read_source
-from regrow.errors import DataError
 from regrow.project import Project
 
 DAY0 = pd.Timestamp("2024-01-01", tz="UTC")

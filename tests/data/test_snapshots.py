@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regrow.base.errors import SnapshotError, StateError
+from regrow.base.settings import load_settings
 from regrow.data import snapshots
 from regrow.data.snapshots import write_snapshot
 from regrow.data.stores import MARK, make_store
-from regrow.errors import SnapshotError, StateError
-from regrow.settings import load_settings
 
 TIMES = pd.to_datetime(["2024-01-01", "2024-01-02"], utc=True).as_unit("us")
 FRAME = pd.DataFrame({"n": [1.5, None], "text": ["a", None], "at": TIMES})

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from deltalake import write_deltalake
 
+from regrow.base.errors import DataError, ProjectError
 from regrow.data.sources import feature_columns, fingerprint, read_source
-from regrow.errors import DataError, ProjectError
 from regrow.project import Project
 
 START, END = datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 4, tzinfo=UTC)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from regrow.base.errors import NewerFormat, StateError
 from regrow.data.state_version import STATE_FORMAT, read_state_version, write_state_version
-from regrow.errors import NewerFormat, StateError
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from regrow.base.errors import StateError
+from regrow.base.places import Place
+from regrow.base.settings import load_settings
 from regrow.data import store_files
-from regrow.errors import StateError
-from regrow.places import Place
-from regrow.settings import load_settings
 
 
 @pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.long)])

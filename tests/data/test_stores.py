@@ -7,14 +7,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from regrow.base.errors import StateError, StoreAway
+from regrow.base.settings import load_settings
 from regrow.data.delta import append, committed, open_table
 from regrow.data.erasure import rewrite_snapshot
 from regrow.data.snapshots import write_snapshot
 from regrow.data.stores import MARK, check_store, check_stores, make_store, note_old_stores
 from regrow.data.tidying import remove_old_files
-from regrow.errors import StateError, StoreAway
 from regrow.lineage.outages import may_pass, names_an_outage
-from regrow.settings import load_settings
 
 TABLE, FRAME = pa.table({"x": [1]}), pd.DataFrame({"x": [1.0]})
 

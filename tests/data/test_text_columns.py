@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
+from regrow.base.errors import DataError
 from regrow.data.text_columns import check_text, suspect
-from regrow.errors import DataError
 from regrow.project import CsvSource, Project
 
 SOURCE = CsvSource(kind="csv", path="rows.csv")

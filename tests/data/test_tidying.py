@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from regrow.base.settings import Settings
 from regrow.data.delta import append, open_table
 from regrow.data.files import locked_file
 from regrow.data.tidying import Room, put_log_aside, remove_old_files, room_of, tables_of, tidy_table
-from regrow.settings import Settings
 
 
 def write(path: Path, days: float, size: int = 10) -> Path:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regrow.base.errors import DataError
 from regrow.data.times import EPOCH, as_utc, parse_times, read_moment, to_microseconds
-from regrow.errors import DataError
 
 
 @pytest.mark.parametrize(

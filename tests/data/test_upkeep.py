@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from regrow.base.errors import Busy, StateError, StoreAway
+from regrow.base.settings import Settings
 from regrow.data import upkeep as module
 from regrow.data.stores import make_store
 from regrow.data.upkeep import upkeep, upkeep_if_free
-from regrow.errors import Busy, StateError, StoreAway
-from regrow.settings import Settings
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from regrow.base.errors import SnapshotError
 from regrow.data.delta import TIME, table_version
 from regrow.data.labels import labels_path
 from regrow.data.predictions import append_predictions, predictions_path
 from regrow.data.snapshots import write_snapshot
 from regrow.data.windows import LabelledRows, Window, digest_of, window_of
-from regrow.errors import SnapshotError
 
 START = datetime(2026, 1, 1)
 END = START + timedelta(days=1)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from regrow.base.verdict import Finding, Subject, Verdict
 from regrow.decisions.alarm import causes_of, judge_window, who_acts
-from regrow.verdict import Finding, Subject, Verdict
 
 PASSED = Finding(rule="a", result="pass", detail="a is well")
 FAILED = Finding(rule="b", result="fail", detail="b is 0.5")

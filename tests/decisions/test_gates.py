@@ -6,7 +6,9 @@ import pytest
 from model_facts import NOWHERE, make_facts
 from pydantic import ValidationError
 
+from regrow.base.verdict import Finding
 from regrow.decisions.gates import decide
+from regrow.models.results import Candidate, Evaluation
 from regrow.project import (
     BaselineGate,
     ChampionGate,
@@ -17,8 +19,6 @@ from regrow.project import (
     SliceGate,
     ThresholdGate,
 )
-from regrow.results import Candidate, Evaluation
-from regrow.verdict import Finding
 
 FACTS = make_facts(False, True, project="tiny")
 CANDIDATE = Candidate(model_id="m-1", run_id="r", recipe="x", facts=FACTS)

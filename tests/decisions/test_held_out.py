@@ -8,8 +8,8 @@ from model_facts import NOWHERE, make_facts
 from regrow.decisions.estimates import Estimate
 from regrow.decisions.held_out import HeldOut, judge_holdout, provable, units_needed
 from regrow.decisions.units import Units
+from regrow.models.results import Candidate, Evaluation
 from regrow.project import BaselineGate, EvaluationPlan, ThresholdGate
-from regrow.results import Candidate, Evaluation
 
 PLAN = EvaluationPlan(primary="roc_auc")
 DAYS = Units(np.repeat(np.arange(20), 5), "day")

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regrow.base.errors import DataError
 from regrow.decisions.performance import Holdout, judge_performance
 from regrow.decisions.units import Units
-from regrow.errors import DataError
 from regrow.project import PerformanceRule
 
 RULE = PerformanceRule(tolerance=0.03, confidence=0.95, least_rows=100)

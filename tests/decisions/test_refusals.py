@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from model_facts import NOWHERE, make_facts
 
+from regrow.base.verdict import Finding
 from regrow.decisions.gates import decide
 from regrow.decisions.refusals import refuted
+from regrow.models.results import Candidate, Evaluation
 from regrow.project import CalibrationGate, EvaluationPlan, FairnessGate, Gate, RobustnessGate
-from regrow.results import Candidate, Evaluation
-from regrow.verdict import Finding
 
 CANDIDATE = Candidate(model_id="m-1", run_id="r", recipe="x", facts=make_facts(False, True, project="tiny"))
 ODDS = FairnessGate(kind="fairness", column="sex", ask="equalized_odds", at_most=0.1)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regrow.base.verdict import Verdict
 from regrow.decisions.retraining import Situation, event_of, judge_retraining
 from regrow.project import Budget, Retraining
 from regrow.project.monitoring import Repeated
-from regrow.verdict import Verdict
 
 NOW = datetime(2013, 6, 1, tzinfo=UTC)
 RULE = Retraining(

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regrow.base.errors import DataError
 from regrow.decisions.side_by_side import baseline, columns_to_judge, measure, tabulate
 from regrow.decisions.units import units_of
-from regrow.errors import DataError
 from regrow.project import Project
 
 TARGET = pd.Series([False, True, True, False])

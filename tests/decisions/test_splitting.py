@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from regrow.base.errors import DataError
 from regrow.decisions.splitting import check_target, split_rows
-from regrow.errors import DataError
 from regrow.project import GroupSplit, RandomSplit, Split, StratifiedSplit, TimeSplit
 
 ROWS = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 5), st.booleans()), min_size=2, max_size=60)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from regrow.base.errors import StateError
 from regrow.demo.example import NAMES, SHIPPED, open_example
-from regrow.errors import StateError
 
 
 def test_an_empty_folder_gets_every_file_once(tmp_path: Path) -> None:

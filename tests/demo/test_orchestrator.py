@@ -11,8 +11,8 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Failed, Running
 
+from regrow.base.errors import Unreachable
 from regrow.demo import orchestrator
-from regrow.errors import Unreachable
 
 MOMENT = datetime(2013, 5, 1, tzinfo=UTC)
 PROJECT: Any = SimpleNamespace(name="flights", path=Path("/configs/flights.yaml"))

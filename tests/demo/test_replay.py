@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
+from regrow.base.verdict import Finding, Verdict, combine
 from regrow.demo import replay
 from regrow.project import Project
-from regrow.verdict import Finding, Verdict, combine
 
 
 def finding(result: Any, **more: Any) -> Finding:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from regrow.base.errors import StateError
 from regrow.demo.story import Story, open_story, save_story
-from regrow.errors import StateError
 from regrow.services.commands import ALL_SERVICES
 from regrow.services.ownership import held
 

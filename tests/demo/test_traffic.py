@@ -9,8 +9,8 @@ import httpx
 import pandas as pd
 import pytest
 
+from regrow.base.errors import Unreachable
 from regrow.demo import traffic
-from regrow.errors import Unreachable
 
 APRIL, MAY = datetime(2013, 4, 1, tzinfo=UTC), datetime(2013, 5, 1, tzinfo=UTC)
 PROJECT: Any = SimpleNamespace(

@@ -25,7 +25,8 @@ from flows.retrain import retrain
 from flows.rollback import rollback
 from flows.rollout import rollout
 from flows.train import train
-from regrow import provenance, registry
+from regrow import registry
+from regrow.base import provenance
 
 FLOWS: dict[str, Callable[..., Any]] = {
     "train": train,

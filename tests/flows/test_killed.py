@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from regrow import registry
+from regrow.base.settings import load_settings
 from regrow.lineage import KEY
 from regrow.project import Project
-from regrow.settings import load_settings
 
 AS_OF = "2024-03-01T00:00:00+00:00"
 KILLED = -9

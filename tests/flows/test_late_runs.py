@@ -10,7 +10,7 @@ from flows.retrain import retrain
 from flows.score import score
 from flows.train import train
 from regrow import registry
-from regrow.errors import RegistryError
+from regrow.base.errors import RegistryError
 from regrow.project import Project
 
 FIRST, BETWEEN, SECOND = (datetime(2024, 2, day, tzinfo=UTC) for day in (1, 10, 20))

@@ -15,9 +15,9 @@ from prefect.client.orchestration import get_client
 
 from flows.monitor import monitor
 from regrow import registry
+from regrow.base.errors import DataError, RegistryError
 from regrow.data.labels import read_labels
 from regrow.data.predictions import append_predictions
-from regrow.errors import DataError, RegistryError
 from regrow.lineage import flow_run
 from regrow.models.metrics import score
 from regrow.models.stored import load_model

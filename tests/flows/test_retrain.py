@@ -17,7 +17,7 @@ import flows.train
 from flows.retrain import retrain
 from flows.train import train
 from regrow import registry
-from regrow.errors import BatchRejected, RegistryError
+from regrow.base.errors import BatchRejected, RegistryError
 from regrow.project import Project
 
 Runner = Callable[..., tuple[int, int]]

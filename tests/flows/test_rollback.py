@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from flows.rollback import rollback
-from regrow.errors import RegistryError
-from regrow.verdict import Verdict
+from regrow.base.errors import RegistryError
+from regrow.base.verdict import Verdict
 
 AT = datetime(2024, 3, 1, tzinfo=UTC)
 DONE = Verdict(decision="roll back", result="pass", reason="the champion is version 1, it was 2")

@@ -14,11 +14,11 @@ from flows.rollback import rollback
 from flows.rollout import rollout
 from flows.train import train
 from regrow import registry
-from regrow.errors import RegistryError
+from regrow.base.errors import RegistryError
+from regrow.base.verdict import COLUMNS
 from regrow.lineage.trace import trace
 from regrow.project import Project
 from regrow.registry import State
-from regrow.verdict import COLUMNS
 
 Traffic = Callable[..., None]
 FIRST, SECOND = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 2, 15, tzinfo=UTC)

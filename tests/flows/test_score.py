@@ -11,9 +11,9 @@ import pytest
 from flows.score import score
 from flows.train import train
 from regrow import registry
+from regrow.base.errors import DataError
 from regrow.data.predictions import read_predictions
 from regrow.data.sources import read_source
-from regrow.errors import DataError
 from regrow.models.stored import load_model
 from regrow.project import Project
 

@@ -21,11 +21,11 @@ from flows.monitor import monitor
 from flows.score import score
 from flows.train import train
 from regrow import registry
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
+from regrow.base.verdict import Finding, Verdict
 from regrow.lineage.trace import trace
 from regrow.models.stored import load_model
 from regrow.project import Project, load_project
-from regrow.verdict import Finding, Verdict
 
 Start = Callable[..., Any]
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)

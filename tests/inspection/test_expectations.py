@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from regrow.errors import DataError, ProjectError
+from regrow.base.errors import DataError, ProjectError
 from regrow.inspection.expectations import check
 from regrow.project import Expectation
 

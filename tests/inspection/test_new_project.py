@@ -14,8 +14,8 @@ import pytest
 from loans import loans
 
 from flows.train import train
+from regrow.base.errors import DataError, ProjectError
 from regrow.cli.data_check import check_data
-from regrow.errors import DataError, ProjectError
 from regrow.inspection import new_project
 from regrow.inspection.new_project import find_encoding, find_separator, make_project_file
 from regrow.project import CsvSource, load_project

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from loans import loans
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 from regrow.inspection.table import inspect_table
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from regrow.base.errors import DataError
 from regrow.data.snapshots import write_snapshot
-from regrow.errors import DataError
 from regrow.inspection.usable import Usability, judge_columns
 from regrow.project import Project
 

@@ -17,9 +17,9 @@ import mlflow
 import pytest
 from typer.testing import CliRunner
 
+from regrow.base.settings import Settings
 from regrow.cli import app
 from regrow.services import Services, running
-from regrow.settings import Settings
 
 
 @dataclass

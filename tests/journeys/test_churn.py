@@ -26,9 +26,9 @@ from regrow.models.contract import Contract, write_signature
 from regrow.models.decoding import Columns
 from regrow.models.fitting import fit_pipeline, kind_of
 from regrow.models.frames import infer_columns
+from regrow.models.results import ModelFacts
 from regrow.models.stored import LoadedModel
 from regrow.project import Project
-from regrow.results import ModelFacts
 from regrow.serving.log.lines import new_identifiers
 from regrow.serving.predict.jobs import CheckedRequest
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit

@@ -15,20 +15,20 @@ import pytest
 from journey import ASKED, Journey
 from typer.testing import CliRunner
 
+from regrow.base.errors import DataError, InvalidRequest, NoFastPath
+from regrow.base.settings import Settings
 from regrow.cli import app
 from regrow.data.predictions import read_answers
 from regrow.data.snapshots import write_snapshot
 from regrow.decisions.splitting import part_rows
-from regrow.errors import DataError, InvalidRequest, NoFastPath
 from regrow.models.decoding import decode
 from regrow.models.fast_path.compiling import FastPath
 from regrow.models.fast_path.proof import prove
+from regrow.models.results import Parts
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import load_project
-from regrow.results import Parts
 from regrow.services.postgres import start_database, stop_database
 from regrow.serving.predict.versions import ServedVersion
-from regrow.settings import Settings
 from tasks import fit as fitting
 from tasks.ingest import read_known
 from tasks.score_rows import score_period

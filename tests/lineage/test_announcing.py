@@ -12,7 +12,8 @@ from prefect import flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Crashed, Failed
 
-from regrow.errors import DataError, RegrowError, Unreachable
+from regrow.base.errors import DataError, RegrowError, Unreachable
+from regrow.base.settings import Settings
 from regrow.lineage import announcing
 from regrow.lineage.announcing import (
     announce,
@@ -27,7 +28,6 @@ from regrow.lineage.announcing import (
 from regrow.notifications.event import Event
 from regrow.project import Project
 from regrow.registry import Move, State
-from regrow.settings import Settings
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.lineage import deployed
 from regrow.lineage.deployed import open_project, remember_deployed
 from regrow.project import Project

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from fitted_models import fitted, frame
 
-from regrow.errors import NotExplained, RegistryError
+from regrow.base.errors import NotExplained, RegistryError
 from regrow.lineage import explaining
 from regrow.lineage.explaining import explain_prediction
 from regrow.models.explaining.attributions import Explainer

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from regrow.base.errors import Busy, RegistryError
+from regrow.base.settings import load_settings
 from regrow.data import upkeep as upkeep_module
 from regrow.data.snapshots import Snapshot, write_snapshot
-from regrow.errors import Busy, RegistryError
 from regrow.lineage import forgetting
 from regrow.lineage.forgetting import forget
-from regrow.settings import load_settings
 
 ADA = "ada-17"
 

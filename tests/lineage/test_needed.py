@@ -9,7 +9,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
-from regrow.errors import RegistryError
+from regrow.base.errors import RegistryError
 from regrow.lineage import needed
 from regrow.lineage.needed import models_of, needed_of, snapshots_needed
 from regrow.registry import Ledger, Move, State

@@ -18,7 +18,7 @@ from prefect import flow
 from prefect.exceptions import PrefectHTTPStatusError
 from sqlalchemy.exc import OperationalError
 
-from regrow.errors import BatchRejected, Busy, DataError, MovedOn, RegistryError, StateError, Unreachable
+from regrow.base.errors import BatchRejected, Busy, DataError, MovedOn, RegistryError, StateError, Unreachable
 from regrow.lineage import flow_run, step
 from regrow.lineage.outages import may_pass, names_an_outage
 from regrow.project import Project

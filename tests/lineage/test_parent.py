@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from prefect import flow
 
-from regrow.errors import RegrowError
+from regrow.base.errors import RegrowError
 from regrow.lineage import flow_run
 from regrow.project import Project
 

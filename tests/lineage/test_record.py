@@ -13,11 +13,11 @@ from prefect import flow
 import tasks.fit
 from flows.train import train
 from regrow import registry
+from regrow.base.verdict import Finding, Verdict
 from regrow.data.snapshots import write_snapshot
 from regrow.lineage import RunRecord, current, find_experiment, flow_run, step
 from regrow.lineage.trace import trace
 from regrow.project import Project
-from regrow.verdict import Finding, Verdict
 
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 SEARCH = {

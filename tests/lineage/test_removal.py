@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from regrow.base.tracking import TIDIED
 from regrow.data.tidying import Room
 from regrow.lineage.removal import remove_files, remove_run
-from regrow.tracking import TIDIED
 
 
 class Client:

@@ -12,13 +12,13 @@ from prefect.client.orchestration import get_client
 from deployments.serve import read_flows, register
 from flows.monitor import monitor
 from flows.train import train
+from regrow.base.errors import DataError
+from regrow.base.settings import load_settings
 from regrow.data.labels import append_labels
-from regrow.errors import DataError
 from regrow.lineage.status import describe_stage, read_status
 from regrow.project import Canary, Project
 from regrow.registry import Rollout
 from regrow.services import Services
-from regrow.settings import load_settings
 
 AT = datetime(2024, 3, 1, tzinfo=UTC)
 

@@ -11,10 +11,10 @@ from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 from prefect_dask.task_runners import DaskTaskRunner
 
 from regrow import registry
-from regrow.errors import DataError
+from regrow.base.errors import DataError
+from regrow.base.settings import load_settings
 from regrow.lineage import current, flow_run, step
 from regrow.project import Project
-from regrow.settings import load_settings
 
 
 @step(retries=2)

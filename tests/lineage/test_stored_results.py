@@ -10,11 +10,11 @@ from prefect._internal.result_records import ResultRecord
 from prefect.results import ResultRecordMetadata
 from prefect.serializers import JSONSerializer, PickleSerializer
 
-from regrow.errors import SnapshotError
+from regrow.base.errors import SnapshotError
+from regrow.base.verdict import Finding
 from regrow.lineage import stored_results
 from regrow.lineage.stored_results import Recorded, results_of
-from regrow.results import Measurement, ModelFacts
-from regrow.verdict import Finding
+from regrow.models.results import Measurement, ModelFacts
 
 TASKS = Path(__file__).parents[2].joinpath("tasks")
 STEPS = sorted(path.stem for path in TASKS.glob("[a-z]*.py") if "@step" in path.read_text())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from regrow import provenance
+from regrow.base import provenance
 from regrow.lineage import FLOW_RUN, PROCESS, sweeping
 from regrow.lineage.runs import SUSPENDED
 

@@ -9,10 +9,11 @@ import pytest
 from flows.rollback import rollback
 from flows.score import score
 from flows.train import train
-from regrow import provenance, registry
+from regrow import registry
+from regrow.base import provenance
+from regrow.base.errors import RegistryError
 from regrow.data.labels import append_labels
 from regrow.data.predictions import read_predictions
-from regrow.errors import RegistryError
 from regrow.lineage.trace import trace
 from regrow.project import Project, load_project
 

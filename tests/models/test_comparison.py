@@ -13,8 +13,8 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 from model_facts import make_facts
 
+from regrow.base.errors import DataError
 from regrow.data.snapshots import write_snapshot
-from regrow.errors import DataError
 from regrow.models.comparison import align_classes, choose_champion, exclude, unseen_rows, why_not_comparable
 from regrow.models.stored import LoadedModel
 from regrow.project import Data, GroupSplit, Project

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regrow.base.errors import DataError, InvalidRequest
 from regrow.data.snapshots import write_snapshot
-from regrow.errors import DataError, InvalidRequest
 from regrow.models.contract import Contract
 from regrow.models.decoding import Columns, decode
 from regrow.models.frames import infer_columns

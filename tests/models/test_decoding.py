@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regrow.errors import InvalidRequest
+from regrow.base.errors import InvalidRequest
 from regrow.models.contract import Contract
 from regrow.models.decoding import Bounds, Columns, decode
 from regrow.models.values import Column, Text

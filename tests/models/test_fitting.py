@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regrow.errors import DataError, ProjectError
+from regrow.base.errors import DataError, ProjectError
 from regrow.models.fitting import build_pipeline, fit_pipeline, kind_of, refit_pipeline
 from regrow.project import HalvingSearch, RandomizedSearch, Training
 

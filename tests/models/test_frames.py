@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regrow.errors import DataError, InvalidRequest
+from regrow.base.errors import DataError, InvalidRequest
 from regrow.models.frames import infer_columns, plain_values, read_column, widen_whole_numbers
 from regrow.models.values import Column, Text, check_values, to_array
 

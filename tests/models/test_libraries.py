@@ -4,10 +4,10 @@ import logging
 
 import pytest
 
-from regrow.errors import IncompatibleModel
+from regrow.base.errors import IncompatibleModel
+from regrow.base.provenance import library_versions
 from regrow.models import libraries
 from regrow.models.libraries import ChangedLibrary, changed_libraries, check_libraries
-from regrow.provenance import library_versions
 
 MADE_WITH = {"numpy": "2.3.0", "pandas": "2.3.0", "scikit-learn": "1.8.0"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from regrow.errors import DataError, ProjectError
+from regrow.base.errors import DataError, ProjectError
 from regrow.models.metrics import as_judged, encode, score, scorer, sign
 from regrow.project import metrics
 from regrow.project.metrics import bind_metrics, higher_is_better

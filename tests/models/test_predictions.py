@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from model_facts import make_facts
 
 from regrow.models.predictions import fit_to, from_column, restore_labels, stack_predictions, to_column
-from regrow.results import ProblemType
+from regrow.models.results import ProblemType
 
 RIGHT = np.array([[0.9, 0.1], [0.2, 0.8], [0.1, 0.9], [0.7, 0.3]])
 ANY = st.floats(allow_nan=False)

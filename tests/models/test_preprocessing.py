@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 from regrow.models.preprocessing import preprocess_by_type
 from regrow.project.training import ByType
 

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from regrow.errors import IncompatibleModel, NoFastPath, RegistryError, UnsafeModel
+from regrow.base.errors import IncompatibleModel, NoFastPath, RegistryError, UnsafeModel
 from regrow.models.contract import Contract
 from regrow.models.decoding import Columns
 from regrow.models.fast_path.compiling import compile_pipeline

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regrow.errors import DataError, ProjectError
+from regrow.base.errors import DataError, ProjectError
 from regrow.models.fitting import fit_pipeline
 from regrow.models.metrics import as_judged, encode, score
 from regrow.models.thresholds import cost_of, find_threshold

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regrow.errors import InvalidRequest
+from regrow.base.errors import InvalidRequest
 from regrow.models.values import (
     NULLABLE,
     WORDS,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from regrow.errors import DataError, ProjectError
+from regrow.base.errors import DataError, ProjectError
 from regrow.models.weights import name_classes, sample_weights
 from regrow.project.training import HalfLife
 

@@ -7,11 +7,11 @@ from typing import Any
 import prefect.events
 import pytest
 
+from regrow.base.settings import load_settings
 from regrow.notifications.emitting import emit, emit_of_machine, targets_of
 from regrow.notifications.event import Event
 from regrow.notifications.outbox import Outbox
 from regrow.project import Project, Target
-from regrow.settings import load_settings
 
 
 @pytest.fixture

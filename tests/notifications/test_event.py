@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from regrow.base.verdict import Finding, Verdict
 from regrow.notifications.event import FOR, MEANINGS, SEVERITY, Event, event_id, figures_of, numbers
 from regrow.project.notifications import KINDS
-from regrow.verdict import Finding, Verdict
 
 DOCS = Path(__file__).parents[2] / "docs" / "notifications.md"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
 from regrow.notifications.event import Event
 from regrow.notifications.grouping import Queued, group
 from regrow.notifications.outbox import KEEP, Outbox

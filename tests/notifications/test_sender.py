@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from regrow.base.errors import NotDelivered
 from regrow.data.files import locked_file
-from regrow.errors import NotDelivered
 from regrow.notifications import sender as module
 from regrow.notifications.event import Event
 from regrow.notifications.grouping import Message

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from regrow.errors import NotDelivered
+from regrow.base.errors import NotDelivered
 from regrow.notifications.event import Event
 from regrow.notifications.grouping import Message
 from regrow.notifications.sending import find_address, redact, send

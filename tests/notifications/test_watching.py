@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from regrow.base.settings import Settings
 from regrow.notifications import watching
 from regrow.notifications.watching import part_event, watch_disk, watch_keys
-from regrow.settings import Settings
 
 GIB = 2**30
 

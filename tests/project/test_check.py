@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project import Project, check, load_project
 from regrow.project.check import check_project
 

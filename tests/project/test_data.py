@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project import (
     CsvSource,
     Data,

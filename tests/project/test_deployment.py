@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project import Ab, Canary, Deployment, Project, Replace, RolloutLimits, Shadow
 
 Make = Callable[..., Project]

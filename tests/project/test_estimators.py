@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sklearn.base import BaseEstimator
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project import HalvingSearch, RandomizedSearch, Training
 from regrow.project.estimators import build_estimator, check_search, make_preprocessing
 

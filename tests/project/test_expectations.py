@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project import Expectation
 from regrow.project.expectations import DATABASE_ONLY, build_expectation
 

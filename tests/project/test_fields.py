@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project import Project, Strict, format_duration, parse_duration
 from regrow.project.fields import ClassPath, Duration, Reference, Scalar, Share
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project import json_schema, load_project
 from regrow.project.imports import import_class
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.errors import DataError, ProjectError
+from regrow.base.errors import DataError, ProjectError
 from regrow.project.imports import (
     code_name,
     describe_error,

@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from sklearn.metrics import get_scorer_names
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project.metrics import (
     BUILT_IN,
     CLASSIFICATION,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project import Project, Target, load_targets
 from regrow.project.check import check_project
 from regrow.project.notifications import hide_passwords

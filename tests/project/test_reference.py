@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from regrow.base.settings import Settings
 from regrow.project.reference import write_reference
-from regrow.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 

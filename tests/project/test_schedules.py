@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project.schedules import check_cron, period_of, runs_a_year, schedules_of
 
 

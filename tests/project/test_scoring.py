@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project import Project
 from regrow.project.schedules import schedules_of
 

@@ -12,8 +12,8 @@ from model_facts import make_facts
 
 from regrow import registry
 from regrow.lineage import find_experiment
+from regrow.models.results import Candidate
 from regrow.registry import Version
-from regrow.results import Candidate
 
 
 @pytest.fixture

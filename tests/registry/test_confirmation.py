@@ -14,11 +14,11 @@ import pytest
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 
+from regrow.base.errors import Unreachable
 from regrow.data.snapshots import write_snapshot
-from regrow.errors import Unreachable
+from regrow.models.results import ModelFacts
 from regrow.registry import Move, State, Version
 from regrow.registry.confirmation import prove_rollback, wait_until_followed
-from regrow.results import ModelFacts
 
 AT = datetime(2024, 3, 1, tzinfo=UTC)
 SHOWN = {"champion": 3, "challenger": None, "weight": 0.0, "move": 17}

@@ -11,7 +11,7 @@ from mlflow.protos.databricks_pb2 import (
     RESOURCE_DOES_NOT_EXIST,
 )
 
-from regrow.errors import RegistryError, Unreachable
+from regrow.base.errors import RegistryError, Unreachable
 from regrow.registry import connection
 from regrow.registry.connection import connect, is_absent, reaching, twice
 

@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from regrow import registry
-from regrow.errors import MovedOn, Unreachable
+from regrow.base.errors import MovedOn, Unreachable
 from regrow.project import Canary
 from regrow.registry import CHAMPION, State
 

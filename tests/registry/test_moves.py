@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from regrow import registry
-from regrow.errors import MovedOn, RegistryError, Unreachable
+from regrow.base.errors import MovedOn, RegistryError, Unreachable
 from regrow.project import Canary, Shadow
 from regrow.registry import CHALLENGER, CHAMPION, PREVIOUS, State, Version
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from registry_in_memory import InMemory
 
-from regrow.errors import MovedOn
+from regrow.base.errors import MovedOn
 from regrow.registry import reconciliation
 from regrow.registry.ledger import RECONCILED, WRITER_TAG, Ledger, read_ledger
 from regrow.registry.reconciliation import add_move, make_move, reconcile, write_consequences

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from registry_in_memory import InMemory
 
-from regrow.errors import MovedOn, RegistryError
+from regrow.base.errors import MovedOn, RegistryError
 from regrow.project import Canary, Shadow
 from regrow.registry import reconciliation
 from regrow.registry.reconciliation import add_move, reconcile

@@ -8,9 +8,9 @@ from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
 from regrow import registry
-from regrow.errors import RegistryError, Unreachable
+from regrow.base.errors import RegistryError, Unreachable
+from regrow.models.results import Candidate
 from regrow.registry import Version
-from regrow.results import Candidate
 
 Make = Callable[..., Candidate]
 Register = Callable[[str], Version]

@@ -12,7 +12,7 @@ import pytest
 from browser import CHROMIUM, Browser, browser
 from prefect_http import signed_in
 
-from regrow.reach import why_silent
+from regrow.base.reach import why_silent
 from regrow.services import Services
 from regrow.services.commands import command_of
 

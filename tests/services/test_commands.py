@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
+from regrow.base.settings import Settings
 from regrow.services.commands import FRESH, check_port, command_of, ready_file
-from regrow.settings import Settings
 
 
 def test_a_port_in_use_names_the_setting(tmp_path: Path) -> None:

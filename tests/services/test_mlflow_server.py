@@ -12,7 +12,7 @@ from mlflow.store.artifact.artifact_repository_registry import (
     get_artifact_repository,
 )
 
-from regrow.places import ObjectPath
+from regrow.base.places import ObjectPath
 from regrow.services.mlflow_server import check_place, keep_inside
 from regrow.services.state.schemas import known_revisions
 

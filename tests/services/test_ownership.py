@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from regrow.errors import StateError
-from regrow.provenance import start_of
+from regrow.base.errors import StateError
+from regrow.base.provenance import start_of
 from regrow.services.ownership import (
     Record,
     close_home,

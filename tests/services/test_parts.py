@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from regrow.provenance import start_of
+from regrow.base.provenance import start_of
 from regrow.services.commands import SERVER_PATIENCE, TITLES, Command
 from regrow.services.parts import DatabasePart, ProcessPart
 from regrow.services.postgres import Database

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
 from regrow.services import passage
 from regrow.services.passage import let_through
 

@@ -7,10 +7,10 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
-from regrow.errors import StateError, Unreachable
+from regrow.base.errors import StateError, Unreachable
+from regrow.base.settings import Settings
 from regrow.services import Services
 from regrow.services.postgres import for_libpq, reach_database, start_database, stop_database
-from regrow.settings import Settings
 
 
 def test_a_database_that_is_down_is_named_without_its_password(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from regrow.errors import Unreachable
-from regrow.provenance import start_of
+from regrow.base.errors import Unreachable
+from regrow.base.provenance import start_of
 from regrow.services.process import clear_group, start_process, stop_survivor, stop_together, tail
 
 

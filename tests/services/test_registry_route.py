@@ -7,9 +7,9 @@ from flask import Flask
 from mlflow.entities.model_registry import RegisteredModelTag
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
+from regrow.base.tracking import ROUTE, Outline
 from regrow.services import registry_route
 from regrow.services.registry_route import add_route, read_outlines
-from regrow.tracking import ROUTE, Outline
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from inspect import signature
 import httpx
 import pytest
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
 from regrow.services import Services, running
 
 

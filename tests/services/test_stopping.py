@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from regrow.provenance import start_of
+from regrow.base.provenance import start_of
+from regrow.base.settings import Settings
 from regrow.services import stop_running
 from regrow.services.ownership import describe, held, read_record
-from regrow.settings import Settings
 
 HOLD = """
 import os, sys, time

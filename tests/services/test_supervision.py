@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
 from regrow.services.supervision import (
     DOWN_PAUSE,
     HEALTHY_SECONDS,

@@ -9,9 +9,9 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import text
 
+from regrow.base.tracking import TIDIED
 from regrow.services import tracking_store
 from regrow.services.tracking_store import add_indexes, end_tidied_runs
-from regrow.tracking import TIDIED
 
 
 @pytest.fixture

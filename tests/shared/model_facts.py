@@ -1,7 +1,7 @@
 """What a stored model says of itself, for models that tests make up."""
 
 from regrow.data.snapshots import Snapshot
-from regrow.results import ModelFacts, ProblemType
+from regrow.models.results import ModelFacts, ProblemType
 
 NOWHERE = Snapshot(uri="file:///gone.parquet", digest="0" * 64, rows=0, columns={})
 """A snapshot without rows, whose file is not there."""

@@ -12,7 +12,7 @@ import httpx
 import psutil
 from prefect_http import signed_in
 
-from regrow.settings import Settings
+from regrow.base.settings import Settings
 
 SERVERS = (
     "PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI",

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from regrow.base.verdict import Verdict
 from regrow.project import Project
 from regrow.registry import Move
-from regrow.verdict import Verdict
 
 
 @dataclass

@@ -3,10 +3,10 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
+from regrow.base.errors import DataError
 from regrow.data.joining import join_labels
 from regrow.data.labels import read_labels
 from regrow.data.sources import read_label_source
-from regrow.errors import DataError
 from regrow.project import Data, SklearnSource
 from tasks.collect_labels import add_labels, add_told, matured_labels
 

@@ -13,9 +13,9 @@ import tasks.decide_retraining
 from regrow.data.snapshots import Snapshot
 from regrow.decisions.retraining import Situation, judge_retraining
 from regrow.lineage import FLOW_RUN, RunRecord
+from regrow.models.results import ModelFacts
 from regrow.project import Project
 from regrow.registry import Version
-from regrow.results import ModelFacts
 from tasks.decide_retraining import (
     count_new_labels,
     last_forced,

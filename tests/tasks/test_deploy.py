@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from regrow.errors import Unreachable
+from regrow.base.errors import Unreachable
+from regrow.base.verdict import Result, Verdict
 from regrow.project import Project
 from regrow.registry import Ledger, Move, State, Version
-from regrow.verdict import Result, Verdict
 from tasks import deploy as module
 from tasks.deploy import carry_out
 

@@ -14,11 +14,11 @@ from model_facts import make_facts
 from scipy.special import expit
 from served_rows import START, day, tell
 
+from regrow.base.errors import RegistryError
 from regrow.data.delta import TIME
 from regrow.data.predictions import append_predictions
 from regrow.data.snapshots import write_snapshot
 from regrow.decisions.foretold import Forecasts
-from regrow.errors import RegistryError
 from regrow.project import Project
 from tasks import estimate_performance as module
 from tasks.estimate_performance import KEPT, estimate_performance, read_holdout, read_past

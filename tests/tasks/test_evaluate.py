@@ -16,15 +16,15 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 
 import tasks.evaluate
+from regrow.base.errors import DataError, IncompatibleModel
 from regrow.data.snapshots import write_snapshot
-from regrow.errors import DataError, IncompatibleModel
 from regrow.lineage import RunRecord
 from regrow.models.explaining import attributions
 from regrow.models.explaining.attributions import Explainer
 from regrow.models.metrics import Floats
+from regrow.models.results import Candidate, ProblemType
 from regrow.models.stored import LoadedModel
 from regrow.project import EvaluationPlan, LatencyGate, Metric, Project, SizeGate
-from regrow.results import Candidate, ProblemType
 from tasks.evaluate import (
     column_importances,
     explain_holdout,

@@ -10,9 +10,9 @@ import pytest
 from regrow.data.predictions import CHAMPION
 from regrow.data.snapshots import Snapshot
 from regrow.decisions.rollout.evidence import Arm, Evidence, Pairs
+from regrow.models.results import ModelFacts
 from regrow.project import Canary, Project
 from regrow.registry import Rollout
-from regrow.results import ModelFacts
 from tasks.examine_rollout import Gathered, figures, judge
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from regrow import registry
-from regrow.errors import RegistryError
+from regrow.base.errors import RegistryError
 from regrow.project import Project
 from regrow.registry import Move, State, Version
 from tasks.find_champion import version_at

@@ -9,8 +9,8 @@ import pytest
 import tasks.find_champion_to_beat
 from regrow import registry
 from regrow.data.snapshots import Snapshot
+from regrow.models.results import Candidate, ChampionToBeat, ModelFacts
 from regrow.registry import Version
-from regrow.results import Candidate, ChampionToBeat, ModelFacts
 
 MARCH = datetime(2024, 3, 1, tzinfo=UTC)
 ROWS = Snapshot(uri="file:///nowhere", digest="0" * 64, rows=1, columns={})

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from regrow.errors import ProjectError
+from regrow.base.errors import ProjectError
 from regrow.project import Project
 from tasks.fit import check_metrics
 

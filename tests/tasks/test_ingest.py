@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from regrow import registry
+from regrow.base.errors import DataError
 from regrow.data.labels import append_labels
-from regrow.errors import DataError
 from regrow.project import LogSource, Project
 from tasks.ingest import (
     as_before,

@@ -4,8 +4,8 @@ from typing import Any
 
 from model_facts import NOWHERE, make_facts
 
-from regrow.results import Candidate, Evaluation
-from regrow.verdict import Finding, Verdict
+from regrow.base.verdict import Finding, Verdict
+from regrow.models.results import Candidate, Evaluation
 from tasks.judge import remarks_of, waive
 
 SHORT = Finding(rule="roc_auc at least 0.8", result="fail", detail="roc_auc is 0.7")

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from fitted_models import COLUMNS, fitted, frame
 
+from regrow.base.verdict import Finding
 from regrow.data.predictions import LoggedPredictions
 from regrow.data.snapshots import write_snapshot
 from regrow.models.stored import LoadedModel
 from regrow.project import Project
 from regrow.project.monitoring import AttributionRule
-from regrow.verdict import Finding
 from tasks import measure_attributions as module
 
 DATA = {

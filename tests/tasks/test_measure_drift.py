@@ -16,8 +16,8 @@ from regrow.data.delta import TIME
 from regrow.data.predictions import append_predictions
 from regrow.data.snapshots import write_snapshot
 from regrow.decisions.quality import judge_quality
+from regrow.models.results import DriftFigures
 from regrow.project import Monitoring, Project, QualityRule
-from regrow.results import DriftFigures
 from tasks import measure_drift as module
 from tasks.measure_drift import compare, name_figures
 from tasks.read_window import find_window

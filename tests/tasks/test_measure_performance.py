@@ -15,9 +15,9 @@ from served_rows import day, serve, tell, watch
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.decisions.labelled import Labelled, label_window, label_windows
 from regrow.decisions.performance import Holdout, judge_performance
+from regrow.models.results import Candidate, Evaluation
 from regrow.project import load_project
 from regrow.registry import Version
-from regrow.results import Candidate, Evaluation
 from tasks.measure_performance import describe_rows, describe_window, holdout_figure, window_figures
 from tasks.register import version_tags
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from regrow.data.snapshots import Snapshot, write_snapshot
+from regrow.models.results import ModelFacts
 from regrow.project import Project
-from regrow.results import ModelFacts
 from tasks import measure_quality as module
 from tasks.measure_quality import measure_quality
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from regrow.base.errors import ProjectError
 from regrow.data.delta import TIME
 from regrow.data.predictions import append_predictions
-from regrow.errors import ProjectError
 from regrow.models.contract import Contract
 from regrow.models.values import Column
 from regrow.project import Project

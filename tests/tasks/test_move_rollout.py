@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from regrow.errors import MovedOn, Unreachable
+from regrow.base.errors import MovedOn, Unreachable
+from regrow.base.verdict import Outcome, Result, Verdict
 from regrow.project import Canary, Project
 from regrow.registry import Move, Rollout, State
-from regrow.verdict import Outcome, Result, Verdict
 from tasks import move_rollout as module
 from tasks.move_rollout import carry_out, render_look
 

@@ -10,11 +10,11 @@ import pytest
 from prefect.events import Resource
 
 from deployments.automations import on_alarm
+from regrow.base.verdict import Finding, Subject
 from regrow.decisions.alarm import judge_window
 from regrow.lineage import announcing
 from regrow.notifications.event import Event
 from regrow.project import Project
-from regrow.verdict import Finding, Subject
 from tasks import raise_alarm as module
 from tasks.raise_alarm import raise_alarm
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 from tasks import read_window as module
 from tasks.read_window import find_window, read_window
 

@@ -13,9 +13,9 @@ import pytest
 import tasks.fit
 import tasks.refit
 from regrow.data.snapshots import write_snapshot
+from regrow.models.results import Candidate, ModelFacts, Parts
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project
-from regrow.results import Candidate, ModelFacts, Parts
 
 
 @pytest.fixture

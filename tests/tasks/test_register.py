@@ -14,9 +14,9 @@ from model_facts import make_facts
 from regrow.data.snapshots import write_snapshot
 from regrow.models.fast_path.proof import claim
 from regrow.models.fitting import fit_pipeline
+from regrow.models.results import Candidate, Evaluation, Snapshot
 from regrow.models.stored import LoadedModel
 from regrow.project import Project, Training
-from regrow.results import Candidate, Evaluation, Snapshot
 from tasks import register
 from tasks.register import write_card
 

@@ -3,10 +3,10 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
+from regrow.base.verdict import Finding, Subject
 from regrow.decisions.alarm import judge_window
+from regrow.models.results import Measurement
 from regrow.project import Project
-from regrow.results import Measurement
-from regrow.verdict import Finding, Subject
 from tasks import report_monitoring as module
 from tasks.report_monitoring import collect_links, render_findings
 

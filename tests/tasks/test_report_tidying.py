@@ -1,6 +1,6 @@
 """One table of what was removed."""
 
-from regrow.results import Removed
+from regrow.models.results import Removed
 from tasks.report_tidying import render_tidying, rows_of
 
 REMOVED = (

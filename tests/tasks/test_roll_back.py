@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from regrow.base.verdict import Verdict
 from regrow.project import Project
-from regrow.verdict import Verdict
 from tasks import roll_back as module
 from tasks.roll_back import roll_back
 

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from mlflow.models import infer_signature
 
+from regrow.base.errors import DataError
 from regrow.data.snapshots import write_snapshot
-from regrow.errors import DataError
 from regrow.models.contract import Contract, write_signature
 from regrow.models.fitting import fit_pipeline, kind_of
 from regrow.models.frames import infer_columns
+from regrow.models.results import ModelFacts
 from regrow.models.stored import LoadedModel
 from regrow.project import Project, Training
-from regrow.results import ModelFacts
 from tasks.evaluate import measure, predict_baseline, predict_unseen
 
 ROWS = 200

@@ -12,17 +12,17 @@ import pytest
 from distributed import LocalCluster
 from model_facts import make_facts
 
-from regrow import fan_out
+from regrow.base import fan_out
+from regrow.base.errors import Unreachable
 from regrow.data import csv_files
 from regrow.data.batch_log import BatchLog
 from regrow.data.predictions import read_predictions
 from regrow.data.sources import read_source
-from regrow.errors import Unreachable
 from regrow.models.fitting import fit_pipeline
 from regrow.models.frames import infer_columns
+from regrow.models.results import Scored
 from regrow.models.stored import LoadedModel, describe_stored, load_model
 from regrow.project import Project
-from regrow.results import Scored
 from tasks.score_rows import score_period
 
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)

@@ -13,13 +13,13 @@ import yaml
 from mlflow.models import infer_signature
 from model_facts import make_facts
 
+from regrow.base.errors import DataError
 from regrow.data import columnar, csv_files
 from regrow.data.batch_log import BatchLog
 from regrow.data.predictions import append_predictions, read_predictions
 from regrow.data.rows import name_as_before
 from regrow.data.snapshots import write_snapshot
 from regrow.data.sources import read_source
-from regrow.errors import DataError
 from regrow.models.batches import logged_rows, read_batch
 from regrow.models.contract import Contract, write_signature
 from regrow.models.decoding import decode

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from regrow.settings import Settings
+from regrow.base.settings import Settings
 from tasks import tidy_files as module
 from tasks.tidy_files import tidy_logs, tidy_results, tidy_snapshots, tidy_tables
 

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 import tasks.validate
+from regrow.base.errors import BatchRejected, DataError
+from regrow.base.verdict import Finding, Verdict
 from regrow.data.snapshots import write_snapshot
-from regrow.errors import BatchRejected, DataError
 from regrow.inspection.expectations import Outcome, check
 from regrow.project import Expectation, load_project
-from regrow.verdict import Finding, Verdict
 from tasks.validate import examine, judge_batch, judge_leaks, quarantine, require_columns
 
 FRAME = pd.DataFrame({"id": [1, 2, 3, 3], "wind": [5.0, 1048.0, None, 7.0]}, index=[9, 8, 7, 6])

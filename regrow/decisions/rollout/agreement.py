@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
+from regrow.base.verdict import Finding
 from regrow.decisions.rollout.bounds import judge_bound, proven, undecided
 from regrow.decisions.rollout.evidence import Floats, Pairs
 from regrow.decisions.rollout.sequential import distribution_radius, lower_rate, upper_rate
 from regrow.models.metrics import decide_by
-from regrow.verdict import Finding
 
 
 def judge_disagreement(pairs: Pairs, limit: float, alpha: float) -> Finding:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
+from regrow.base.verdict import Finding, Outcome, Result, Verdict, count_units
 from regrow.decisions.rollout.bounds import undecided
 from regrow.decisions.rollout.evidence import Answers, Evidence
 from regrow.decisions.rollout.gains import LEAST_WEIGHT, gain_bounds, unpaired_gain
@@ -15,7 +16,6 @@ from regrow.decisions.rollout.limits import judge_limits
 from regrow.decisions.rollout.sample_ratio import judge_sample_ratio
 from regrow.models.metrics import Label
 from regrow.project import Ab, Canary, Metric, Shadow, Stage, format_duration
-from regrow.verdict import Finding, Outcome, Result, Verdict, count_units
 
 Comparison = Literal["hold", "better", "worse", "no difference"]
 

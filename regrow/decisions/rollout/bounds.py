@@ -1,7 +1,7 @@
 """What a bound proves of a limit, and how that is said."""
 
+from regrow.base.verdict import Finding, Result
 from regrow.decisions.units import Units
-from regrow.verdict import Finding, Result
 
 
 def judge_bound(low: float, limit: float, greatest: float) -> Result:

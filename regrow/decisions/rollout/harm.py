@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regrow.base.errors import DataError
+from regrow.base.verdict import Finding, pass_if
 from regrow.decisions.influence import CLOSED_FORM, GROUPS, MEANS, Truth, pulls
 from regrow.decisions.rollout.bounds import undecided
 from regrow.decisions.rollout.evidence import Floats, Pairs, answered
 from regrow.decisions.rollout.gains import too_few
 from regrow.decisions.rollout.sequential import least_gains, log_evidence_of_loss
 from regrow.decisions.units import Units
-from regrow.errors import DataError
 from regrow.models.metrics import Codes, Label, as_judged, encode, sign
 from regrow.project import Metric
-from regrow.verdict import Finding, pass_if
 
 STEP = 50
 """Units of a step, if they are no periods."""

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from regrow.base.verdict import Finding
 from regrow.decisions.rollout.agreement import judge_disagreement, judge_shift
 from regrow.decisions.rollout.evidence import Evidence, Pairs
 from regrow.decisions.rollout.harm import judge_harm
 from regrow.decisions.rollout.operations import judge_failures, judge_latency, judge_paired_failures
 from regrow.models.metrics import Label
 from regrow.project import Metric, RolloutLimits
-from regrow.verdict import Finding
 
 Rule = Callable[[float], Finding]
 """A rule that may err with the given probability, over all looks."""

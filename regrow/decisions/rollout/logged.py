@@ -13,8 +13,8 @@ from regrow.decisions.rollout.assignment import is_mirrored
 from regrow.decisions.rollout.evidence import Answers, Arm, Pairs, SampleRatio
 from regrow.decisions.units import are_over, request_codes, units_of_logged
 from regrow.models.predictions import restore_labels, stack_predictions
+from regrow.models.results import ModelFacts
 from regrow.project import Data
-from regrow.results import ModelFacts
 
 
 def asked_of_challenger(stage: pd.DataFrame, shadow: bool) -> pd.DataFrame:

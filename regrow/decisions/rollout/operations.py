@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from regrow.base.verdict import Finding
 from regrow.decisions.rollout.bounds import judge_bound, proven, undecided
 from regrow.decisions.rollout.evidence import Arm, Floats, Pairs, answered
 from regrow.decisions.rollout.sequential import (
@@ -11,7 +12,6 @@ from regrow.decisions.rollout.sequential import (
     upper_quantile,
     upper_rate,
 )
-from regrow.verdict import Finding
 
 
 def judge_failures(champion: Arm, challenger: Arm, limit: float, shadow: bool, alpha: float) -> Finding:

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import betaln, xlog1py, xlogy
 
+from regrow.base.verdict import Finding, Result
 from regrow.decisions.rollout.evidence import SampleRatio
-from regrow.verdict import Finding, Result
 
 DOUBT = 0.001
 """How often a split that is as it should be is called broken, over all looks and stages of a rollout."""

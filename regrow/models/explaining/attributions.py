@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from scipy.special import expit, softmax
 
+from regrow.base.errors import DataError, NotExplained, SnapshotError, StateError
 from regrow.data.reference import sample_snapshot
-from regrow.errors import DataError, NotExplained, SnapshotError, StateError
 from regrow.models.explaining.origins import origins_of
 from regrow.models.explaining.sampling import attribute, sampled_rows
 from regrow.models.metrics import Label

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 from regrow.models.explaining.attributions import Attributions, Explainer, Floats, Method, Scale
 from regrow.models.stored import LoadedModel
 

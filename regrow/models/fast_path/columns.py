@@ -17,7 +17,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from regrow.errors import NoFastPath
+from regrow.base.errors import NoFastPath
 
 Values = Mapping[str, list[Any]]
 Table = Mapping[Any, int]

@@ -17,7 +17,7 @@ from sklearn.ensemble import (
 )
 from sklearn.utils import get_tags
 
-from regrow.errors import NoFastPath
+from regrow.base.errors import NoFastPath
 from regrow.models.contract import Rows
 from regrow.models.fast_path.columns import Block, Values, compile_columns
 from regrow.models.fast_path.trees import Forest, Matrix, add_up, merge_boosted, merge_forest

@@ -12,7 +12,7 @@ import sklearn
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from regrow.errors import InvalidRequest, NoFastPath
+from regrow.base.errors import InvalidRequest, NoFastPath
 from regrow.models.contract import Contract, Rows
 from regrow.models.decoding import Columns
 from regrow.models.fast_path.compiling import MOST_ROWS, FastPath, compile_pipeline

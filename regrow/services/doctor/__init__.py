@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
+from regrow.base.settings import Settings
 from regrow.services.doctor.diagnosis import Diagnosis
 from regrow.services.doctor.machine import examine_machine
 from regrow.services.doctor.models import examine_models
 from regrow.services.doctor.servers import examine_servers
 from regrow.services.doctor.stores import examine_stores
-from regrow.settings import Settings
 
 
 def examine(settings: Settings) -> Iterator[Diagnosis]:

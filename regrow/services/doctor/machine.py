@@ -9,9 +9,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from regrow import provenance
+from regrow.base import provenance
+from regrow.base.settings import Settings
 from regrow.services.doctor.diagnosis import Diagnosis, duration, size
-from regrow.settings import Settings
 
 LEAST_BYTES, LITTLE_BYTES = 1e9, 5e9
 """Less room than this stops Regrow soon; less than the second is worth a look."""

@@ -10,15 +10,15 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 
 from regrow import registry
-from regrow.errors import RegrowError
+from regrow.base.errors import RegrowError
+from regrow.base.reach import why_silent
+from regrow.base.settings import Settings
 from regrow.lineage.missed import read_missed
 from regrow.project import Project
-from regrow.reach import why_silent
 from regrow.registry.connection import registered_models
 from regrow.registry.ledger import LEDGER_RUN, Ledger, read_ledger
 from regrow.services.doctor.diagnosis import Diagnosis
 from regrow.services.projects import find_projects
-from regrow.settings import Settings
 
 GRACE = timedelta(minutes=15)
 """How late a scheduled run may begin: runs of one model take turns."""

@@ -8,15 +8,15 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 
+from regrow.base.errors import RegrowError
+from regrow.base.provenance import start_of
+from regrow.base.reach import may_use_proxy, servers_of, why_silent
+from regrow.base.settings import Settings
 from regrow.data.times import as_utc
-from regrow.errors import RegrowError
-from regrow.provenance import start_of
-from regrow.reach import may_use_proxy, servers_of, why_silent
 from regrow.services.commands import ALL_SERVICES, POOL, TITLES, Service
 from regrow.services.doctor.diagnosis import Diagnosis, duration
 from regrow.services.ownership import Record, read_record
 from regrow.services.postgres import reach_database
-from regrow.settings import Settings
 
 SILENT_RUNNER = timedelta(seconds=120)
 """Four heartbeats of a worker of Prefect."""

@@ -4,13 +4,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from regrow.base.errors import StateError
+from regrow.base.places import Place
+from regrow.base.settings import Settings
 from regrow.data.delta import find_tables, open_table
 from regrow.data.files import SET_ASIDE
 from regrow.data.stores import check_store, stores_of
-from regrow.errors import StateError
-from regrow.places import Place
 from regrow.services.doctor.diagnosis import Diagnosis, duration, size
-from regrow.settings import Settings
 
 OLD_SECONDS = 900.0
 """A segment of a journal that waits for longer than this is not flushed by anybody."""

@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlparse
 
 from psycopg import Connection, Error, sql
 
-from regrow.errors import StateError
-from regrow.places import SCHEME, Place, read_place
+from regrow.base.errors import StateError
+from regrow.base.places import SCHEME, Place, read_place
 from regrow.services.postgres import Database
 
 OF_ARTIFACTS = (

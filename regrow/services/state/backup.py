@@ -24,6 +24,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from regrow.base.errors import StateError
+from regrow.base.places import Place
+from regrow.base.provenance import installed_version
+from regrow.base.settings import Settings
 from regrow.data.delta import BROKEN, find_tables, table_version
 from regrow.data.delta_files import HINT, LOG_FOLDER
 from regrow.data.files import (
@@ -36,16 +40,12 @@ from regrow.data.files import (
     write_whole,
 )
 from regrow.data.upkeep import upkeep
-from regrow.errors import StateError
-from regrow.places import Place
-from regrow.provenance import installed_version
 from regrow.services import ownership
 from regrow.services.postgres import Database, reach_database, start_database, stop_database
 from regrow.services.state import contents
 from regrow.services.state.contents import CopiedFile, CopiedTable, Manifest, copy_file
 from regrow.services.state.dumps import dump
 from regrow.services.state.upgrading import check_state
-from regrow.settings import Settings
 
 IN_ORDER = ("prefect", "mlflow")
 """The databases, in the order in which they are dumped."""

@@ -12,13 +12,13 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from regrow.base.errors import StateError
+from regrow.base.formats import StoredRecord
+from regrow.base.places import ObjectPath, Place
 from regrow.data.delta import plain_words
 from regrow.data.delta_files import HINT
 from regrow.data.objects import read_object
 from regrow.data.store_files import find_files
-from regrow.errors import StateError
-from regrow.formats import StoredRecord
-from regrow.places import ObjectPath, Place
 
 MANIFEST = "backup.json"
 """Written last, so a folder without it is no backup."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from psycopg import sql
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
 from regrow.services.embedded import find_programs
 from regrow.services.postgres import Database, for_libpq
 

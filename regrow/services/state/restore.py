@@ -5,15 +5,15 @@ from pathlib import Path
 
 import yaml
 
+from regrow.base.errors import StateError
+from regrow.base.settings import Settings
 from regrow.data.state_version import read_state_version
-from regrow.errors import StateError
 from regrow.services.postgres import DATABASES, Database, start_database, stop_database
 from regrow.services.state import contents
 from regrow.services.state.addresses import mend_addresses
 from regrow.services.state.backup import making
 from regrow.services.state.contents import Manifest
 from regrow.services.state.dumps import has_tables, restore_dump
-from regrow.settings import Settings
 
 
 def restore(settings: Settings, backup: Path, report: Callable[[str], None]) -> Manifest:

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from regrow.errors import NewerFormat, StateError
-from regrow.provenance import installed_version
+from regrow.base.errors import NewerFormat, StateError
+from regrow.base.provenance import installed_version
 from regrow.services.postgres import DATABASES, Database
 
 FOLDERS = {

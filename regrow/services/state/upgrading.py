@@ -13,17 +13,17 @@ from pathlib import Path
 
 import psycopg
 
+from regrow.base.errors import StateError
+from regrow.base.provenance import installed_version
+from regrow.base.settings import Settings
 from regrow.data.files import locked_file, state_errors, write_whole
 from regrow.data.state_version import STATE_FORMAT, StateVersion, read_state_version, write_state_version
 from regrow.data.stores import note_old_stores
-from regrow.errors import StateError
-from regrow.provenance import installed_version
 from regrow.services.embedded import find_programs
 from regrow.services.postgres import Database
 from regrow.services.state.addresses import forget_places, mend_addresses
 from regrow.services.state.dumps import dump
 from regrow.services.state.schemas import Schema, read_schemas
-from regrow.settings import Settings
 
 MIGRATIONS: dict[int, Callable[[Database], None]] = {2: forget_places}
 """What leads to each format from the one before; each may run twice."""

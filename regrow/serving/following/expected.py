@@ -9,11 +9,11 @@ from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 
-from regrow.errors import NewerFormat
+from regrow.base.errors import NewerFormat
+from regrow.base.tracking import CHAMPION, STATE, Outline
 from regrow.registry.connection import is_absent, registered_models
 from regrow.registry.state import State
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
-from regrow.tracking import CHAMPION, STATE, Outline
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
-from regrow.errors import Unreachable
+from regrow.base.errors import Unreachable
 from regrow.serving.following.expected import Ask, Expected, RegistryReader
 from regrow.serving.following.loading import VersionsInMemory
 from regrow.serving.metrics import ServerMetrics

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from numpy.typing import NDArray
 
+from regrow.base.errors import DataError, RegistryError, RegrowError, StateError
 from regrow.data.store_files import open_parquet
-from regrow.errors import DataError, RegistryError, RegrowError, StateError
 from regrow.models.contract import Contract
 from regrow.models.fast_path.proof import TAG, trusted
 from regrow.models.stored import LoadedModel, load_model

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from regrow.base.settings import Settings
 from regrow.serving.http.responses import refusal
-from regrow.settings import Settings
 
 HOST = re.compile(rb"(\[[\da-fA-F:.]+\]|[\w.-]+)(?::\d*)?")
 """A name or an address, and perhaps a port."""

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 from starlette.background import BackgroundTask
 
+from regrow.base.errors import InvalidRequest, NotExplained, ServingError, Unavailable
 from regrow.data.predictions import CHALLENGER, CHAMPION
 from regrow.data.times import FIRST, LAST, read_moment
-from regrow.errors import InvalidRequest, NotExplained, ServingError, Unavailable
 from regrow.models.contract import Contract, Rows
 from regrow.models.decoding import MEDIA_TYPES, decode
 from regrow.models.explaining.attributions import require_extra

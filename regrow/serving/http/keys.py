@@ -15,11 +15,11 @@ from pathlib import Path
 
 from fastapi import Request
 
+from regrow.base.errors import ServingError
+from regrow.base.settings import Settings
 from regrow.data.key_entries import ROLES, Entry, Role, entries_of_file, entries_of_variable, write_entry
-from regrow.errors import ServingError
 from regrow.serving.http.hosts import is_loopback
 from regrow.serving.http.responses import Refused
-from regrow.settings import Settings
 
 LOG = logging.getLogger("regrow.serving")
 GONE = (0,)

@@ -22,11 +22,11 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from regrow.base.errors import InvalidRequest, StateError, Unavailable
 from regrow.data.times import FIRST, LAST, read_moment, to_microseconds
-from regrow.errors import InvalidRequest, StateError, Unavailable
 from regrow.models.predictions import fit_to
+from regrow.models.results import ModelFacts
 from regrow.models.values import LONGEST_NAME, LONGEST_SHOWN, shown
-from regrow.results import ModelFacts
 from regrow.serving.http.admission import read_body
 from regrow.serving.http.keys import allow
 from regrow.serving.http.responses import Described, described, json_response

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from regrow.errors import InvalidRequest, ModelFailed, Overloaded, RegrowError, ServingError, Unavailable
+from regrow.base.errors import InvalidRequest, ModelFailed, Overloaded, RegrowError, ServingError, Unavailable
 
 REGROW = version("regrow")
 CODES = {

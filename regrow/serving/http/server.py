@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from regrow.errors import Unavailable
+from regrow.base.errors import Unavailable
+from regrow.base.settings import Settings
 from regrow.serving.following.follower import Follower
 from regrow.serving.http.admission import Limits
 from regrow.serving.http.keys import Keys
@@ -17,7 +18,6 @@ from regrow.serving.predict.explanations import Explanations
 from regrow.serving.predict.traffic import Traffic
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
 from regrow.serving.roster import Roster
-from regrow.settings import Settings
 
 Read = TypeVar("Read")
 SMALL_BODY = 65_536

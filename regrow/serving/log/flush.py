@@ -15,17 +15,17 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
+from regrow.base.errors import RowsRefused
+from regrow.base.places import Place
+from regrow.base.settings import load_settings
 from regrow.data.delta import committed, compact
 from regrow.data.delta_files import make_durable
 from regrow.data.files import LOCK, SET_ASIDE, locked_file, take_over, was_never_locked
 from regrow.data.upkeep import compaction_marker, upkeep_if_free
-from regrow.errors import RowsRefused
-from regrow.places import Place
 from regrow.serving.log.journal import closed_segments
 from regrow.serving.log.segments import HEADER, Segment, number_of, read_segment, segments
 from regrow.serving.log.set_aside import set_aside
 from regrow.serving.log.tables import UNFIT, Destination, destination_of
-from regrow.settings import load_settings
 
 LOG = logging.getLogger("regrow.serving")
 COMPACT_EVERY = 300

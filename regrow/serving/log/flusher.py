@@ -13,10 +13,10 @@ import sys
 import time
 from pathlib import Path
 
+from regrow.base.settings import load_settings
 from regrow.serving.log.flush import Flusher
 from regrow.serving.log.notes import read_note, write_note
 from regrow.serving.server_log import log_configuration
-from regrow.settings import load_settings
 
 LOCK_FILE = "flusher.lock"
 INTERVAL = 1.0

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from regrow.base.errors import StateError
 from regrow.data.files import LOCK, flush_to_disk, make_folders, make_locked_folder, state_errors
-from regrow.errors import StateError
 from regrow.serving.log.notes import read_note, write_note
 from regrow.serving.log.segments import SUFFIX, header_line, number_of, sealed, segments
 

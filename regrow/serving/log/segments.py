@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from regrow.formats import check_format
+from regrow.base.formats import check_format
 
 SUFFIX = ".jsonl"
 FORMAT = 2

@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from regrow.base.errors import DataError
+from regrow.base.places import Place
 from regrow.data.delta import TIME
 from regrow.data.labels import append_labels, labels_path, require_complete
 from regrow.data.predictions import CHAMPION, append_predictions, feature_type, predictions_path
-from regrow.errors import DataError
 from regrow.models.values import NUMBERS
-from regrow.places import Place
 
 Row = dict[str, Any]
 LETTERS = {

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from regrow.errors import InvalidRequest, ModelFailed, Overloaded, StateError, Unavailable
+from regrow.base.errors import InvalidRequest, ModelFailed, Overloaded, StateError, Unavailable
 from regrow.serving.log.journal import Journal
 from regrow.serving.log.lines import answered_lines
 from regrow.serving.metrics import ServerMetrics

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-from regrow.errors import InvalidRequest, NotExplained, Overloaded
+from regrow.base.errors import InvalidRequest, NotExplained, Overloaded
 from regrow.models.contract import Contract, Rows
 from regrow.serving.predict.versions import ServedVersion
 

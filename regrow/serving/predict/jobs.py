@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from regrow.base.errors import InvalidRequest
 from regrow.data.predictions import CHAMPION, SHADOW
 from regrow.decisions.rollout.assignment import is_challengers, is_mirrored
-from regrow.errors import InvalidRequest
 from regrow.models.contract import Rows
 from regrow.serving.log.lines import Attribution
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit

@@ -8,8 +8,8 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from regrow.base.errors import StateError
 from regrow.data.predictions import SHADOW
-from regrow.errors import StateError
 from regrow.serving.log.journal import Journal
 from regrow.serving.log.lines import RAISED, TIMEOUT, shadow_lines
 from regrow.serving.metrics import ServerMetrics

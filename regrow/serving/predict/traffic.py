@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
+from regrow.base.errors import InvalidRequest, ModelFailed, Unavailable
 from regrow.data.predictions import CHALLENGER, CHAMPION
-from regrow.errors import InvalidRequest, ModelFailed, Unavailable
 from regrow.serving.log.journal import Journal
 from regrow.serving.log.lines import NOT_FINITE, RAISED, TIMEOUT
 from regrow.serving.metrics import ServerMetrics

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from regrow.errors import ServingError
+from regrow.base.errors import ServingError
 from regrow.models.contract import Contract, Rows
 from regrow.models.explaining.attributions import Explainer
 from regrow.models.fast_path.compiling import FastPath

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy.special import expit, ndtri
 from scipy.stats import beta, binom, norm
 
+from regrow.base.verdict import Finding, Verdict
 from regrow.decisions.rollout import harm, operations, sequential
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
 from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs, SampleRatio
 from regrow.decisions.units import Units
 from regrow.project import Ab, Canary, Metric, RolloutLimits, Shadow
-from regrow.verdict import Finding, Verdict
 
 CLASSES = (False, True)
 HOUR = timedelta(hours=1)

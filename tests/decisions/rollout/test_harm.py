@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from regrow.base.verdict import Finding
 from regrow.decisions.rollout.evidence import Pairs
 from regrow.decisions.rollout.harm import STEP, STEP_OF_CLASS, join_units, judge_harm
 from regrow.decisions.rollout.sequential import least_gains
 from regrow.decisions.units import Units, single_rows
-from regrow.verdict import Finding
 
 CLASSES, ALPHA = (False, True), 0.01
 LEAST = least_gains(ALPHA)

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from regrow.base.verdict import Finding
 from regrow.decisions.rollout.evidence import Arm, Evidence, Pairs
 from regrow.decisions.rollout.limits import judge_limits
 from regrow.project import RolloutLimits
-from regrow.verdict import Finding
 
 ROWS = 2_000
 

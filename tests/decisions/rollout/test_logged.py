@@ -17,8 +17,8 @@ from regrow.decisions.rollout.logged import (
     mirrored_rows,
     name_entities,
 )
+from regrow.models.results import ModelFacts
 from regrow.project import Data
-from regrow.results import ModelFacts
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 LATER = [pd.Timestamp(NOW) + pd.Timedelta(milliseconds=number) for number in (1, 2)]

@@ -7,7 +7,7 @@ import pytest
 from fitted_models import COLUMNS, fitted, frame
 from sklearn.pipeline import Pipeline
 
-from regrow.errors import NotExplained
+from regrow.base.errors import NotExplained
 from regrow.models.explaining import attributions
 from regrow.models.explaining.attributions import Explainer
 from regrow.models.stored import LoadedModel

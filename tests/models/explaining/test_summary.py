@@ -5,7 +5,7 @@ import json
 import pytest
 from fitted_models import COLUMNS, fitted, frame
 
-from regrow.errors import DataError
+from regrow.base.errors import DataError
 from regrow.models.explaining.summary import LEAST_ROWS, ROWS, summarise
 from regrow.models.stored import LoadedModel
 

@@ -12,7 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from regrow.errors import NoFastPath
+from regrow.base.errors import NoFastPath
 from regrow.models.fast_path.columns import compile_columns
 
 WORDS = ["red", "green", "blue", "rare", None]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from fitted_models import fitted, frame
 
-from regrow.errors import NoFastPath
+from regrow.base.errors import NoFastPath
 from regrow.models.fast_path.compiling import MOST_ROWS, FastPath, compile_pipeline
 from regrow.models.fast_path.proof import claim, describe, prove, trusted
 from regrow.models.stored import LoadedModel

@@ -15,12 +15,12 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 
 from deployments.serve import make_pool
+from regrow.base.settings import Settings, load_settings
 from regrow.services import Services
 from regrow.services.commands import POOL
 from regrow.services.doctor import examine
 from regrow.services.doctor.servers import look_at_record, look_at_runner, look_at_server, problems
 from regrow.services.ownership import Record
-from regrow.settings import Settings, load_settings
 
 NOW = datetime.now(UTC)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from regrow.base.settings import Settings
 from regrow.data.delta import append
 from regrow.data.stores import make_store
 from regrow.services.doctor.stores import OLD_SECONDS, look_at_folders, look_at_journals, look_at_tables
-from regrow.settings import Settings
 
 
 def test_a_table_that_does_not_open_is_named_and_the_others_are_counted(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from regrow.base.settings import Settings
 from regrow.services.postgres import DATABASES, Database, start_database, stop_database
-from regrow.settings import Settings
 
 
 @pytest.fixture(scope="module")

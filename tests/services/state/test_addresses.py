@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from regrow.errors import StateError
-from regrow.places import ObjectPath
+from regrow.base.errors import StateError
+from regrow.base.places import ObjectPath
 from regrow.services.postgres import Database
 from regrow.services.state.addresses import forget_places, mend_addresses
 

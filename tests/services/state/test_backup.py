@@ -5,14 +5,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from regrow.base.errors import StateError
+from regrow.base.settings import Settings
 from regrow.data.delta import append, open_table
 from regrow.data.files import make_locked_folder
 from regrow.data.store_files import write
-from regrow.errors import StateError
 from regrow.services.postgres import Database
 from regrow.services.state import backup, contents
 from regrow.services.state.backup import back_up, making
-from regrow.settings import Settings
 
 TABLE = Path("tables/predictions/m")
 

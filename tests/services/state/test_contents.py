@@ -5,8 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from regrow.base.errors import NewerFormat, StateError
 from regrow.data.delta import append, find_tables, table_version
-from regrow.errors import NewerFormat, StateError
 from regrow.services.state import contents
 
 

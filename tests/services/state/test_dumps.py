@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
 from regrow.services.postgres import Database
 from regrow.services.state.dumps import dump, has_tables, restore_dump
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from regrow.base.errors import StateError
+from regrow.base.settings import Settings
 from regrow.data.delta import append
 from regrow.data.state_version import write_state_version
-from regrow.errors import StateError
 from regrow.services.postgres import Database
 from regrow.services.state import backup, restore
 from regrow.services.state.backup import back_up
-from regrow.settings import Settings
 
 MODEL = Path("artifacts/1/models/m-1/artifacts/MLmodel")
 

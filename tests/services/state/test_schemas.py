@@ -2,7 +2,7 @@
 
 import pytest
 
-from regrow.errors import NewerFormat
+from regrow.base.errors import NewerFormat
 from regrow.services.postgres import DATABASES, Database
 from regrow.services.state.schemas import known_revisions, read_schemas
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from regrow.base.errors import NewerFormat, StateError
 from regrow.data.state_version import STATE_FORMAT, write_state_version
-from regrow.errors import NewerFormat, StateError
 from regrow.services.postgres import Database
 from regrow.services.state.schemas import known_revisions
 from regrow.services.state.upgrading import MIGRATIONS, check_state, prepare_state

@@ -8,7 +8,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
-from regrow.errors import RegistryError
+from regrow.base.errors import RegistryError
 from regrow.project import Canary
 from regrow.registry.state import Rollout, State
 from regrow.serving.following import follower as following

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from regrow.base.tracking import Outline
 from regrow.registry.state import State
 from regrow.serving.following import expected as module
 from regrow.serving.following.expected import Expected, RegistryReader
-from regrow.tracking import Outline
 
 SERVING = State(champion=3, move=7)
 

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI, Request
 from model_facts import make_facts
 
+from regrow.base.settings import Settings
 from regrow.serving.http.admission import Admission, Limits, read_body
 from regrow.serving.http.keys import Keys
 from regrow.serving.http.request_log import RequestLog
@@ -20,7 +21,6 @@ from regrow.serving.log.journal import Journal
 from regrow.serving.metrics import ServerMetrics
 from regrow.serving.predict.versions import ServedVersion
 from regrow.serving.roster import Roster
-from regrow.settings import Settings
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from regrow.base.settings import Settings
 from regrow.models.contract import Contract
 from regrow.models.values import Column
 from regrow.serving.processes import limits_of
-from regrow.settings import Settings
 
 TYPED = {"Content-Type": "text/x"}
 

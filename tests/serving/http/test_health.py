@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from regrow.base.settings import Settings
 from regrow.models.libraries import ChangedLibrary
 from regrow.serving import roster as roster_module
 from regrow.serving.http.health import HealthPage, VersionPage, health_routes, roster_entry
@@ -16,7 +17,6 @@ from regrow.serving.http.responses import add_refusals
 from regrow.serving.log.set_aside import SetAside
 from regrow.serving.predict.versions import TrafficSplit
 from regrow.serving.roster import Roster
-from regrow.settings import Settings
 
 
 @pytest.fixture(scope="module", autouse=True)

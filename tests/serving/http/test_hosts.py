@@ -7,9 +7,9 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from regrow.base.settings import Settings
 from regrow.serving.http.app import create_app
 from regrow.serving.http.hosts import known_hosts
-from regrow.settings import Settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 

@@ -14,15 +14,15 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from regrow.base.errors import ServingError
+from regrow.base.settings import Settings
 from regrow.cli import app as commands
 from regrow.data import key_entries
-from regrow.errors import ServingError
 from regrow.serving.http import keys as keys_module
 from regrow.serving.http.app import create_app
 from regrow.serving.http.keys import Keys, check_start, new_key
 from regrow.serving.http.responses import Refused
 from regrow.serving.predict.versions import TrafficSplit
-from regrow.settings import Settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 LATER = datetime(2027, 3, 1, tzinfo=UTC)

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_facts import make_facts
 
+from regrow.base.errors import InvalidRequest
 from regrow.data.labels import label_history, read_labels
-from regrow.errors import InvalidRequest
 from regrow.serving.http.labels import check_labels
 from regrow.serving.http.labels import read_labels as check
 from regrow.serving.http.responses import status_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from regrow.errors import InvalidRequest, ModelFailed, Overloaded, ServingError, Unavailable
+from regrow.base.errors import InvalidRequest, ModelFailed, Overloaded, ServingError, Unavailable
 from regrow.serving.http.responses import Refused
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from regrow.errors import Unavailable
+from regrow.base.errors import Unavailable
 from regrow.serving.http.responses import Refused
 from regrow.serving.log.set_aside import SetAside
 from regrow.serving.predict.versions import TrafficSplit

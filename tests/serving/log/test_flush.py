@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from regrow.base.settings import load_settings
 from regrow.data.delta import open_table
 from regrow.data.labels import label_history
 from regrow.data.predictions import find_prediction, predictions_path
@@ -17,7 +18,6 @@ from regrow.serving.log.flush import Flusher, compact_alone, flush, writers
 from regrow.serving.log.journal import Journal
 from regrow.serving.log.segments import segments
 from regrow.serving.log.set_aside import list_set_aside
-from regrow.settings import load_settings
 
 SERVED_AT = 1_764_000_000_000_000
 OLD_PREDICTIONS = b"""{"columns":{"carrier":"string","hour":"long"}}

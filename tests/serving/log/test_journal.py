@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regrow.base.errors import StateError
 from regrow.data.files import take_over
-from regrow.errors import StateError
 from regrow.serving.log import journal as module
 from regrow.serving.log.journal import Journal, closed_segments
 from regrow.serving.log.segments import number_of, read_segment, segments

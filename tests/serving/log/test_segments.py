@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
 from regrow.serving.log.segments import header_line, read_segment, sealed
 
 HOUR = {"hour": "double"}

@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from regrow.errors import StateError
+from regrow.base.errors import StateError
 from regrow.serving.log.set_aside import list_set_aside, set_aside
 
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regrow.base.errors import InvalidRequest, ModelFailed, Overloaded, Unavailable
 from regrow.data.predictions import CHALLENGER, CHAMPION
-from regrow.errors import InvalidRequest, ModelFailed, Overloaded, Unavailable
 from regrow.models.contract import Rows
 from regrow.serving.log.journal import Journal
 from regrow.serving.log.lines import Attribution

@@ -6,7 +6,7 @@ import time
 import pytest
 from fitted_models import fitted, frame
 
-from regrow.errors import InvalidRequest, NotExplained, Overloaded
+from regrow.base.errors import InvalidRequest, NotExplained, Overloaded
 from regrow.models.contract import Rows
 from regrow.models.explaining.attributions import Explainer
 from regrow.serving.predict.explanations import MOST_ROWS, MOST_WAITING, Explanations, explain_rows

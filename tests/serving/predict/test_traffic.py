@@ -16,8 +16,8 @@ import pytest
 from mlflow.models import infer_signature
 from model_facts import make_facts
 
+from regrow.base.errors import ModelFailed, Overloaded
 from regrow.decisions.rollout.assignment import is_challengers
-from regrow.errors import ModelFailed, Overloaded
 from regrow.models.decoding import Columns
 from regrow.models.stored import LoadedModel
 from regrow.serving.log.journal import Journal

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regrow.errors import ServingError
+from regrow.base.errors import ServingError
 from regrow.models.contract import Contract, Rows
 from regrow.models.values import Column
 from regrow.serving.predict.versions import ServedVersion

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from regrow.verdict import BY_URGENCY, RESULTS, Finding, Verdict, combine, to_markdown, write_units
+from regrow.base.verdict import BY_URGENCY, RESULTS, Finding, Verdict, combine, to_markdown, write_units
 
 MET = Finding(
     rule="a", result="pass", figure=0.7, limit=0.6, rows=900, units=18, unit="day", effective_rows=51.2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from regrow.results import figures_by_column
+from regrow.models.results import figures_by_column
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("a(b", "a)b"), ("a(", "a)", "a_")])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.places import ObjectPath, is_below, read_place
+from regrow.base.places import ObjectPath, is_below, read_place
 
 
 def test_a_bucket_and_a_prefix_are_read() -> None:

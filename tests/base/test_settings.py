@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from regrow.settings import TELEMETRY_OFF, Settings, apply_environment, load_settings
+from regrow.base.settings import TELEMETRY_OFF, Settings, apply_environment, load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from regrow.errors import Unreachable
-from regrow.settings import LOOPBACK, Settings
+from regrow.base.errors import Unreachable
+from regrow.base.settings import LOOPBACK, Settings
 
 
 def why_silent(

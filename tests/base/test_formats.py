@@ -6,8 +6,8 @@ from typing import ClassVar
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from regrow.errors import NewerFormat
-from regrow.formats import StoredRecord
+from regrow.base.errors import NewerFormat
+from regrow.base.formats import StoredRecord
 
 
 class Part(BaseModel):

@@ -16,8 +16,8 @@ from contextvars import copy_context
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
-from regrow import provenance
-from regrow.errors import Unreachable
+from regrow.base import provenance
+from regrow.base.errors import Unreachable
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from regrow.base.formats import StoredRecord
+from regrow.base.verdict import Finding, Subject
 from regrow.data.snapshots import Snapshot
 from regrow.data.tidying import Room
 from regrow.data.windows import Window
-from regrow.formats import StoredRecord
 from regrow.project.monitoring import DriftMethod
 from regrow.project.training import TrainingWindow
-from regrow.verdict import Finding, Subject
 
 UNFIT = re.compile(r"[^\w./ -]")
 """What MLflow takes in no name of a metric."""

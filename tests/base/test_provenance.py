@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from regrow import provenance
+from regrow.base import provenance
 
-COUNTS = ["regrow/lineage/steps.py", "regrow/settings.py", "tasks/fit.py", "tasks/demo.py"]
+COUNTS = ["regrow/lineage/steps.py", "regrow/base/settings.py", "tasks/fit.py", "tasks/demo.py"]
 COUNTS_NOT = ["regrow/cli/main.py", "regrow/cli.py", "regrow/serving/routes.py", "regrow/services/stack.py",
               "regrow/demo/page.py", "flows/train.py", "tests/tasks/test_fit.py"]  # fmt: skip
 

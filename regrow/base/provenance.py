@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements.lock"
 OUTSIDE_OF_STEPS = {"cli", "cli.py", "demo", "notifications", "services", "serving"}
 """What no step runs: a change there leaves stored results as they are."""

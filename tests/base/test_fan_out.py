@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from distributed import LocalCluster
 
-from regrow import fan_out
-from regrow.errors import DataError, Unreachable
-from regrow.fan_out import open_workers
+from regrow.base import fan_out
+from regrow.base.errors import DataError, Unreachable
+from regrow.base.fan_out import open_workers
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from regrow.errors import NewerFormat
+from regrow.base.errors import NewerFormat
 
 
 class StoredRecord(BaseModel):

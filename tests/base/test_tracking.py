@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from mlflow.exceptions import MlflowException
 
-from regrow import tracking
-from regrow.tracking import Outline, ask_outlines, write_outlines
+from regrow.base import tracking
+from regrow.base.tracking import Outline, ask_outlines, write_outlines
 
 SHOWN = (Outline(name="a", champion=3, state=None), Outline(name="b", champion=1, state="{}"))
 

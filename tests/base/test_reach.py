@@ -7,9 +7,9 @@ from threading import Thread
 
 import pytest
 
-from regrow.errors import Unreachable
-from regrow.reach import check_reachable, check_signed_in, why_silent
-from regrow.settings import Settings
+from regrow.base.errors import Unreachable
+from regrow.base.reach import check_reachable, check_signed_in, why_silent
+from regrow.base.settings import Settings
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -71,7 +71,7 @@ def test_a_password_that_is_not_known_is_told(
     def answer(asked: str, **_: object) -> str | None:
         return "status 401" if asked == f"{url}{page}" else None
 
-    monkeypatch.setattr("regrow.reach.why_silent", answer)
+    monkeypatch.setattr("regrow.base.reach.why_silent", answer)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
     monkeypatch.setenv("PREFECT_API_URL", url)
     with pytest.raises(Unreachable, match=rf"{name} at .*{tmp_path}/password.*REGROW_HOME"):

@@ -1,0 +1,1 @@
+"""What every room stands on: errors, settings and places, verdicts, provenance, and how records outlive a program."""
