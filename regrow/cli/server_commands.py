@@ -11,8 +11,8 @@ from rich.table import Table
 from regrow.cli.arguments import reach_servers
 
 if TYPE_CHECKING:
-    from regrow.services import Service, Services
     from regrow.base.settings import Settings
+    from regrow.services import Service, Services
 
 console = Console()
 
@@ -29,10 +29,10 @@ Parts = Annotated[
 
 def up(parts: Parts = None) -> None:
     """Start database, Prefect, MLflow, model server and runner, and keep them running; Ctrl-C stops them all."""
+    from regrow.base.settings import load_settings
     from regrow.services import running, supervise
     from regrow.services.commands import read_parts, registered, told_missed, told_sign_in
     from regrow.services.projects import find_projects
-    from regrow.base.settings import load_settings
 
     settings, wanted = load_settings(), read_parts(parts)
     found = find_projects(settings.configs)
@@ -40,7 +40,7 @@ def up(parts: Parts = None) -> None:
         for problem in found.problems:
             _warn(f"left out: {problem}")
     _warn_of_addresses(settings, wanted)
-    signal.signal(signal.SIGTERM, _interrupt)
+    _stop_once()
     try:
         with running(settings, wanted, report=report_line) as services:
             console.print(_addresses(services))
@@ -70,8 +70,8 @@ def _warn_of_addresses(settings: "Settings", wanted: "set[Service]") -> None:
 
 def down() -> None:
     """Stop what `regrow up` started."""
-    from regrow.services import stop_running
     from regrow.base.settings import load_settings
+    from regrow.services import stop_running
 
     stopped = stop_running(load_settings())
     console.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing runs here")
@@ -127,7 +127,7 @@ def demo() -> None:
     """Replay a year of flights: train, serve, watch, retrain."""
     from regrow.demo import main
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    _stop_once()
     try:
         main()
     except KeyboardInterrupt as interrupt:
@@ -148,6 +148,13 @@ def _print(event: str) -> None:
 def _warn(problem: str) -> None:
     """Print what a user would not expect."""
     console.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _stop_once() -> None:
+    """Let SIGTERM stop this command as Ctrl-C does, and the first of either alone: a second must not end the stopping."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as behind `&` in a script
+        signal.signal(signal.SIGINT, _interrupt)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from regrow.base.settings import Settings
 from regrow.project import Project
 from regrow.services.commands import ready_file
-from regrow.base.settings import Settings
 
 Up = Callable[[Path], str]
 
@@ -83,6 +83,28 @@ def test_a_broken_project_file_is_named_on_the_terminal(up: Up, project: Callabl
     assert f"deployed from {folder}: {made.name}\n" in told
 
 
+def test_a_second_interrupt_leaves_no_part_running(
+    up: Up, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ctrl-C twice, or a supervisor that signals process and group: the parts are stopped all the same."""
+    stopped: list[str] = []
+
+    @contextmanager
+    def running(settings: Settings, wanted: set[str], report: object) -> Iterator[Any]:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+            yield None
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            stopped.append("parts")
+
+    monkeypatch.setattr("regrow.services.running", running)
+    assert "stopped" in up(tmp_path)
+    assert stopped == ["parts"]
+
+
 def test_parts_alone_tell_nothing_of_models_and_unknown_ones_are_refused(
     run: Callable[..., Any], up: Up, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -98,17 +120,19 @@ def test_parts_alone_tell_nothing_of_models_and_unknown_ones_are_refused(
     assert "tracker: no such part; there are postgres, prefect, mlflow, server, runner" in wrong.output
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_demonstration_that_is_told_to_end_stops_its_servers(
-    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """SIGTERM unwinds the demonstration as Ctrl-C does: what it started is stopped, and its next start goes on."""
+    """SIGTERM ends the demonstration as Ctrl-C does: it stops its servers, undisturbed by a second, and can go on."""
     stopped: list[str] = []
 
     def replay() -> None:
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             time.sleep(5)
         finally:
+            os.kill(os.getpid(), number)
             stopped.append("servers")
 
     monkeypatch.setattr("regrow.demo.main", replay)
