@@ -151,7 +151,7 @@ def _warn(problem: str) -> None:
 
 
 def _stop_once() -> None:
-    """Let SIGTERM stop this command as Ctrl-C does, and the first of either alone: a second must not end the stopping."""
+    """Let SIGTERM stop this command as Ctrl-C does; a second signal must not end the stopping."""
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as behind `&` in a script
         signal.signal(signal.SIGINT, _interrupt)

@@ -1,12 +1,18 @@
 """The demonstration: a model lives through a real year, with the same parts that production uses."""
 
+import os
+
 from regrow.base.settings import apply_environment, load_settings
 from regrow.services.ownership import prepare_home, secret
+
+WORKER_SECONDS = "0.3"
+"""How often Prefect's worker asks for runs: here somebody waits for each of dozens."""
 
 
 def main() -> None:
     """Replay the year; Prefect reads its environment and its folder when it is imported, so they come first."""
     settings = load_settings()
+    os.environ.setdefault("PREFECT_WORKER_QUERY_SECONDS", WORKER_SECONDS)
     prepare_home(settings.home.absolute())
     (settings.home.absolute() / "prefect").mkdir(exist_ok=True)
     secret(settings.password_file)

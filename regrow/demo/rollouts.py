@@ -13,11 +13,11 @@ from regrow import registry
 from regrow.demo import orchestrator, traffic
 from regrow.demo.story import Ending
 from regrow.models.stored import LoadedModel
-from regrow.project import Project
-from regrow.registry import Move
+from regrow.project import Canary, Project
+from regrow.registry import Move, Rollout
 
 SLICE = timedelta(days=3)
-"""How much of the month is sent between two looks at an open rollout."""
+"""How much of the month is sent between two looks at an open rollout, once the first could conclude."""
 SHUFFLED_MONTH, SHUFFLED_DAY = 7, 15
 WAIVER = "demonstration: trained on shuffled labels, to be rolled back by live traffic alone"
 
@@ -43,13 +43,19 @@ def live(scene: Scene, year: pd.DataFrame, start: datetime, end: datetime) -> It
             yield f"{at:%B}: training a challenger on shuffled labels, its gates waived …"
             train_shuffled(scene, at)
         rollout = registry.state(scene.project.name).rollout
-        until = next_stop(at, max(at, rollout.since) + SLICE if rollout else None, end)
+        until = next_stop(at, next_look(scene.project, rollout, at) if rollout else None, end)
         yield f"{at:%B}: sending the flights until {until:%d %B} to the model server …"
         traffic.send_once(scene.url, scene.project, scene.first, year, at, until, shadowed=bool(rollout))
         if rollout:
             yield f"{at:%B}: a look at the rollout {rollout.id} …"
             orchestrator.run_flow("rollout", scene.project, until, "demo")
         at = until
+
+
+def next_look(project: Project, rollout: Rollout, at: datetime) -> datetime:
+    """Return when *rollout* is looked at next: not before the labels of as many days are known as its plan asks for."""
+    least = timedelta(days=rollout.plan.least_units if isinstance(rollout.plan, Canary) else 0)
+    return max(rollout.began + least + project.data.label_delay, at + SLICE)
 
 
 def next_stop(at: datetime, look: datetime | None, end: datetime) -> datetime:
@@ -74,6 +80,7 @@ def train_shuffled(scene: Scene, as_of: datetime) -> None:
     hooks = {"load": "shuffled_labels:load", "fingerprint": "shuffled_labels:fingerprint"}
     content["data"]["source"].update(hooks)
     content["description"] = "Trained on shuffled labels by the demonstration."
+    content["training"] |= {"window": "30d", "refit": False}  # There is nothing to learn.
     file = folder / scene.project.path.name
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     shutil.copy(Path(__file__).with_name("shuffled_labels.py"), folder)

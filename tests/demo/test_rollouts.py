@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from regrow.demo.rollouts import endings, next_stop
-from regrow.registry import Move, State
+from regrow.demo.rollouts import endings, next_look, next_stop
+from regrow.project import Canary
+from regrow.registry import Move, Rollout, State
 
 
 def day(month: int, number: int) -> datetime:
@@ -49,3 +50,13 @@ def test_traffic_stops_for_a_look(at: datetime, look: datetime | None, stop: dat
     """It goes to the month's end, or to the next look, and halts in July for the shuffled labels."""
     month_end = (at.replace(day=28) + timedelta(days=4)).replace(day=1)
     assert next_stop(at, look, month_end) == stop
+
+
+def test_no_look_is_made_in_vain() -> None:
+    """The first look waits for the labels of as many days as the plan asks for; the others are three days apart."""
+    plan = Canary(kind="canary", least_units=10)
+    opened = Rollout(id="v2", plan=plan, stage=0, since=day(5, 1), began=day(5, 1))
+    flights: Any = SimpleNamespace(data=SimpleNamespace(label_delay=timedelta(days=1)))
+    assert next_look(flights, opened, day(5, 1)) == day(5, 12)
+    assert next_look(flights, opened, day(5, 12)) == day(5, 15)
+    assert next_look(flights, opened, day(5, 10)) == day(5, 13)
