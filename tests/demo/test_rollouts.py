@@ -1,6 +1,7 @@
 """The rollouts of the replayed year."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
