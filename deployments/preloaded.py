@@ -97,7 +97,7 @@ def main(modules: tuple[str, ...] = MODULES) -> None:
         sys.exit("a fork of a process with native libraries is safe on Linux only")
     for name in modules:
         import_module(name)
-    prepare_mlflow()
+    read_file_lists()
     if threads := [each.name for each in threading.enumerate() if each is not threading.main_thread()]:
         sys.exit(f"an import has started threads that a fork would lose: {', '.join(threads)}")
     gc.freeze()  # the collector of a fork would walk, and so copy, all that they share
@@ -106,10 +106,13 @@ def main(modules: tuple[str, ...] = MODULES) -> None:
         execute(run)
 
 
-def prepare_mlflow() -> None:
-    """Let MLflow read the file lists of all installed packages, which it keeps: each fork that stores a model would."""
+def read_file_lists() -> None:
+    """Read the file lists of all installed packages, which MLflow and we keep: each fork that stores a model would."""
     from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
 
+    from regrow.base.provenance import distributions_by_package
+
+    distributions_by_package()
     warn_dependency_requirement_mismatches(["mlflow"])
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -107,7 +108,13 @@ def _distributions_of(package: str) -> list[str]:
     named = {"sklearn": "scikit-learn"}.get(package, package)
     with suppress(importlib.metadata.PackageNotFoundError):
         return [importlib.metadata.distribution(named).name]
-    return importlib.metadata.packages_distributions().get(package, [])
+    return distributions_by_package().get(package, [])
+
+
+@cache
+def distributions_by_package() -> Mapping[str, list[str]]:
+    """Read the file lists of all installed distributions, which takes up to half a second: once a process."""
+    return importlib.metadata.packages_distributions()
 
 
 def git_state(folder: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 import orjson
 import pandas as pd
+from prometheus_client.parser import text_string_to_metric_families
 from sklearn.metrics import roc_auc_score
 
 from regrow.base.errors import Unreachable
@@ -17,6 +18,8 @@ from regrow.models.stored import LoadedModel
 from regrow.project import Project
 
 ROWS_PER_REQUEST, CLIENTS = 1000, 4
+SHADOWED_ROWS = 3000
+"""Rows sent at once that are to be scored in shadow too: the server drops shadows if more than 4,096 rows wait."""
 FOLD_TIMEOUT, SHADOW_PATIENCE = 120.0, 5.0
 
 
@@ -29,6 +32,14 @@ def send(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) ->
     parts = [frame.iloc[start : start + ROWS_PER_REQUEST] for start in range(0, len(frame), ROWS_PER_REQUEST)]
     with httpx.Client(base_url=url, timeout=60) as client, ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(lambda part: _post(client, project.name, part[columns]), parts))
+
+
+def send_shadowed(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) -> None:
+    """Post *frame* in parts that the server's queue of shadows holds, each once the one before is scored."""
+    for start in range(0, len(frame), SHADOWED_ROWS):
+        part, before = frame.iloc[start : start + SHADOWED_ROWS], count_shadows(url, project.name)
+        send(url, project, model, part)
+        wait_until_scored(url, project.name, before + len(part))
 
 
 def send_once(
@@ -47,10 +58,29 @@ def send_once(
     frame = rows_between(project, year, start, end)
     new = not_yet_sent(project, frame, start, end)
     shadows = count_predictions(project.name, start, end, (SHADOW,))
-    send(url, project, model, new)
+    (send_shadowed if shadowed else send)(url, project, model, new)
     wait_until_logged(project, start, end, len(frame))
     if shadowed:
         wait_until_shadowed(project, start, end, shadows + len(new))
+
+
+def count_shadows(url: str, name: str) -> int:
+    """Return how many rows the server has scored in shadow, or dropped, for the model *name* since its start."""
+    answer = httpx.get(f"{url}/metrics", timeout=10, trust_env=False).raise_for_status()
+    samples = [each for family in text_string_to_metric_families(answer.text) for each in family.samples]
+    mine = [each for each in samples if each.labels.get("model") == name]
+    scored = [
+        each.value for each in mine if each.name == "regrow_rows_total" and each.labels["role"] == SHADOW
+    ]
+    dropped = [each.value for each in mine if each.name == "regrow_shadow_dropped_total"]
+    return int(sum(scored) + sum(dropped))
+
+
+def wait_until_scored(url: str, name: str, rows: int) -> None:
+    """Wait until the server has scored *rows* rows in shadow since its start, or no more come."""
+    until = time.monotonic() + SHADOW_PATIENCE
+    while count_shadows(url, name) < rows and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def rows_between(project: Project, year: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:

@@ -35,7 +35,7 @@ def test_changed_code_changes_the_digest_wherever_it_lies(place: str, tmp_path: 
 
 def test_the_digest_is_of_the_code_that_runs() -> None:
     """It is that of the folder that holds `regrow`, and holds the steps too."""
-    assert provenance.code_digest() == provenance.digest_code(Path(provenance.__file__).parent.parent)
+    assert provenance.code_digest() == provenance.digest_code(Path(provenance.__file__).parents[2])
     assert (provenance.ROOT / "tasks" / "fit.py").is_file()
 
 

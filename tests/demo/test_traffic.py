@@ -56,6 +56,29 @@ def test_rows_are_posted_once_with_their_names_and_times(monkeypatch: pytest.Mon
     assert len(receiver.bodies) == 3
 
 
+def test_what_is_shadowed_waits_for_the_part_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server drops no shadow: it is sent no more rows than wait at most until all before are scored, or dropped."""
+    receiver, asked = Receiver(monkeypatch), list[int]()
+
+    def metrics(_url: str, **_given: object) -> httpx.Response:
+        sent = sum(len(body["data"]) for body in receiver.bodies)
+        asked.append(sent)
+        scored = sent - 1 if asked.count(sent) == 1 else sent  # The last row takes a moment.
+        text = (
+            f'regrow_rows_total{{model="flights",role="shadow",version="2"}} {max(scored - 1, 0)}\n'
+            f'regrow_rows_total{{model="flights",role="champion",version="1"}} {sent}\n'
+            f'regrow_rows_total{{model="another",role="shadow",version="1"}} 99\n'
+            f'regrow_shadow_dropped_total{{model="flights",version="2"}} {max(min(scored, 1), 0)}\n'
+        )
+        return httpx.Response(200, text=text, request=httpx.Request("GET", "http://demo/metrics"))
+
+    monkeypatch.setattr(traffic.httpx, "get", metrics)
+    monkeypatch.setattr(traffic, "SHADOWED_ROWS", 3)
+    traffic.send_shadowed("http://demo", PROJECT, MODEL, flights(7))
+    assert [len(body["data"]) for body in receiver.bodies] == [3, 3, 1]
+    assert asked == [0, 3, 3, 3, 6, 6, 6, 7, 7]
+
+
 def test_a_refusal_ends_it_with_the_servers_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error holds the status and what the server said."""
     Receiver(monkeypatch, status=503)
