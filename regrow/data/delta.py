@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 from deltalake import (
     CommitProperties,
     DeltaTable,
@@ -58,6 +59,10 @@ OF_THE_ROWS = re.compile(
 """What Delta Lake says if it is the rows that it cannot write, and not the disk."""
 FRAME_OF_STACK = re.compile(r"\s*\d+: <unknown>")
 _ONE_WRITER = threading.Lock()
+_ONE_SCANNER = threading.Lock()
+SCANNED = 8
+"""States of tables whose files are kept as Arrow knows them."""
+_scanned: dict[tuple[object, ...], ds.Dataset] = {}
 
 
 def open_table(path: Place, version: int | None = None) -> DeltaTable | None:
@@ -81,6 +86,26 @@ def open_table(path: Place, version: int | None = None) -> DeltaTable | None:
     if said := DESCRIPTION.match(table.metadata().description or ""):
         check_format(f"{path}: the table", int(said[1]), TABLE_FORMAT)
     return table
+
+
+def scan(path: Place, version: int | None = None) -> ds.Dataset | None:
+    """Return the rows of the table at *path* as Arrow reads them, as they were at *version*; None if there is no table.
+
+    The files of one state are described to Arrow once: a year of a busy log has hundreds, and is read in many parts.
+    Raises what `open_table` does.
+    """
+    table = open_table(path, version)
+    if table is None:
+        return None
+    if not isinstance(path, Path):  # What Arrow keeps of a bucket are keys that may have been changed since.
+        return table.to_pyarrow_dataset()
+    state = (path, table.version(), *table.file_uris())
+    with _ONE_SCANNER:
+        if state not in _scanned:
+            _scanned[state] = table.to_pyarrow_dataset()
+            for oldest in list(_scanned)[:-SCANNED]:
+                del _scanned[oldest]
+        return _scanned[state]
 
 
 def _read_log(path: Place, version: int | None = None) -> DeltaTable:

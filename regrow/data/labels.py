@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from regrow.base.errors import DataError
 from regrow.base.places import Place
 from regrow.base.settings import load_settings
-from regrow.data.delta import TIME, append, open_table
+from regrow.data.delta import TIME, append, open_table, scan
 from regrow.data.times import as_utc, in_utc
 
 LABELS = pa.schema(
@@ -111,8 +111,8 @@ def labels_state(model: str) -> str:
 
 def newest_label(model: str) -> datetime | None:
     """Return when the truth of the newest label of *model* was known; None if there is no label."""
-    table = open_table(labels_path(model))
-    times = None if table is None else table.to_pyarrow_dataset().to_table(columns=["labelled_at"])
+    dataset = scan(labels_path(model))
+    times = None if dataset is None else dataset.to_table(columns=["labelled_at"])
     return None if times is None else times["labelled_at"].to_pandas().max().to_pydatetime()
 
 
@@ -170,8 +170,7 @@ def require_complete(model: str, frame: pd.DataFrame) -> None:
 
 def _read(model: str, start: pd.Timestamp | None = None, end: pd.Timestamp | None = None) -> pd.DataFrame:
     """Read the rows of *model*'s labels whose truth was known in [*start*, *end*], in the order they count."""
-    table = open_table(labels_path(model))
-    dataset = None if table is None else table.to_pyarrow_dataset()
+    dataset = scan(labels_path(model))
     within = pc.scalar(True)
     if start is not None:
         within &= pc.field("labelled_at") >= pa.scalar(start, TIME)

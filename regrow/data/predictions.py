@@ -12,7 +12,7 @@ import pyarrow.dataset as ds
 
 from regrow.base.places import Place
 from regrow.base.settings import load_settings
-from regrow.data.delta import TIME, append, find_tables, open_table
+from regrow.data.delta import TIME, append, find_tables, open_table, scan
 from regrow.data.sampling import BELOW, TIER, draw, tiers
 from regrow.data.times import as_utc
 
@@ -116,10 +116,9 @@ def scan_predictions(
 
     *version* names the state of the log that is read; None: the newest.
     """
-    table = open_table(predictions_path(model), version)
-    if table is None:
+    dataset = scan(predictions_path(model), version)
+    if dataset is None:
         return None
-    dataset = table.to_pyarrow_dataset()
     rows = _of_roles(roles, dataset.schema)
     if start is not None:
         rows &= pc.field("event_time") >= pa.scalar(as_utc(start), TIME)

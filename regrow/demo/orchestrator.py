@@ -29,7 +29,7 @@ from regrow.project import Project
 
 TIMEOUT = 240.0
 ALARM_TIMEOUT = 60.0
-POLL = 0.3
+POLL = 0.15
 
 
 def run_flow(flow: str, project: Project, as_of: datetime, trigger: str) -> FlowRun:

@@ -20,7 +20,7 @@ from regrow.project import Project
 ROWS_PER_REQUEST, CLIENTS = 1000, 4
 SHADOWED_ROWS = 3000
 """Rows sent at once that are to be scored in shadow too: the server drops shadows if more than 4,096 rows wait."""
-FOLD_TIMEOUT, SHADOW_PATIENCE = 120.0, 5.0
+FOLD_TIMEOUT, SHADOW_PATIENCE, LOOK = 120.0, 5.0, 0.1
 
 
 def send(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) -> None:
@@ -80,7 +80,7 @@ def wait_until_scored(url: str, name: str, rows: int) -> None:
     """Wait until the server has scored *rows* rows in shadow since its start, or no more come."""
     until = time.monotonic() + SHADOW_PATIENCE
     while count_shadows(url, name) < rows and time.monotonic() < until:
-        time.sleep(0.05)
+        time.sleep(LOOK / 2)
 
 
 def rows_between(project: Project, year: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
@@ -93,7 +93,7 @@ def wait_until_shadowed(project: Project, start: datetime, end: datetime, rows: 
     """Wait until the log holds *rows* shadows of [*start*, *end*), or no more come: the server may drop some."""
     found, grown = 0, time.monotonic()
     while found < rows and time.monotonic() < grown + SHADOW_PATIENCE:
-        time.sleep(0.3)
+        time.sleep(LOOK)
         if (now := count_predictions(project.name, start, end, (SHADOW,))) > found:
             found, grown = now, time.monotonic()
 
@@ -106,7 +106,7 @@ def wait_until_logged(project: Project, start: datetime, end: datetime, rows: in
             raise Unreachable(
                 f"the prediction log holds {found} of {rows} rows of {start:%B} after {FOLD_TIMEOUT:g} s"
             )
-        time.sleep(0.3)
+        time.sleep(LOOK)
 
 
 def not_yet_sent(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Appends happen once, and take what a feature becomes."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regrow.base.errors import NewerFormat, RowsRefused, StateError
-from regrow.data.delta import TABLE_FORMAT, append, open_table
+from regrow.data import delta
+from regrow.data.delta import TABLE_FORMAT, append, open_table, scan
 from regrow.data.predictions import append_predictions, read_predictions
 
 Rows = Callable[..., pa.Table]
@@ -58,6 +60,25 @@ def test_features_may_change_their_capitals(rows: Rows) -> None:
     logged = read_predictions("demo")
     assert sorted(logged.features["Size__double"].dropna()) == [2.0, 3.0]
     assert logged.features["size"].dropna().tolist() == [1.0]
+
+
+def test_a_scan_is_of_the_table_as_it_is(tmp_path: Path) -> None:
+    """What is kept of a state serves that state alone: not the next one, nor another table that takes its place."""
+    path = tmp_path / "t"
+    assert scan(path) is None
+    counts: list[int] = []
+    for number in (1, 2):
+        append(path, TABLE, "w", number)
+        counts += [scan(path).count_rows(), scan(path).count_rows(), scan(path, 0).count_rows()]
+    assert counts == [2, 2, 2, 4, 4, 2]
+    shutil.rmtree(path)
+    append(path, TABLE.slice(0, 0), "w", 1)
+    append(path, TABLE.slice(0, 0), "w", 2)
+    assert (scan(path).count_rows(), scan(path, 0).count_rows()) == (0, 0)
+    for number in range(3, 30):
+        append(path, TABLE, "w", number)
+        assert scan(path).count_rows() == 2 * (number - 2)
+    assert len(delta._scanned) == delta.SCANNED
 
 
 def test_a_damaged_table_is_named(tmp_path: Path) -> None:
