@@ -42,7 +42,7 @@ text = [name for name in features if features[name].dtype.kind not in "fi"]
 encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=float("nan"))
 columns = ColumnTransformer([("text", encoder, text)], remainder="passthrough")
 estimator = HistGradientBoostingClassifier(
-    max_iter=60, learning_rate=0.1, min_samples_leaf=50, random_state=2013
+    max_iter=100, learning_rate=0.1, min_samples_leaf=50, random_state=2013
 )
 model = make_pipeline(columns, estimator).fit(features[:cut], rows["late"][:cut])
 auc = roc_auc_score(rows["late"][cut:], model.predict_proba(features[cut:])[:, 1])

@@ -19,8 +19,9 @@ Up = Callable[[Path], str]
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Put back the handlers of the signals that a command takes over."""
+    """Put back the handlers of the signals that a command takes over; Ctrl-C counts, also if the tests ignore it."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
