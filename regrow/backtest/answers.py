@@ -58,7 +58,7 @@ class Answers:
     learnt: NDArray[np.bool_]
     """The rows that the served model learnt."""
     judged: Floats
-    """What the judged model predicts, in the shape of `models.results`; NaN for rows that it was not asked about."""
+    """What the judged model predicts, in the shape of `regrow.models.results`; NaN for rows that it was not asked."""
     served: Floats
     key: str = field(default="", compare=False)
 

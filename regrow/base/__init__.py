@@ -1,1 +1,1 @@
-"""What every room stands on: errors, settings and places, verdicts, provenance, and how records outlive a program."""
+"""What every room stands on: errors, settings, places, verdicts, provenance, reach, fan-out, the format of records."""

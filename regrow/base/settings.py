@@ -20,10 +20,10 @@ TELEMETRY_OFF = {
 }
 """Regrow's own choice for its dependencies; set any of them to decide otherwise."""
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
-"""The threads of a fit that wait for one another spin for some microseconds, then sleep; set either to choose.
+"""The threads of a fit that wait for one another spin for some microseconds, then sleep.
 
-Those that spin on make a fit six times slower on a machine that is busy otherwise; those that sleep at once, 1.7 times
-slower on one that is not.
+Those that spin on make a fit many times slower on a machine that is busy otherwise; those that sleep at once, 1.7 times
+slower on one that is not. Measured by `benchmarks/waiting_threads.py`; a user who sets either variable decides.
 """
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 USER = "regrow"
@@ -321,9 +321,14 @@ def apply_environment(settings: Settings) -> None:
         "MPLBACKEND": "Agg",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # Each run's end would ask for the run once more.
-        **WAITING,
+        **waiting(),
     }.items():
         os.environ.setdefault(key, value)
+
+
+def waiting() -> dict[str, str]:
+    """Return `WAITING`, or nothing if the user has set one of its variables."""
+    return {} if WAITING.keys() & os.environ.keys() else WAITING
 
 
 def keep_private() -> None:

@@ -1,8 +1,10 @@
 """The commands on servers: up, down, serve, key, demo."""
 
+import math
 import os
 import signal
-from typing import TYPE_CHECKING, Annotated, NoReturn
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -40,7 +42,7 @@ def up(parts: Parts = None) -> None:
         for problem in found.problems:
             _warn(f"left out: {problem}")
     _warn_of_addresses(settings, wanted)
-    _stop_once()
+    _hear_one_signal()
     try:
         with running(settings, wanted, report=report_line) as services:
             console.print(_addresses(services))
@@ -127,7 +129,7 @@ def demo() -> None:
     """Replay a year of flights: train, serve, watch, retrain."""
     from regrow.demo import main
 
-    _stop_once()
+    _hear_one_signal()
     try:
         main()
     except KeyboardInterrupt as interrupt:
@@ -150,18 +152,31 @@ def _warn(problem: str) -> None:
     console.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def _stop_once() -> None:
+class _StopSignal:
+    """What a signal does: the first raises what Ctrl-C raises, others are not heard while the parts are stopped."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._heard = -math.inf
+
+    def __call__(self, number: int, frame: object) -> None:
+        """Raise `KeyboardInterrupt`, unless that was done less than the patience ago: a stop is under way."""
+        now = time.monotonic()
+        if now > self._heard + self._patience:
+            self._heard = now
+            raise KeyboardInterrupt
+
+
+def _hear_one_signal() -> None:
     """Let SIGTERM stop this command as Ctrl-C does; a second signal must not end the stopping."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as behind `&` in a script
-        signal.signal(signal.SIGINT, _interrupt)
+    from regrow.services.stopping import DOWN_TIMEOUT
 
-
-def _interrupt(number: int, frame: object) -> NoReturn:
-    """Turn a polite signal into what Ctrl-C raises; a second one does not disturb the stopping."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    stop = _StopSignal(DOWN_TIMEOUT)
+    signal.signal(signal.SIGTERM, stop)
+    if (
+        signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+    ):  # Behind `&` in a script it is ignored, and stays so.
+        signal.signal(signal.SIGINT, stop)
 
 
 def _addresses(services: "Services") -> Table:

@@ -60,9 +60,10 @@ OF_THE_ROWS = re.compile(
 FRAME_OF_STACK = re.compile(r"\s*\d+: <unknown>")
 _ONE_WRITER = threading.Lock()
 _ONE_SCANNER = threading.Lock()
-SCANNED = 8
-"""States of tables whose files are kept as Arrow knows them."""
-_scanned: dict[tuple[object, ...], ds.Dataset] = {}
+SCANNED = 4
+"""Tables whose files are kept as Arrow knows them, which takes 150 kB a file once it was read."""
+_scanned: dict[tuple[Path, int | None], tuple[tuple[object, ...], ds.Dataset]] = {}
+"""By path and by the version that was asked for: what was found there, and its files; the last used comes last."""
 
 
 def open_table(path: Place, version: int | None = None) -> DeltaTable | None:
@@ -97,15 +98,19 @@ def scan(path: Place, version: int | None = None) -> ds.Dataset | None:
     table = open_table(path, version)
     if table is None:
         return None
-    if not isinstance(path, Path):  # What Arrow keeps of a bucket are keys that may have been changed since.
+    if not isinstance(
+        path, Path
+    ):  # What Arrow keeps of a bucket are credentials that may have been renewed since.
         return table.to_pyarrow_dataset()
-    state = (path, table.version(), *table.file_uris())
+    state = (table.version(), *table.file_uris())
     with _ONE_SCANNER:
-        if state not in _scanned:
-            _scanned[state] = table.to_pyarrow_dataset()
-            for oldest in list(_scanned)[:-SCANNED]:
-                del _scanned[oldest]
-        return _scanned[state]
+        known, dataset = _scanned.pop((path, version), ((), None))
+        if dataset is None or known != state:
+            dataset = table.to_pyarrow_dataset()
+        _scanned[path, version] = state, dataset
+        for longest_unused in list(_scanned)[:-SCANNED]:
+            del _scanned[longest_unused]
+    return dataset
 
 
 def _read_log(path: Place, version: int | None = None) -> DeltaTable:

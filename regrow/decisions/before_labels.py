@@ -40,7 +40,7 @@ LOSSES: frozenset[Metric] = frozenset({"mae", "rmse"})
 
 @dataclass(frozen=True)
 class Rows:
-    """What the champion predicted of some rows, in the shape of `models.results`, and which are one observation."""
+    """What the champion predicted of some rows, in the shape of `regrow.models.results`, and their sampling units."""
 
     prediction: Floats
     units: Units

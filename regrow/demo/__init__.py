@@ -6,7 +6,7 @@ from regrow.base.settings import apply_environment, load_settings
 from regrow.services.ownership import prepare_home, secret
 
 WORKER_SECONDS = "0.3"
-"""How often Prefect's worker asks for runs: here somebody waits for each of dozens."""
+"""Seconds between two questions of Prefect's worker for runs: here somebody waits for each of dozens."""
 
 
 def main() -> None:

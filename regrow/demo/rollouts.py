@@ -13,11 +13,11 @@ from regrow import registry
 from regrow.demo import orchestrator, traffic
 from regrow.demo.story import Ending
 from regrow.models.stored import LoadedModel
-from regrow.project import Canary, Project
+from regrow.project import Ab, Project
 from regrow.registry import Move, Rollout
 
 SLICE = timedelta(days=3)
-"""How much of the month is sent between two looks at an open rollout, once the first could conclude."""
+"""How much of the month is sent between two looks at an open rollout, once it may advance."""
 SHUFFLED_MONTH, SHUFFLED_DAY = 7, 15
 WAIVER = "demonstration: trained on shuffled labels, to be rolled back by live traffic alone"
 
@@ -53,9 +53,10 @@ def live(scene: Scene, year: pd.DataFrame, start: datetime, end: datetime) -> It
 
 
 def next_look(project: Project, rollout: Rollout, at: datetime) -> datetime:
-    """Return when *rollout* is looked at next: not before the labels of as many days are known as its plan asks for."""
-    least = timedelta(days=rollout.plan.least_units if isinstance(rollout.plan, Canary) else 0)
-    return max(rollout.began + least + project.data.label_delay, at + SLICE)
+    """Return when *rollout* is looked at next: not before the labels of as many days are known as let it advance."""
+    days = 0 if isinstance(rollout.plan, Ab) else rollout.plan.least_units
+    first = rollout.began + timedelta(days=days) + project.data.label_delay
+    return max(first, max(at, rollout.since) + SLICE)
 
 
 def next_stop(at: datetime, look: datetime | None, end: datetime) -> datetime:

@@ -20,7 +20,7 @@ from regrow.project import Project
 ROWS_PER_REQUEST, CLIENTS = 1000, 4
 SHADOWED_ROWS = 3000
 """Rows sent at once that are to be scored in shadow too: the server drops shadows if more than 4,096 rows wait."""
-FOLD_TIMEOUT, SHADOW_PATIENCE, LOOK = 120.0, 5.0, 0.1
+FOLD_TIMEOUT, SHADOW_PATIENCE, PAUSE = 120.0, 5.0, 0.1
 
 
 def send(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) -> None:
@@ -65,8 +65,14 @@ def send_once(
 
 
 def count_shadows(url: str, name: str) -> int:
-    """Return how many rows the server has scored in shadow, or dropped, for the model *name* since its start."""
-    answer = httpx.get(f"{url}/metrics", timeout=10, trust_env=False).raise_for_status()
+    """Return how many rows the server has scored in shadow, or dropped, for the model *name* since its start.
+
+    Raises `Unreachable` if it does not answer.
+    """
+    try:
+        answer = httpx.get(f"{url}/metrics", timeout=10, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        raise Unreachable(f"the model server does not answer: {error}") from error
     samples = [each for family in text_string_to_metric_families(answer.text) for each in family.samples]
     mine = [each for each in samples if each.labels.get("model") == name]
     scored = [
@@ -78,9 +84,11 @@ def count_shadows(url: str, name: str) -> int:
 
 def wait_until_scored(url: str, name: str, rows: int) -> None:
     """Wait until the server has scored *rows* rows in shadow since its start, or no more come."""
-    until = time.monotonic() + SHADOW_PATIENCE
-    while count_shadows(url, name) < rows and time.monotonic() < until:
-        time.sleep(LOOK / 2)
+    found, grown = 0, time.monotonic()
+    while found < rows and time.monotonic() < grown + SHADOW_PATIENCE:
+        time.sleep(PAUSE)
+        if (now := count_shadows(url, name)) > found:
+            found, grown = now, time.monotonic()
 
 
 def rows_between(project: Project, year: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
@@ -93,7 +101,7 @@ def wait_until_shadowed(project: Project, start: datetime, end: datetime, rows: 
     """Wait until the log holds *rows* shadows of [*start*, *end*), or no more come: the server may drop some."""
     found, grown = 0, time.monotonic()
     while found < rows and time.monotonic() < grown + SHADOW_PATIENCE:
-        time.sleep(LOOK)
+        time.sleep(PAUSE)
         if (now := count_predictions(project.name, start, end, (SHADOW,))) > found:
             found, grown = now, time.monotonic()
 
@@ -106,7 +114,7 @@ def wait_until_logged(project: Project, start: datetime, end: datetime, rows: in
             raise Unreachable(
                 f"the prediction log holds {found} of {rows} rows of {start:%B} after {FOLD_TIMEOUT:g} s"
             )
-        time.sleep(LOOK)
+        time.sleep(PAUSE)
 
 
 def not_yet_sent(project: Project, frame: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from regrow.base.errors import StateError
 from regrow.base.reach import why_silent
-from regrow.base.settings import TELEMETRY_OFF, USER, WAITING, Settings
+from regrow.base.settings import TELEMETRY_OFF, USER, Settings, waiting
 from regrow.services.guard import own_origins
 from regrow.services.ownership import secret
 from regrow.services.postgres import Database
@@ -144,7 +144,7 @@ def client_environment(
         tracking = database.address("psycopg", "mlflow")
     prefect = f"{settings.local_prefect}/api" if "prefect" in services else settings.prefect_api_url
     return {
-        **{key: os.environ.get(key, value) for key, value in (TELEMETRY_OFF | WAITING).items()},
+        **{key: os.environ.get(key, value) for key, value in TELEMETRY_OFF.items()},
         **(
             {"REGROW_SERVER_URL": settings.server_url or settings.local_server}
             if "server" in services
@@ -168,6 +168,7 @@ def client_environment(
         **settings.sign_in(prefect, tracking),
         "MPLBACKEND": "Agg",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        **waiting(),
     }
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from regrow.base.settings import TELEMETRY_OFF, Settings, apply_environment, load_settings
+from regrow.base.settings import TELEMETRY_OFF, WAITING, Settings, apply_environment, load_settings, waiting
 
 
 @pytest.fixture(autouse=True)
@@ -176,3 +176,12 @@ def test_an_address_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatc
     assert Settings().shown_tracking_uri == "postgresql+psycopg://u:***@/mlflow?host=/tmp/x"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
     assert Settings().shown_tracking_uri == "http://127.0.0.1:5000"
+
+
+def test_who_sets_how_threads_wait_decides_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fit's threads spin for a moment, then sleep; a user's policy is not mixed with half of ours."""
+    for name in WAITING:
+        monkeypatch.delenv(name, raising=False)
+    assert waiting() == WAITING
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert waiting() == {}

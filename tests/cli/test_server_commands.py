@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from regrow.base.settings import Settings
+from regrow.cli.server_commands import _StopSignal
 from regrow.project import Project
 from regrow.services.commands import ready_file
 
@@ -104,6 +105,22 @@ def test_a_second_interrupt_leaves_no_part_running(
     monkeypatch.setattr("regrow.services.running", running)
     assert "stopped" in up(tmp_path)
     assert stopped == ["parts"]
+
+
+def test_a_stop_that_does_not_end_can_be_asked_for_again() -> None:
+    """An interrupt that was lost on its way, or a stop beyond all patience, leaves no command that hears nothing."""
+    patient, impatient = _StopSignal(60), _StopSignal(0)
+    for signals, raised in ((patient, [True, False]), (impatient, [True, True])):
+        found = []
+        for _ in range(2):
+            try:
+                signals(signal.SIGINT, None)
+            except KeyboardInterrupt:
+                found.append(True)
+            else:
+                found.append(False)
+            time.sleep(0.001)
+        assert found == raised
 
 
 def test_parts_alone_tell_nothing_of_models_and_unknown_ones_are_refused(

@@ -70,14 +70,19 @@ def test_a_scan_is_of_the_table_as_it_is(tmp_path: Path) -> None:
     for number in (1, 2):
         append(path, TABLE, "w", number)
         counts += [scan(path).count_rows(), scan(path).count_rows(), scan(path, 0).count_rows()]
+        assert scan(path) is scan(path)
     assert counts == [2, 2, 2, 4, 4, 2]
     shutil.rmtree(path)
     append(path, TABLE.slice(0, 0), "w", 1)
     append(path, TABLE.slice(0, 0), "w", 2)
     assert (scan(path).count_rows(), scan(path, 0).count_rows()) == (0, 0)
-    for number in range(3, 30):
+    for number in range(3, 9):
         append(path, TABLE, "w", number)
         assert scan(path).count_rows() == 2 * (number - 2)
+        assert sum(of == path for of, _ in delta._scanned) <= 2
+    for number in range(9):
+        append(tmp_path / str(number), TABLE, "w", 1)
+        scan(tmp_path / str(number))
     assert len(delta._scanned) == delta.SCANNED
 
 

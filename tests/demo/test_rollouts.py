@@ -61,3 +61,7 @@ def test_no_look_is_made_in_vain() -> None:
     assert next_look(flights, opened, day(5, 1)) == day(5, 12)
     assert next_look(flights, opened, day(5, 12)) == day(5, 15)
     assert next_look(flights, opened, day(5, 10)) == day(5, 13)
+    advanced = opened.model_copy(update={"since": day(5, 15)})
+    assert next_look(flights, advanced, day(5, 1)) == day(5, 18), (
+        "a demonstration that goes on begins its month anew"
+    )

@@ -11,6 +11,7 @@ import pytest
 
 from regrow.base.errors import Unreachable
 from regrow.demo import traffic
+from regrow.serving.predict.shadow import QUEUE_ROWS
 
 APRIL, MAY = datetime(2013, 4, 1, tzinfo=UTC), datetime(2013, 5, 1, tzinfo=UTC)
 PROJECT: Any = SimpleNamespace(
@@ -57,7 +58,8 @@ def test_rows_are_posted_once_with_their_names_and_times(monkeypatch: pytest.Mon
 
 
 def test_what_is_shadowed_waits_for_the_part_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server drops no shadow: it is sent no more rows than wait at most until all before are scored, or dropped."""
+    """No more rows are sent at once than may wait for their shadow; the next ones once those are scored, or dropped."""
+    assert traffic.SHADOWED_ROWS + traffic.ROWS_PER_REQUEST <= QUEUE_ROWS
     receiver, asked = Receiver(monkeypatch), list[int]()
 
     def metrics(_url: str, **_given: object) -> httpx.Response:
