@@ -119,9 +119,10 @@ def _judge_gain(
         return undecided(rule, gate.margin, detail, held_out)
     lower = found.figure - found.radius(gate.confidence)
     asked = gate.ask if isinstance(gate, ChampionGate) else "proven"
+    bound = -gate.margin if asked == "non_inferior" else gate.margin
     met = {
         "proven": lower > gate.margin,
-        "non_inferior": lower > -gate.margin,
+        "non_inferior": lower > bound,
         "expected": found.figure > gate.margin,
     }
     return Finding(
@@ -130,7 +131,7 @@ def _judge_gain(
         figure=found.figure,
         limit=gate.margin,
         detail=f"{told} on {found.counted}: gain {found.figure:+.4f}, lower bound {lower:+.4f} at "
-        f"{gate.confidence:.0%}; {provable(found, gate.margin, gate.confidence)}",
+        f"{gate.confidence:.0%}; {provable(found, bound, gate.confidence)}",
         **measured(found, found.figure, gate.confidence),
     )
 

@@ -118,9 +118,14 @@ def undecided(rule: str, limit: float, detail: str, held_out: HeldOut) -> Findin
 
 
 def provable(found: Estimate, margin: float, confidence: float) -> str:
-    """Return in words which gain over *margin* such rows can prove and, if the one *found* is less, how many would."""
+    """Return in words which gain such rows prove to be over *margin* and, if the one *found* is less, how many would.
+
+    A *margin* below 0 is a loss that is let pass.
+    """
     least = margin + found.radius(confidence)
     told = f"such a holdout proves gains above {least:.4f}"
+    if margin < 0:
+        told = f"such a holdout rules out a greater loss if the gain is above {least:.4f}"
     gain = found.figure - margin
     if found.figure > least or gain <= 0 or not found.error:
         return told

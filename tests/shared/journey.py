@@ -101,8 +101,12 @@ class Journey:
         url = f"{self.url}/models/{self.table.name}/invocations"
         answer = httpx.post(url, json={"dataframe_records": records}, timeout=60)
         assert answer.status_code == 200, answer.text
-        self.served.extend(answer.json()["prediction_ids"])
-        return answer.json()["predictions"]
+        said = answer.json()
+        self.served.extend(said["prediction_ids"])
+        if "decisions" in said:
+            second = [row[1] >= said["threshold"] for row in said["predictions"]]
+            assert said["decisions"] == [self.model().facts.classes[int(each)] for each in second]
+        return said["predictions"]
 
     def label(self, rows: pd.DataFrame, ids: list[str]) -> None:
         """Send the server the truth of *rows*, which it predicted under *ids*."""

@@ -35,9 +35,9 @@ class ServedVersion:
     def decide(self, prediction: float | list[float] | None) -> Label | None:
         """Return the class that the version decides for by its threshold; None if it has none, or did not predict."""
         threshold = self.model.facts.threshold
-        if threshold is None or not isinstance(prediction, float):
+        if threshold is None or not isinstance(prediction, list):  # Only a classifier of two classes has one.
             return None
-        return self.model.facts.classes[int(prediction >= threshold)]
+        return self.model.facts.classes[int(prediction[1] >= threshold)]
 
     def predict(self, requests: list[Rows]) -> NDArray[np.float64]:
         """Predict the rows of *requests* together; raises `ServingError` if the model returns another shape."""

@@ -102,7 +102,7 @@ def served(number: int, threshold: float | None) -> ServedVersion:
 
 def answered(*versions: ServedVersion, of: list[int]) -> dict[str, object]:
     """Return the body of an answer by the versions *of* the rows."""
-    answer = Answer([0.2, 0.4], ["a", "b"], of)
+    answer = Answer([[0.8, 0.2], [0.6, 0.4]], ["a", "b"], of)
     return json.loads(_response(answer, None, *versions).body)
 
 
