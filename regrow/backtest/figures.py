@@ -13,13 +13,14 @@ from regrow.backtest.judging import unanswered
 from regrow.backtest.policies import Policy
 from regrow.backtest.replay import Span, Story
 from regrow.base.errors import DataError
-from regrow.decisions.estimates import LEAST_EVEN, LEAST_UNITS, Estimate, even_units, variance_of
+from regrow.decisions.estimates import LEAST_EVEN, Estimate, even_units, variance_of
 from regrow.decisions.influence import CLOSED_FORM, GROUPS, pulls
 from regrow.decisions.units import LENGTHS, Units, number
 from regrow.models.comparison import align_classes
 from regrow.models.metrics import Floats, Label, as_judged, encode, sign
 from regrow.models.predictions import fit_to
 from regrow.project import Metric
+from regrow.project.monitoring import LEAST_UNITS
 
 Read = Callable[[str], Answers]
 ORACLE = "oracle"

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from regrow.base.verdict import Finding, pass_if
-from regrow.decisions.estimates import LEAST_UNITS
 from regrow.decisions.units import Units
 from regrow.models.metrics import Floats
-from regrow.project.monitoring import AttributionRule
+from regrow.project.monitoring import LEAST_UNITS, AttributionRule
 
 DRAWS = 1_000
 """Divisions of the units into two sides, from which chance is known."""

@@ -13,9 +13,8 @@ from regrow.decisions.influence import CLOSED_FORM, GROUPS, MEANS, Truth, pulls
 from regrow.decisions.units import Units, single_rows
 from regrow.models.metrics import Floats, Label, encode
 from regrow.project import Metric
+from regrow.project.monitoring import LEAST_UNITS
 
-LEAST_UNITS = 10
-"""Units from which an interval is believed, in all and with a row of each class."""
 MOST_ROWS = 20_000
 """Rows on which a jackknife finds what independent rows would vary: more cost time and tell the same."""
 LEAST_EVEN = 5.0

@@ -16,10 +16,9 @@ from regrow.base.verdict import count_units
 from regrow.decisions.context import LEAST_COVERED, Cells, Explained, given
 from regrow.decisions.distances import Binned, Distances, distance
 from regrow.decisions.drift import Move
-from regrow.decisions.estimates import LEAST_UNITS
 from regrow.decisions.units import Units
 from regrow.models.metrics import Codes, Floats
-from regrow.project.monitoring import DriftMethod
+from regrow.project.monitoring import LEAST_UNITS, DriftMethod
 
 DRAWS = 1_000
 """Windows that are drawn from the past. What they show is continued beyond them by a smooth tail."""

@@ -12,7 +12,6 @@ import pandas as pd
 from regrow.base.errors import DataError
 from regrow.base.verdict import count_units
 from regrow.data.times import parse_times
-from regrow.decisions.estimates import LEAST_UNITS
 from regrow.decisions.splitting import split_rows
 from regrow.inspection.columns import ColumnFacts, is_number, plain
 from regrow.inspection.table import TableFacts
@@ -26,6 +25,7 @@ from regrow.project import (
     TimeSplit,
     Unit,
 )
+from regrow.project.monitoring import LEAST_UNITS
 
 FEWEST = 10
 """Rows that every batch must have at least."""
@@ -76,7 +76,7 @@ def suggest(frame: pd.DataFrame, facts: TableFacts) -> Suggestion:
     primary, metrics = suggest_metrics(facts)
     times = parse_times(frame[facts.keys.timestamp], "") if facts.keys.timestamp else None
     delay = suggest_delay(times, frame[target.name])
-    window, least_rows = _suggest_window(times, delay, facts.whole)
+    window, least_rows = _suggest_window(times, delay, facts.whole, by_day=unit is None)
     aside = 1 - len(usable) / len(frame)
     if facts.keys.timestamp:
         unsure.append(
@@ -179,12 +179,19 @@ def suggest_delay(times: pd.Series | None, target: pd.Series) -> timedelta:
     return timedelta(days=math.ceil((times.max() - known) / timedelta(days=1)))
 
 
-def _suggest_window(times: pd.Series | None, delay: timedelta, rows: int) -> tuple[timedelta, int]:
-    """Return how far back the monitoring looks, and the labelled rows that it needs, if *rows* have such *times*."""
+def _suggest_window(
+    times: pd.Series | None, delay: timedelta, rows: int, *, by_day: bool
+) -> tuple[timedelta, int]:
+    """Return how far back the monitoring looks, and the labelled rows that it needs, if *rows* have such *times*.
+
+    With *by_day* it holds as many days with rows as performance is judged on.
+    """
     if times is None:
         return timedelta(days=WINDOWS[0]), ROWS_TO_WATCH
     days = max(1.0, (times.max() - times.min()) / timedelta(days=1))
-    longer = [window for window in WINDOWS if window > 2 * delay.days] or [3 * delay.days]
+    held = times.dt.floor("D").nunique() / math.ceil(days + 1) if by_day else 1.0
+    least = max(2 * delay.days + 1, math.ceil(LEAST_UNITS / held))
+    longer = [window for window in WINDOWS if window >= least] or [max(3 * delay.days, least)]
     enough = [window for window in longer if window * rows / days >= ROWS_TO_WATCH]
     window = enough[0] if enough else longer[-1]
     labelled = (window - delay.days) * rows / days

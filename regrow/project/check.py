@@ -7,6 +7,7 @@ from typing import Any
 
 from regrow.base.errors import ProjectError
 from regrow.base.provenance import installed_version
+from regrow.project.data import PERIODS
 from regrow.project.estimators import build_estimator, check_search, find_preprocessing, takes_weights
 from regrow.project.evaluation import CalibrationGate, FairnessGate, RobustnessGate
 from regrow.project.expectations import build_expectation
@@ -14,6 +15,7 @@ from regrow.project.fields import format_duration
 from regrow.project.file import Project, load_project
 from regrow.project.imports import check_callable
 from regrow.project.metrics import check_metric, decides, is_own, own_metric
+from regrow.project.monitoring import LEAST_UNITS
 from regrow.project.schedules import check_cron, schedules_of
 from regrow.project.sources import CsvSource, DeltaSource, ParquetSource, PythonSource, Source
 from regrow.project.training import ByType, HalfLife, TunedThreshold
@@ -157,6 +159,18 @@ def check_labels(project: Project) -> Iterator[str]:
         )
 
 
+def check_performance(project: Project) -> Iterator[str]:
+    """Find a window of monitoring that never holds as many periods as performance is judged on."""
+    window, unit = project.monitoring.window, project.data.sampling_unit
+    period = PERIODS.get(unit)
+    if period is not None and window < (LEAST_UNITS - 1) * period:  # It may begin and end within a period.
+        yield (
+            f"{project.path}: monitoring.window: {format_duration(window)} holds fewer than {LEAST_UNITS} {unit}s, of "
+            f"which nothing is ever concluded about performance; write {format_duration(LEAST_UNITS * period)} or "
+            "longer, or another data.unit"
+        )
+
+
 def _problem(check: Callable[..., Any], *arguments: Any) -> Iterator[str]:
     """Yield what *check* refuses *arguments* for."""
     try:
@@ -171,4 +185,5 @@ CHECKS: tuple[Callable[[Project], Iterator[str]], ...] = (
     check_expectations,
     check_schedules,
     check_labels,
+    check_performance,
 )

@@ -80,7 +80,8 @@ class Leakage(Strict):
 
 Unit = Literal["row", "entity", "request", "hour", "day", "week"]
 """What counts as one independent observation in an interval or a test."""
-PERIODS: frozenset[Unit] = frozenset({"hour", "day", "week"})
+PERIODS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
+"""The units that are periods, and how long each is."""
 
 Split = Annotated[RandomSplit | StratifiedSplit | GroupSplit | TimeSplit, Field(discriminator="kind")]
 

@@ -7,6 +7,9 @@ from pydantic import Field, field_validator, model_validator
 
 from regrow.project.fields import Duration, Share, Strict
 
+LEAST_UNITS = 10
+"""Sampling units from which an interval is believed, in all and with a row of each class."""
+
 
 class QualityRule(Strict):
     """Data quality of the served rows."""

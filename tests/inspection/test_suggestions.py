@@ -8,7 +8,7 @@ import pytest
 from loans import loans
 
 from regrow.inspection.expectations import check
-from regrow.inspection.suggestions import Suggestion, suggest, suggest_delay
+from regrow.inspection.suggestions import Suggestion, _suggest_window, suggest, suggest_delay
 from regrow.inspection.table import inspect_table
 
 DRAW = np.random.default_rng(0)
@@ -116,3 +116,13 @@ def test_gaps_in_the_middle_are_no_delay() -> None:
     target[10:20] = None
     assert suggest_delay(times, target) == timedelta(0)
     assert suggest_delay(None, target) == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("every", "by_day", "days"), [("6h", True, 14), ("7D", True, 92), ("7D", False, 14), ("30D", True, 366)]
+)
+def test_a_window_holds_as_many_days_as_performance_takes(every: str, by_day: bool, days: int) -> None:
+    """Of a table that comes weekly or monthly the window is long enough to judge; else performance never concludes."""
+    times = pd.Series(pd.date_range("2020-01-01", periods=100, freq=every, tz="UTC")).repeat(500)
+    window, _ = _suggest_window(times, timedelta(0), len(times), by_day=by_day)
+    assert window == timedelta(days=days)

@@ -174,8 +174,32 @@ def test_a_training_window_without_a_label_is_refused(
 
 def test_labels_that_come_after_the_window_are_no_obstacle(project: Make) -> None:
     """Performance is judged on the newest window whose labels have come, however late they are."""
-    made = project(data=data(label_delay="90d"), monitoring={"window": "7d"})
+    made = project(data=data(label_delay="90d"), monitoring={"window": "10d"})
     assert "note" not in check_project(made.path)
+
+
+@pytest.mark.parametrize(
+    ("unit", "window", "never"),
+    [
+        (None, "7d", True),
+        (None, "9d", False),
+        ("week", "14d", True),
+        ("week", "70d", False),
+        ("row", "1h", False),
+    ],
+)
+def test_a_window_that_can_never_conclude_is_refused(
+    project: Make, unit: str | None, window: str, never: bool
+) -> None:
+    """Performance is judged on ten days or weeks at least; a window that cannot hold them is named with what does."""
+    made = project(data=data(**({"unit": unit} if unit else {})), monitoring={"window": window})
+    if never:
+        with pytest.raises(
+            ProjectError, match=r"monitoring\.window: .* holds fewer than 10 \w+s, .*; write 10"
+        ):
+            check_project(made.path)
+    else:
+        assert "ok:" in check_project(made.path)
 
 
 @pytest.mark.parametrize(
