@@ -7,6 +7,7 @@ from prefect import flow
 from regrow.base.settings import load_settings
 from regrow.data.times import as_utc
 from regrow.data.upkeep import upkeep
+from regrow.lineage import announce_failure
 from regrow.models.results import Removed
 from tasks.read_retention import read_retention
 from tasks.report_tidying import report_tidying
@@ -16,7 +17,7 @@ from tasks.tidy_runs import tidy_runs
 from tasks.tidy_versions import tidy_versions
 
 
-@flow(name="tidy", flow_run_name="tidy")
+@flow(name="tidy", flow_run_name="tidy", on_failure=[announce_failure], on_crashed=[announce_failure])
 def tidy(
     as_of: datetime | None = None, dry_run: bool = False, trigger: str = "manual"
 ) -> tuple[Removed, ...]:

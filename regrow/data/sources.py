@@ -16,6 +16,7 @@ from regrow.data.selection import Kinds, Opened, Selection, join_chunks
 from regrow.data.served_rows import PREDICTION_ID
 from regrow.data.times import parse_times
 from regrow.project import CsvSource, LogSource, Project, Source
+from regrow.project.data import GroupSplit
 from regrow.project.training import ByType
 
 
@@ -248,11 +249,12 @@ def _listed(columns: Iterable[str]) -> str:
 def feature_columns(project: Project, columns: list[str]) -> list[str]:
     """Return the columns that the model sees: those of the project file, or all but those that mean something else.
 
-    These are the target, what names a row or its prediction, and the rows' weights. If dates become ages, the event's
-    time is a feature too.
+    These are the target, what names a row or its prediction, the rows' weights, and the groups that the split keeps
+    together: a model would know those of the training by heart. If dates become ages, the event's time is one too.
     """
     data, training = project.data, project.training
     others = {data.target, *data.key_columns, training.weight_column, *_named_by_log(project)}
+    others |= {data.split.column} if isinstance(data.split, GroupSplit) else set()
     found = data.features if data.features is not None else [name for name in columns if name not in others]
     aged = isinstance(training.preprocessing, ByType) and training.preprocessing.dates == "age"
     return [*found, *([data.timestamp] if aged and data.timestamp and data.timestamp not in found else [])]

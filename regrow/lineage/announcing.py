@@ -125,7 +125,8 @@ def announce_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any])
     project: Project | None = None
     with suppress(ProjectError):
         # A file that was not deployed is code that a stranger may have chosen: it is not loaded here either.
-        project = load_project(config) if flow_run.deployment_id is None or is_deployed(config) else None
+        known = config.name and (flow_run.deployment_id is None or is_deployed(config))
+        project = load_project(config) if known else None
     error = None if state.is_crashed() else state.result(raise_on_failure=False)
     identifier = str(flow_run.id)
     _tell_failure(
@@ -167,7 +168,7 @@ def announce_death(project: Project, run: Run) -> None:
 def _tell_failure(
     project: Project | None, flow: str, flow_run: str, reason: str, cause: str, trigger: str, config: Path
 ) -> None:
-    """Announce that *flow_run* failed; without a *project* its file is what is wrong."""
+    """Announce that *flow_run* failed; without a *project* its file is what is wrong, or it has none."""
     kind: Kind = "training.failed" if flow in TRAININGS else "run.failed"
     name = project.name if project else None
     told = Event(
@@ -176,11 +177,11 @@ def _tell_failure(
         severity=MEANINGS[kind].severity,
         at=datetime.now(UTC),
         model=name,
-        about=flow if name else f"{flow} of {config.name}",
+        about=flow if name or not config.name else f"{flow} of {config.name}",
         reason=reason,
         links=_links(name, flow_run),
         cause=cause,
-        config=str(config),
+        config=str(config) if config.name else None,
         trigger=trigger,
         flow_run=flow_run,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -124,6 +125,22 @@ def test_a_failed_training_has_a_kind_of_its_own(told: list[Event], project: Cal
     made.path.write_text("name: [")
     announce_failure(training, run_of(made), Failed(data=ValueError("bad")))
     assert (told[1].model, told[1].about) == (None, f"retrain of {made.path.name}")
+
+
+def test_a_flow_of_all_models_has_no_file(told: list[Event]) -> None:
+    """A tidying that failed is told by its name: a year of them, told to nobody, would fill the disk."""
+    run = FlowRun(flow_id=uuid4(), parameters={"trigger": "schedule"})
+    announce_failure(monitoring.with_options(name="tidy"), run, Failed(data=RegrowError("a lock is held")))
+    assert (told[0].model, told[0].about, told[0].config) == (None, "tidy", None)
+    assert told[0].reason == "a lock is held"
+
+
+@pytest.mark.parametrize("name", ["train", "monitor", "retrain", "score", "rollout", "rollback", "tidy"])
+def test_every_flow_tells_its_failure(name: str) -> None:
+    """No flow fails or crashes in silence."""
+    made = getattr(import_module(f"flows.{name}"), name)
+    assert announce_failure in made.on_failure_hooks
+    assert announce_failure in made.on_crashed_hooks
 
 
 def test_a_file_that_was_not_deployed_is_not_loaded(

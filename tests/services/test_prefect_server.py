@@ -2,14 +2,19 @@
 
 import os
 from inspect import signature
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
+import yaml
 from prefect_http import signed_in
 
+from regrow.base.settings import USER
 from regrow.services import Services
 
+PROMETHEUS = Path(__file__).parents[2] / "deployments" / "prometheus" / "prometheus.yml"
 FOREIGN = "https://attacker.example"
 
 
@@ -46,6 +51,30 @@ def test_a_stranger_cannot_ask_for_anything(
     with signed_in(services.prefect_api_url, services.environment["PREFECT_API_AUTH_STRING"]) as client:
         assert client.post("/flows/filter", json={}).status_code == 200
         assert client.post("/flows/filter", json={}, **change).status_code == expected
+
+
+@pytest.mark.parametrize("stranger", [{"auth": None}, {"headers": {"Origin": FOREIGN}}], ids=["user", "page"])
+def test_no_stranger_starts_or_changes_what_runs(services: Services, stranger: dict[str, Any]) -> None:
+    """A run with a file of the attacker's, and a deployment with a command of his, are refused before they are read."""
+    deployment = f"/deployments/{uuid4()}"
+    run, command = {"parameters": {"config": "evil.yaml"}}, {"pull_steps": [{"shell": "id"}]}
+    with signed_in(services.prefect_api_url, services.environment["PREFECT_API_AUTH_STRING"]) as client:
+        assert client.post(f"{deployment}/create_flow_run", json=run).status_code == 404
+        refused = [
+            client.post(f"{deployment}/create_flow_run", json=run, **stranger).status_code,
+            client.patch(deployment, json=command, **stranger).status_code,
+        ]
+    assert refused == [401 if "auth" in stranger else 403] * 2
+
+
+def test_prometheus_reads_its_figures_with_the_password(services: Services) -> None:
+    """`deployments/prometheus/prometheus.yml` signs in; without a password there are no figures."""
+    url, sign_in = f"{services.prefect_api_url}/metrics", services.environment["PREFECT_API_AUTH_STRING"]
+    assert httpx.get(url).status_code == 401
+    answer = httpx.get(url, auth=tuple(sign_in.split(":", 1)))
+    assert answer.status_code == 200 and "process_resident_memory_bytes" in answer.text
+    asked = yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"]
+    assert [each["basic_auth"]["username"] for each in asked if each["job_name"] == "prefect"] == [USER]
 
 
 def test_a_foreign_page_may_not_even_ask_whether_it_may(services: Services) -> None:
