@@ -1,7 +1,7 @@
 """Measure how far served rows and predictions have moved; Evidently's report is drawn if it is needed."""
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from regrow.models.predictions import stack_predictions
 from regrow.models.results import DriftFigures, Measurement, ModelFacts, figures_by_column
 from regrow.models.stored import load_model
 from regrow.project import Data, Monitoring, Project
-from regrow.project.monitoring import DriftMethod
+from regrow.project.monitoring import DriftMethod, ReportRule
 from regrow.registry import Version
 
 FIGURES, REPORT = "drift.json", "report.html"
@@ -229,6 +229,13 @@ def draw_again(champion: Version, figures: DriftFigures, path: Path) -> int:
     return len(logged.rows)
 
 
+def is_page_wanted(asked: ReportRule, findings: Sequence[Finding]) -> bool:
+    """Return whether the page of 4 MB is written, as the file has *asked*: drift that lasts would fill the disk."""
+    moved = [finding for finding in findings if finding.failed]
+    alarming = [finding for finding in moved if not finding.noted]
+    return asked == "always" or bool(moved if asked == "drift" else alarming)
+
+
 def keep_report(run: RunRecord, distances: Distances) -> str | None:
     """Keep the report of *distances* on *run*; return its page, None if MLflow is used without a server."""
     with tempfile.TemporaryDirectory() as folder:
@@ -292,6 +299,5 @@ def measure_drift(project: Project, champion: Version, window: Window) -> Measur
     run.log_input(reference, "reference")
     run.log_metrics(figures)
     run.log_text(kept.model_dump_json(indent=2), FIGURES)
-    moved = any(finding.failed for finding in findings)
-    page = keep_report(run, found.distances) if moved or rule.report == "always" else None
+    page = keep_report(run, found.distances) if is_page_wanted(rule.report, findings) else None
     return Measurement(subject="drift", findings=findings, figures=figures, url=run.url, report=page)

@@ -56,6 +56,10 @@ def test_the_whole_stack_starts_retrains_on_an_alarm_and_stops(stack: Stack) -> 
     name = file.stem
     for url in (f"{stack.settings.local_mlflow}/health", f"{stack.settings.local_server}/ping"):
         assert httpx.get(url, timeout=10).is_success
+    asked = f"{stack.settings.local_mlflow}/api/2.0/mlflow/experiments/search"
+    stranger = {"Origin": "https://attacker.example"}
+    assert httpx.post(asked, json={"max_results": 1}, timeout=10).status_code == 401
+    assert httpx.post(asked, json={"max_results": 1}, headers=stranger, timeout=10).status_code == 403
     told = {environment(each).get("REGROW_SERVER_URL") for each in stack.children()}
     assert stack.settings.local_server in told
 

@@ -150,6 +150,10 @@ class AttributionRule(Strict):
     ] = 500
 
 
+ReportRule = Literal["alarm", "drift", "always"]
+"""When the drift report is written."""
+
+
 class Monitoring(Strict):
     """What is watched, how often, over which window."""
 
@@ -176,10 +180,10 @@ class Monitoring(Strict):
     ] = 1.0
     performance: PerformanceRule = PerformanceRule()
     report: Annotated[
-        Literal["alarm", "always"],
+        ReportRule,
         Field(
-            description="When the drift report of 4 MB is written (`alarm`: if something drifted); its figures are "
-            "always kept, and `regrow report` writes it at any time"
+            description="When the drift report of 4 MB is written: if drift alarms (`drift.alarm`), if something "
+            "drifted, or each time; its figures are always kept, and `regrow report` writes it at any time"
         ),
     ] = "alarm"
     attributions: Annotated[

@@ -101,15 +101,22 @@ def test_a_window_holds_row_for_row_what_was_logged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shift", "asked", "written"), [(0.0, "alarm", False), (9.0, "alarm", True), (0.0, "always", True)]
+    ("shift", "asked", "written"),
+    [
+        (0.0, {"report": "drift", "drift": {"alarm": True}}, False),
+        (9.0, {}, False),
+        (9.0, {"drift": {"alarm": True}}, True),
+        (9.0, {"report": "drift"}, True),
+        (0.0, {"report": "always"}, True),
+    ],
 )
-def test_the_page_is_written_on_drift_or_if_the_file_asks(
+def test_the_page_is_written_on_an_alarm_or_if_the_file_asks(
     project: Callable[..., Project],
     remember: Callable[[ModuleType], Any],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     shift: float,
-    asked: str,
+    asked: dict[str, Any],
     written: bool,
 ) -> None:
     """The figures are kept each time, and the page can be drawn from them later, from the rows of that moment."""
@@ -118,14 +125,14 @@ def test_the_page_is_written_on_drift_or_if_the_file_asks(
     log(frame + shift)
     champion: Any = SimpleNamespace(number=1, facts=FACTS.model_copy(update={"training": reference}))
     monkeypatch.setattr(module, "predict_holdout", lambda *_: (frame, np.arange(400.0), None))
-    made = project(monitoring={"report": asked})
+    made = project(monitoring=asked)
     window = find_window("m", START, START + timedelta(days=1), 1000)
     found = module.measure_drift.function(made, champion, window)
     assert ("report" in record.tags) == written == ("report.html" in record.files)
     figures = DriftFigures.model_validate_json(record.files["drift.json"])
     assert figures.columns == {"size": found.figures["drift.column.size"]}
     assert figures.drifted == (("size",) if shift else ())
-    assert all(finding.noted for finding in found.findings)
+    assert all(finding.noted for finding in found.findings) or "alarm" in asked.get("drift", {})
     assert module.draw_again(champion, figures, tmp_path / "again.html") == 400
     assert "size" in (tmp_path / "again.html").read_text()
 
