@@ -28,7 +28,7 @@ from regrow.models.predictions import ask
 from regrow.models.results import ModelFacts
 from regrow.models.values import Column
 from regrow.project import Project
-from regrow.project.imports import code_name, hook_file, load_code, naming_origin
+from regrow.project.imports import code_name, describe_error, hook_file, load_code, naming_origin
 
 CODE_FOLDER = "code"
 """Folder of a stored model with the team's own code: so MLflow names it."""
@@ -128,13 +128,24 @@ class LoadedModel:
         return self.predict_read(self.contract.read(frame))
 
     def predict_read(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """Predict *features*, which the contract has read; raises `DataError` if the pipeline refuses them."""
+        """Predict *features*, which the contract has read; raises `DataError` if the pipeline refuses them.
+
+        So it does if the team's own code in it fails on them, with the line that did.
+        """
+        said = f"{self.model_id} cannot predict these rows"
         try:
             return self.predict_checked(features)
         except ValueError as error:
-            raise DataError(
-                f"{self.model_id} cannot predict these rows: {_explain(features, error)}"
-            ) from error
+            raise DataError(f"{said}: {_explain(features, error)}") from error
+        except (
+            ArithmeticError,
+            AssertionError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+        ) as error:
+            raise DataError(f"{said}: {describe_error(error)}") from error
 
     def predict_checked(self, features: pd.DataFrame) -> NDArray[np.float64]:
         """Predict *features*, which the contract has read; whatever the pipeline raises is passed on."""
@@ -171,7 +182,10 @@ def describe_stored(
     """
     types = _check_types(pipeline, facts)
     sample, method = features.head(50), "predict" if facts.kind == "regression" else "predict_proba"
-    outputs = infer_signature(model_output=getattr(pipeline, method)(sample)).outputs
+    with naming_origin(
+        DataError, f"{project.training.estimator} cannot predict the rows that it was fitted on"
+    ):
+        outputs = infer_signature(model_output=getattr(pipeline, method)(sample)).outputs
     return {
         "sk_model": pipeline,
         "serialization_format": "skops",

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -28,7 +29,7 @@ from regrow.models.frames import infer_columns
 from regrow.models.stored import LoadedModel
 from regrow.project import Project, Training, load_project
 from regrow.registry import Version
-from tasks.score_rows import score_period
+from tasks.score_rows import UNTIL, next_period, score_period
 
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 BOOSTING = "sklearn.ensemble.HistGradientBoostingClassifier"
@@ -386,3 +387,52 @@ def test_what_was_predicted_already_is_not_scored(home: Path) -> None:
     made, anything = make_project(home, as_csv(10), source={"kind": "log"}), cast(LoadedModel, None)
     with pytest.raises(DataError, match=r"data.source: .* predicted already; name .* under scoring.source"):
         score_period(made, anything, 1, None, None, AS_OF)
+
+
+def test_own_code_that_fails_in_a_later_chunk_is_named_and_what_was_scored_stays(
+    home: Path, in_chunks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transformer of the team's own that raises ends the run with its words; the next run scores the rest."""
+    project = make_project(home, as_csv())
+    model = train(read_source(project))
+    predict, asked = model.pipeline.predict_proba, list[int]()
+
+    def failing(features: pd.DataFrame) -> np.ndarray:
+        asked.append(len(features))
+        if len(asked) == 4:
+            raise KeyError("hour")
+        return predict(features)
+
+    monkeypatch.setattr(model.pipeline, "predict_proba", failing)
+    with pytest.raises(
+        DataError, match=r"m-1 cannot predict these rows: KeyError: 'hour' \(test_score_rows\.py, line"
+    ):
+        score_period(project, model, 1, None, None, AS_OF)
+    kept = len(read_predictions("m").rows)
+    assert 0 < kept < 600
+    scored = score_period(project, model, 1, None, None, AS_OF)
+    assert (scored.rows, scored.new) == (600, 600 - kept)
+    assert not read_predictions("m").rows["prediction_id"].duplicated().any()
+
+
+def run_after(*ends: str) -> Any:
+    """Make a step's record of a model whose earlier runs scored what was new until *ends*."""
+    past = [SimpleNamespace(data=SimpleNamespace(tags={UNTIL: f"{end}T00:00:00+00:00"})) for end in ends]
+    return SimpleNamespace(client=SimpleNamespace(search_runs=lambda *_, **__: past), experiment_id="1")
+
+
+@pytest.mark.parametrize(
+    ("scoring", "timed", "ends", "start"),
+    [
+        ({}, True, (), None),
+        ({}, True, ("2026-05-01", "2026-05-20", "2026-07-01"), datetime(2026, 5, 20, tzinfo=UTC)),
+        ({}, False, ("2026-05-01",), None),
+        ({"window": "2d"}, True, ("2026-05-01",), AS_OF - timedelta(days=2)),
+    ],
+)
+def test_the_next_period_begins_where_the_last_run_ended(
+    home: Path, scoring: dict[str, Any], timed: bool, ends: tuple[str, ...], start: datetime | None
+) -> None:
+    """What is new since the newest run before the moment; the file's window; all rows without a time, or at first."""
+    project = with_scoring(home, as_csv(), scoring, **({} if timed else {"timestamp": None}))
+    assert next_period(project, run_after(*ends), AS_OF) == (start, AS_OF)
