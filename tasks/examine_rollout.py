@@ -49,14 +49,18 @@ class Gathered:
     """Labels of an entity that recurs, which do not tell which of its rows they mean: they are left out."""
 
     def answers(self, role: str) -> Answers:
-        """Set what *role* answered in the whole rollout beside what came true."""
-        mine = self.rows["role"] == role
-        answered = answers_of(
-            self.rows[mine & self.rows["prediction"].notna() & self.rows["fallback"].isna()],
-            self.truth,
-            self.facts,
+        """Set what *role* answered in the whole rollout beside what came true.
+
+        What the champion answered because the challenger had failed counts as the challenger's failure.
+        """
+        rows, roles = self.rows, self.rows["role"]
+        fell_back = (roles == CHAMPION) & rows["fallback"].notna() & rows["prediction"].notna()
+        mine = (roles == CHALLENGER) | fell_back if role == CHALLENGER else (roles == CHAMPION) & ~fell_back
+        said = [None if lost else value for lost, value in zip(fell_back, rows["prediction"], strict=True)]
+        answers = answers_of(
+            rows.assign(prediction=pd.Series(said, rows.index, object))[mine], self.truth, self.facts
         )
-        return replace(answered, threshold=self.evidence.pairs.thresholds[role == CHALLENGER])
+        return replace(answers, threshold=self.evidence.pairs.thresholds[role == CHALLENGER])
 
 
 def gather(

@@ -1,13 +1,14 @@
 """What is decided on what a rollout has shown, and what is kept of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from regrow.data.predictions import CHAMPION
+from regrow.data.predictions import CHALLENGER, CHAMPION
 from regrow.data.snapshots import Snapshot
 from regrow.decisions.rollout.evidence import Arm, Evidence, Pairs
 from regrow.models.results import ModelFacts
@@ -35,6 +36,25 @@ def found(rows: int, failures: int = 0) -> Gathered:
     seconds = np.full(rows, 0.01)
     evidence = Evidence(Arm(rows, rows, 0, seconds), Arm(rows, rows, failures, seconds), pairs)
     return Gathered(evidence, ROWS, TRUTH, FACTS)
+
+
+def test_what_the_challenger_failed_on_is_its_own() -> None:
+    """In an A/B comparison a row that fell back to the champion is the challenger's, without a prediction."""
+    rows = pd.DataFrame(
+        {
+            "prediction_id": list("abcd"),
+            "entity_id": list("abcd"),
+            "served_at": pd.Timestamp(NOW),
+            "role": [CHAMPION, CHAMPION, CHALLENGER, CHALLENGER],
+            "fallback": [None, "raised", None, "not finite"],
+            "prediction": [[0.4, 0.6], [0.3, 0.7], [0.2, 0.8], None],
+        }
+    )
+    gathered = replace(found(100), rows=rows, truth=pd.Series(1.0, index=list("abcd")))
+    assert gathered.answers(CHAMPION).prediction.tolist() == [[0.4, 0.6]]
+    said = gathered.answers(CHALLENGER).matured().prediction
+    assert said[1].tolist() == [0.2, 0.8]
+    assert np.isnan(said[[0, 2]]).all()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from regrow.decisions.influence import Truth
 from regrow.decisions.units import Units, single_rows
 from regrow.models.metrics import Codes
 
@@ -42,8 +43,8 @@ class Answers:
     """By which the version decides, if it has one of its own."""
 
     def matured(self) -> "Answers":
-        """Keep the rows that have both a label and a prediction."""
-        return self.take(self.labelled & answered(self.prediction))
+        """Keep the rows that have a label, those on which the version failed among them."""
+        return self.take(self.labelled)
 
     def first(self, share: float) -> "Answers":
         """Keep the first *share* of the rows."""
@@ -123,3 +124,15 @@ def answered(prediction: Floats) -> NDArray[np.bool_]:
     """Return which rows of *prediction* are finite throughout."""
     total = prediction if prediction.ndim == 1 else prediction.sum(axis=1)
     return np.isfinite(total)
+
+
+def complete(prediction: Floats, truth: Truth, classes: int) -> Floats:
+    """Return *prediction* with what is known without a model for the rows on which the version failed.
+
+    That is the shares of the *classes* in *truth*, or its mean: a version must not gain by failing on hard rows.
+    """
+    failed = ~answered(prediction)
+    known = np.bincount(truth.astype(np.int64), minlength=classes) / len(truth) if classes else truth.mean()
+    completed: NDArray[np.float64] = prediction.copy()
+    completed[failed] = known
+    return completed

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regrow.decisions.influence import CLOSED_FORM, MEANS, Truth, pulls
-from regrow.decisions.rollout.evidence import Answers, Strings
+from regrow.decisions.rollout.evidence import Answers, Strings, complete
 from regrow.decisions.rollout.sequential import standard_errors, standard_errors_until
 from regrow.models.metrics import Codes, Floats, Label, as_judged, encode, sign
 from regrow.project import Metric
@@ -44,8 +44,10 @@ def unpaired_gain(
         truth = _truth(side, classes)
         if missing := too_few(metric, truth, len(classes)):
             return missing
-        units = _units(metric, side.entities, truth, side.prediction)
-        figure, pull = pulls(metric, truth, _judged(metric, side), len(classes), units)
+        prediction = complete(side.prediction, truth, len(classes))
+        units = _units(metric, side.entities, truth, prediction)
+        seen = as_judged(metric, prediction, side.threshold)
+        figure, pull = pulls(metric, truth, seen, len(classes), units)
         figures.append(figure)
         spreads.append(pull)
     return _gain(metric, figures[1] - figures[0], spreads)
@@ -61,11 +63,6 @@ def gain_bounds(gain: Gain, rows: int, alpha: float, least: int, greatest: int) 
     late = standard_errors_until(rows / greatest, alpha * (1 - EARLY))
     radius = gain.error * min(early, late)
     return gain.figure - radius, gain.figure + radius
-
-
-def _judged(metric: Metric, side: Answers) -> Floats:
-    """Return the predictions of *side* as *metric* must see them, by its threshold."""
-    return as_judged(metric, side.prediction, side.threshold)
 
 
 def _gain(metric: Metric, rise: float, sides: list[Floats]) -> Gain:

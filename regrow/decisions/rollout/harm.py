@@ -13,13 +13,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from regrow.base.errors import DataError
 from regrow.base.verdict import Finding, pass_if
 from regrow.decisions.influence import CLOSED_FORM, GROUPS, MEANS, Truth, pulls
 from regrow.decisions.rollout.bounds import undecided
-from regrow.decisions.rollout.evidence import Floats, Pairs, answered
+from regrow.decisions.rollout.evidence import Floats, Pairs, complete
 from regrow.decisions.rollout.gains import too_few
 from regrow.decisions.rollout.sequential import least_gains, log_evidence_of_loss
 from regrow.decisions.units import Units
@@ -50,7 +49,7 @@ def judge_harm(pairs: Pairs, metric: Metric, classes: Sequence[Label], limit: fl
         return undecided(rule, len(truth), _told(units, int(steps.max()) + 1, least), units)
     entered = steps >= 0
     sides = [
-        as_judged(metric, _completed(side[rows], truth, len(classes))[entered], threshold)
+        as_judged(metric, complete(side[rows], truth, len(classes))[entered], threshold)
         for side, threshold in zip((pairs.champion, pairs.challenger), pairs.thresholds, strict=True)
     ]
     try:
@@ -129,15 +128,6 @@ def _radius(pulled: Floats, shares: Floats, alpha: float) -> float:
         proven = log_evidence_of_loss(pulled - shares * middle) >= goal
         low, high = (low, middle) if proven else (middle, high)
     return high
-
-
-def _completed(prediction: Floats, truth: Truth, classes: int) -> Floats:
-    """Return *prediction* with what is known without a model for the rows on which the version failed."""
-    failed = ~answered(prediction)
-    known = np.bincount(truth.astype(np.int64), minlength=classes) / len(truth) if classes else truth.mean()
-    completed: NDArray[np.float64] = prediction.copy()
-    completed[failed] = known
-    return completed
 
 
 def _told(units: Units, steps: int, least: int) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from regrow.decisions.rollout.evidence import Answers, Pairs, answered
+from regrow.decisions.rollout.evidence import Answers, Pairs, answered, complete
 from regrow.decisions.units import Units
 
 NAN = np.nan
@@ -16,8 +16,8 @@ def test_a_row_is_answered_if_all_of_it_is_finite() -> None:
     assert answered(np.array([1.0, NAN, -np.inf])).tolist() == [True, False, False]
 
 
-def test_matured_rows_have_a_label_and_an_answer() -> None:
-    """Rows without one of the two are left out, their entities with them."""
+def test_matured_rows_have_a_label() -> None:
+    """Rows without one are left out, their entities with them; one on which the version failed stays."""
     mine = Answers(
         np.array([1.0, NAN, 3.0]),
         np.array([1.0, 2.0, 3.0]),
@@ -25,9 +25,10 @@ def test_matured_rows_have_a_label_and_an_answer() -> None:
         np.array(list("abc")),
     )
     kept = mine.matured()
-    assert (kept.prediction.tolist(), kept.target.tolist()) == ([1.0], [1.0])
+    assert kept.target.tolist() == [1.0, 2.0]
+    assert complete(kept.prediction, kept.target, 0).tolist() == [1.0, 1.5]
     assert kept.entities is not None
-    assert kept.entities.tolist() == ["a"]
+    assert kept.entities.tolist() == ["a", "b"]
 
 
 def test_pairs_are_judged_once_they_are_labelled_and_their_unit_is_over() -> None:

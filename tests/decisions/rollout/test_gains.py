@@ -40,6 +40,19 @@ def test_repeated_rows_of_one_entity_are_one_observation() -> None:
     assert errors[2] == pytest.approx(errors[0] / np.sqrt(5), rel=0.01)
 
 
+def test_a_version_that_fails_is_scored_as_if_it_knew_nothing() -> None:
+    """What it failed on is not left out of an A/B comparison: of the rows that it got right, that costs it."""
+    champion, challenger = drawn(2_000, 0)
+    silent = challenger.prediction.copy()
+    silent[challenger.target & (silent[:, 1] > 0.5)] = np.nan
+    gains = [
+        unpaired_gain("roc_auc", champion, replace(challenger, prediction=said).matured(), CLASSES)
+        for said in (challenger.prediction, silent, np.full_like(silent, np.nan))
+    ]
+    figures = [gain.figure for gain in gains if isinstance(gain, Gain)]
+    assert len(figures) == 3 and figures[0] > max(figures[1:])
+
+
 def test_the_bounds_of_a_gain_lie_as_far_on_both_sides() -> None:
     """They widen with the confidence, and the gain lies in their middle."""
     found = unpaired_gain("log_loss", *drawn(2_000, 0), CLASSES)
