@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from regrow.base import provenance
 from regrow.base.settings import Settings
-from regrow.services.doctor.diagnosis import Diagnosis, duration, size
+from regrow.services.doctor.diagnosis import Diagnosis, Health, duration, size
 
 LEAST_BYTES, LITTLE_BYTES = 1e9, 5e9
 """Less room than this stops Regrow soon; less than the second is worth a look."""
@@ -51,15 +51,20 @@ def look_at_disk(home: Path) -> Iterator[Diagnosis]:
         yield Diagnosis("state folder", "well", f"{home} can be written")
     finally:
         probe.unlink(missing_ok=True)
-    room = shutil.disk_usage(home)
+    yield look_at_room(home)
+
+
+def look_at_room(folder: Path) -> Diagnosis:
+    """Return how much room the disk of *folder* has."""
+    room = shutil.disk_usage(folder)
     free, total = room.free, room.total
-    health = "well"
+    health: Health = "well"
     if free < LEAST_BYTES:
         health = "wrong"
     elif free < LITTLE_BYTES or free < LEAST_SHARE * total:
         health = "warning"
     remedy = "" if health == "well" else "make room: old reports, snapshots and logs, or a larger disk"
-    yield Diagnosis("disk", health, f"{size(free)} of {size(total)} are free at {home}", remedy)
+    return Diagnosis("disk", health, f"{size(free)} of {size(total)} are free at {folder}", remedy)
 
 
 def look_at_clock(home: Path, now: float) -> Diagnosis:

@@ -10,7 +10,9 @@ from regrow.base.settings import Settings
 from regrow.data.delta import find_tables, open_table
 from regrow.data.files import SET_ASIDE
 from regrow.data.stores import check_store, stores_of
+from regrow.notifications.outbox import Outbox
 from regrow.services.doctor.diagnosis import Diagnosis, duration, size
+from regrow.services.doctor.machine import look_at_room
 
 OLD_SECONDS = 900.0
 """A segment of a journal that waits for longer than this is not flushed by anybody."""
@@ -21,7 +23,9 @@ def examine_stores(settings: Settings) -> Iterator[Diagnosis]:
     """Yield what was found of the folders of the store, its tables, and the journals."""
     yield from look_at_folders(settings)
     yield from look_at_tables(settings.tables)
+    yield from look_at_store_disk(settings)
     yield from look_at_journals(settings.journal, time.time())
+    yield look_at_notifications(settings.home.absolute())
 
 
 def look_at_folders(settings: Settings) -> Iterator[Diagnosis]:
@@ -36,6 +40,25 @@ def look_at_folders(settings: Settings) -> Iterator[Diagnosis]:
             yield Diagnosis("store", "wrong", found, remedy)
     if not away:
         yield Diagnosis("store", "well", "snapshots, tables and files of models are where they were")
+
+
+def look_at_store_disk(settings: Settings) -> Iterator[Diagnosis]:
+    """Yield how much room the store has, if it is a folder on another disk than the state folder's."""
+    root, home = settings.store_root, settings.home.absolute()
+    if not isinstance(root, Path) or not root.is_dir() or not home.is_dir():
+        return
+    if root.stat().st_dev != home.stat().st_dev:
+        yield look_at_room(root)
+
+
+def look_at_notifications(home: Path) -> Diagnosis:
+    """Return how many notifications wait to be sent, and for how long."""
+    count, seconds = Outbox(home).waiting()
+    if seconds > OLD_SECONDS:
+        found = f"{count} wait to be sent, the oldest for {duration(seconds)}"
+        remedy = "their receiver does not take them, or the runner is down: `regrow notify --test`, logs/runner.log"
+        return Diagnosis("notifications", "warning", found, remedy)
+    return Diagnosis("notifications", "well", f"{count} wait to be sent" if count else "nothing waits")
 
 
 def look_at_tables(folder: Place) -> Iterator[Diagnosis]:

@@ -1,6 +1,7 @@
 """Tables and journals."""
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -9,7 +10,15 @@ import pyarrow as pa
 from regrow.base.settings import Settings
 from regrow.data.delta import append
 from regrow.data.stores import make_store
-from regrow.services.doctor.stores import OLD_SECONDS, look_at_folders, look_at_journals, look_at_tables
+from regrow.notifications.outbox import Outbox
+from regrow.services.doctor.stores import (
+    OLD_SECONDS,
+    look_at_folders,
+    look_at_journals,
+    look_at_notifications,
+    look_at_store_disk,
+    look_at_tables,
+)
 
 
 def test_a_table_that_does_not_open_is_named_and_the_others_are_counted(tmp_path: Path) -> None:
@@ -61,3 +70,25 @@ def test_rows_that_could_not_be_logged_are_told(tmp_path: Path) -> None:
     (damaged / "1.jsonl").write_text("{")
     backlog, told = look_at_journals(tmp_path, time.time() + 2 * OLD_SECONDS)
     assert (backlog.health, told.health) == ("well", "wrong") and "loans" in told.found
+
+
+def test_notifications_that_nobody_takes_are_told(tmp_path: Path) -> None:
+    """What waits for a moment is well; what waits for long says that people are not told."""
+    outbox = Outbox(tmp_path)
+    assert look_at_notifications(tmp_path).found == "nothing waits"
+    outbox.prepare()
+    waiting = outbox.folder / "queue" / "a~b.json"
+    waiting.write_text("{}")
+    assert look_at_notifications(tmp_path).health == "well"
+    old = time.time() - 2 * OLD_SECONDS
+    os.utime(waiting, (old, old))
+    found = look_at_notifications(tmp_path)
+    assert found.health == "warning" and found.found == "1 wait to be sent, the oldest for 30 min"
+
+
+def test_a_store_on_a_disk_of_its_own_has_its_room_looked_at(tmp_path: Path) -> None:
+    """A share that is full is told; a store on the state folder's own disk is told of with that one."""
+    assert list(look_at_store_disk(Settings(home=tmp_path))) == []
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        (found,) = look_at_store_disk(Settings(home=tmp_path, store=folder))
+    assert found.check == "disk" and found.found.endswith(f"are free at {folder}")
