@@ -10,6 +10,7 @@ from regrow.base.errors import BatchRejected, DataError
 from regrow.base.verdict import Finding, Verdict, combine, pass_if
 from regrow.data.snapshots import Snapshot, write_snapshot
 from regrow.data.sources import feature_columns
+from regrow.data.text_columns import misread_text
 from regrow.decisions.quarantine import usual_share
 from regrow.inspection.expectations import Outcome, Report, check
 from regrow.inspection.leak_check import find_leaks
@@ -99,7 +100,8 @@ def examine(project: Project, frame: pd.DataFrame) -> Examined:
         raise DataError("\n".join(f"{project.path}: {problem}" for problem in usability.problems))
     leaks = find_leaks(project, accepted)
     judged = judge_leaks(verdict, leaks, project.data.leakage.refuse)
-    notes = [Finding(rule=note, result="pass") for note in usability.notes]
+    text = misread_text(project, accepted, feature_columns(project, list(accepted.columns)))
+    notes = [Finding(rule=note, result="pass") for note in (*usability.notes, *text)]
     remarks = (*(finding for finding in leaks if finding.failed), *notes)
     return Examined(report, accepted, quarantined, judged.with_findings(*notes), remarks)
 

@@ -41,15 +41,23 @@ def check_text(project: Project, frame: pd.DataFrame, columns: Collection[str]) 
     source = project.data.source
     if not isinstance(source, CsvSource):
         return
-    text = [
-        name
-        for name in frame.columns
-        if name in columns and name not in source.text and isinstance(frame[name].dtype, pd.StringDtype)
-    ]
+    text = [name for name in _text_of(frame, columns) if name not in source.text]
     named = frame if project.data.id is None else frame.set_axis(frame[project.data.id])
     found = [f"{project.path}: data.source: {said}" for name in text for said in suspect(named[name], source)]
     if found:
         raise DataError("\n".join(found))
+
+
+def misread_text(project: Project, frame: pd.DataFrame, columns: Collection[str]) -> list[str]:
+    """Tell which of *columns*, of a source that knows text from numbers, hold numbers or dates as text all the same."""
+    if isinstance(project.data.source, CsvSource):
+        return []  # `check_text` refuses them.
+    return [said for name in _text_of(frame, columns) for said in suspect(frame[name], None)]
+
+
+def _text_of(frame: pd.DataFrame, columns: Collection[str]) -> list[str]:
+    """Name those of *columns* that *frame* holds as text."""
+    return [name for name in frame if name in columns and isinstance(frame[name].dtype, pd.StringDtype)]
 
 
 def suspect(values: pd.Series, source: CsvSource | None) -> Iterator[str]:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from regrow.base.errors import DataError
-from regrow.data.text_columns import check_text, suspect
+from regrow.data.text_columns import check_text, misread_text, suspect
 from regrow.project import CsvSource, Project
 
 SOURCE = CsvSource(kind="csv", path="rows.csv")
@@ -58,3 +58,13 @@ def test_only_a_csv_file_and_what_a_model_sees_is_looked_at(project: Callable[..
     check_text(made, frame, [])
     data = {"source": {"kind": "csv", "path": "rows.csv", "text": ["a", "b"]}, "target": "late", "id": "id"}
     check_text(project(data=data), frame, ["a", "b"])
+
+
+def test_text_of_another_source_that_is_none_is_told(project: Callable[..., Project]) -> None:
+    """A Parquet file or a table may hold amounts and dates as text, learnt as categories: that is no secret."""
+    frame = pd.DataFrame({"paid": ["$1,200", "$3"], "code": ["007", "12"], "kind": ["a", "b"]}).astype("str")
+    parquet = project(data={"source": {"kind": "parquet", "path": "rows.parquet"}, "target": "kind"})
+    (told,) = misread_text(parquet, frame, ["paid", "code"])
+    assert told.startswith("column `paid` holds amounts or shares such as '$1,200', read as text; write them")
+    csv = project(data={"source": {"kind": "csv", "path": "rows.csv"}, "target": "kind"})
+    assert misread_text(csv, frame, ["paid", "code"]) == []
