@@ -39,8 +39,9 @@ def tidy_tables(settings: Settings, dry_run: bool) -> list[Removed]:
 
 
 def tidy_logs(settings: Settings, dry_run: bool) -> Removed:
-    """Put aside the logs that have grown too long."""
-    logs = sorted((settings.home.absolute() / "logs").glob("*.log"))
+    """Put aside the logs that have grown too long, PostgreSQL's among them."""
+    home = settings.home.absolute()
+    logs = [*sorted((home / "logs").glob("*.log")), home / "postgres" / "log"]
     grown = [log for log in logs if not log.name.endswith((".1.log", ".previous.log"))]
     room = sum((put_log_aside(log, settings.log_mb * MEGABYTE, dry_run) for log in grown), Room())
     return Removed.made("logs", room)

@@ -194,10 +194,21 @@ def read_label_source(project: Project, source: Source, start: datetime, as_of: 
     labels = labels.assign(**{name: labels[name].map(_name, na_action="ignore") for name in found})
     event = data.timestamp if data.entity in found and data.timestamp in labels else None
     if event is not None:
-        labels = labels.assign(**{event: parse_times(labels[event].dropna(), where).reindex(labels.index)})
+        times = _parse_events(labels[event].dropna(), where, data.timestamp_format)
+        labels = labels.assign(**{event: times.reindex(labels.index)})
         names, found = names | {event: "event_time"}, [*found, event]
     within = labels["labelled_at"].between(pd.Timestamp(start), pd.Timestamp(as_of))
     return labels.loc[within, [*found, "label", "labelled_at"]].rename(columns=names).reset_index(drop=True)
+
+
+def _parse_events(values: pd.Series, where: str, written: str | None) -> pd.Series:
+    """Return the event times of labels: *written* as those of the rows are, or by ISO 8601."""
+    try:
+        return parse_times(values, where, written)
+    except DataError:
+        if written is None:
+            raise
+        return parse_times(values, where)
 
 
 def as_names(values: pd.Series) -> pd.Series:

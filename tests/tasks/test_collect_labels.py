@@ -160,3 +160,26 @@ def test_labels_of_an_entity_tell_their_month(tmp_path, project):
     labels = read_label_source(made, made.data.labels, AS_OF - timedelta(days=5), AS_OF)
     assert labels["entity_id"].tolist() == ["7", "7"]
     assert labels["event_time"].tolist() == [pd.Timestamp("2024-01-01", tz="UTC"), pd.NaT]
+
+
+@pytest.mark.parametrize(
+    ("written", "event"), [("%m/%d/%Y", "01/05/2024"), ("%m/%d/%Y", "2024-01-05"), ("epoch_s", 1_704_412_800)]
+)
+def test_the_event_of_a_label_is_written_as_those_of_the_rows(tmp_path, project, written, event):
+    """`data.timestamp_format` reads the labels' column of the same name too; a date by ISO 8601 is one anyhow."""
+    pd.DataFrame({"who": ["C1"], "at": [event], "label": [1.0], "labelled_at": ["2024-01-09"]}).to_parquet(
+        tmp_path / "labels.parquet"
+    )
+    made = project(
+        data={
+            **DATA_WITH_LABELS,
+            "id": None,
+            "entity": "who",
+            "timestamp": "at",
+            "timestamp_format": written,
+            "labels": {"kind": "parquet", "path": str(tmp_path / "labels.parquet")},
+        }
+    )
+    assert made.data.labels is not None
+    labels = read_label_source(made, made.data.labels, AS_OF - timedelta(days=5), AS_OF)
+    assert labels["event_time"].tolist() == [pd.Timestamp("2024-01-05", tz="UTC")]

@@ -54,3 +54,10 @@ def test_logs_are_put_aside_once(tmp_path: Path) -> None:
     (tmp_path / "logs/mlflow.1.log").write_bytes(b"x" * (2**20 + 1))
     assert tidy_logs(settings, dry_run=False).count == 0
     assert tidy_tables(settings, dry_run=False) == []
+    of_postgres = tmp_path / "postgres/log"
+    of_postgres.parent.mkdir()
+    with of_postgres.open("ab", buffering=0) as appending:
+        appending.write(b"x" * (2**20 + 1))
+        assert tidy_logs(settings, dry_run=False).count == 1
+        appending.write(b"goes on")
+    assert of_postgres.read_bytes() == b"goes on"
