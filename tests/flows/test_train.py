@@ -17,6 +17,7 @@ from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
 import flows.train
 import tasks.fit
 import tasks.refit
+import tasks.register
 from flows.monitor import monitor
 from flows.score import score
 from flows.train import train
@@ -45,16 +46,23 @@ def models(project: Project) -> list[Any]:
 
 
 def test_runs_now_and_by_schedule(
-    services: object, project: Callable[..., Project], recent: pd.DataFrame, start: Start
+    services: object,
+    project: Callable[..., Project],
+    recent: pd.DataFrame,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without `as_of` the flow trains on the rows up to this moment, whoever starts it."""
-    model = project(recent)
+    """Without `as_of` the flow trains on the rows up to this moment, whoever starts it; each part of it is told."""
+    model, told = project(recent), list[str]()
+    for module in (flows.train, tasks.register):
+        monkeypatch.setattr(module, "announce", lambda _, kind, *__, **___: told.append(kind))
     before = datetime.now(UTC) - timedelta(minutes=1)
     verdict = start(train, config=model.path)
     assert verdict.passed, verdict.reason
     champion = registry.champion(model.name)
     assert champion is not None
     assert champion.facts.training.rows == len(recent)
+    assert told == ["training.started", "version.registered", "training.finished"]
     assert before < datetime.fromisoformat(champion.tags["regrow.as_of"]) < datetime.now(UTC)
 
 

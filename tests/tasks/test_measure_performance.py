@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from model_facts import NOWHERE, make_facts
@@ -18,7 +19,14 @@ from regrow.decisions.performance import Holdout, judge_performance
 from regrow.models.results import Candidate, Evaluation
 from regrow.project import load_project
 from regrow.registry import Version
-from tasks.measure_performance import describe_rows, describe_window, holdout_figure, window_figures
+from tasks import measure_performance
+from tasks.measure_performance import (
+    describe_rows,
+    describe_window,
+    holdout_figure,
+    tell_late,
+    window_figures,
+)
 from tasks.register import version_tags
 
 FACTS = make_facts(0, 1, id="id", timestamp="at")
@@ -34,6 +42,29 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def watched(project: Any) -> Any:
     """Make a project of rows whose id is unique."""
     return partial(watch, project)
+
+
+@pytest.mark.parametrize(("labels", "told"), [(0, True), (95, False)])
+def test_labels_that_should_be_there_are_told_late(
+    project: Any, monkeypatch: pytest.MonkeyPatch, labels: int, told: bool
+) -> None:
+    """Labels that came for the windows before and not for this one, long after their delay, are an event."""
+    events: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        measure_performance, "announce", lambda _, kind, reason, **__: events.append((kind, reason))
+    )
+    rows = pd.DataFrame({"prediction_id": range(95)})
+    windows = [
+        Labelled(day(start), day(start + 7), rows.head(have), np.zeros(have), 95 - have)
+        for start, have in ((1, 95), (8, 95), (15, labels))
+    ]
+    source = {"kind": "csv", "path": "rows.csv"}
+    made = project(data={"source": source, "target": "late", "timestamp": "at", "label_delay": "2d"})
+    tell_late(made, windows, day(24))
+    assert bool(events) == told
+    if told:
+        assert events[0][0] == "labels.late"
+        assert events[0][1].startswith("0 of 95 rows up to ")
 
 
 def test_rows_that_the_champion_was_trained_on_are_left_out(watched: Any) -> None:
