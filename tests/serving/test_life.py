@@ -102,7 +102,8 @@ def test_a_flusher_that_is_killed_is_replaced(start, tmp_path, monkeypatch, size
     psutil.wait_procs([left] if left else [], 10)
     assert left is None or not left.is_running()
     assert load.failures == []
-    assert start(tmp_path, "--model", "demo").stop() == 0  # On a slow machine rows are left to the next start.
+    # On a slow machine rows are left to the next start.
+    assert start(tmp_path, "--model", "demo").stop() == 0
     logged = read_predictions("demo").rows["prediction_id"]
     assert logged.is_unique
     assert {i for response in load.responses for i in response["prediction_ids"]} == set(logged)
