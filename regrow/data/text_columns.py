@@ -57,7 +57,7 @@ def misread_text(project: Project, frame: pd.DataFrame, columns: Collection[str]
 
 def _text_of(frame: pd.DataFrame, columns: Collection[str]) -> list[str]:
     """Name those of *columns* that *frame* holds as text."""
-    return [name for name in frame if name in columns and isinstance(frame[name].dtype, pd.StringDtype)]
+    return [name for name in columns if name in frame and isinstance(frame[name].dtype, pd.StringDtype)]
 
 
 def suspect(values: pd.Series, source: CsvSource | None) -> Iterator[str]:
