@@ -18,6 +18,8 @@ from regrow.decisions.rollout.evidence import Answers, Evidence
 from regrow.decisions.rollout.logged import (
     answers_of,
     asked_of_challenger,
+    asked_of_champion,
+    fell_back,
     make_pairs,
     measure_arm,
     measure_ratio,
@@ -53,14 +55,17 @@ class Gathered:
 
         What the champion answered because the challenger had failed counts as the challenger's failure.
         """
-        rows, roles = self.rows, self.rows["role"]
-        fell_back = (roles == CHAMPION) & rows["fallback"].notna() & rows["prediction"].notna()
-        mine = (roles == CHALLENGER) | fell_back if role == CHALLENGER else (roles == CHAMPION) & ~fell_back
-        said = [None if lost else value for lost, value in zip(fell_back, rows["prediction"], strict=True)]
-        answers = answers_of(
-            rows.assign(prediction=pd.Series(said, rows.index, object))[mine], self.truth, self.facts
+        if role == CHALLENGER:
+            rows = asked_of_challenger(self.rows, shadow=False)
+            said = zip(fell_back(rows), rows["prediction"], strict=True)
+            own = pd.Series([None if lost else value for lost, value in said], rows.index, object)
+            rows = rows.assign(prediction=own)
+        else:
+            rows = asked_of_champion(self.rows)
+        return replace(
+            answers_of(rows, self.truth, self.facts),
+            threshold=self.evidence.pairs.thresholds[role == CHALLENGER],
         )
-        return replace(answers, threshold=self.evidence.pairs.thresholds[role == CHALLENGER])
 
 
 def gather(
@@ -79,7 +84,7 @@ def gather(
     truth = joined.rows[fit].set_index("prediction_id")["label"]
     stage = rows[rows["stage"] == rollout.stage]
     of_challenger = asked_of_challenger(stage, shadow=rollout.current.weight == 0)
-    of_champion = stage[(stage["role"] == CHAMPION) & stage["fallback"].isna()]
+    of_champion = asked_of_champion(stage)
     thresholds = facts.threshold, challenger.threshold if challenger else None
     paired = mirrored_rows(rows, rollout.id, rollout.plan.mirror)
     pairs = replace(make_pairs(paired, truth, facts, project.data, as_of), thresholds=thresholds)

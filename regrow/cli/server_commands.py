@@ -173,9 +173,8 @@ def _hear_one_signal() -> None:
 
     stop = _StopSignal(DOWN_TIMEOUT)
     signal.signal(signal.SIGTERM, stop)
-    if (
-        signal.getsignal(signal.SIGINT) != signal.SIG_IGN
-    ):  # Behind `&` in a script it is ignored, and stays so.
+    # Behind `&` in a script Ctrl-C is ignored, and stays so.
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, stop)
 
 

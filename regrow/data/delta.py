@@ -98,9 +98,8 @@ def scan(path: Place, version: int | None = None) -> ds.Dataset | None:
     table = open_table(path, version)
     if table is None:
         return None
-    if not isinstance(
-        path, Path
-    ):  # What Arrow keeps of a bucket are credentials that may have been renewed since.
+    # What Arrow keeps of a bucket are credentials that may have been renewed since.
+    if not isinstance(path, Path):
         return table.to_pyarrow_dataset()
     state = (table.version(), *table.file_uris())
     with _ONE_SCANNER:

@@ -1,8 +1,10 @@
 """Send a month of flights to the model server, and see how well they were predicted."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 
 import httpx
 import numpy as np
@@ -36,10 +38,11 @@ def send(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) ->
 
 def send_shadowed(url: str, project: Project, model: LoadedModel, frame: pd.DataFrame) -> None:
     """Post *frame* in parts that the server's queue of shadows holds, each once the one before is scored."""
+    scored = partial(count_shadows, url, project.name)
     for start in range(0, len(frame), SHADOWED_ROWS):
-        part, before = frame.iloc[start : start + SHADOWED_ROWS], count_shadows(url, project.name)
+        part, before = frame.iloc[start : start + SHADOWED_ROWS], scored()
         send(url, project, model, part)
-        wait_until_scored(url, project.name, before + len(part))
+        wait_for_shadows(scored, before + len(part))
 
 
 def send_once(
@@ -57,11 +60,12 @@ def send_once(
     """
     frame = rows_between(project, year, start, end)
     new = not_yet_sent(project, frame, start, end)
-    shadows = count_predictions(project.name, start, end, (SHADOW,))
+    logged = partial(count_predictions, project.name, start, end, (SHADOW,))
+    shadows = logged()
     (send_shadowed if shadowed else send)(url, project, model, new)
     wait_until_logged(project, start, end, len(frame))
     if shadowed:
-        wait_until_shadowed(project, start, end, shadows + len(new))
+        wait_for_shadows(logged, shadows + len(new))
 
 
 def count_shadows(url: str, name: str) -> int:
@@ -82,27 +86,18 @@ def count_shadows(url: str, name: str) -> int:
     return int(sum(scored) + sum(dropped))
 
 
-def wait_until_scored(url: str, name: str, rows: int) -> None:
-    """Wait until the server has scored *rows* rows in shadow since its start, or no more come."""
-    found, grown = 0, time.monotonic()
-    while found < rows and time.monotonic() < grown + SHADOW_PATIENCE:
-        time.sleep(PAUSE)
-        if (now := count_shadows(url, name)) > found:
-            found, grown = now, time.monotonic()
-
-
 def rows_between(project: Project, year: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
     """Return the rows of *year* with an event time in [*start*, *end*)."""
     times = year[str(project.data.timestamp)]
     return year[(times >= start) & (times < end)].reset_index(drop=True)
 
 
-def wait_until_shadowed(project: Project, start: datetime, end: datetime, rows: int) -> None:
-    """Wait until the log holds *rows* shadows of [*start*, *end*), or no more come: the server may drop some."""
+def wait_for_shadows(count: Callable[[], int], rows: int) -> None:
+    """Wait until *count* says that *rows* shadows are there, or no more come: the server may drop some."""
     found, grown = 0, time.monotonic()
     while found < rows and time.monotonic() < grown + SHADOW_PATIENCE:
         time.sleep(PAUSE)
-        if (now := count_predictions(project.name, start, end, (SHADOW,))) > found:
+        if (now := count()) > found:
             found, grown = now, time.monotonic()
 
 

@@ -129,6 +129,5 @@ def test_shadows_that_the_server_dropped_are_not_waited_for(monkeypatch: pytest.
     """It ends once no more come, though some are missing."""
     counts = iter([1, 3])
     monkeypatch.setattr(traffic, "SHADOW_PATIENCE", 0.5)
-    monkeypatch.setattr(traffic, "count_predictions", lambda *_: next(counts, 3))
-    traffic.wait_until_shadowed(PROJECT, APRIL, MAY, 9)
+    traffic.wait_for_shadows(lambda: next(counts, 3), 9)
     assert next(counts, None) is None

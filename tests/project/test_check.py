@@ -1,5 +1,6 @@
 """`check` refuses what `train` would refuse, accepts the rest, and runs nothing that the file only names."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ def problems(project: Project) -> str:
     with pytest.raises(ProjectError) as raised:
         check_project(project.path)
     return str(raised.value)
+
+
+def judge(project: Project, refused: str | None) -> None:
+    """Assert that `check` says what is *refused* of *project*; None: that it takes it."""
+    if refused is None:
+        assert "ok:" in check_project(project.path)
+    else:
+        assert re.search(refused, problems(project))
 
 
 @pytest.mark.parametrize("on_failure", ["reject", "quarantine"])
@@ -163,13 +172,7 @@ def test_a_training_window_without_a_label_is_refused(
         {"window": window} if window else {}
     )
     made = project(data=data(label_delay=delay), training=training)
-    if never:
-        with pytest.raises(
-            ProjectError, match=r"training\.window: 1w is not longer than data\.label_delay.*longer one"
-        ):
-            check_project(made.path)
-    else:
-        assert "ok:" in check_project(made.path)
+    judge(made, r"training\.window: 1w is not longer than data\.label_delay.*longer one" if never else None)
 
 
 def test_labels_that_come_after_the_window_are_no_obstacle(project: Make) -> None:
@@ -193,13 +196,7 @@ def test_a_window_that_can_never_conclude_is_refused(
 ) -> None:
     """Performance is judged on ten days or weeks at least; a window that cannot hold them is named with what does."""
     made = project(data=data(**({"unit": unit} if unit else {})), monitoring={"window": window})
-    if never:
-        with pytest.raises(
-            ProjectError, match=r"monitoring\.window: .* holds fewer than 10 \w+s, .*; write 10"
-        ):
-            check_project(made.path)
-    else:
-        assert "ok:" in check_project(made.path)
+    judge(made, r"monitoring\.window: .* holds fewer than 10 \w+s, .*; write 10" if never else None)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,16 @@ from regrow.models.results import ModelFacts
 from regrow.project import Data
 
 
+def fell_back(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which of *rows* the champion answered because the challenger had failed."""
+    return (rows["role"] == CHAMPION) & rows["fallback"].notna()
+
+
+def asked_of_champion(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return those of *rows* that the champion answered by itself."""
+    return rows[(rows["role"] == CHAMPION) & ~fell_back(rows)]
+
+
 def asked_of_challenger(stage: pd.DataFrame, shadow: bool) -> pd.DataFrame:
     """Return the rows of *stage* that the challenger had to answer, or to score in *shadow*.
 
@@ -24,8 +34,7 @@ def asked_of_challenger(stage: pd.DataFrame, shadow: bool) -> pd.DataFrame:
     """
     if shadow:
         return stage[stage["role"] == SHADOW]
-    fell_back = (stage["role"] == CHAMPION) & stage["fallback"].notna()
-    return stage[(stage["role"] == CHALLENGER) | fell_back]
+    return stage[(stage["role"] == CHALLENGER) | fell_back(stage)]
 
 
 def measure_arm(rows: pd.DataFrame) -> Arm:
@@ -60,11 +69,8 @@ def mirrored_rows(rows: pd.DataFrame, rollout: str, mirror: float) -> pd.DataFra
     Of an entity that is not mirrored the challenger's failures are logged all the same: paired, they would weigh more
     than its successes.
     """
-    fell_back = rows["fallback"].notna() & (rows["role"] == CHAMPION)
-    kept = (~fell_back).to_numpy(np.bool_, copy=True)
-    kept[~kept] = np.array(
-        [is_mirrored(rollout, key, mirror) for key in entity_keys(rows[fell_back])], np.bool_
-    )
+    kept = (~fell_back(rows)).to_numpy(np.bool_, copy=True)
+    kept[~kept] = np.array([is_mirrored(rollout, key, mirror) for key in entity_keys(rows[~kept])], np.bool_)
     return rows[kept]
 
 
