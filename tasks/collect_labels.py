@@ -4,6 +4,7 @@ import hashlib
 from datetime import datetime
 
 import pandas as pd
+from pandas.util import hash_pandas_object
 
 from regrow import registry
 from regrow.data.labels import KEY, Origin, append_labels, select_changes
@@ -37,9 +38,9 @@ def matured_labels(rows: pd.DataFrame, features: pd.DataFrame, data: Data, as_of
     return labels[known].reset_index(drop=True)
 
 
-def add_labels(model: str, labels: pd.DataFrame, as_of: datetime) -> int:
-    """Append those of *labels* that differ from what the table of *model* says at *as_of*, and count them."""
-    return 0 if labels.empty else add_told(model, select_changes(model, labels, as_of), "target")
+def add_labels(model: str, labels: pd.DataFrame, as_of: datetime, since: datetime | None = None) -> int:
+    """Append those of *labels*, of events from *since* on, that differ from the table of *model*; count them."""
+    return 0 if labels.empty else add_told(model, select_changes(model, labels, as_of, since), "target")
 
 
 def add_told(model: str, labels: pd.DataFrame, origin: Origin = "labels") -> int:
@@ -48,7 +49,7 @@ def add_told(model: str, labels: pd.DataFrame, origin: Origin = "labels") -> int
         return 0
     keys = [name for name in KEY if name in labels]
     told = labels[[*keys, "label", "labelled_at"]].sort_values([*keys, "labelled_at"], ignore_index=True)
-    digest = hashlib.sha256(told.to_csv().encode()).hexdigest()
+    digest = hashlib.sha256(hash_pandas_object(told, index=False).to_numpy().tobytes()).hexdigest()
     return append_labels(model, told, f"collect-labels/{digest}", origin=origin)
 
 
@@ -70,7 +71,9 @@ def collect_labels(project: Project, start: datetime | None, as_of: datetime) ->
         named = read_by_name if data.naming else read_by_content
         rows, features = named(project, first, as_of)
         labels = matured_labels(rows, features, data, as_of)
-        added = add_labels(project.name, labels, as_of)
+        # No label comes before its event; without event times every label is as old as its collection.
+        since = labels["labelled_at"].min() - data.label_delay if data.timestamp and len(labels) else None
+        added = add_labels(project.name, labels, as_of, since)
     current().log_metrics({"labels.matured": float(len(labels)), "labels.added": float(added)})
     return added
 

@@ -69,13 +69,17 @@ def append_labels(
     return len(new) if append(labels_path(model), table, transaction, number) else 0
 
 
-def select_changes(model: str, frame: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
+def select_changes(
+    model: str, frame: pd.DataFrame, as_of: datetime, since: datetime | None = None
+) -> pd.DataFrame:
     """Keep those of *frame* that differ from what *model*'s labels say now; a correction was known at *as_of*.
 
     For a source that tells what is true and not when it was corrected. It corrects no label that was told.
+    Labels of these rows that were known before *since*, if there are any, are not looked at.
     """
     given = _shape(model, frame)
-    both = given.merge(_current(_read(model)), on=KEY, how="left", suffixes=("", "_before"))
+    before = _read(model, None if since is None else pd.Timestamp(as_utc(since)))
+    both = given.merge(_current(before), on=KEY, how="left", suffixes=("", "_before"))
     same = pd.Series(True, both.index)
     for name in ("label", "label_text"):
         old, new = both[f"{name}_before"], both[name]

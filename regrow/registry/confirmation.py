@@ -16,6 +16,7 @@ from regrow.registry.promotion import Confirm
 from regrow.registry.state import Move, State
 from regrow.registry.versions import Version, version
 
+POLL = 0.1
 FOLLOW_TIMEOUT = 30.0
 """Seconds within which every worker should follow a move, unless the project file says otherwise."""
 
@@ -55,7 +56,7 @@ def wait_until_followed(url: str, name: str, state: State, timeout: float = FOLL
                 behind = found
             except (httpx.HTTPError, ValueError) as error:
                 behind = f"no answer ({error})"
-            time.sleep(0.25)
+            time.sleep(POLL)
     wanted = "no champion" if state.champion is None else f"version {state.champion}"
     raise Unreachable(
         f"the model server at {url} had {behind}, not {wanted} of {name} after move {state.move}, "

@@ -183,3 +183,18 @@ def test_the_event_of_a_label_is_written_as_those_of_the_rows(tmp_path, project,
     assert made.data.labels is not None
     labels = read_label_source(made, made.data.labels, AS_OF - timedelta(days=5), AS_OF)
     assert labels["event_time"].tolist() == [pd.Timestamp("2024-01-05", tz="UTC")]
+
+
+def test_only_labels_of_the_same_time_are_looked_at(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    """What is known already of rows of a period is found among the labels from then on, and nothing is added twice."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path))
+    old = pd.DataFrame({"row_key": ["0"], "label": [1.0], "labelled_at": [AS_OF - timedelta(days=90)]})
+    add_told("m", old)
+    labels = matured_labels(ROWS, ROWS[["late"]], DATA, AS_OF)
+    since = labels["labelled_at"].min() - DATA.label_delay
+    assert [add_labels("m", labels, AS_OF, since) for _ in range(2)] == [1, 0]
+    assert add_labels("m", labels.assign(label=0.0), AS_OF + timedelta(days=1), since) == 1
+    told_early = pd.DataFrame({"row_key": ["1"], "label": [1.0], "labelled_at": [AS_OF - timedelta(days=90)]})
+    add_told("m", told_early)
+    assert add_labels("m", labels.assign(label=0.0), AS_OF + timedelta(days=1), since) == 0
+    assert read_labels("m").set_index("row_key")["label"].to_dict() == {"0": 1, "1": 1}
