@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from regrow.data.times import FIRST, LAST
 from regrow.project import SqlSource
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
 
 def open_query(source: SqlSource, where: str) -> Opened:
@@ -24,7 +24,7 @@ def open_query(source: SqlSource, where: str) -> Opened:
 
 
 def _chunks(source: SqlSource, where: str, selection: Selection) -> Iterator[pd.DataFrame]:
-    """Read what the query gives, with `:start` and `:end` bound; its columns come whole."""
+    """Read what the query gives, with `:start` and `:end` bound: of its columns those that are wanted."""
     import sqlalchemy as sa
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,15 +33,60 @@ def _chunks(source: SqlSource, where: str, selection: Selection) -> Iterator[pd.
         name: given[name] for name in given if re.search(rf"(?<![:\w]):{name}\b", source.query)
     }
     with connect_to(source.url_env, f"{where}.url_env") as connection:
+        narrow = (
+            None if selection.columns is None else _narrow(connection, source.query, bound, selection.columns)
+        )
         try:
             yield from pd.read_sql(
-                sa.text(source.query),
+                sa.text(source.query) if narrow is None else narrow,
                 connection.execution_options(stream_results=True),
                 params=bound,
                 chunksize=CHUNK,
             )
         except (SQLAlchemyError, pd.errors.DatabaseError) as error:
             raise _query_error(error, f"{where}.query failed on ${source.url_env}") from error
+
+
+def _narrow(
+    connection: "Connection", query: str, bound: Mapping[str, Any], columns: Collection[str]
+) -> "Select[Any] | None":
+    """Return *query* for those of its columns that are among *columns*; None if it is to be asked as it is.
+
+    That is if all are wanted, if it sorts, for an order inside of another query is nobody's promise, or if the database
+    takes no query inside of another: what is wrong with it is told of the query itself.
+    """
+    import sqlalchemy as sa
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if re.search(r"\border\s+by\b", query, re.IGNORECASE):
+        return None
+    rows = sa.text(_as_table(query))
+    try:
+        there = list(
+            connection.execute(sa.select(sa.text("*")).select_from(rows).where(sa.false()), bound).keys()
+        )
+    except SQLAlchemyError:
+        connection.rollback()
+        return None
+    wanted = [name for name in there if name in columns]
+    if not 0 < len(wanted) < len(there) or len(set(there)) < len(there):
+        return None
+    return sa.select(*(sa.column(name) for name in wanted)).select_from(rows)
+
+
+def _as_table(query: str) -> str:
+    """Return *query* as another query selects from it; a comment at its end ends with the line."""
+    end = "\n" if "--" in query else ""
+    return f"({query.rstrip().rstrip(';')}{end}) queried_rows"
+
+
+def bounded(source: SqlSource, timestamp: str) -> SqlSource:
+    """Return *source* with a query that gives only the rows whose *timestamp* is in [`:start`, `:end`)."""
+    with connect_to(source.url_env, "--url-env") as connection:
+        column = connection.dialect.identifier_preparer.quote(timestamp)
+    inner = _as_table(source.query)
+    query = f"SELECT * FROM {inner} WHERE {column} >= :start AND {column} < :end"  # noqa: S608
+    return source.model_copy(update={"query": query})
 
 
 def connect_to(variable: str, where: str) -> "Connection":

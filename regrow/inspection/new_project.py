@@ -6,17 +6,21 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 
-from regrow.base.errors import DataError, ProjectError
+from regrow.base.errors import DataError, ProjectError, Unreachable
 from regrow.data.columnar import partitions_of
 from regrow.data.compression import BLOCK, open_bytes
 from regrow.data.csv_files import convert, find_codes
 from regrow.data.delta_files import LOG_FOLDER
+from regrow.data.queries import bounded, open_query
+from regrow.data.selection import Selection
 from regrow.data.sources import read_table
 from regrow.data.text_columns import better_reading
+from regrow.data.times import parse_times
 from regrow.inspection.project_file import write_project_file
 from regrow.inspection.report import report_lines
 from regrow.inspection.suggestions import suggest
@@ -70,12 +74,21 @@ def make_project_file(
         frame, target, table, source if isinstance(source, CsvSource) else None, partitions, rows
     )
     suggestion = suggest(frame, facts)
+    unsure = [("unsure", line) for line in _doubts_of_reading(source)]
+    if isinstance(source, SqlSource) and facts.keys.timestamp and ":start" not in source.query:
+        source = bound_query(source, frame, facts.keys.timestamp)
+        if ":start" not in source.query:
+            unsure.append(
+                (
+                    "unsure",
+                    f"each run reads all rows: bound the query by `{facts.keys.timestamp}`, `:start` and `:end`",
+                )
+            )
     text = write_project_file(name, _seen_from(file.parent, source), facts, suggestion)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as stream:
         stream.write(text)
     load_project(file)
-    unsure = [("unsure", line) for line in _doubts_of_reading(source)]
     return file, [*report_lines(frame, facts, suggestion), *unsure]
 
 
@@ -131,6 +144,27 @@ def _seen_from(folder: Path, source: Source) -> Source:
     if isinstance(source, CsvSource | ParquetSource | DeltaSource):
         return source.model_copy(update={"path": os.path.relpath(source.path, folder)})
     return source
+
+
+def bound_query(source: SqlSource, frame: pd.DataFrame, timestamp: str) -> SqlSource:
+    """Return *source*, which gave *frame*, bounded by *timestamp*; as it is if the database then gives other rows.
+
+    So it does where times are text that is written in another way than the database's own.
+    """
+    asked, times = bounded(source, timestamp), parse_times(frame[timestamp], "").sort_values()
+    middle = times.iloc[len(times) // 2].to_pydatetime()
+    later = middle + timedelta(microseconds=1)
+    expected = {
+        Selection(timestamp=timestamp): len(times),
+        Selection(timestamp=timestamp, start=middle): int((times >= middle).sum()),
+        Selection(timestamp=timestamp, end=later): int((times <= middle).sum()),
+    }
+    try:
+        chunks = {selection: open_query(asked, "--url-env").chunks(selection) for selection in expected}
+        found = {selection: sum(map(len, chunks[selection])) for selection in expected}
+    except (DataError, Unreachable):
+        return source
+    return asked if found == expected else source
 
 
 def find_separator(path: Path, encoding: str = "utf-8") -> str:

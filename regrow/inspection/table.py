@@ -206,7 +206,7 @@ def why_left_out(column: ColumnFacts) -> str:
         "one value": "every row has the same value",
         "row numbers": "it only counts the rows",
         "names": "nearly every row has a value of its own",
-        "free text": "free text; make numbers of it in the source",
+        "free text": "free text; `training: { preprocessing: { words: … } }` makes features of its words",
         "dates": "a date; make numbers of it in the source (days since, weekday)",
     }
     return reasons.get(column.holds, "")

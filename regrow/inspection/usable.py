@@ -12,7 +12,7 @@ from regrow.base.errors import DataError
 from regrow.data.sources import feature_columns
 from regrow.models.contract import Contract
 from regrow.models.frames import infer_columns, why_idle
-from regrow.models.preprocessing import why_refused
+from regrow.models.preprocessing import missing_words, why_refused
 from regrow.project import CsvSource, Project
 from regrow.project.estimators import build_estimator
 from regrow.project.training import ByType
@@ -39,6 +39,8 @@ def judge_columns(project: Project, frame: pd.DataFrame) -> Usability:
     features = frame[names]
     idle = why_idle(features)
     problems = [problem for name in names if name not in idle for problem in _judge(project, features[name])]
+    if isinstance(asked := project.training.preprocessing, ByType):
+        problems += missing_words(asked, names)
     problems += _judge_target(project, frame[project.data.target])
     if names and len(idle) == len(names):
         problems.append("no column tells anything; bring others, or widen training.window")

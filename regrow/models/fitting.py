@@ -19,7 +19,7 @@ from regrow.base.errors import DataError
 from regrow.models.fitted import take_any_classes, use_one_thread
 from regrow.models.frames import why_idle
 from regrow.models.metrics import scorer
-from regrow.models.preprocessing import held_by, preprocess_by_type
+from regrow.models.preprocessing import held_by, missing_words, preprocess_by_type
 from regrow.models.results import ProblemType
 from regrow.models.weights import name_classes
 from regrow.project import HalvingSearch, Metric, Search, Training
@@ -41,6 +41,8 @@ def build_pipeline(
         held = {str(name): held_by(features[name]) for name in features}
         columns = make_preprocessing(training, held, project_path)
         return Pipeline([("columns", columns), ("estimator", estimator)])
+    if missing := missing_words(asked, features.columns):
+        raise DataError("; ".join(missing))
     idle = why_idle(features)
     if len(idle) == len(features.columns):
         told = "; ".join(f"`{name}`: {why}" for name, why in idle.items())

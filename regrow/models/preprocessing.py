@@ -1,5 +1,6 @@
 """The preprocessing by type: what becomes of numbers, text and dates before the estimator."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from regrow.base.errors import DataError
 from regrow.models.dates import DateAges, DateParts
+from regrow.models.words import Words
 from regrow.project.training import ByType
 
 MOST_CATEGORIES = 50
 """Columns that one text column becomes at most, unless the file says otherwise."""
 OWN_VALUES, LEAST_TEXTS = 0.95, 100
 """A text column of at least so many filled rows is no category if this share of its values are different ones."""
+NO_TEXT = "training.preprocessing.words names it, and it holds no text; take it out there"
 Part = tuple[str, Any, list[str]]
 
 
@@ -31,7 +34,8 @@ def preprocess_by_type(
     Raises `DataError` naming a date that nothing says how to read, or a text column that is an identifier.
     """
     held = {str(name): held_by(features[name]) for name in features}
-    text = [name for name, what in held.items() if what == "text"]
+    words = [name for name in held if name in asked.words]
+    text = [name for name, what in held.items() if what == "text" and name not in asked.words]
     dates = [name for name, what in held.items() if what == "date"]
     numbers = [name for name, what in held.items() if what in {"number", "boolean"}]
     for name in features:
@@ -42,9 +46,19 @@ def preprocess_by_type(
         ("numbers", _numbers(asked, takes_missing), numbers),
     ]
     parts += _dates(asked, dates, takes_missing, timestamp)
+    parts.append(("words", Words(asked.words), words))
     if asked.missing_indicators and takes_missing:
         parts.append(("missing", MissingIndicator(features="all"), numbers))
     return ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)
+
+
+def missing_words(asked: ByType, names: Collection[str]) -> list[str]:
+    """Return what is wrong with each column of `words` that is none of the features *names*."""
+    return [
+        f"training.preprocessing.words: `{name}` is no feature; write a column of data.features"
+        for name in asked.words
+        if name not in names
+    ]
 
 
 def held_by(values: pd.Series) -> str:
@@ -103,11 +117,13 @@ def why_refused(asked: ByType, values: pd.Series) -> str | None:
             "age } }` for days before the event, or `parts` for year, month, day, weekday and hour, derive "
             "numbers from it in the source, or leave it out of data.features"
         )
+    if values.name in asked.words:
+        return f"column `{values.name}`: {NO_TEXT}" if what != "text" else None
     filled, different = int(values.notna().sum()), values.nunique() if what == "text" else 0
     if filled >= LEAST_TEXTS and different >= OWN_VALUES * filled:
         return (
             f"column `{values.name}`: {different} of {filled} rows hold a text of their own, so it names rows or is "
-            "free text, and no category: leave it out of data.features, or make features of it by a function "
-            "`training: { preprocessing: module:build }`"
+            f"free text, and no category: leave it out of data.features, or make features of its words by `training: "
+            f"{{ preprocessing: {{ words: {{ {values.name}: 200 }} }} }}`"
         )
     return None

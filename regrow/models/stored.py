@@ -43,6 +43,7 @@ TRUSTED_TYPES = frozenset(
         "numpy.dtype",
         "regrow.models.dates.DateAges",
         "regrow.models.dates.DateParts",
+        "regrow.models.words.Words",
         "regrow.models.xgboost_classes.XGBClassifier",
         "regrow.models.xgboost_classes.XGBRFClassifier",
         "scipy._lib.array_api_compat.numpy._aliases.asarray",

@@ -68,6 +68,13 @@ class ByType(Strict):
         Literal["age", "parts"] | None,
         Field(description="Days before data.timestamp, or year, month, day, weekday and hour (UTC)"),
     ] = None
+    words: Annotated[
+        dict[str, Annotated[int, Field(ge=1)]],
+        Field(
+            description="Columns of free text, each with how many of its most frequent words become features, as "
+            "TF-IDF weights: `{notes: 200}`"
+        ),
+    ] = {}
 
 
 class HalfLife(Strict):

@@ -46,6 +46,7 @@ def test_any_kind_of_table(kind: str, tmp_path: Path, monkeypatch: pytest.Monkey
         write_deltalake(table, frame.drop(columns="fax"))
     else:
         monkeypatch.setenv("LOANS_URL", f"sqlite:///{tmp_path / 'loans.db'}")
+        frame = frame.assign(issued_at=pd.to_datetime(frame["issued_at"]).dt.tz_localize(None))
         frame.to_sql("loans", os.environ["LOANS_URL"], index=False)
         table, url = "SELECT * FROM loans", "LOANS_URL"
     file, found = make_project_file(table, "repaid", tmp_path / "configs", "loans-2024" if url else None, url)
@@ -53,7 +54,25 @@ def test_any_kind_of_table(kind: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "predicts repaid" in check_project(file)
     data = load_project(file).data
     assert (data.timestamp, data.id, data.entity) == ("issued_at", "loan_id", "customer")
+    assert data.source.kind != "sql" or "< :end" in data.source.query
     assert dict(found)["target"].startswith("`repaid`, 2 classes")
+
+
+def test_a_query_whose_times_the_database_reads_otherwise_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Times that are text of another form than the database's own bound nothing; that each run reads all is said."""
+    monkeypatch.setenv("LOANS_URL", f"sqlite:///{tmp_path / 'loans.db'}")
+    frame = loans(400)
+    at = pd.to_datetime(frame["issued_at"]).dt.strftime("%d %b %Y")
+    frame.assign(issued_at=pd.to_datetime(at).astype(str) + "T10:00:00Z").to_sql(
+        "loans", os.environ["LOANS_URL"], index=False
+    )
+    file, found = make_project_file("SELECT * FROM loans;", "repaid", tmp_path, "loans", "LOANS_URL")
+    source = load_project(file).data.source
+    assert source.kind == "sql"
+    assert source.query == "SELECT * FROM loans;"
+    assert ("unsure", "each run reads all rows: bound the query by `issued_at`, `:start` and `:end`") in found
 
 
 def test_codes_keep_their_zeros(tmp_path: Path) -> None:

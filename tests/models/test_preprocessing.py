@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from regrow.base.errors import DataError
+from regrow.models.fitting import build_pipeline
 from regrow.models.preprocessing import preprocess_by_type
-from regrow.project.training import ByType
+from regrow.project.training import ByType, Training
 
 random = np.random.default_rng(0)
 ROWS = pd.DataFrame(
@@ -81,3 +82,26 @@ def test_text_with_a_value_per_row_is_refused() -> None:
     ):
         preprocess_by_type(ByType(), own, True)
     preprocess_by_type(ByType(), own[:20], True)
+
+
+@pytest.mark.parametrize("takes_missing", [True, False])
+def test_words_of_free_text_become_features(takes_missing: bool) -> None:
+    """A column that the file calls free text becomes weights of its words, beside the others, and is no category."""
+    rows = ROWS.assign(
+        note=[f"row {number} is {'late' if number % 2 else 'in time'}" for number in range(200)]
+    )
+    made = preprocess_by_type(ByType(words={"note": 4}), rows[["size", "note"]], takes_missing)
+    columns = np.asarray(made.fit_transform(rows[["size", "note"]]), dtype=float)
+    assert list(made.get_feature_names_out())[1:] == ["note: in", "note: is", "note: late", "note: row"]
+    assert ((columns[:, 3] > 0) == np.arange(200) % 2).all()
+
+
+def test_words_are_of_text_alone() -> None:
+    """A column of `words` that is no feature, or holds numbers, is named with what to do."""
+    with pytest.raises(DataError, match=r"`size`: training\.preprocessing\.words names it, .* no text"):
+        prepared(["size"], True, words={"size": 5})
+    training = Training(
+        estimator="sklearn.linear_model.LogisticRegression", preprocessing=ByType(words={"remark": 5})
+    )
+    with pytest.raises(DataError, match="words: `remark` is no feature"):
+        build_pipeline(training, ROWS[["size"]])

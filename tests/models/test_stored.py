@@ -231,6 +231,22 @@ def test_dates_are_stored_and_answered_alike(tmp_path: Path) -> None:
         assert (loaded.predict_checked(loaded.contract.frame([request])) == loaded.predict(table)).all()
 
 
+@pytest.mark.parametrize("estimator", ["lightgbm.LGBMClassifier", "sklearn.linear_model.LogisticRegression"])
+def test_words_are_stored_and_answered_alike(estimator: str, tmp_path: Path) -> None:
+    """The words of free text are in the stored pipeline: a request and a frame get one answer, a gap included."""
+    rows = frame(200)[["hour"]]
+    rows = rows.assign(
+        note=[f"train {place} is {'late' if place % 3 else 'in time'}" for place in range(200)]
+    )
+    rows.loc[3, "note"] = None
+    training = Training(estimator=estimator, preprocessing=ByType(words={"note": 20}))
+    loaded = store(tmp_path, training, rows)
+    given = {"hour": [1, 17, 5], "note": ["Late again", None, "words that nobody knows"]}
+    request = loaded.contract.check(Columns(given, 3), 3)
+    answered = loaded.predict_checked(loaded.contract.frame([request]))
+    assert (answered == loaded.predict(pd.DataFrame(given))).all()
+
+
 def test_a_model_says_what_it_was_made_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model of a library's other major version is refused before its file is read; its project's word lets it in."""
     training, rows = Training(estimator="sklearn.linear_model.LogisticRegression"), frame(50)[["hour"]]

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from regrow.models.dates import PARTS, DateAges, DateParts
+from regrow.models.words import Words
 
 Names = list[str]
 
@@ -103,6 +104,9 @@ FOLLOWED: dict[type, Callable[[Any, Names], Names | None]] = {
     FunctionTransformer: lambda part, names: names if part.func is None else None,
     DateParts: lambda part, names: [name for name in names for _ in PARTS],
     DateAges: lambda part, names: names[:-1],
+    Words: lambda part, names: [
+        name for name, width in zip(names, part.widths, strict=True) for _ in range(width)
+    ],
     OneToOneFeatureMixin: lambda part, names: names,
 }
 """The transformers that are known, each with what it makes of the columns that it gets."""
