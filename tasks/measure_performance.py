@@ -1,6 +1,7 @@
 """Measure the champion on the labels that have matured."""
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from regrow.base.verdict import Finding
@@ -110,7 +111,25 @@ def measure_performance(
     for window in windows:
         run.log_metrics(window_figures(window, primary, facts), at=int(window.end.timestamp()))
     tell_late(project, windows, as_of)
-    return Measurement(subject="performance", findings=(finding,), figures=figures, url=run.url)
+    remarks = describe_past(windows[:-1], primary, facts)
+    return Measurement(
+        subject="performance", findings=(finding,), figures=figures, url=run.url, remarks=remarks
+    )
+
+
+def describe_past(windows: Sequence[Labelled], metric: Metric, facts: ModelFacts) -> tuple[str, ...]:
+    """Say in a sentence what the earlier *windows* come to with the labels of now; nothing if all are empty."""
+    told = []
+    for window in windows:
+        figures = window_figures(window, metric, facts)
+        if not figures:
+            continue
+        value = figures.get(f"performance.window.{metric}")
+        seen = f"no {metric}" if value is None else f"{metric} {value:.3f}"
+        told.append(
+            f"{seen} until {window.end:%Y-%m-%d %H:%M} ({len(window.rows):,} labels, {window.unlabelled:,} open)"
+        )
+    return (f"Windows before it, with the labels of now: {'; '.join(told)}",) if told else ()
 
 
 def tell_late(project: Project, windows: list[Labelled], as_of: datetime) -> None:

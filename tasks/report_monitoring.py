@@ -1,5 +1,6 @@
 """Judge the window and publish what was found."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from prefect.artifacts import create_markdown_artifact
@@ -12,13 +13,18 @@ from regrow.project import Project
 
 
 def render_findings(
-    name: str, as_of: datetime, verdict: Verdict, links: dict[str, str], on_alarm: bool = True
+    name: str,
+    as_of: datetime,
+    verdict: Verdict,
+    links: dict[str, str],
+    on_alarm: bool = True,
+    remarks: Iterable[str] = (),
 ) -> str:
-    """Write *verdict* as Markdown, with the *links*; the title says who acts on an alarm."""
+    """Write *verdict* as Markdown, with the *links* and *remarks*; the title says who acts on an alarm."""
     noted = "drift, no alarm" if verdict.notes else "no alarm"
     alarm = f"alarm, for {_addressee(verdict, on_alarm)}" if verdict.failed else noted
     linked = " · ".join(f"[{text}]({link})" for text, link in links.items())
-    return to_markdown(f"{name}, as of {as_of:%Y-%m-%d %H:%M} UTC: {alarm}", verdict, linked)
+    return to_markdown(f"{name}, as of {as_of:%Y-%m-%d %H:%M} UTC: {alarm}", verdict, linked, *remarks)
 
 
 def _addressee(verdict: Verdict, on_alarm: bool) -> str:
@@ -43,7 +49,8 @@ def report_monitoring(project: Project, measurements: tuple[Measurement, ...], a
     """
     verdict = judge_window(finding for one in measurements for finding in one.findings)
     links = collect_links(measurements)
-    markdown = render_findings(project.name, as_of, verdict, links, project.retraining.on_alarm)
+    remarks = [remark for one in measurements for remark in one.remarks]
+    markdown = render_findings(project.name, as_of, verdict, links, project.retraining.on_alarm, remarks)
     run = current()
     run.verdict(verdict)
     run.log_text(markdown, "findings.md")

@@ -7,6 +7,7 @@ server_commands     up, down, serve, key, demo
 flow_commands       train, monitor, retrain, rollout, score
 registry_commands   rollback, pause, resume, ledger, trace
 explain_command     explain
+reproduce_command   reproduce
 report_command      report
 backtest_command    backtest
 state_commands      backup, restore
@@ -32,6 +33,7 @@ from regrow.cli.notify_command import notify
 from regrow.cli.prune_command import prune
 from regrow.cli.registry_commands import ledger, pause, resume, rollback, trace
 from regrow.cli.report_command import report
+from regrow.cli.reproduce_command import reproduce
 from regrow.cli.server_commands import demo, down, key, serve, up
 from regrow.cli.state_commands import backup, restore
 from regrow.cli.status_command import status
@@ -39,7 +41,7 @@ from regrow.cli.status_command import status
 COMMANDS = (
     init, check, schema, up, down, demo, serve, key,
     train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace, explain,
-    status, report, backtest, prune, forget, doctor, notify, backup, restore,
+    reproduce,    status, report, backtest, prune, forget, doctor, notify, backup, restore,
 )  # fmt: skip
 app = typer.Typer(
     cls=CleanErrors,

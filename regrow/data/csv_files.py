@@ -1,5 +1,6 @@
 """Read CSV files, chunk by chunk, by pandas' parser: its types and its exact floats are what models were trained on."""
 
+import csv
 import logging
 import re
 import warnings
@@ -98,11 +99,12 @@ def _read_begin(
 
 def guess_again(frame: pd.DataFrame, columns: list[str], source: CsvSource, where: str) -> pd.DataFrame:
     """Guess the types of *columns* of *frame*, which are text, anew by the values that it holds."""
-    options = _options(source, where, sep=",", quotechar='"', engine="c", skip_blank_lines=False)
+    written = source.model_copy(update={"separator": ",", "quote": '"', "escape": None})
+    options = _options(written, where, skip_blank_lines=False)
     guessed = {}
     for name in columns:
-        written = StringIO(frame[[name]].to_csv(index=False))
-        guessed[name] = pd.read_csv(written, **options)[name]
+        column = StringIO(frame[[name]].to_csv(index=False))
+        guessed[name] = pd.read_csv(column, **options)[name]
     return frame.assign(**guessed)
 
 
@@ -121,7 +123,9 @@ def _options(source: CsvSource, where: str, **more: Any) -> dict[str, Any]:
         "encoding": source.encoding,
         "decimal": source.decimal,
         "thousands": source.thousands,
-        "quotechar": source.quote,
+        "quotechar": source.quote or '"',
+        "quoting": csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE,
+        "escapechar": source.escape,
         "na_values": list(source.null_values),
         # As Python and the model server read a number; only the fast parser can.
         **({"float_precision": "round_trip", "low_memory": False} if simple else {}),

@@ -23,7 +23,7 @@ def trace(target: str) -> list[Line]:
     Each line is a link's name and what stands there. Raises `RegistryError` if *target* is not known.
     """
     if target.startswith("models:/"):
-        return list(_trace_version(_find_version(target)))
+        return list(_trace_version(find_version(target)))
     found = find_prediction(target)
     if found is None:
         raise RegistryError(
@@ -33,7 +33,7 @@ def trace(target: str) -> list[Line]:
     return [*_trace_prediction(found), *_trace_version(version)]
 
 
-def _find_version(uri: str) -> Version:
+def find_version(uri: str) -> Version:
     """Find the version that *uri* names."""
     rest = uri.removeprefix("models:/")
     if "@" in rest:

@@ -221,6 +221,8 @@ class Measurement(Result):
     """The step's MLflow run; None if MLflow is used without a server."""
     report: str | None = None
     """The page with the step's report, if it wrote one."""
+    remarks: tuple[str, ...] = ()
+    """What the run's page says beside the findings."""
 
 
 def figures_by_column(figure: str, values: Mapping[str, float]) -> dict[str, float]:

@@ -35,7 +35,7 @@ from regrow.project.evaluation import (
     ThresholdGate,
 )
 from regrow.project.fields import Strict, format_duration, parse_duration
-from regrow.project.file import Project, ProjectFile, json_schema, load_project, load_targets
+from regrow.project.file import Project, ProjectFile, json_schema, load_project, load_targets, read_project
 from regrow.project.metrics import Metric
 from regrow.project.monitoring import Budget, DriftRule, Monitoring, PerformanceRule, QualityRule, Retraining
 from regrow.project.notifications import Kind, Severity, Target
@@ -124,4 +124,5 @@ __all__ = [
     "load_project",
     "load_targets",
     "parse_duration",
+    "read_project",
 ]

@@ -111,10 +111,17 @@ class Project(ProjectFile):
 
 
 def load_project(path: Path | str) -> Project:
-    """Read the project file at *path*.
+    """Read the project file at *path*, beside which its own metrics stand.
 
     Raises `ProjectError` naming file, key and remedy if the file is missing, is not YAML, or breaks a rule.
     """
+    project = read_project(path)
+    bind_metrics(project.path, project.metrics.values())
+    return project
+
+
+def read_project(path: Path | str) -> Project:
+    """Read the project file at *path* as `load_project` does, but for what calls a metric of its own."""
     path = Path(path).absolute()
     if path.is_dir():
         files = ", ".join(file.name for file in sorted(path.glob("*.yaml"))[:5]) or "none is in it"
@@ -128,7 +135,6 @@ def load_project(path: Path | str) -> Project:
         file = ProjectFile.model_validate_json(json.dumps(content, default=_as_text))
     except ValidationError as error:
         raise ProjectError("\n".join(_explain(path, problem) for problem in error.errors())) from error
-    bind_metrics(path, file.metrics.values())
     return Project.model_construct(**dict(file), path=path, digest=_digest(path, text, file))
 
 

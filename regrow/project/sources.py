@@ -22,9 +22,15 @@ class CsvSource(Strict):
     encoding: Annotated[str, Field(description="`utf-8`, `latin-1`, `cp1252`, `utf-16` …")] = "utf-8"
     decimal: Annotated[str, Field(pattern=ONE, description="Character before the decimals")] = "."
     thousands: Annotated[str | None, Field(pattern=ONE, description="Character between thousands")] = None
-    quote: Annotated[str, Field(pattern=ONE, description="Character around text that holds a separator")] = (
-        '"'
-    )
+    quote: Annotated[
+        str | None,
+        Field(
+            pattern=ONE, description="Character around text that holds a separator; null: none, it is text"
+        ),
+    ] = '"'
+    escape: Annotated[
+        str | None, Field(pattern=ONE, description="Character before one that is to mean itself: a backslash")
+    ] = None
     null_values: Annotated[
         tuple[str, ...],
         Field(description="Words for a missing value, beside the usual ones (empty, NA, NaN, NULL, None)"),
@@ -46,6 +52,10 @@ class CsvSource(Strict):
         if self.decimal in {self.thousands, self.separator}:
             other = "thousands" if self.decimal == self.thousands else "separator"
             raise ValueError(f"decimal and {other} are both `{self.decimal}`; no row can be read so")
+        if self.escape is not None and self.escape in {self.quote, self.separator, self.decimal}:
+            raise ValueError(
+                f"escape is `{self.escape}`, which means something else; a doubled quote needs no escape"
+            )
         try:
             codecs.lookup(self.encoding)
         except LookupError as error:

@@ -61,6 +61,17 @@ def test_a_file_is_read_as_it_is_described(tmp_path: Path, content: bytes, optio
     assert found["word"].fillna("-").tolist() == ["café", "-"]
 
 
+def test_quotes_and_backslashes_mean_what_the_file_says(tmp_path: Path) -> None:
+    """Without a quote it is text like any other; a backslash lets the next character stand for itself."""
+    plain = read(tmp_path / "a.csv", 'size;word\n1;6" nail\n2;"loose\n', separator=";", quote=None)
+    assert plain["word"].tolist() == ['6" nail', '"loose']
+    escaped = read(tmp_path / "b.csv", 'size,word\n1,"a \\"b\\", c"\n2,d\\,e\n', escape="\\")
+    assert escaped["word"].tolist() == ['a "b", c', "d,e"]
+    assert escaped["size"].tolist() == [1, 2]
+    with pytest.raises(ValueError, match="escape is `,`, which means something else"):
+        source(escape=",")
+
+
 def test_a_compressed_file_is_read(tmp_path: Path) -> None:
     """A file that ends in `.gz` is unpacked while it is read."""
     assert read(tmp_path / "rows.csv.gz", gzip.compress(b"a,b\n1,x\n"))["a"].tolist() == [1]

@@ -173,14 +173,13 @@ def oceans() -> PublicTable:
 
 
 def digits() -> PublicTable:
-    """Handwritten digits (scikit-learn): ten classes as text, XGBoost; Delta Lake; watched every minute."""
+    """Handwritten digits (scikit-learn): ten classes as text, XGBoost; Delta Lake."""
     found = datasets.load_digits(as_frame=True)
     words = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     frame = found["data"].assign(digit=[words[number] for number in found["target"]])
     return of(
         "digits", frame, "digit", delta, primary="log_loss", classes=tuple(sorted(words)),
         training={"estimator": "xgboost.XGBClassifier", "parameters": {"n_estimators": 20}},
-        rest={"monitoring": {"schedule": "* * * * *"}},
     )  # fmt: skip
 
 
@@ -314,6 +313,27 @@ def countries() -> PublicTable:
     )  # fmt: skip
 
 
+def members() -> PublicTable:
+    """Countries as members who are asked about every thirty days (Gapminder); the truth comes after 45 days.
+
+    Nothing of what was served in the last month has its label: performance is of the month before.
+    """
+    frame = shipped("plotly/package_data/datasets/gapminder.csv.gz").drop(columns=["iso_alpha", "iso_num"])
+    now = pd.Timestamp.now("UTC").floor("h")
+    months = {year: now - pd.Timedelta(30 * (2007 - year) // 5 + 60, "D") for year in range(1952, 2008, 5)}
+    frame["at"] = pd.to_datetime(frame.pop("year").map(months), utc=True)
+    frame["stays"] = frame.pop("lifeExp") > 65
+    return PublicTable(
+        "members", frame.sort_values(["at", "country"], ignore_index=True), "stays", parquet,
+        tuple(now - pd.Timedelta(days, "D") for days in (100, 70, 59)), id=None, entity="country",
+        training={
+            "estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "parameters": {"max_iter": 30}
+        },
+        data={"unit": "entity", "label_delay": "45d"}, classes=(False, True),
+        rest={"monitoring": {"window": "31d"}},
+    )  # fmt: skip
+
+
 def travellers() -> PublicTable:
     """Ways to travel (statsmodels, Greene): four rows of each traveller, calibrated LightGBM; semicolons."""
     frame = shipped("statsmodels/datasets/modechoice/modechoice.csv", sep=";")
@@ -328,4 +348,4 @@ def travellers() -> PublicTable:
     )  # fmt: skip
 
 
-ALL = (tumours, wines, oceans, digits, wide, doctors, visits, affairs, votes, countries, travellers)
+ALL = (tumours, wines, oceans, digits, wide, doctors, visits, affairs, votes, countries, members, travellers)

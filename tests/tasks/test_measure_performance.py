@@ -21,6 +21,7 @@ from regrow.project import load_project
 from regrow.registry import Version
 from tasks import measure_performance
 from tasks.measure_performance import (
+    describe_past,
     describe_rows,
     describe_window,
     holdout_figure,
@@ -123,6 +124,24 @@ FLIGHTS = Path(__file__).parents[2] / "configs" / "flights.yaml"
 
 def version(tags: dict[str, str]) -> Version:
     return Version(name="m", number=2, model_id="m-1", run_id="r", tags=tags)
+
+
+def test_earlier_windows_are_told_with_the_labels_of_now() -> None:
+    """The page says of each earlier window what it comes to by now, and what is open; an empty one is left out."""
+    right, none = pd.DataFrame({"prediction_id": ["p", "q"], "target": [0, 1]}), pd.DataFrame({"target": []})
+    sure = np.array([[0.9, 0.1], [0.2, 0.8]])
+    windows = [
+        Labelled(day(1), day(2), none, np.zeros((0, 2)), 0),
+        Labelled(day(2), day(3), right, sure, 1),
+        Labelled(day(3), day(4), none, np.zeros((0, 2)), 7),
+    ]
+    (told,) = describe_past(windows, "accuracy", FACTS)
+    assert told == (
+        "Windows before it, with the labels of now: "
+        f"accuracy 1.000 until {day(3):%Y-%m-%d %H:%M} (2 labels, 1 open); "
+        f"no accuracy until {day(4):%Y-%m-%d %H:%M} (0 labels, 7 open)"
+    )
+    assert describe_past(windows[:1], "accuracy", FACTS) == ()
 
 
 def test_a_figure_stands_on_the_rows_it_came_from():

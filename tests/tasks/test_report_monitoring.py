@@ -36,6 +36,14 @@ def test_the_page_says_who_is_to_act():
     assert titled("drift", on_alarm=False).endswith(": alarm, for a person")
 
 
+def test_the_page_says_what_a_measurement_remarks():
+    """What a step has to say beside its findings stands above them."""
+    page = render_findings(
+        "m", AS_OF, judge_window([Finding(rule="a", result="pass")]), {}, True, ["A remark."]
+    )
+    assert page.index("A remark.") < page.index("| pass")
+
+
 def test_links_are_named_by_their_subject():
     """Each measurement that has a page is linked; one without is left out."""
     drift = Measurement(subject="drift", findings=(), figures={"drift.share": 0.1}, url="u", report="r")
