@@ -21,7 +21,7 @@ from regrow.data.destinations import open_destination
 from regrow.project import Project
 
 Make = Callable[..., Project]
-KINDS = ("parquet", "delta", "sql")
+KINDS = ("parquet", "delta", "sqlite", "postgresql")
 
 
 def rows(*numbers: int, model: str, version: int = 1) -> pa.Table:
@@ -44,9 +44,15 @@ def made(
     request: pytest.FixtureRequest, project: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Project:
     """Make a project whose predictions go to one kind of place."""
-    monkeypatch.setenv("OUT_URL", f"sqlite:///{tmp_path / 'out.db'}")
-    place = {"url_env": "OUT_URL", "table": "answers"} if request.param == "sql" else {"path": "out"}
-    return project(scoring={"destination": {"kind": request.param, **place}})
+    if request.param in {"parquet", "delta"}:
+        return project(scoring={"destination": {"kind": request.param, "path": "out"}})
+    url = f"sqlite:///{tmp_path / 'out.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("services").database.address("psycopg", "postgres")
+        with sa.create_engine(url).begin() as connection:
+            connection.execute(sa.text("DROP TABLE IF EXISTS answers"))
+    monkeypatch.setenv("OUT_URL", url)
+    return project(scoring={"destination": {"kind": "sql", "url_env": "OUT_URL", "table": "answers"}})
 
 
 def read(project: Project) -> pd.DataFrame:
@@ -57,7 +63,7 @@ def read(project: Project) -> pd.DataFrame:
         return ds.dataset(folder / "out", format="parquet").to_table().to_pandas()
     if kind.kind == "delta":
         return DeltaTable(str(folder / "out")).to_pandas()
-    return pd.read_sql("SELECT * FROM answers", sa.create_engine(f"sqlite:///{folder / 'out.db'}"))
+    return pd.read_sql("SELECT * FROM answers", sa.create_engine(os.environ["OUT_URL"]))
 
 
 def test_a_row_is_taken_once(made: Project) -> None:

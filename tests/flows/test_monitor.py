@@ -154,6 +154,22 @@ def count_alarms(project: Project) -> int:
     return 0
 
 
+def test_features_that_were_served_otherwise_are_found(
+    services: object, project: Callable[..., Project]
+) -> None:
+    """A fifth of the rows was served with another size than the source has: the flow names column and share."""
+    frame = labelled_rows(drifted=False)
+    made = project(frame, monitoring=MONITORING | {"skew": {"share": 0.05}})
+    crown(made.path)
+    month = frame[frame["at"] >= TRAINED]
+    serve(made, month.assign(size=month["size"].where(np.arange(len(month)) % 5 > 0, 0.25)))
+    verdict = monitor(made.path, WATCHED)
+    found = [finding for finding in verdict.findings if "source" in finding.rule]
+    assert [(each.result, each.subject) for each in found] == [("fail", "quality")], verdict
+    assert "size" in found[0].detail
+    assert found[0].figure == pytest.approx(0.2, abs=0.002)
+
+
 def test_an_empty_window_is_an_error(served: Callable[..., Project]):
     """A window without a prediction fails loudly and names model and window; it is no alarm."""
     project = served(drifted=False)

@@ -16,6 +16,7 @@ from flows.train import train
 from regrow import registry
 from regrow.base.errors import RegistryError
 from regrow.base.verdict import COLUMNS
+from regrow.data.labels import append_labels
 from regrow.lineage.trace import trace
 from regrow.project import Project
 from regrow.registry import State
@@ -164,6 +165,22 @@ def test_a_bad_challenger_is_rolled_back_in_shadow(trained: Project, traffic: Tr
     assert (again.passed, again.decision) == (False, "deploy")
     assert "had its rollout" in again.reason
     assert kinds(project) == ["promote", "start", "roll back"]
+
+
+@pytest.mark.long
+def test_a_label_that_is_no_class_is_left_out(rolling: Callable[..., Project], traffic: Traffic) -> None:
+    """Labels that fit no model, told before they were checked, are counted and end no look."""
+    project, frame = rolling(), live(0)
+    traffic(project, frame)
+    told = pd.DataFrame(
+        {"entity_id": frame["id"].head(5), "label": "banana", "labelled_at": frame["at"].iloc[-1]}
+    )
+    assert append_labels(project.name, told, "early", origin="labels") == 5
+    assert rollout(project.path, LATER).outcome == "advance"
+    tags = registry.connect().get_registered_model(project.name).tags
+    figures = json.loads(tags["regrow.rollout.evidence"])["figures"]
+    assert figures["labels.unfit"] > 0
+    assert figures["pairs.labelled"] == figures["pairs"] - figures["labels.unfit"]
 
 
 @pytest.mark.long

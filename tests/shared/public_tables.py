@@ -316,16 +316,16 @@ def countries() -> PublicTable:
 def members() -> PublicTable:
     """Countries as members who are asked about every thirty days (Gapminder); the truth comes after 45 days.
 
-    Nothing of what was served in the last month has its label: performance is of the month before.
+    Nothing of what was served in the last window has its label: performance is of the month before.
     """
     frame = shipped("plotly/package_data/datasets/gapminder.csv.gz").drop(columns=["iso_alpha", "iso_num"])
     now = pd.Timestamp.now("UTC").floor("h")
-    months = {year: now - pd.Timedelta(30 * (2007 - year) // 5 + 60, "D") for year in range(1952, 2008, 5)}
+    months = {year: now - pd.Timedelta(30 * (2007 - year) // 5 + 30, "D") for year in range(1952, 2008, 5)}
     frame["at"] = pd.to_datetime(frame.pop("year").map(months), utc=True)
     frame["stays"] = frame.pop("lifeExp") > 65
     return PublicTable(
         "members", frame.sort_values(["at", "country"], ignore_index=True), "stays", parquet,
-        tuple(now - pd.Timedelta(days, "D") for days in (100, 70, 59)), id=None, entity="country",
+        tuple(now - pd.Timedelta(days, "D") for days in (100, 70, 29)), id=None, entity="country",
         training={
             "estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "parameters": {"max_iter": 30}
         },
