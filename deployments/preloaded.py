@@ -4,6 +4,9 @@ Prefect's process worker starts a flow run by the command that its deployment na
 That command connects to this process and hands over its environment, folder and output; the fork takes them over and
 runs `prefect.engine`, as `python -m prefect.engine` would, but without the seconds of imports.
 
+The first one is itself a fork of the runner, which imports the same: they share their memory, and the imports are done
+once. If it is killed, the next one is a process of its own.
+
 A run always sees the code as it is on disk. If a file has changed since it was imported, the run that asks becomes a
 new process, and this process replaces itself by one with the new code. A changed library needs a new runner.
 """
@@ -14,6 +17,7 @@ import logging
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +28,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -54,29 +59,69 @@ MODULES = (
 logger = logging.getLogger("regrow.deployments")
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A preloaded process: the pipe that it lives as long as, and its number if it runs."""
+
+    folder: Path
+    """That of its socket; no other user may enter it."""
+    reading: int
+    writing: int
+    pid: int | None = None
+
+    @property
+    def address(self) -> Path:
+        """The socket."""
+        return self.folder / "socket"
+
+
+def begin(modules: tuple[str, ...] = (), command: tuple[str, ...] = COMMAND) -> Begun:
+    """Import *modules* and fork the preloaded process off this one, which has no other thread yet.
+
+    In that process, which becomes *command* when code has changed, and in each run that it forks this ends with
+    `SystemExit`. Without *modules*, or if an import has started a thread, none is forked: `running` starts another one.
+    """
+    begun = Begun(Path(tempfile.mkdtemp(prefix="regrow-")), *os.pipe())
+    code = read_code_state()
+    if not modules or not _import(modules):
+        return begun
+    if pid := os.fork():
+        return replace(begun, pid=pid)
+    os.close(begun.writing)
+    os.dup2(begun.reading, sys.stdin.fileno())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the runner too, whose end ends this process
+    answer_runs(begun.address, code, [*command, str(begun.address)])
+    sys.exit()
+
+
 @contextmanager
-def running(command: tuple[str, ...] = COMMAND) -> Iterator[Callable[[], bool]]:
-    """Run the preloaded process meanwhile; what is yielded waits until it is ready, and returns whether it is."""
-    reading, writing = os.pipe()  # the process ends when its standard input does: also if this one is killed
-    with tempfile.TemporaryDirectory(prefix="regrow-") as folder:  # which no other user may enter
-        address = Path(folder) / "socket"
-        keeper = threading.Thread(target=_keep_running, args=(command, address, reading), daemon=True)
-        keeper.start()
-        os.environ[ADDRESS] = str(address)
-        try:
-            yield partial(_wait, keeper, address)
-        finally:
-            del os.environ[ADDRESS]
-            os.close(writing)
-            keeper.join()
-            os.close(reading)
+def running(command: tuple[str, ...] = COMMAND, begun: Begun | None = None) -> Iterator[Callable[[], bool]]:
+    """Keep the preloaded process that has *begun*, or a new one, running meanwhile.
+
+    What is yielded waits until it is ready, and returns whether it is.
+    """
+    begun = begun or begin()
+    keeper = threading.Thread(target=_keep_running, args=(command, begun), daemon=True)
+    keeper.start()
+    os.environ[ADDRESS] = str(begun.address)
+    try:
+        yield partial(_wait, keeper, begun.address)
+    finally:
+        del os.environ[ADDRESS]
+        os.close(begun.writing)  # the process ends when its standard input does: also if this one is killed
+        keeper.join()
+        os.close(begun.reading)
+        shutil.rmtree(begun.folder, ignore_errors=True)
 
 
-def _keep_running(command: tuple[str, ...], address: Path, stdin: int) -> None:
-    """Run the preloaded process until it ends by itself; start another if it is killed."""
-    while subprocess.run([*command, str(address)], stdin=stdin, check=False).returncode < 0:
-        logger.warning("the preloaded process was killed and is started again")
-        address.unlink(missing_ok=True)
+def _keep_running(command: tuple[str, ...], begun: Begun) -> None:
+    """Wait until the preloaded process ends by itself; start another if it is killed."""
+    ended = None if begun.pid is None else os.waitstatus_to_exitcode(os.waitpid(begun.pid, 0)[1])
+    while ended is None or ended < 0:
+        if ended is not None:
+            logger.warning("the preloaded process was killed and is started again")
+            begun.address.unlink(missing_ok=True)
+        ended = subprocess.run([*command, str(begun.address)], stdin=begun.reading, check=False).returncode
 
 
 def _wait(keeper: threading.Thread, address: Path) -> bool:
@@ -92,16 +137,31 @@ def _wait(keeper: threading.Thread, address: Path) -> bool:
 def main(modules: tuple[str, ...] = MODULES) -> None:
     """Import *modules*, fork for each run that asks; in a fork, be that run."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the runner too, whose end ends this process
-    address, code = Path(sys.argv[-1]), read_code_state()
+    code = read_code_state()
+    if _import(modules):
+        answer_runs(Path(sys.argv[-1]), code, sys.orig_argv)
+    else:
+        sys.exit(1)
+
+
+def _import(modules: tuple[str, ...]) -> bool:
+    """Import *modules*; return whether this process may be forked, and say on standard error why not."""
     if sys.platform != "linux":
-        sys.exit("a fork of a process with native libraries is safe on Linux only")
+        sys.stderr.write("a fork of a process with native libraries is safe on Linux only\n")
+        return False
     for name in modules:
         import_module(name)
     read_file_lists()
     if threads := [each.name for each in threading.enumerate() if each is not threading.main_thread()]:
-        sys.exit(f"an import has started threads that a fork would lose: {', '.join(threads)}")
+        sys.stderr.write(f"an import has started threads that a fork would lose: {', '.join(threads)}\n")
+        return False
     gc.freeze()  # the collector of a fork would walk, and so copy, all that they share
-    if run := serve(address, code):
+    return True
+
+
+def answer_runs(address: Path, code: dict[Path, int], command: list[str]) -> None:
+    """Fork for each run that asks at *address*; in a fork, be that run. When *code* has changed, become *command*."""
+    if run := serve(address, code, command):
         become(run)
         execute(run)
 
@@ -126,7 +186,7 @@ def read_code_state() -> dict[Path, int]:
     return state
 
 
-def serve(address: Path, code: dict[Path, int]) -> socket.socket | None:
+def serve(address: Path, code: dict[Path, int], command: list[str]) -> socket.socket | None:
     """Fork for each connection: return it in the fork; return None when the runner is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system forgets ended forks by itself
     with socket.socket(socket.AF_UNIX) as listener:
@@ -140,7 +200,7 @@ def serve(address: Path, code: dict[Path, int]) -> socket.socket | None:
             if read_code_state() != code:
                 run.close()
                 address.unlink()
-                os.execv(sys.executable, sys.orig_argv)  # noqa: S606
+                os.execv(sys.executable, command)  # noqa: S606
             if os.fork() == 0:
                 return run
             run.close()

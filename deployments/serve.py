@@ -1,5 +1,9 @@
 """Register every project's flows with Prefect and run what is due: `python -m deployments.serve`."""
 
+# First, because it looks for numpy's functions in each module that is loaded: later it takes three times as long.
+import skops.io  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+# isort: split
 import asyncio
 import logging
 import os
@@ -185,10 +189,12 @@ async def renew(file: Path, pause: float = FRESH / 6) -> None:
 
 def main() -> None:
     """Register everything, install the automations, then run what is due until told to stop."""
+    # First: the fork is to have neither this process's threads nor its log.
+    begun = preloaded.begin(preloaded.MODULES)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = load_settings()
     apply_environment(settings)
-    with preloaded.running() as wait_until_ready:
+    with preloaded.running(begun=begun) as wait_until_ready:
         flows = read_flows()
         wait_for_prefect(settings)
         projects = asyncio.run(register(read_projects(settings.configs), flows))

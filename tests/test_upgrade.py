@@ -1,5 +1,8 @@
 """State of the first release: opened by this version, backed up while it serves, restored elsewhere."""
 
+import json
+import shutil
+import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +11,10 @@ from typing import Any
 
 import httpx
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
+from stack import REGROW
 
 from regrow.base.settings import Settings
 from regrow.data.predictions import read_predictions
@@ -87,3 +93,71 @@ def test_state_of_a_release_opens_and_moves(
     assert len(read_predictions("visits").rows) == 4 + 2 * len(
         ROWS
     )  # none is lost on the way, none comes twice
+
+
+def grown_table(home: Path) -> pd.DataFrame:
+    """Return the rows that the first release trained on, and as many more of the last two months."""
+    found = [pd.read_parquet(file) for file in (home / "snapshots").glob("*.parquet")]
+    old = max((frame for frame in found if "returned" in frame), key=len)
+    random, now = np.random.default_rng(0), pd.Timestamp.now("UTC").floor("h")
+    age = random.integers(20, 80, 240)
+    later = pd.DataFrame(
+        {
+            "visit": [f"w{number:03d}" for number in range(240)],
+            "seen": [now - pd.Timedelta(6 * (240 - number), "h") for number in range(240)],
+            "age": age,
+            "plan": random.choice(["paid", "free"], 240),
+            "returned": (age + random.normal(scale=20, size=240) > 50).astype(int),
+        }
+    )
+    return pd.concat([old, later], ignore_index=True)
+
+
+@pytest.mark.servers
+@pytest.mark.timeout(900)
+@pytest.mark.long
+def test_the_life_of_a_model_of_the_first_release_goes_on(
+    tmp_path: Path, settings_for: Callable[[Path], Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its state and project file are trained, scored twice and monitored by this version, and its versions traced."""
+    with tarfile.open(STATES / "0.1.tar.xz") as packed:
+        packed.extractall(tmp_path / "packed", filter="data")
+    told: list[str] = []
+    settings = settings_for(tmp_path / "state")
+    restore(settings, tmp_path / "packed", told.append)
+    (file,) = [*settings.home.glob("artifacts/1/06e2630c*/artifacts/project/visits.yaml")]
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    shutil.copy(file, configs)
+    table = grown_table(settings.home)
+    table.to_csv(configs / "visits.csv", index=False)
+    monkeypatch.setenv("REGROW_HOME", str(settings.home))
+    monkeypatch.setenv("REGROW_CONFIGS", str(configs))
+    monkeypatch.setenv("REGROW_SERVER_URL", settings.local_server)
+
+    def run(*words: object) -> Any:
+        done = subprocess.run([REGROW, *map(str, words)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+
+    with running(settings, {"postgres", "prefect", "mlflow", "server"}, told.append):
+        assert ask(settings) == (2, ANSWER["0.1"])
+        middle = table["seen"].iloc[-120].isoformat()
+        for bounds, rows in ((("--end", middle), 120), (("--start", middle), 120)):
+            start = () if "--start" in bounds else ("--start", table["seen"].iloc[-240].isoformat())
+            found = run("score", configs / "visits.yaml", *start, *bounds, "--json")["scored"]
+            assert (found["rows"], found["new"]) == (rows, rows)
+        watched = run("monitor", configs / "visits.yaml", "--json")["verdict"]
+        (performance,) = [each for each in watched["findings"] if each["subject"] == "performance"]
+        assert performance["rows"] > 50, watched
+        trained = run("train", configs / "visits.yaml", "--json")["verdict"]
+        assert any("threshold" in each["rule"] or "roc_auc" in each["rule"] for each in trained["findings"])
+        assert trained["result"] == "pass"
+        assert "the gates of the project file" in run("trace", "models:/visits/3")
+        assert "visits version 2" in run("trace", "models:/visits/2")
+        assert "was fitted again" in run("reproduce", "models:/visits/2")
+        assert "to the last bit" in run("reproduce", "models:/visits/3")
+        deadline = time.monotonic() + 60
+        while ask(settings)[0] != 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)

@@ -1,6 +1,7 @@
 """Replay the flights' year: train on its first quarter, then serve, watch and retrain month by month."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -41,10 +42,13 @@ def replay() -> None:
     story, project = open_story(home), open_example(settings.configs, report)
     if story.months:
         console.print(f"Going on after {story.months[-1].start:%B}.")
-    with running(settings, report=lambda line: report(f"  {line}")) as services:
+    with (
+        running(settings, report=lambda line: report(f"  {line}")) as services,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        reading = beside.submit(read_source, project, months()[0][0], months()[-1][1])
         story = train_first(console, project, home, story)
-        first = load_model(f"models:/{registry.version(project.name, 1).model_id}")
-        year = read_source(project, months()[0][0], months()[-1][1])
+        first, year = load_model(f"models:/{registry.version(project.name, 1).model_id}"), reading.result()
         scene = Scene(services.server_url, project, first, home)
         for start, end in months()[len(story.months) :]:
             story = live_through(console, scene, story, year, start, end)

@@ -107,3 +107,43 @@ def test_what_is_preloaded_starts_no_thread(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True, timeout=240
     )
     assert set(eval(ended.stdout.splitlines()[-1])) <= {"jemalloc_bg_thd"}  # noqa: S307
+
+
+FORKED = """
+import os, pathlib, signal, subprocess, sys, time
+from deployments import preloaded
+from deployments.serve import COMMAND
+
+preloaded.ROOT, preloaded.PACKAGES = pathlib.Path.cwd(), ("code",)
+again = (sys.executable, "-c", sys.argv[1])
+begun = preloaded.begin(("prefect.flow_engine",), again)
+
+
+def run():
+    ended = subprocess.run(COMMAND.split(), capture_output=True, text=True)
+    print(ended.returncode, "nothing is preloaded" not in ended.stderr, flush=True)
+
+
+with preloaded.running(again, begun) as wait_until_ready:
+    print(wait_until_ready(), flush=True)
+    run()
+    pathlib.Path("code/step.py").write_text("changed = True")
+    os.utime("code/step.py", ns=(time.time_ns(), time.time_ns() + 1))
+    run()
+    assert wait_until_ready()
+    run()
+    os.kill(begun.pid, signal.SIGKILL)
+    time.sleep(0.5)
+    assert wait_until_ready()
+    run()
+print("left", begun.folder.exists())
+"""
+
+
+def test_the_first_preloaded_process_is_a_fork_of_the_runner(code: Path) -> None:
+    """It answers runs, becomes another when code changes, is replaced when it is killed, and ends with the runner."""
+    program = [sys.executable, "-c", FORKED, LIGHT]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.stdout.split("\n") == ["True", "1 True", "1 False", "1 True", "1 True", "left False", ""], (
+        ended
+    )
