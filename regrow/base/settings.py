@@ -125,6 +125,14 @@ class Settings(BaseSettings):
             "together"
         ),
     ] = "off"
+    journal_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Seconds after which answered rows leave the journal for the tables, where flows read them; "
+            "longer makes fewer and larger files",
+        ),
+    ] = 1.0
     challenger_timeout: Annotated[
         float,
         Field(gt=0, description="Seconds after which the champion answers what the challenger has not"),

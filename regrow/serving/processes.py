@@ -78,7 +78,12 @@ def build(options: WorkerOptions) -> FastAPI:
         Follower(
             mlflow.MlflowClient(), options.models, metrics, ask=partial(ask_outlines, settings.tracking_uri)
         ),
-        Journals(settings.journal, patience=FLUSH_SECONDS, synced=settings.journal_sync == "group"),
+        Journals(
+            settings.journal,
+            settings.journal_seconds,
+            patience=FLUSH_SECONDS,
+            synced=settings.journal_sync == "group",
+        ),
         metrics,
         options.limits,
         Keys(settings),
