@@ -123,8 +123,7 @@ async def register(projects: list[Project], flows: dict[str, Flow[..., Any]]) ->
         except ProjectError as error:
             logger.critical("%s", error)
             continue
-        for deployment in described:
-            await deployment.aapply()
+        await asyncio.gather(*(deployment.aapply() for deployment in described))
         registered.append(project)
     return registered
 

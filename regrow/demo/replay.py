@@ -1,9 +1,7 @@
 """Replay the flights' year: train on its first quarter, then serve, watch and retrain month by month."""
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,51 +10,34 @@ from prefect.client.schemas.objects import FlowRun
 from rich.console import Console
 
 from regrow import registry
-from regrow.base.settings import load_settings
 from regrow.base.verdict import Verdict
 from regrow.data.sources import read_source
 from regrow.decisions.alarm import causes_of, who_acts
 from regrow.demo import orchestrator, page, rollouts, traffic
-from regrow.demo.example import open_example
 from regrow.demo.rollouts import Scene
-from regrow.demo.story import Month, Story, open_story, save_story
+from regrow.demo.story import Month, Story, save_story
 from regrow.lineage import run_url
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project
-from regrow.services import running
+from regrow.services import Services
 
 YEAR, FIRST_MONTH = 2013, 4
-WIDTH = 130
-"""Columns of the table if the output is no terminal."""
 
 
-def replay() -> None:
-    """Run the demonstration from where the last one stopped, and leave a table, a picture and a page.
-
-    Raises `StateError` if the state folder holds other work, `Unreachable` if a service fails.
-    """
-    console, settings = Console(width=None if sys.stdout.isatty() else WIDTH), load_settings()
-    home = settings.home.absolute()
-    report = partial(console.print, style="dim", highlight=False, markup=False)
-    story, project = open_story(home), open_example(settings.configs, report)
+def replay(console: Console, services: Services, project: Project, story: Story) -> Story:
+    """Let *project* live through the year with *services*, from where *story* stopped; return the whole story."""
+    home = services.settings.home.absolute()
     if story.months:
         console.print(f"Going on after {story.months[-1].start:%B}.")
-    with (
-        running(settings, report=lambda line: report(f"  {line}")) as services,
-        ThreadPoolExecutor(1) as beside,
-    ):
+    with ThreadPoolExecutor(1) as beside:
         reading = beside.submit(read_source, project, months()[0][0], months()[-1][1])
         story = train_first(console, project, home, story)
         first, year = load_model(f"models:/{registry.version(project.name, 1).model_id}"), reading.result()
-        scene = Scene(services.server_url, project, first, home)
-        for start, end in months()[len(story.months) :]:
-            story = live_through(console, scene, story, year, start, end)
-        story = conclude(project, first, home, story, year)
-    console.print(page.table(story))
-    console.print(page.summary(story))
-    console.print(f"\nAll of it on one page: [bold]{page.write(home, story)}[/bold]")
-    console.print("Look around in what it left: [bold]regrow up[/bold], or in a clone [bold]make up[/bold]")
+    scene = Scene(services.server_url, project, first, home)
+    for start, end in months()[len(story.months) :]:
+        story = live_through(console, scene, story, year, start, end)
+    return conclude(project, first, home, story, year)
 
 
 def months() -> list[tuple[datetime, datetime]]:
