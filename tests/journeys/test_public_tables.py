@@ -95,14 +95,13 @@ def test_deployments_watch_it_too(
             client.post(f"/deployments/{found['id']}/create_flow_run", json={}).raise_for_status()
         while True:
             runs = client.post("/flow_runs/filter", json=wanted).json()
-            ended = [
-                run["state"] for run in runs if run["state"]["type"] in {"COMPLETED", "FAILED", "CRASHED"}
-            ]
-            if ended:
+            if "COMPLETED" in {run["state"]["type"] for run in runs}:
                 break
             assert time.monotonic() < deadline, runs
             time.sleep(1)
-    assert {state["type"] for state in ended} == {"COMPLETED"}, ended
+    # A schedule may fire while nothing of its last window has been served yet: that is told as what it is.
+    failed = [run["state"] for run in runs if run["state"]["type"] in {"FAILED", "CRASHED"}]
+    assert all("no predictions were logged" in str(state["message"]) for state in failed), failed
 
 
 def test_names_that_differ_by_case_alone_are_refused(stack: Any) -> None:
