@@ -82,8 +82,10 @@ def begin(modules: tuple[str, ...] = (), command: tuple[str, ...] = COMMAND) -> 
     `SystemExit`. Without *modules*, or if an import has started a thread, none is forked: `running` starts another one.
     """
     begun = Begun(Path(tempfile.mkdtemp(prefix="regrow-")), *os.pipe())
+    if not modules:
+        return begun
     code = read_code_state()
-    if not modules or not _import(modules):
+    if not _import(modules):
         return begun
     if pid := os.fork():
         return replace(begun, pid=pid)

@@ -108,20 +108,23 @@ def measure_performance(
     if len(judged.rows):
         run.log_input(describe_rows(judged, project.name, champion.number, as_of), "labelled")
     run.log_metrics(figures)
-    for window in windows:
-        run.log_metrics(window_figures(window, primary, facts), at=int(window.end.timestamp()))
+    told = [(window, window_figures(window, primary, facts)) for window in windows]
+    for window, measured in told:
+        run.log_metrics(measured, at=int(window.end.timestamp()))
     tell_late(project, windows, as_of)
-    remarks = describe_past(windows[:-1], primary, facts)
     return Measurement(
-        subject="performance", findings=(finding,), figures=figures, url=run.url, remarks=remarks
+        subject="performance",
+        findings=(finding,),
+        figures=figures,
+        url=run.url,
+        remarks=describe_past(told[:-1], primary),
     )
 
 
-def describe_past(windows: Sequence[Labelled], metric: Metric, facts: ModelFacts) -> tuple[str, ...]:
-    """Say in a sentence what the earlier *windows* come to with the labels of now; nothing if all are empty."""
+def describe_past(windows: Sequence[tuple[Labelled, dict[str, float]]], metric: Metric) -> tuple[str, ...]:
+    """Say in a sentence what the earlier *windows*, each with its figures, come to by now; nothing if all are empty."""
     told = []
-    for window in windows:
-        figures = window_figures(window, metric, facts)
+    for window, figures in windows:
         if not figures:
             continue
         value = figures.get(f"performance.window.{metric}")

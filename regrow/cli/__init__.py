@@ -41,7 +41,7 @@ from regrow.cli.status_command import status
 COMMANDS = (
     init, check, schema, up, down, demo, serve, key,
     train, monitor, retrain, score, rollout, pause, resume, rollback, ledger, trace, explain,
-    reproduce,    status, report, backtest, prune, forget, doctor, notify, backup, restore,
+    reproduce, status, report, backtest, prune, forget, doctor, notify, backup, restore,
 )  # fmt: skip
 app = typer.Typer(
     cls=CleanErrors,

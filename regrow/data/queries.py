@@ -29,13 +29,9 @@ def _chunks(source: SqlSource, where: str, selection: Selection) -> Iterator[pd.
     from sqlalchemy.exc import SQLAlchemyError
 
     given = {"start": selection.start or FIRST, "end": selection.end or LAST}
-    bound: dict[str, Any] = {
-        name: given[name] for name in given if re.search(rf"(?<![:\w]):{name}\b", source.query)
-    }
+    bound: dict[str, Any] = {name: given[name] for name in bounds_of(source)}
     with connect_to(source.url_env, f"{where}.url_env") as connection:
-        narrow = (
-            None if selection.columns is None else _narrow(connection, source.query, bound, selection.columns)
-        )
+        narrow = _narrow(connection, source.query, bound, selection.columns)
         try:
             yield from pd.read_sql(
                 sa.text(source.query) if narrow is None else narrow,
@@ -47,8 +43,13 @@ def _chunks(source: SqlSource, where: str, selection: Selection) -> Iterator[pd.
             raise _query_error(error, f"{where}.query failed on ${source.url_env}") from error
 
 
+def bounds_of(source: SqlSource) -> list[str]:
+    """Return which of `start` and `end` the query of *source* is bounded by."""
+    return [name for name in ("start", "end") if re.search(rf"(?<![:\w]):{name}\b", source.query)]
+
+
 def _narrow(
-    connection: "Connection", query: str, bound: Mapping[str, Any], columns: Collection[str]
+    connection: "Connection", query: str, bound: Mapping[str, Any], columns: Collection[str] | None
 ) -> "Select[Any] | None":
     """Return *query* for those of its columns that are among *columns*; None if it is to be asked as it is.
 
@@ -58,7 +59,7 @@ def _narrow(
     import sqlalchemy as sa
     from sqlalchemy.exc import SQLAlchemyError
 
-    if re.search(r"\border\s+by\b", query, re.IGNORECASE):
+    if columns is None or re.search(r"\border\s+by\b", query, re.IGNORECASE):
         return None
     rows = sa.text(_as_table(query))
     try:

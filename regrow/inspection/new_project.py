@@ -16,7 +16,7 @@ from regrow.data.columnar import partitions_of
 from regrow.data.compression import BLOCK, open_bytes
 from regrow.data.csv_files import convert, find_codes
 from regrow.data.delta_files import LOG_FOLDER
-from regrow.data.queries import bounded, open_query
+from regrow.data.queries import bounded, bounds_of, open_query
 from regrow.data.selection import Selection
 from regrow.data.sources import read_table
 from regrow.data.text_columns import better_reading
@@ -74,26 +74,21 @@ def make_project_file(
         frame, target, table, source if isinstance(source, CsvSource) else None, partitions, rows
     )
     suggestion = suggest(frame, facts)
-    unsure = [("unsure", line) for line in _doubts_of_reading(source)]
-    if isinstance(source, SqlSource) and facts.keys.timestamp and ":start" not in source.query:
+    if isinstance(source, SqlSource) and facts.keys.timestamp:
         source = bound_query(source, frame, facts.keys.timestamp)
-        if ":start" not in source.query:
-            unsure.append(
-                (
-                    "unsure",
-                    f"each run reads all rows: bound the query by `{facts.keys.timestamp}`, `:start` and `:end`",
-                )
-            )
     text = write_project_file(name, _seen_from(file.parent, source), facts, suggestion)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as stream:
         stream.write(text)
     load_project(file)
+    unsure = [("unsure", line) for line in _doubts_of_reading(source, facts.keys.timestamp)]
     return file, [*report_lines(frame, facts, suggestion), *unsure]
 
 
-def _doubts_of_reading(source: Source) -> Iterator[str]:
-    """Yield what may be wrong in how a CSV file was read."""
+def _doubts_of_reading(source: Source, timestamp: str | None) -> Iterator[str]:
+    """Yield what a person should look at: how a CSV file was read, a query that does not bound the *timestamp*."""
+    if isinstance(source, SqlSource) and timestamp and "start" not in bounds_of(source):
+        yield f"each run reads all rows: bound the query by `{timestamp}`, `:start` and `:end`"
     if isinstance(source, CsvSource) and source.encoding in {"cp1252", "latin-1"}:
         yield f"the file is not UTF-8 and is read as {source.encoding}; if words look wrong, write its `encoding`"
 
@@ -147,10 +142,13 @@ def _seen_from(folder: Path, source: Source) -> Source:
 
 
 def bound_query(source: SqlSource, frame: pd.DataFrame, timestamp: str) -> SqlSource:
-    """Return *source*, which gave *frame*, bounded by *timestamp*; as it is if the database then gives other rows.
+    """Return *source*, which gave *frame*, bounded by *timestamp*.
 
-    So it does where times are text that is written in another way than the database's own.
+    It stays as it is if it has bounds, or if the database then gives other rows: so it does where times are text that
+    is written in another way than the database's own.
     """
+    if "start" in bounds_of(source):
+        return source
     asked, times = bounded(source, timestamp), parse_times(frame[timestamp], "").sort_values()
     middle = times.iloc[len(times) // 2].to_pydatetime()
     later = middle + timedelta(microseconds=1)

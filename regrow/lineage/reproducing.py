@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run
 
 from regrow import registry
 from regrow.base import provenance
@@ -55,8 +56,9 @@ def reproduce(target: str) -> Reproduced:
     stored = load_model(f"models:/{version.model_id}")
     facts = stored.facts
     before = read_facts(facts.judged) if facts.judged else facts
+    name, parent = f"{version.name} version {version.number}", _parent_of(version)
     with tempfile.TemporaryDirectory(prefix="regrow-reproduce-") as folder:
-        project = _project_of(version, stored, Path(folder))
+        project = _project_of(name, parent, stored, Path(folder))
         rows = facts.training.read()
         earlier = rows if before.training.digest == facts.training.digest else before.training.read()
         pipeline, _ = refit_recipe(project, facts.window, stored.contract, earlier, rows, facts.chosen)
@@ -73,38 +75,43 @@ def reproduce(target: str) -> Reproduced:
         compared=len(holdout),
         different=int((distances != 0).sum()),
         distance=float(distances.max(initial=0.0)),
-        changed=tuple(_changes(version, stored, (before.training, facts.training))),
+        changed=tuple(_changes(parent, stored, (before.training, facts.training))),
     )
 
 
-def _project_of(version: Version, stored: LoadedModel, folder: Path) -> Project:
-    """Put the project file of *version* and its own code into *folder*, and read it."""
-    client = registry.connect()
-    parent = client.get_run(version.run_id).data.tags.get("mlflow.parentRunId", "")
-    with registry.reaching(f"the project file of {version.name} version {version.number}"):
-        kept = client.list_artifacts(parent, "project") if parent else []
+def _parent_of(version: Version) -> Run:
+    """Return the MLflow run of the flow run that made *version*; raise `RegistryError` if none is known."""
+    client, name = registry.connect(), f"{version.name} version {version.number}"
+    with registry.reaching(f"the project file of {name}"):
+        parent = client.get_run(version.run_id).data.tags.get("mlflow.parentRunId")
+        if parent is None:
+            raise RegistryError(f"{name}: its project file is not in MLflow (run {version.run_id})")
+        return client.get_run(parent)
+
+
+def _project_of(name: str, parent: Run, stored: LoadedModel, folder: Path) -> Project:
+    """Put the project file that *parent* kept of the version *name*, and its own code, into *folder*, and read it."""
+    run_id = parent.info.run_id
+    with registry.reaching(f"the project file of {name}"):
+        kept = registry.connect().list_artifacts(run_id, "project")
         if not kept:
-            raise RegistryError(
-                f"{version.name} version {version.number}: its project file is not in MLflow (run {version.run_id})"
-            )
-        file = Path(download_artifacts(run_id=parent, artifact_path=kept[0].path, dst_path=str(folder)))
+            raise RegistryError(f"{name}: its project file is not in MLflow (run {run_id})")
+        file = Path(download_artifacts(run_id=run_id, artifact_path=kept[0].path, dst_path=str(folder)))
     project = read_project(file)
-    code = {STORED_CODE.sub("", name): name for name in stored.facts.code}
+    code = {STORED_CODE.sub("", each): each for each in stored.facts.code}
     for reference in project.training.own_code:
         wanted = hook_file(project.path, reference)
         if stored.folder is None or wanted.stem not in code:
-            raise DataError(f"{version.name} version {version.number}: it was stored without {wanted.name}")
+            raise DataError(f"{name}: it was stored without {wanted.name}")
         wanted.parent.mkdir(parents=True, exist_ok=True)
         wanted.write_bytes((stored.folder / CODE_FOLDER / f"{code[wanted.stem]}.py").read_bytes())
     return project
 
 
-def _changes(version: Version, stored: LoadedModel, rows: tuple[Snapshot, ...]) -> Iterator[str]:
-    """Yield what is not as it was when *version* was made: libraries, Regrow's code, erased *rows*."""
+def _changes(parent: Run, stored: LoadedModel, rows: tuple[Snapshot, ...]) -> Iterator[str]:
+    """Yield what is not as it was in *parent*: libraries, Regrow's code, erased *rows*."""
     yield from map(str, stored.changed)
-    tags = registry.connect().get_run(version.run_id).data.tags
-    parent = registry.connect().get_run(tags["mlflow.parentRunId"]).data.tags
-    if parent.get("regrow.code") != provenance.code_digest():
+    if parent.data.tags.get("regrow.code") != provenance.code_digest():
         yield "Regrow's own code"
     if any(erased_to(each.digest) for each in rows):
         yield "rows were erased (`regrow forget`)"

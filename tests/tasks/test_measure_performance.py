@@ -135,13 +135,14 @@ def test_earlier_windows_are_told_with_the_labels_of_now() -> None:
         Labelled(day(2), day(3), right, sure, 1),
         Labelled(day(3), day(4), none, np.zeros((0, 2)), 7),
     ]
-    (told,) = describe_past(windows, "accuracy", FACTS)
+    measured = [(window, window_figures(window, "accuracy", FACTS)) for window in windows]
+    (told,) = describe_past(measured, "accuracy")
     assert told == (
         "Windows before it, with the labels of now: "
         f"accuracy 1.000 until {day(3):%Y-%m-%d %H:%M} (2 labels, 1 open); "
         f"no accuracy until {day(4):%Y-%m-%d %H:%M} (0 labels, 7 open)"
     )
-    assert describe_past(windows[:1], "accuracy", FACTS) == ()
+    assert describe_past(measured[:1], "accuracy") == ()
 
 
 def test_a_figure_stands_on_the_rows_it_came_from():
