@@ -54,6 +54,9 @@ def start(folder: Path, password: str) -> Running:
     with state_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
+        # Nobody listens any more. PostgreSQL would believe a socket's lock that names a process of now.
+        for left in (folder / SOCKET, folder / f"{SOCKET}.lock"):
+            left.unlink(missing_ok=True)
     programs = _Programs(find_programs(), folder, _system_user())
     programs.prepare()
     if not (folder / "PG_VERSION").exists():

@@ -199,8 +199,8 @@ def _start_process(services: Services, service: Service) -> None:
 
 def _stop(services: Services) -> None:
     """Stop the parts: the runner before the servers that it reports to, the model server last of all."""
-    if "postgres" in services.parts:
-        begin_checkpoint(services.database)
+    if "postgres" in services.parts and services._database:
+        begin_checkpoint(services._database)
     home = services.settings.home.absolute()
     with ExitStack() as steps:  # each is done, whatever becomes of the others
         for group in reversed(STOP_ORDER):

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import URL
 
 from regrow.services import embedded
-from regrow.services.embedded import FAST_SHUTDOWN, SHORT, Running, end_left_over, start
+from regrow.services.embedded import FAST_SHUTDOWN, SHORT, SOCKET, Running, end_left_over, start
 
 ATTACKER = os.geteuid() == 0 and Path("/usr/bin/python3").exists()
 """Whether this process can become another user, who has a Python to attack with."""
@@ -116,6 +116,17 @@ def test_a_stale_postmaster_file_is_forgotten(tmp_path: Path) -> None:
         file.write_text(content)
         end_left_over(tmp_path)
         assert not file.exists()
+
+
+def test_a_socket_whose_server_is_gone_bars_no_start(home: Path) -> None:
+    """After a crash its lock names a process that by now may be another one, or one that nobody has buried yet."""
+    folder = home / "postgres"
+    stop(start(folder, "secret"))
+    owner = folder.stat()
+    for left in (folder / SOCKET, folder / f"{SOCKET}.lock"):
+        left.write_text(f"{os.getpid()}\n{folder}\n0\n5432\n{folder}\n")
+        os.chown(left, owner.st_uid, owner.st_gid)
+    assert ask(start(folder, "secret"), "secret", "SELECT 1") == 1
 
 
 def test_a_failed_start_says_what_the_program_said(home: Path) -> None:

@@ -1,14 +1,17 @@
 """The local servers start together, stop together, and say what is wrong."""
 
 import os
+from collections.abc import Callable
 from importlib import import_module
 from inspect import signature
+from pathlib import Path
 
 import httpx
 import pytest
 
 from regrow.base.errors import StateError
-from regrow.services import Services, running
+from regrow.base.settings import Settings
+from regrow.services import Services, running, stack
 
 
 def test_the_servers_answer_and_the_environment_points_at_them(services: Services) -> None:
@@ -23,6 +26,22 @@ def test_a_second_start_names_the_first(services: Services) -> None:
     with (
         pytest.raises(StateError, match=rf"pid {os.getpid()}.*regrow down"),
         running(services.settings, {"postgres"}),
+    ):
+        pass
+
+
+def test_a_database_that_cannot_start_is_the_error(
+    settings_for: Callable[[Path], Settings], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What kept it from starting is told, and not what then could not be stopped."""
+
+    def start(_: object) -> None:
+        raise StateError("PostgreSQL cannot start: no room")
+
+    monkeypatch.setattr(stack, "start_database", start)
+    with (
+        pytest.raises(StateError, match="PostgreSQL cannot start: no room"),
+        running(settings_for(tmp_path / "state"), {"postgres"}),
     ):
         pass
 
