@@ -123,10 +123,14 @@ def test_a_socket_whose_server_is_gone_bars_no_start(home: Path) -> None:
     folder = home / "postgres"
     stop(start(folder, "secret"))
     owner = folder.stat()
-    for left in (folder / SOCKET, folder / f"{SOCKET}.lock"):
-        left.write_text(f"{os.getpid()}\n{folder}\n0\n5432\n{folder}\n")
-        os.chown(left, owner.st_uid, owner.st_gid)
-    assert ask(start(folder, "secret"), "secret", "SELECT 1") == 1
+    with subprocess.Popen(["sleep", "60"], user=owner.st_uid, group=owner.st_gid) as other:
+        for left in (folder / SOCKET, folder / f"{SOCKET}.lock"):
+            left.write_text(f"{other.pid}\n{folder}\n0\n5432\n{folder}\n")
+            os.chown(left, owner.st_uid, owner.st_gid)
+        try:
+            assert ask(start(folder, "secret"), "secret", "SELECT 1") == 1
+        finally:
+            other.kill()
 
 
 def test_a_failed_start_says_what_the_program_said(home: Path) -> None:
