@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def open_query(source: SqlSource, where: str) -> Opened:
     """Open the query of *source*, whose key in the project file is *where*; it runs when it is read."""
-    return Opened(None, partial(_chunks, source, where))
+    return Opened(None, partial(_chunks, source, where), narrows=True)
 
 
 def _chunks(source: SqlSource, where: str, selection: Selection) -> Iterator[pd.DataFrame]:

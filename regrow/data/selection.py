@@ -52,6 +52,8 @@ class Opened:
     """Reads what is selected, in chunks of at most `CHUNK` rows if the source can; at least one, maybe without rows."""
     untyped: bool = False
     """Whether the types are guessed from the values of each chunk, as of a CSV file."""
+    narrows: bool = False
+    """Whether a chunk may hold the columns alone that are wanted, and so does not show which there are."""
     count: Callable[[], int] | None = None
     """Counts the rows of a file without reading them; of a CSV file its lines, which may be more."""
 

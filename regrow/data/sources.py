@@ -88,11 +88,30 @@ def rows_of(
     known = opened.names is not None
     for chunk in opened.chunks(selection):
         if not known:
-            check_columns(project, list(chunk.columns), unlabelled)
+            _check_chunk(project, opened, selection, chunk, unlabelled)
             known = True
         if kinds is not None:
             kinds.add(chunk, project.data.key_columns)
         yield _of_period(project, opened, selection, selection.narrow(chunk))
+
+
+def _check_chunk(
+    project: Project, opened: Opened, selection: Selection, chunk: pd.DataFrame, unlabelled: bool
+) -> None:
+    """Raise `DataError` if a column of the project file is missing in *chunk*, the first of *opened*."""
+    wanted, shown = selection.columns if opened.narrows else None, list(chunk.columns)
+    try:
+        check_columns(project, shown, unlabelled, wanted)
+    except DataError:
+        check_columns(project, _columns_there(opened, selection, shown), unlabelled, wanted)
+        raise
+
+
+def _columns_there(opened: Opened, selection: Selection, shown: list[str]) -> list[str]:
+    """Return all columns of *opened*, of which *selection* has *shown* these: an error names them."""
+    if opened.narrows:
+        return list(next(opened.chunks(replace(selection, columns=None))).columns)
+    return opened.names or shown
 
 
 def _of_period(project: Project, opened: Opened, selection: Selection, chunk: pd.DataFrame) -> pd.DataFrame:
@@ -179,7 +198,7 @@ def read_label_source(project: Project, source: Source, start: datetime, as_of: 
     missing = [name for name in ("label", "labelled_at") if name not in frame.columns]
     if missing or not found:
         wanted = missing[0] if missing else "` or `".join(names)
-        there = _listed(opened.names or list(frame.columns))
+        there = _listed(_columns_there(opened, selection, list(frame.columns)))
         raise DataError(f"{project.path}: data.labels: the data has no column `{wanted}`; it has {there}")
     where = f"{project.path}: data.labels"
     unnamed = (frame["label"].notna() & frame[found].isna().all(axis=1)).to_numpy()
@@ -236,10 +255,15 @@ def fingerprint(project: Project) -> str | None:
     return fingerprint_of(project, project.data.source, "data.source")
 
 
-def check_columns(project: Project, columns: Collection[str], unlabelled: bool = False) -> None:
+def check_columns(
+    project: Project,
+    columns: Collection[str],
+    unlabelled: bool = False,
+    wanted: Collection[str] | None = None,
+) -> None:
     """Raise `DataError` naming the first column of the project file that is not among *columns*.
 
-    The rows may be *unlabelled*, without the target.
+    The rows may be *unlabelled*, without the target. Only those that were *wanted* need be there; None: all.
     """
     data = project.data
     training = {"data.target": data.target, "training.sample_weight": project.training.weight_column}
@@ -247,7 +271,7 @@ def check_columns(project: Project, columns: Collection[str], unlabelled: bool =
     named |= {"data.timestamp": data.timestamp, "data.id": data.id, "data.entity": data.entity}
     named |= {f"data.features[{place}]": column for place, column in enumerate(data.features or ())}
     for key, column in named.items():
-        if column is not None and column not in columns:
+        if column is not None and column not in columns and (wanted is None or column in wanted):
             raise DataError(
                 f"{project.path}: {key}: the data has no column `{column}`; it has {_listed(columns)}"
             )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from deltalake import write_deltalake
 
 from regrow.base.errors import DataError, ProjectError
-from regrow.data.sources import feature_columns, fingerprint, read_source
+from regrow.data.sources import feature_columns, fingerprint, read_label_source, read_source
 from regrow.project import Project
 
 START, END = datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 4, tzinfo=UTC)
@@ -136,6 +136,36 @@ def test_an_empty_file_is_said(project: Make, tmp_path: Path) -> None:
     (tmp_path / "empty.csv").touch()
     with pytest.raises(DataError, match="cannot be read"):
         read_source(project(FRAME, data=data({"kind": "csv", "path": "empty.csv"})))
+
+
+def test_a_query_is_asked_for_some_columns_of_a_file_that_names_more(
+    project: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels are read without the features that the file names; one that the query lacks is told with what it has."""
+    source = write_sql(tmp_path, monkeypatch)
+    made = project(FRAME, data={**data(source), "features": ["size"]})
+    assert list(read_source(made, columns=["late"])) == ["id", "at", "late"]
+    for columns in (["late", "colour"], None):
+        lacking = project(FRAME, data={**data(source), "features": ["colour"]})
+        with pytest.raises(
+            DataError, match=r"features\[0\]: the data has no column `colour`; it has id, at, size, late"
+        ):
+            read_source(lacking, columns=columns)
+
+
+def test_a_query_of_labels_shows_all_that_it_has(
+    project: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels without their time are an error with every column of the query."""
+    source = write_sql(tmp_path, monkeypatch)
+    made = project(
+        FRAME, data=data(source, labels={**source, "query": "SELECT id, late AS label, size FROM rows"})
+    )
+    assert made.data.labels is not None
+    with pytest.raises(
+        DataError, match=r"data\.labels: the data has no column `labelled_at`; it has id, label, size"
+    ):
+        read_label_source(made, made.data.labels, START, END)
 
 
 def test_a_query_that_fails_hides_the_password(
