@@ -1,7 +1,6 @@
 """Do once what was missed while a part was away: due moments without a run, and scheduled runs that an outage ended."""
 
 import logging
-import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -14,17 +13,17 @@ from prefect.states import Cancelled, Scheduled
 
 from regrow.base.errors import Unreachable
 from regrow.base.reach import check_reachable
-from regrow.base.settings import Settings
+from regrow.base.settings import apply_environment, load_settings
 from regrow.lineage.announcing import announce_missed
+from regrow.lineage.deployed import is_deployed
 from regrow.lineage.missed import Missed, covering, moment_of, read_missed, window_of
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
 from regrow.services.flow_runs import living_flow_runs
+from regrow.services.projects import find_projects
 
 AT_START, MEANWHILE = timedelta(seconds=30), timedelta(minutes=10)
 """How late a run may be before it counts as missed: at the start nothing runs it, meanwhile the worker may be busy."""
-EVERY = 300.0
-"""Seconds between two looks for what was missed."""
 logger = logging.getLogger("regrow.deployments")
 
 
@@ -86,18 +85,19 @@ def _plan_anew(client: SyncPrefectClient, run: FlowRun) -> str:
     return run.name
 
 
-def keep_up(settings: Settings, projects: list[Project], stop: threading.Event) -> threading.Thread:
-    """Look every few minutes for what was missed, in a thread, until *stop*: a server may have been away meanwhile."""
+def main() -> None:
+    """Look for what the deployed models have missed, as the runner has it done every few minutes."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = load_settings()
+    apply_environment(settings)
+    try:
+        check_reachable(settings)
+        deployed = [each for each in find_projects(settings.configs).projects if is_deployed(each.path)]
+        for line in catch_up(deployed, grace=MEANWHILE):
+            logger.warning("%s", line)
+    except (Unreachable, PrefectException, httpx.HTTPError) as error:
+        logger.warning("what was missed is not known: %s", error)
 
-    def look() -> None:
-        while not stop.wait(EVERY):
-            try:
-                check_reachable(settings)
-                for line in catch_up(projects, grace=MEANWHILE):
-                    logger.warning("%s", line)
-            except (Unreachable, PrefectException, httpx.HTTPError) as error:
-                logger.warning("what was missed is not known: %s", error)
 
-    thread = threading.Thread(target=look, name="catch up", daemon=True)
-    thread.start()
-    return thread
+if __name__ == "__main__":
+    main()

@@ -3,8 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from regrow.base.places import Place
 from regrow.data.files import make_folders, write_whole
@@ -18,6 +17,9 @@ from regrow.data.objects import (
     touch_object,
     write_object,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def read(place: Place) -> bytes:
@@ -82,6 +84,8 @@ def find_folders(folder: Place) -> list[Place]:
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def open_parquet(place: Place) -> Path | pa.BufferReader:
+def open_parquet(place: Place) -> "Path | pa.BufferReader":
     """Return what Arrow reads the Parquet file at *place* from: of a bucket its bytes."""
+    import pyarrow as pa  # here, for the servers' parent opens no table
+
     return place if isinstance(place, Path) else pa.BufferReader(read_object(place))

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Pending
 
 from deployments.catch_up import catch_up, free_stranded
-from deployments.serve import read_flows, register
+from deployments.register import read_flows, register
 from regrow.data.times import as_utc
 from regrow.project import Project
 from regrow.services import Services

@@ -1,6 +1,7 @@
 """The command that starts a flow run, and the preloaded process that it asks: without Prefect's worker."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,15 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deployments import preloaded
-from deployments.serve import COMMAND
+from deployments.preloaded import AS_FORK
 
 LIGHT = (
     "import pathlib; from deployments import preloaded; preloaded.ROOT = pathlib.Path.cwd();"
     "preloaded.PACKAGES = ('code',); preloaded.main(('prefect.flow_engine',))"
 )
+TELLING = "import sys; sys.path.insert(0, 'code'); " + LIGHT
+"""One that finds what a test puts into its folder of code."""
 THREAD = "import threading, time; threading.Thread(target=time.sleep, args=(60,), name='t9', daemon=True).start(); "
 ENGINE = "Invalid flow run id"
 """What `prefect.engine` says of a flow run's id that is none, before it ends with 1."""
@@ -35,24 +39,31 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def preloading(program: str) -> Iterator[bool]:
-    """Run *program* as the preloaded process meanwhile; yield whether it is ready."""
-    with preloaded.running((sys.executable, "-c", program)) as wait_until_ready:
-        yield wait_until_ready()
+def preloading(program: str) -> Iterator[None]:
+    """Let *program* be the preloaded process meanwhile."""
+    with preloaded.running((sys.executable, "-c", program)):
+        yield
 
 
 def run() -> tuple[int, bool]:
     """Run the command to its end; return its exit code, and whether the run was a fork."""
-    ended = subprocess.run(COMMAND.split(), capture_output=True, text=True, check=False)
+    ended = subprocess.run(AS_FORK, capture_output=True, text=True, check=False)
     assert ENGINE in ended.stdout + ended.stderr
     return ended.returncode, "nothing is preloaded" not in ended.stderr
 
 
 def test_the_exit_code_is_that_of_the_engine(code: Path) -> None:
     """A run is a fork; what it prints and its exit code are those of the command."""
-    with preloading(LIGHT) as ready:
-        assert ready
+    with preloading(LIGHT):
         assert run() == (1, True)
+
+
+def test_another_module_runs_as_a_fork_too(code: Path) -> None:
+    """The module that is named runs in place of Prefect's engine, with the command's folder, output and exit code."""
+    (code.parent / "told.py").write_text("import os, sys; print(os.getcwd(), __name__); sys.exit(7)")
+    with preloading(TELLING):
+        ended = subprocess.run([*AS_FORK, "told"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (7, f"{code.parents[1]} __main__\n")
 
 
 def test_a_run_without_a_preloaded_process_is_a_new_process(code: Path) -> None:
@@ -67,26 +78,63 @@ def test_a_run_without_a_preloaded_process_is_a_new_process(code: Path) -> None:
 def test_runs_go_on_if_nothing_can_be_preloaded(
     broken: str, reason: str, code: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """If an import fails or has started a thread, runs are new processes, and the log says why, once."""
-    with preloading(broken) as ready:
-        assert not ready
+    """If an import fails or has started a thread, runs are new processes, and the log says why."""
+    with preloading(broken):
         assert [run(), run()] == [(1, False), (1, False)]
-    (said,) = [record.getMessage() for record in caplog.records if record.name == "regrow.deployments"]
-    assert "nothing is preloaded" in said
+    said = [record.getMessage() for record in caplog.records if record.name == "regrow.deployments"]
+    assert all("nothing is preloaded" in each for each in said) and said
     assert reason in capfd.readouterr().err
 
 
 @pytest.mark.long
 def test_changed_code_is_imported_anew(code: Path) -> None:
-    """After a change the next run is a new process with the new code, and soon those after it are forks again."""
-    with preloading(LIGHT):
-        assert run() == (1, True)
+    """After a change the next run is the fork of a process with the new code."""
+    (code.parent / "told.py").write_text("import os; print(os.getppid())")
+    with preloading(TELLING):
+        before = {parent() for _ in range(2)}
         code.write_text("changed = True")
         os.utime(code, ns=(time.time_ns(), time.time_ns() + 1))
-        assert run() == (1, False)
-        deadline = time.monotonic() + 60
-        while not run()[1]:
-            assert time.monotonic() < deadline
+        after = {parent() for _ in range(2)}
+    assert len(before) == len(after) == 1
+    assert before != after
+
+
+def parent() -> int:
+    """Return the process that a run is forked from."""
+    ended = subprocess.run([*AS_FORK, "told"], capture_output=True, text=True, check=True)
+    assert "nothing is preloaded" not in ended.stderr
+    return int(ended.stdout)
+
+
+def test_it_ends_when_nothing_asks_and_the_next_run_starts_another(code: Path) -> None:
+    """A process that nothing has asked for a while is gone, and the next run is a fork again."""
+    (code.parent / "told.py").write_text("import os; print(os.getppid())")
+    with preloading(TELLING.replace("engine',)", "engine',), idle=0.5")):
+        first = parent()
+        wait_for_end(first)
+        assert parent() != first
+        folder = Path(os.environ[preloaded.ADDRESS]).parent
+    assert not folder.exists()
+
+
+@pytest.mark.long
+def test_a_killed_one_is_replaced_for_the_next_run_and_the_last_ends_with_the_runner(code: Path) -> None:
+    """`kill -9` costs no run; the process does not outlive the one that listens."""
+    (code.parent / "told.py").write_text("import os; print(os.getppid())")
+    with preloading(TELLING):
+        first = parent()
+        os.kill(first, signal.SIGKILL)
+        second = parent()
+    assert second != first
+    wait_for_end(second)
+
+
+def wait_for_end(pid: int) -> None:
+    """Return once the process *pid* has ended; fail after a minute."""
+    deadline = time.monotonic() + 60
+    while psutil.pid_exists(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.long
@@ -107,43 +155,3 @@ def test_what_is_preloaded_starts_no_thread(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True, timeout=240
     )
     assert set(eval(ended.stdout.splitlines()[-1])) <= {"jemalloc_bg_thd"}  # noqa: S307
-
-
-FORKED = """
-import os, pathlib, signal, subprocess, sys, time
-from deployments import preloaded
-from deployments.serve import COMMAND
-
-preloaded.ROOT, preloaded.PACKAGES = pathlib.Path.cwd(), ("code",)
-again = (sys.executable, "-c", sys.argv[1])
-begun = preloaded.begin(("prefect.flow_engine",), again)
-
-
-def run():
-    ended = subprocess.run(COMMAND.split(), capture_output=True, text=True)
-    print(ended.returncode, "nothing is preloaded" not in ended.stderr, flush=True)
-
-
-with preloaded.running(again, begun) as wait_until_ready:
-    print(wait_until_ready(), flush=True)
-    run()
-    pathlib.Path("code/step.py").write_text("changed = True")
-    os.utime("code/step.py", ns=(time.time_ns(), time.time_ns() + 1))
-    run()
-    assert wait_until_ready()
-    run()
-    os.kill(begun.pid, signal.SIGKILL)
-    time.sleep(0.5)
-    assert wait_until_ready()
-    run()
-print("left", begun.folder.exists())
-"""
-
-
-def test_the_first_preloaded_process_is_a_fork_of_the_runner(code: Path) -> None:
-    """It answers runs, becomes another when code changes, is replaced when it is killed, and ends with the runner."""
-    program = [sys.executable, "-c", FORKED, LIGHT]
-    ended = subprocess.run(program, capture_output=True, text=True, check=False, timeout=120)
-    assert ended.stdout.split("\n") == ["True", "1 True", "1 False", "1 True", "1 True", "left False", ""], (
-        ended
-    )

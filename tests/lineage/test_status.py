@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
 
-from deployments.serve import read_flows, register
+from deployments.register import read_flows, register
 from flows.monitor import monitor
 from flows.train import train
 from regrow.base.errors import DataError

@@ -14,7 +14,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 
-from deployments.serve import make_pool
+from deployments.register import make_pool
 from regrow.base.settings import Settings, load_settings
 from regrow.services import Services
 from regrow.services.commands import POOL
