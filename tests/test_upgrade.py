@@ -96,10 +96,10 @@ def test_state_of_a_release_opens_and_moves(
 
 
 def grown_table(home: Path) -> pd.DataFrame:
-    """Return the rows that the first release trained on, and 240 more of the last two months."""
+    """Return the rows that the first release trained on, and 240 more of the last two months: four of each day."""
     found = [pd.read_parquet(file) for file in (home / "snapshots").glob("*.parquet")]
     old = max((frame for frame in found if "returned" in frame), key=len)
-    random, now = np.random.default_rng(0), pd.Timestamp.now("UTC").floor("h")
+    random, now = np.random.default_rng(0), pd.Timestamp.now("UTC").normalize()
     age = random.integers(20, 80, 240)
     later = pd.DataFrame(
         {

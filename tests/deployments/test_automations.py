@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.events import Resource, emit_event
 
 from deployments.automations import install, on_alarm
-from deployments.serve import register
+from deployments.register import register
 from regrow.notifications.event import FOR, event_name
 from regrow.project import Project
 from regrow.services import Services
