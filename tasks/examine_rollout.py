@@ -29,7 +29,7 @@ from regrow.lineage import current, step
 from regrow.models.metrics import Label
 from regrow.models.predictions import fit_to
 from regrow.models.results import ModelFacts
-from regrow.project import Ab, Project
+from regrow.project import Ab, Data, Project
 from regrow.registry import Rollout, State
 
 LAST_LOOK = "regrow.rollout.evidence"
@@ -50,8 +50,8 @@ class Gathered:
     ambiguous: int = 0
     """Labels of an entity that recurs, which do not tell which of its rows they mean: they are left out."""
 
-    def answers(self, role: str) -> Answers:
-        """Set what *role* answered in the whole rollout beside what came true.
+    def answers(self, role: str, data: Data, as_of: datetime) -> Answers:
+        """Set what *role* answered in the whole rollout, on units of *data* that were over, beside what came true.
 
         What the champion answered because the challenger had failed counts as the challenger's failure.
         """
@@ -63,7 +63,7 @@ class Gathered:
         else:
             rows = asked_of_champion(self.rows)
         return replace(
-            answers_of(rows, self.truth, self.facts),
+            answers_of(rows, self.truth, self.facts, data, as_of),
             threshold=self.evidence.pairs.thresholds[role == CHALLENGER],
         )
 
@@ -99,8 +99,8 @@ def judge(
     """Decide on *rollout* by what was *found*; one that is paused may be rolled back, but goes no further."""
     primary, plan = project.evaluation.primary, rollout.plan
     if isinstance(plan, Ab):
-        answers = found.answers(CHAMPION), found.answers(CHALLENGER)
-        verdict = conclude_ab(plan, *answers, found.evidence, primary, classes)
+        champion, challenger = (found.answers(role, project.data, as_of) for role in (CHAMPION, CHALLENGER))
+        verdict = conclude_ab(plan, champion, challenger, found.evidence, primary, classes)
     else:
         verdict = analyse(plan, rollout.stage, found.evidence, as_of - rollout.since, primary, classes)
     if not rollout.paused or verdict.outcome in {"hold", "roll back"}:

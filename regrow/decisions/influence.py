@@ -51,6 +51,12 @@ def row_pulls(metric: Metric, truth: Truth, prediction: Floats, classes: int) ->
     return figure, values / len(values)
 
 
+def join_to_groups(units: Codes) -> Codes:
+    """Return the *units*, or of more than `GROUPS` that many random groups of them."""
+    number = int(units.max()) + 1
+    return units if number <= GROUPS else np.random.default_rng(0).permutation(number)[units] % GROUPS
+
+
 def _jackknife(
     metric: Metric, truth: Truth, prediction: Floats, classes: int, units: Codes
 ) -> tuple[float, Floats]:
@@ -58,11 +64,8 @@ def _jackknife(
 
     Raises `DataError` if the metric is undefined without one of them.
     """
-    number = int(units.max()) + 1
-    groups = units
-    if number > GROUPS:
-        groups = np.random.default_rng(0).permutation(number)[units] % GROUPS
-    kept = (groups != group for group in range(min(GROUPS, number)))
+    groups = join_to_groups(units)
+    kept = (groups != group for group in range(int(groups.max()) + 1))
     without = np.array([score(metric, truth[rows], prediction[rows], range(classes)) for rows in kept])
     factor = (len(without) - 1) / len(without)
     return score(metric, truth, prediction, range(classes)), factor * (without.mean() - without)

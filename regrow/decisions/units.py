@@ -104,6 +104,19 @@ def units_of_logged(rows: pd.DataFrame, unit: Unit) -> Units:
     return single_rows(len(rows))
 
 
+def name_units(rows: pd.DataFrame, unit: Unit) -> NDArray[np.generic] | None:
+    """Return what names the unit of each of *rows* of the prediction log, in whichever part of the log they stand.
+
+    A period is named by its beginning, a request by its id or, if it had none, by its moment. None of other units:
+    they are the entity, or the row itself.
+    """
+    if unit in PERIODS:
+        return _period_starts(_event_microseconds(rows), unit)
+    if unit == "request":
+        return rows["request_id"].fillna(rows["served_at"].astype(str)).to_numpy(dtype=str)
+    return None
+
+
 def are_over(rows: pd.DataFrame, unit: Unit, delay: timedelta, as_of: datetime) -> NDArray[np.bool_]:
     """Return whether the unit of each of *rows* of the prediction log was over *delay* before *as_of*.
 

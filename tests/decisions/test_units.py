@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regrow.decisions.units import Units, request_codes, single_rows, units_of, units_of_logged
+from regrow.decisions.units import Units, name_units, request_codes, single_rows, units_of, units_of_logged
 from regrow.project import Data
 
 TIMES = pd.to_datetime(
@@ -87,3 +87,19 @@ def test_a_part_of_the_rows_has_the_units_that_are_left() -> None:
         "1 row",
         "2 entities",
     )
+
+
+def test_a_unit_has_one_name_in_every_part_of_the_log() -> None:
+    """A day is named alike beside other days, and so is a request; an entity and a row name themselves."""
+    logged = pd.DataFrame(
+        {"event_time": TIMES.as_unit("us"), "served_at": TIMES, "request_id": ["a", "b", "b", None]}
+    )
+    for unit, shared in (("day", [1, 2]), ("request", [1, 2])):
+        whole, late = (name_units(part, unit) for part in (logged, logged.iloc[2:]))
+        assert whole is not None
+        assert late is not None
+        assert whole[2:].tolist() == late.tolist()
+        assert whole[shared[0]] == whole[shared[1]] != whole[0]
+        assert len(set(whole)) == 3
+    assert name_units(logged, "row") is None
+    assert name_units(logged, "entity") is None

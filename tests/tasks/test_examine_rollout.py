@@ -38,21 +38,23 @@ def found(rows: int, failures: int = 0) -> Gathered:
     return Gathered(evidence, ROWS, TRUTH, FACTS)
 
 
-def test_what_the_challenger_failed_on_is_its_own() -> None:
+def test_what_the_challenger_failed_on_is_its_own(project: Callable[..., Project]) -> None:
     """In an A/B comparison a row that fell back to the champion is the challenger's, without a prediction."""
     rows = pd.DataFrame(
         {
             "prediction_id": list("abcd"),
             "entity_id": list("abcd"),
             "served_at": pd.Timestamp(NOW),
+            "event_time": pd.Timestamp(NOW),
             "role": [CHAMPION, CHAMPION, CHALLENGER, CHALLENGER],
             "fallback": [None, "raised", None, "not finite"],
             "prediction": [[0.4, 0.6], [0.3, 0.7], [0.2, 0.8], None],
         }
     )
     gathered = replace(found(100), rows=rows, truth=pd.Series(1.0, index=list("abcd")))
-    assert gathered.answers(CHAMPION).prediction.tolist() == [[0.4, 0.6]]
-    said = gathered.answers(CHALLENGER).matured().prediction
+    data, as_of = project().data, NOW + timedelta(days=40)
+    assert gathered.answers(CHAMPION, data, as_of).prediction.tolist() == [[0.4, 0.6]]
+    said = gathered.answers(CHALLENGER, data, as_of).matured().prediction
     assert said[1].tolist() == [0.2, 0.8]
     assert np.isnan(said[[0, 2]]).all()
 

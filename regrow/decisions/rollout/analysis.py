@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
+import numpy as np
+
 from regrow.base.verdict import Finding, Outcome, Result, Verdict, count_units
 from regrow.decisions.rollout.bounds import undecided
 from regrow.decisions.rollout.evidence import Answers, Evidence
-from regrow.decisions.rollout.gains import LEAST_WEIGHT, gain_bounds, unpaired_gain
+from regrow.decisions.rollout.gains import LEAST_WEIGHT, gain_bounds, units_of_both, unpaired_gain
 from regrow.decisions.rollout.limits import judge_limits
 from regrow.decisions.rollout.sample_ratio import judge_sample_ratio
 from regrow.models.metrics import Label
 from regrow.project import Ab, Canary, Metric, Shadow, Stage, format_duration
+from regrow.project.monitoring import LEAST_UNITS
 
 Comparison = Literal["hold", "better", "worse", "no difference"]
 
@@ -144,15 +147,11 @@ def _requirements(
 def _compare(
     plan: Ab, champion: Answers, challenger: Answers, metric: Metric, classes: Sequence[Label]
 ) -> tuple[Comparison, Finding]:
-    """Hold the two arms' *metric* against one another, by the smaller arm's labelled rows.
-
-    Of more than `greatest_rows` of it those that came first count, and of the other arm as great a part.
-    """
+    """Hold the two arms' *metric* against one another, by the smaller arm's labelled rows."""
+    spent = _spend(plan, champion, challenger)
+    if spent is not None:
+        champion, challenger = spent
     rows = min(len(champion.prediction), len(challenger.prediction))
-    spent = rows >= plan.greatest_rows
-    if spent:
-        champion, challenger = (arm.first(plan.greatest_rows / rows) for arm in (champion, challenger))
-        rows = plan.greatest_rows
     rule = f"{metric} better than the champion's, or no {plan.smallest_difference:g} apart"
     gain = unpaired_gain(metric, champion, challenger, classes)
     if not isinstance(gain, str) and gain.weight < LEAST_WEIGHT:
@@ -162,21 +161,45 @@ def _compare(
         if rows < plan.least_rows:
             missing = f"{rows} of {plan.least_rows} labelled rows of each"
         elif spent:
-            missing = f"{missing}, of the first {plan.greatest_rows} of each"
-        return "no difference" if spent else "hold", undecided(rule, rows, missing)
+            missing = f"{missing}, of the first {rows} rows of each"
+        found = undecided(rule, rows, missing, units_of_both(champion, challenger))
+        return "no difference" if spent else "hold", found
     interval = gain_bounds(gain, rows, (1 - plan.confidence) / 2, plan.least_rows, plan.greatest_rows)
+    found = gain.estimate
     outcome, why = _conclude(plan, interval, rows)
-    gained = f"{metric} gains {gain.figure:+.4f} ({interval[0]:+.4f} to {interval[1]:+.4f})"
+    gained = f"{metric} gains {found.figure:+.4f} ({interval[0]:+.4f} to {interval[1]:+.4f})"
     return outcome, Finding(
         rule=rule,
         result=RESULTS_OF[outcome],
-        figure=gain.figure,
+        figure=found.figure,
         limit=plan.smallest_difference,
         interval=interval,
         confidence=plan.confidence,
         rows=rows,
-        detail=f"{gained} on {rows} labelled rows of each: {why}",
+        units=found.units.count,
+        unit=found.units.unit,
+        effective_rows=found.effective,
+        detail=f"{gained} on {found.counted}, of each of the two: {why}",
     )
+
+
+def _spend(plan: Ab, champion: Answers, challenger: Answers) -> tuple[Answers, Answers] | None:
+    """Return the rows of both that count once `greatest_rows` of the smaller arm are there; None before.
+
+    Those that came first, and of the other arm as great a part. Rows of fewer periods than an interval takes prove
+    nothing, however many they are: then all rows of the first `LEAST_UNITS` periods count, and are waited for.
+    """
+    rows = min(len(champion.prediction), len(challenger.prediction))
+    if rows < plan.greatest_rows:
+        return None
+    kept = [arm.first(plan.greatest_rows / rows) for arm in (champion, challenger)]
+    units = units_of_both(champion, challenger)
+    if units.ordered:
+        if units.count < LEAST_UNITS:
+            return None
+        early = np.split(units.codes < LEAST_UNITS, [len(kept[0])])
+        kept = [first | part for first, part in zip(kept, early, strict=True)]
+    return champion.take(kept[0]), challenger.take(kept[1])
 
 
 def _conclude(plan: Ab, interval: tuple[float, float], rows: int) -> tuple[Comparison, str]:

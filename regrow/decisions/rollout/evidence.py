@@ -1,6 +1,6 @@
 """What an open rollout has shown so far: plain arrays from the prediction log, joined with the labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from regrow.decisions.influence import Truth
 from regrow.decisions.units import Units, single_rows
 from regrow.models.metrics import Codes
+from regrow.project import Unit
 
 Floats = NDArray[np.float64]
 Strings = NDArray[np.generic]
@@ -37,24 +38,32 @@ class Answers:
     """The label, as the model's classes spell it; anything if it is not known yet."""
     labelled: NDArray[np.bool_]
     entities: Strings | None = None
-    """Whom each row is about: rows of one entity count as one observation. None: each row stands alone."""
+    """Whom each row is about: a version is drawn for all rows of one. None: for each row alone."""
 
     threshold: float | None = None
     """By which the version decides, if it has one of its own."""
+    unit: Unit = "row"
+    """What is one observation, beside the entity (`data.unit`)."""
+    units: Strings | None = None
+    """The unit of each row, by a name that is the same in both versions' rows. None: the entity, or the row itself."""
 
     def matured(self) -> "Answers":
         """Keep the rows that have a label, those on which the version failed among them."""
         return self.take(self.labelled)
 
-    def first(self, share: float) -> "Answers":
-        """Keep the first *share* of the rows."""
-        return self.take(np.arange(len(self.prediction)) < round(share * len(self.prediction)))
+    def first(self, share: float) -> NDArray[np.bool_]:
+        """Return which rows are the first *share* of them."""
+        return np.arange(len(self.prediction)) < round(share * len(self.prediction))
 
     def take(self, rows: NDArray[np.bool_]) -> "Answers":
         """Keep *rows*."""
-        entities = None if self.entities is None else self.entities[rows]
-        return Answers(
-            self.prediction[rows], self.target[rows], self.labelled[rows], entities, self.threshold
+        return replace(
+            self,
+            prediction=self.prediction[rows],
+            target=self.target[rows],
+            labelled=self.labelled[rows],
+            entities=None if self.entities is None else self.entities[rows],
+            units=None if self.units is None else self.units[rows],
         )
 
 

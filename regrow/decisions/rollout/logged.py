@@ -11,7 +11,7 @@ from regrow.data.rollouts import pair_predictions
 from regrow.data.rows import among
 from regrow.decisions.rollout.assignment import is_mirrored
 from regrow.decisions.rollout.evidence import Answers, Arm, Pairs, SampleRatio
-from regrow.decisions.units import are_over, request_codes, units_of_logged
+from regrow.decisions.units import are_over, name_units, request_codes, units_of_logged
 from regrow.models.predictions import restore_labels, stack_predictions
 from regrow.models.results import ModelFacts
 from regrow.project import Data
@@ -88,11 +88,25 @@ def entity_keys(rows: pd.DataFrame) -> pd.Series:
     return rows["entity_id"].fillna(rows["prediction_id"]).astype(str)
 
 
-def answers_of(rows: pd.DataFrame, truth: pd.Series, facts: ModelFacts) -> Answers:
-    """Set the predictions of *rows* beside their labels, in the order in which they were served."""
+def answers_of(
+    rows: pd.DataFrame, truth: pd.Series, facts: ModelFacts, data: Data, as_of: datetime
+) -> Answers:
+    """Set the predictions of *rows* beside their labels, in the order in which they were served.
+
+    *data* names the unit. Rows whose unit was not over so long before *as_of* as labels take are left out.
+    """
+    unit = data.sampling_unit
+    rows = rows[are_over(rows, unit, data.label_delay, as_of)]
     rows = rows.sort_values(["served_at", "prediction_id"], ignore_index=True)
     target, labelled = find_targets(rows, truth, facts)
-    return Answers(stack_predictions(rows["prediction"], facts), target, labelled, name_entities(rows))
+    return Answers(
+        stack_predictions(rows["prediction"], facts),
+        target,
+        labelled,
+        name_entities(rows),
+        unit=unit,
+        units=name_units(rows, unit),
+    )
 
 
 def find_targets(

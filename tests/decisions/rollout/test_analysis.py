@@ -15,7 +15,7 @@ from regrow.decisions.rollout import harm, operations, sequential
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
 from regrow.decisions.rollout.evidence import Answers, Arm, Evidence, Pairs, SampleRatio
 from regrow.decisions.units import Units
-from regrow.project import Ab, Canary, Metric, RolloutLimits, Shadow
+from regrow.project import Ab, Canary, Metric, RolloutLimits, Shadow, Unit
 
 CLASSES = (False, True)
 HOUR = timedelta(hours=1)
@@ -379,6 +379,65 @@ def test_a_difference_too_small_to_matter_is_none() -> None:
     verdict = conclude_ab(plan, *arms(15_000, 3, 0.0), evidence(15_000), "roc_auc", CLASSES)
     assert verdict.outcome == "no difference"
     assert "no difference of 0.05 or more" in verdict.reason
+
+
+def of_days(
+    seed: int, days: int, unit: Unit, own: float = 0.3, per_day: int = 100
+) -> tuple[Answers, Answers]:
+    """Draw two arms of equal mean error, of which the challenger is better on some days and worse on others."""
+    random = np.random.default_rng(seed)
+    day = np.arange(days * per_day) // per_day
+    mine = random.random(len(day)) < 0.5
+    error = 3 + random.normal(size=len(day)) + np.where(mine, own * random.normal(size=days)[day], 0)
+    champion, challenger = (
+        Answers(
+            error[rows],
+            np.zeros(rows.sum()),
+            np.ones(rows.sum(), dtype=np.bool_),
+            unit=unit,
+            units=day[rows] if unit == "day" else None,
+        )
+        for rows in (~mine, mine)
+    )
+    return champion, challenger
+
+
+def test_days_that_suit_one_version_are_no_proof() -> None:
+    """Of equals that differ by day a comparison by day calls nobody better in 40 runs, one by row every third."""
+    plan = Ab(kind="ab", metric="mae", least_rows=500, greatest_rows=1_400)
+    called: dict[Unit, list[bool]] = {"day": [], "row": []}
+    for seed in range(40):
+        for unit, runs in called.items():
+            verdict = conclude_ab(plan, *of_days(seed, 30, unit, own=1.0), evidence(500), "mae")
+            runs.append(verdict.outcome in {"better", "worse"})
+    assert sum(called["day"]) <= 4
+    assert sum(called["row"]) >= 12
+
+
+def test_an_ab_comparison_says_what_its_rows_are_worth() -> None:
+    """Its finding carries rows, units, and the rows that would be as sure if each day were like the others."""
+    plan = Ab(kind="ab", metric="mae", least_rows=500, greatest_rows=20_000)
+    verdict = conclude_ab(plan, *of_days(0, 30, "day"), evidence(500), "mae")
+    by_day, by_row = (
+        verdict.findings[0],
+        conclude_ab(plan, *of_days(0, 30, "row"), evidence(500), "mae").findings[0],
+    )
+    assert (by_day.units, by_day.unit, by_row.units, by_row.unit) == (30, "day", 3_000, "row")
+    assert by_day.rows == by_row.rows == by_row.effective_rows
+    assert by_day.effective_rows is not None
+    assert by_day.effective_rows < 0.5 * (by_day.rows or 0)
+    assert f"of 30 days, worth {by_day.effective_rows:,.0f} independent ones" in by_day.detail
+
+
+def test_an_ab_comparison_waits_for_days_not_for_rows_alone() -> None:
+    """Rows that are spent within three days end nothing: it holds for ten days, and those alone decide."""
+    plan = Ab(kind="ab", metric="mae", least_rows=100, greatest_rows=150, smallest_difference=0.001)
+    early = conclude_ab(plan, *of_days(0, 3, "day"), evidence(500), "mae")
+    assert (early.outcome, early.reason) == ("hold", "3 days of 10 that it takes")
+    assert early.findings[0].units == 3
+    ten, more = (conclude_ab(plan, *of_days(0, days, "day"), evidence(500), "mae") for days in (10, 20))
+    assert ten.outcome == more.outcome == "no difference"
+    assert (ten.findings[0].units, more.findings[0].units) == (10, 10)
 
 
 def test_a_failing_challenger_leaves_its_ab_comparison() -> None:

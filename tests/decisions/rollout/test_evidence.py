@@ -17,18 +17,21 @@ def test_a_row_is_answered_if_all_of_it_is_finite() -> None:
 
 
 def test_matured_rows_have_a_label() -> None:
-    """Rows without one are left out, their entities with them; one on which the version failed stays."""
+    """Rows without one are left out, their entities and units with them; one on which the version failed stays."""
     mine = Answers(
         np.array([1.0, NAN, 3.0]),
         np.array([1.0, 2.0, 3.0]),
         np.array([True, True, False]),
         np.array(list("abc")),
+        unit="day",
+        units=np.array([7, 8, 8]),
     )
     kept = mine.matured()
     assert kept.target.tolist() == [1.0, 2.0]
     assert complete(kept.prediction, kept.target, 0).tolist() == [1.0, 1.5]
     assert kept.entities is not None
     assert kept.entities.tolist() == ["a", "b"]
+    assert (kept.unit, kept.units is not None and kept.units.tolist()) == ("day", [7, 8])
 
 
 def test_pairs_are_judged_once_they_are_labelled_and_their_unit_is_over() -> None:

@@ -7,8 +7,10 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
+from regrow.decisions.estimates import Estimate
 from regrow.decisions.rollout.evidence import Answers
 from regrow.decisions.rollout.gains import LEAST_OF_CLASS, LEAST_ROWS, Gain, gain_bounds, unpaired_gain
+from regrow.decisions.units import single_rows
 from regrow.models.metrics import decide_by
 from regrow.project import Metric
 
@@ -35,9 +37,42 @@ def test_repeated_rows_of_one_entity_are_one_observation() -> None:
     for champion, challenger in (both, of_entities, repeated):
         gain = unpaired_gain("roc_auc", champion, challenger, CLASSES)
         assert isinstance(gain, Gain)
-        errors.append(gain.error)
+        errors.append(gain.estimate.error)
     assert errors[1] == pytest.approx(errors[0], rel=0.01)
     assert errors[2] == pytest.approx(errors[0] / np.sqrt(5), rel=0.01)
+
+
+def of_days(days: int, *, apart: bool) -> tuple[Answers, Answers]:
+    """Return the arms of `drawn` with 20 entities each, whose rows lie on all *days*, or each entity's on a day."""
+    answers = []
+    for place, arm in enumerate(drawn(600, 1)):
+        entities = np.arange(600) % 20
+        day = entities * days // 20 if apart else np.arange(600) * days // 600
+        names = np.array([f"{place}-{entity}" for entity in entities])
+        answers.append(replace(arm, entities=names, unit="day", units=day))
+    return answers[0], answers[1]
+
+
+@pytest.mark.parametrize(("metric", "apart"), [("log_loss", True), ("log_loss", False), ("f1", False)])
+def test_entities_and_days_both_count(metric: Metric, apart: bool) -> None:
+    """A gain by day is never surer than by entity, to which versions are given, and says how many days there are."""
+    arms = of_days(10, apart=apart)
+    by_day = unpaired_gain(metric, *arms, CLASSES)
+    by_entity = unpaired_gain(metric, *(replace(arm, units=None) for arm in arms), CLASSES)
+    assert isinstance(by_day, Gain)
+    assert isinstance(by_entity, Gain)
+    assert by_day.estimate.figure == by_entity.estimate.figure
+    assert by_day.estimate.error >= by_entity.estimate.error
+    assert (by_day.estimate.units.named, by_entity.estimate.units.named) == ("10 days", "40 entities")
+
+
+def test_a_few_days_take_wider_bounds_than_many() -> None:
+    """The same error, known from five blocks of days alone, has Student's bounds, which lie farther out."""
+    few, many = (
+        Gain(Estimate(0.0, 1.0, freedom, 20_000, single_rows(0), 20_000), np.inf) for freedom in (4, 400)
+    )
+    reach = [gain_bounds(gain, 20_000, 0.025, 1_000, 20_000)[1] for gain in (few, many)]
+    assert 1.4 * reach[1] < reach[0] < 2 * reach[1]
 
 
 def test_a_version_that_fails_is_scored_as_if_it_knew_nothing() -> None:
@@ -49,7 +84,7 @@ def test_a_version_that_fails_is_scored_as_if_it_knew_nothing() -> None:
         unpaired_gain("roc_auc", champion, replace(challenger, prediction=said).matured(), CLASSES)
         for said in (challenger.prediction, silent, np.full_like(silent, np.nan))
     ]
-    figures = [gain.figure for gain in gains if isinstance(gain, Gain)]
+    figures = [gain.estimate.figure for gain in gains if isinstance(gain, Gain)]
     assert len(figures) == 3 and figures[0] > max(figures[1:])
 
 
@@ -58,13 +93,13 @@ def test_the_bounds_of_a_gain_lie_as_far_on_both_sides() -> None:
     found = unpaired_gain("log_loss", *drawn(2_000, 0), CLASSES)
     assert isinstance(found, Gain)
     wide, narrow = (gain_bounds(found, 2_000, alpha, 500, 10_000) for alpha in (0.001, 0.1))
-    assert sum(wide) / 2 == pytest.approx(found.figure)
+    assert sum(wide) / 2 == pytest.approx(found.estimate.figure)
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
 def test_the_bounds_are_nearly_those_of_one_look_at_the_end() -> None:
     """With all rows there the interval is a fifth wider than that of a single look; on the way it is far wider."""
-    found = Gain(0.0, 1.0, np.inf)
+    found = Gain(Estimate(0.0, 1.0, np.inf, 20_000, single_rows(0), 20_000), np.inf)
     reach = {rows: gain_bounds(found, rows, 0.025, 1_000, 20_000)[1] for rows in (1_000, 5_000, 20_000)}
     assert norm.isf(0.025) < reach[20_000] < 1.2 * norm.isf(0.025)
     assert reach[20_000] < reach[5_000] < reach[1_000] < 5
@@ -97,4 +132,4 @@ def gain(metric: Metric, champion: Answers, challenger: Answers) -> float:
     """Return the figure of the gain alone: groups of the jackknife follow the content, which a decision changes."""
     found = unpaired_gain(metric, champion, challenger, CLASSES)
     assert isinstance(found, Gain)
-    return found.figure
+    return found.estimate.figure

@@ -10,6 +10,7 @@ from regrow.data.snapshots import Snapshot
 from regrow.decisions.rollout.assignment import is_mirrored
 from regrow.decisions.rollout.evidence import SampleRatio
 from regrow.decisions.rollout.logged import (
+    answers_of,
     asked_of_challenger,
     make_pairs,
     measure_arm,
@@ -132,6 +133,27 @@ def test_a_day_is_settled_when_it_is_over_and_its_labels_are_due() -> None:
     )
     assert pairs.units is not None
     assert pairs.units.named == "2 days"
+
+
+def test_an_answer_waits_for_its_day_and_a_day_is_the_same_for_both_versions() -> None:
+    """Rows of a day that is not over, or whose labels are not due, are left out; days have one name in both arms."""
+    hours = {"a": 3, "b": 27, "c": 30, "d": 60}
+    rows = log(
+        *(
+            {
+                "prediction_id": name,
+                "event_time": pd.Timestamp(NOW) + pd.Timedelta(hours=hour),
+                "role": CHAMPION,
+            }
+            for name, hour in hours.items()
+        )
+    )
+    as_of = NOW + timedelta(days=3)
+    one, other = (answers_of(part, TRUTH, FACTS, DATA, as_of) for part in (rows.iloc[:2], rows.iloc[[2, 3]]))
+    assert (one.unit, len(one.prediction), len(other.prediction)) == ("day", 2, 1)
+    assert one.units is not None
+    assert other.units is not None
+    assert one.units[1] == other.units[0] != one.units[0]
 
 
 def test_rows_without_an_entity_stand_alone() -> None:
