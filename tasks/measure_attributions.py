@@ -37,27 +37,28 @@ def contributions(
 
 def compare(
     project: Project, champion: Version, rule: AttributionRule, window: Window
-) -> tuple[Reordered | str, int]:
-    """Compare rows of *window* with rows of the champion's holdout; return what was found, and the rows explained.
+) -> tuple[Reordered | str, Units | None]:
+    """Compare rows of *window* with rows of the champion's holdout; return what was found, and the units of the rows.
 
-    What cannot be compared, or explained, gives why in words.
+    Those are of the rows of the window that were explained, None of none. What cannot be compared, or explained, gives
+    why in words.
     """
     model, logged = load_model(f"models:/{champion.model_id}"), window.read()
     own = np.flatnonzero(logged.rows["version"] == champion.number)
     drawn = np.random.default_rng(0).permutation(own)[: rule.rows]
     if not len(drawn):
-        return "no row was predicted by the champion", 0
+        return "no row was predicted by the champion", None
     served = units_of_logged(logged.rows.iloc[drawn], project.data.sampling_unit)
     reference, units = sample_with_units(champion.facts.holdout, model.features, rule.rows, project.data)
     if units is None:
-        return "the units of the reference are not known", 0
+        return "the units of the reference are not known", None
     try:
         explainer = Explainer(model)
         before, units = contributions(explainer, model, reference, units)
         now, served = contributions(explainer, model, logged.features.iloc[drawn], served)
     except NotExplained as error:
-        return str(error), 0
-    return compare_attributions(model.features, before, now, units, served), len(now)
+        return str(error), None
+    return compare_attributions(model.features, before, now, units, served), served
 
 
 @step(retries=2, retry_delay_seconds=[5, 30])
@@ -69,8 +70,9 @@ def measure_attributions(
     A model that cannot be explained is none the worse for it: the finding is undecided, and says why.
     """
     run = current()
-    found, rows = compare(project, champion, rule, window)
-    finding = judge_attributions(found, level_of_look(project), rows, rule)
+    found, units = compare(project, champion, rule, window)
+    rows = 0 if units is None else len(units.codes)
+    finding = judge_attributions(found, level_of_look(project), rows, rule, units)
     figures = {} if finding.figure is None else {"attributions.likeness": finding.figure}
     run.log_metrics(figures)
     return Measurement(subject="drift", findings=(finding,), figures=figures, url=run.url)

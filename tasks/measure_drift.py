@@ -101,12 +101,10 @@ class Compared:
     """What the predictions are called."""
     predicted: int
     """Rows of the window that the champion predicted."""
-    floors: tuple[str, str]
-    """Why columns, and predictions, could be held against no windows of the past; empty if they could."""
     explained: tuple[Explained | None, Explained | None]
     """What the context explains of the columns, and of the predictions."""
-    past: Past
-    """What the reference shows of windows like this one."""
+    pasts: tuple[Past, Past]
+    """What the reference shows of windows like this one, and the holdout of predictions like these."""
 
     @property
     def told(self) -> dict[str, Move]:
@@ -129,7 +127,7 @@ class Compared:
         if moved:
             return f"{', '.join(moved)} moved, which is expected, and changes correlations by itself"
         columns = {name: binned for name, binned in self.distances.columns.items() if name != self.name}
-        return compare_dependence(columns, self.past, least)
+        return compare_dependence(columns, self.pasts[0], least)
 
     @property
     def prediction(self) -> Move | None:
@@ -139,15 +137,24 @@ class Compared:
     def judge(self, rows: int, rule: Monitoring, drifted: Collection[str]) -> tuple[Finding, Finding]:
         """Judge data drift over *rows* served rows, and drift of the champion's predictions; some *drifted*."""
         return (
-            judge_data_drift(self.columns, drifted, rows, rule.drift, self.floors[0], self.explained[0]),
+            judge_data_drift(
+                self.columns,
+                drifted,
+                rows,
+                rule.drift,
+                self.pasts[0].obstacle,
+                self.explained[0],
+                self.pasts[0].window,
+            ),
             judge_prediction_drift(
                 self.prediction,
                 self.name in drifted,
                 self.predicted,
                 rule.prediction_drift,
                 rule.drift,
-                self.floors[1],
+                self.pasts[1].obstacle,
                 self.explained[1],
+                self.pasts[1].window,
             ),
         )
 
@@ -198,11 +205,10 @@ def compare(
         for distances, past in zip(sides, pasts, strict=True)
         for column in distances.judged
     }
-    obstacles = (pasts[0].obstacle, pasts[1].obstacle)
     unknown = Explained(asked, 0.0, lacking=lacking) if lacking else None
     explained = (unknown or pasts[0].explained(sides[0]), unknown or pasts[1].explained(sides[1]))
     distances = sides[0].joined(sides[1])
-    return Compared(distances, moves, name, len(own), obstacles, explained, pasts[0])
+    return Compared(distances, moves, name, len(own), explained, pasts)
 
 
 def draw_again(champion: Version, figures: DriftFigures, path: Path) -> int:
@@ -270,7 +276,7 @@ def measure_drift(project: Project, champion: Version, window: Window) -> Measur
     changed = None
     if rule.drift.dependence is not None and not any(name in found.columns for name in drifted):
         changed = found.dependence(rule.drift.dependence)
-        findings += (judge_dependence(changed, level * PART, window.rows, rule.drift),)
+        findings += (judge_dependence(changed, level * PART, window.rows, rule.drift, found.pasts[0].window),)
     values = {name: value for name, value in found.distances.values.items() if name != found.name}
     prediction = found.prediction.figure if found.prediction else None
     figures = name_figures(values, prediction, drifted, found.distances.context)

@@ -81,7 +81,7 @@ def judge_rows(project: Project, history: History, answers: Answers, as_of: date
     moves = {name: move_of(distances, past, name) for name in distances.judged}
     drifted = find_drifted(moves, level_of_columns(rule, level_of_look(project)))
     explained = past.explained(distances)
-    return judge_data_drift(moves, drifted, int(window.sum()), rule, past.obstacle, explained)
+    return judge_data_drift(moves, drifted, int(window.sum()), rule, past.obstacle, explained, past.window)
 
 
 def _sample(frame: pd.DataFrame, rows: NDArray[np.bool_], most: int) -> pd.DataFrame:

@@ -65,12 +65,15 @@ class Finding(_Judged):
     """Lower and upper bound of *figure* at *confidence*."""
     confidence: float | None = None
     rows: int | None = None
+    """Those that *figure* is of; None if it is of none: an age, a number of retrainings, the size of a file."""
     units: int | None = None
-    """Independent observations that the interval counts; None if the rule has none, or is of before version 0.4."""
+    """Independent observations that the interval counts or, without one, that *rows* lie on. None if the rule takes
+    rows as they are (a share of them that is exact), or the finding is of before version 0.4."""
     unit: str | None = None
     """What one of them is: `day`, `entity`, `row` …"""
     effective_rows: float | None = None
-    """Independent rows that would be as sure: *rows* times the ratio of the two variances."""
+    """Independent rows that would be as sure: *rows* times the ratio of the two variances. None without an interval,
+    and if that rests on no variance: a rollout's of counts and quantiles, quality's of shares."""
     noted: bool = False
     """It is told and decides nothing: if it fails, the verdict may pass, and nobody is alarmed."""
     detail: str = ""

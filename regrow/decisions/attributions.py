@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regrow.base.verdict import Finding, pass_if
-from regrow.decisions.units import Units
+from regrow.decisions.units import Units, unit_fields
 from regrow.models.metrics import Floats
 from regrow.project.monitoring import LEAST_UNITS, AttributionRule
 
@@ -63,8 +63,10 @@ def compare_attributions(
     return Reordered(float(found), (1 + as_far) / (1 + DRAWS), told)
 
 
-def judge_attributions(found: Reordered | str, level: float, rows: int, rule: AttributionRule) -> Finding:
-    """Judge the order of the columns over *rows* explained rows; it is told, and alarms nobody."""
+def judge_attributions(
+    found: Reordered | str, level: float, rows: int, rule: AttributionRule, units: Units | None = None
+) -> Finding:
+    """Judge the order of the columns over *rows* explained rows, of these *units*; it is told, and alarms nobody."""
     figure = None
     if isinstance(found, str):
         result, detail = "undecided", found
@@ -83,6 +85,7 @@ def judge_attributions(found: Reordered | str, level: float, rows: int, rule: At
         rows=rows,
         noted=True,
         detail=detail,
+        **unit_fields(units),
     )
 
 

@@ -16,6 +16,7 @@ from regrow.base.verdict import Finding, pass_if
 from regrow.decisions.distances import Binned
 from regrow.decisions.drift import too_few
 from regrow.decisions.past import Past
+from regrow.decisions.units import Units, unit_fields
 from regrow.models.metrics import Codes, Floats
 from regrow.project import DriftRule
 
@@ -127,8 +128,13 @@ def level_of_columns(rule: DriftRule, level: float) -> float:
     return level if rule.dependence is None else level * (1 - PART)
 
 
-def judge_dependence(changed: Changed | str, level: float, rows: int, rule: DriftRule) -> Finding:
-    """Judge the correlations of *rows* served rows: one changed if it did by `rule.dependence`, and beyond chance."""
+def judge_dependence(
+    changed: Changed | str, level: float, rows: int, rule: DriftRule, units: Units | None = None
+) -> Finding:
+    """Judge the correlations of *rows* served rows, which lie on *units*.
+
+    One changed if it did by `rule.dependence`, and beyond chance.
+    """
     figure = None
     if isinstance(changed, str):
         result, detail = "undecided", changed
@@ -149,6 +155,7 @@ def judge_dependence(changed: Changed | str, level: float, rows: int, rule: Drif
         rows=rows,
         noted=not rule.alarm,
         detail=detail,
+        **unit_fields(units),
     )
 
 

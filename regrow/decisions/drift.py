@@ -7,6 +7,7 @@ import numpy as np
 
 from regrow.base.verdict import Finding, pass_if
 from regrow.decisions.context import Explained
+from regrow.decisions.units import Units, unit_fields
 from regrow.project import DriftRule
 
 
@@ -51,11 +52,12 @@ def judge_data_drift(
     rule: DriftRule,
     floor: str = "",
     explained: Explained | None = None,
+    units: Units | None = None,
 ) -> Finding:
     """Judge the columns of *moves*, measured on *rows* served rows, of which some *drifted*.
 
-    *floor* says why they could be held against no windows of the past, *explained* what a given context explains. The
-    finding is noted alone, unless the file lets drift raise an alarm.
+    *floor* says why they could be held against no windows of the past, *explained* what a given context explains,
+    *units* what the rows lie on. The finding is noted alone, unless the file lets drift raise an alarm.
     """
     drifted = [name for name in drifted if name in moves]
     share, count = drift_share(moves, drifted), len(drifted)
@@ -84,6 +86,7 @@ def judge_data_drift(
         rows=rows,
         noted=not rule.alarm,
         detail=detail,
+        **unit_fields(units),
     )
 
 
@@ -95,6 +98,7 @@ def judge_prediction_drift(
     rule: DriftRule,
     floor: str = "",
     explained: Explained | None = None,
+    units: Units | None = None,
 ) -> Finding:
     """Judge how far predictions on *rows* served rows lie from those on the reference, and whether they *drifted*."""
     if move is None or rows < rule.least_rows:
@@ -114,6 +118,7 @@ def judge_prediction_drift(
         rows=rows,
         noted=not rule.alarm,
         detail=detail,
+        **unit_fields(units),
     )
 
 

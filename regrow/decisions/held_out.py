@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regrow.base.verdict import Finding, count_units
 from regrow.decisions.estimates import Estimate, estimate, what_is_missing
-from regrow.decisions.units import Units
+from regrow.decisions.units import Units, unit_fields
 from regrow.models.metrics import Floats, Label, as_judged, encode, sign
 from regrow.models.predictions import from_column
 from regrow.models.results import SLICE, TIME, UNIT, Evaluation
@@ -100,16 +100,14 @@ def measured(found: Estimate, figure: float, confidence: float) -> dict[str, Any
         "interval": (figure - radius, figure + radius),
         "confidence": confidence,
         "rows": found.rows,
-        "units": found.units.count,
-        "unit": found.units.unit,
         "effective_rows": found.effective,
+        **unit_fields(found.units),
     }
 
 
 def counted(held_out: HeldOut) -> dict[str, Any]:
     """Return the fields of a finding without an interval."""
-    units = held_out.units
-    return {"rows": len(held_out.frame), "units": units.count, "unit": units.unit}
+    return {"rows": len(held_out.frame), **unit_fields(held_out.units)}
 
 
 def undecided(rule: str, limit: float, detail: str, held_out: HeldOut) -> Finding:

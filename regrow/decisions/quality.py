@@ -59,6 +59,8 @@ def _judge_missing(reference: pd.Series, current: pd.Series, rule: QualityRule) 
         interval=(low, high),
         confidence=CONFIDENCE,
         rows=rows,
+        units=rows,
+        unit="row",
         detail=f"{reference.name}: {detail}{_too_few(rows, rule)}",
     )
 
@@ -90,6 +92,8 @@ def _judge_unseen(reference: pd.Series, current: pd.Series, rule: QualityRule) -
         interval=interval,
         confidence=CONFIDENCE,
         rows=rows,
+        units=rows,
+        unit="row",
         detail=f"{reference.name}: {len(new)} of {rows} values not in the reference"
         + (f" ({examples})" if examples else "")
         + (f", {expected:.1%} expected of such a column" if expected else "")

@@ -192,6 +192,8 @@ def _judge_labels(rule: Retraining, seen: Situation) -> Iterator[Finding]:
         figure=seen.new_labels,
         limit=rule.least_labels,
         rows=seen.new_labels,
+        units=seen.new_units,
+        unit=seen.unit,
         detail=f"{seen.new_labels} of {rule.least_labels} new labelled rows",
     )
     if rule.least_units is not None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,6 +71,11 @@ class Units:
             if self.unit == "row"
             else Units(number(self.codes[rows]), self.unit)
         )
+
+
+def unit_fields(units: Units | None) -> dict[str, Any]:
+    """Return the fields of a finding that count *units*; none if nobody knows them."""
+    return {} if units is None else {"units": units.count, "unit": units.unit}
 
 
 def single_rows(rows: int) -> Units:

@@ -1,9 +1,11 @@
 """Which columns drifted, and what is made of it."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regrow.decisions.drift import Move, drift_share, find_drifted, judge_data_drift, judge_prediction_drift
+from regrow.decisions.units import Units
 from regrow.project import DriftRule
 
 RULE = DriftRule(least_rows=100)
@@ -38,6 +40,8 @@ def test_one_column_is_enough_unless_the_file_names_a_share():
     """A drifted column fails the finding; with a share, which files of before 0.4 have, so many of them must."""
     found = moves(a=0.3, b=0.1, c=0.1)
     assert judge_data_drift(found, ("a",), 100, RULE).failed
+    of_days = judge_data_drift(found, ("a",), 100, RULE, units=Units(np.arange(100) // 5, "day"))
+    assert (of_days.rows, of_days.units, of_days.unit) == (100, 20, "day")
     assert judge_data_drift(found, ("a",), 100, RULE.model_copy(update={"share": 0.5})).passed
     assert judge_data_drift(found, ("a",), 100, RULE.model_copy(update={"share": 0.3})).failed
 

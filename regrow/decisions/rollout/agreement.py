@@ -34,6 +34,8 @@ def judge_disagreement(pairs: Pairs, limit: float, alpha: float) -> Finding:
         interval=(low, high),
         confidence=1 - alpha,
         rows=rows,
+        units=rows,
+        unit="row",
         detail=f"they decide differently on {count} of {rows} rows, {proven(low, limit, '.2%')}",
     )
 
@@ -60,6 +62,8 @@ def judge_shift(pairs: Pairs, limit: float, alpha: float) -> Finding:
         interval=(low, high),
         confidence=1 - alpha,
         rows=rows,
+        units=rows,
+        unit="row",
         detail=f"Kolmogorov-Smirnov distance {distance:.3f} on {rows} rows, {proven(low, limit, '.3f')}",
     )
 

@@ -16,6 +16,7 @@ from regrow.decisions.rollout.evidence import Answers, Evidence
 from regrow.decisions.rollout.gains import LEAST_WEIGHT, gain_bounds, units_of_both, unpaired_gain
 from regrow.decisions.rollout.limits import judge_limits
 from regrow.decisions.rollout.sample_ratio import judge_sample_ratio
+from regrow.decisions.units import unit_fields
 from regrow.models.metrics import Label
 from regrow.project import Ab, Canary, Metric, Shadow, Stage, format_duration
 from regrow.project.monitoring import LEAST_UNITS
@@ -109,31 +110,28 @@ def _requirements(
 ) -> tuple[Finding, ...]:
     """Compare what the *stage* of *plan* has with what it needs."""
     pairs, units = evidence.pairs, evidence.pairs.judged_units
-    labels = int((pairs.labelled & pairs.both_answered).sum())
+    mine, labels = evidence.challenger.rows, int((pairs.labelled & pairs.both_answered).sum())
+    labelled, whole = f"{plan.least_labels} labelled rows", count_units(plan.least_units, units.unit)
+    of_units = {"rows": len(units.codes), **unit_fields(units)}
     asked = [
-        ("rows of the challenger's", evidence.challenger.rows, stage.least_rows, f"{stage.least_rows} rows"),
-        ("labelled rows that both scored", labels, plan.least_labels, f"{plan.least_labels} labelled rows"),
-        (
-            f"whole units ({units.unit}) that both scored",
-            units.count,
-            plan.least_units,
-            count_units(plan.least_units, units.unit),
-        ),
+        ("rows of the challenger's", mine, stage.least_rows, f"{stage.least_rows} rows", {"rows": mine}),
+        ("labelled rows that both scored", labels, plan.least_labels, labelled, {"rows": labels}),
+        (f"whole units ({units.unit}) that both scored", units.count, plan.least_units, whole, of_units),
     ]
-    counted = tuple(
+    found = tuple(
         Finding(
             rule=f"at least {least} {what}",
             result="pass" if have >= least else "undecided",
             figure=have,
             limit=least,
-            rows=have,
             detail=f"{have} of {wanted}",
+            **of,
         )
-        for what, have, least, wanted in asked
+        for what, have, least, wanted, of in asked
         if least
     )
     if not stage.least_time:
-        return counted
+        return found
     time = Finding(
         rule=f"at least {write_time(stage.least_time)} in this stage",
         result="pass" if elapsed >= stage.least_time else "undecided",
@@ -141,7 +139,7 @@ def _requirements(
         limit=stage.least_time.total_seconds(),
         detail=f"{write_time(elapsed)} of {write_time(stage.least_time)}",
     )
-    return (*counted, time)
+    return (*found, time)
 
 
 def _compare(
@@ -176,10 +174,9 @@ def _compare(
         interval=interval,
         confidence=plan.confidence,
         rows=rows,
-        units=found.units.count,
-        unit=found.units.unit,
         effective_rows=found.effective,
         detail=f"{gained} on {found.counted}, of each of the two: {why}",
+        **unit_fields(found.units),
     )
 
 

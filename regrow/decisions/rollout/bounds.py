@@ -1,7 +1,7 @@
 """What a bound proves of a limit, and how that is said."""
 
 from regrow.base.verdict import Finding, Result
-from regrow.decisions.units import Units
+from regrow.decisions.units import Units, unit_fields
 
 
 def judge_bound(low: float, limit: float, greatest: float) -> Result:
@@ -16,8 +16,7 @@ def judge_bound(low: float, limit: float, greatest: float) -> Result:
 
 def undecided(rule: str, rows: int, why: str, units: Units | None = None) -> Finding:
     """Return the undecided finding on *rule*, about which *rows*, of *units*, tell too little: *why*."""
-    counted = {} if units is None else {"units": units.count, "unit": units.unit}
-    return Finding(rule=rule, result="undecided", rows=rows, detail=why, **counted)
+    return Finding(rule=rule, result="undecided", rows=rows, detail=why, **unit_fields(units))
 
 
 def proven(low: float, limit: float, form: str) -> str:

@@ -116,6 +116,8 @@ class SampleRatio:
     """Entities with a row in this stage; a row without one counts as its own."""
     challengers: int
     """Those of them that were the challenger's, whether it answered or failed."""
+    rows: int | None = None
+    """The rows of them all."""
 
 
 @dataclass(frozen=True, slots=True)

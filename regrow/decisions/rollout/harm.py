@@ -16,6 +16,7 @@ import pandas as pd
 
 from regrow.base.errors import DataError
 from regrow.base.verdict import Finding, pass_if
+from regrow.decisions.estimates import variance_of
 from regrow.decisions.influence import CLOSED_FORM, GROUPS, MEANS, Truth, pulls
 from regrow.decisions.rollout.bounds import undecided
 from regrow.decisions.rollout.evidence import Floats, Pairs, complete
@@ -54,6 +55,7 @@ def judge_harm(pairs: Pairs, metric: Metric, classes: Sequence[Label], limit: fl
     ]
     try:
         gain, pulled, shares = _gains(metric, truth[entered], sides, len(classes), steps[entered])
+        effective = _effective_rows(metric, truth[entered], sides, len(classes), pulled)
     except DataError as error:
         return undecided(rule, len(truth), f"without a part of the rows: {error}", units)
     low, high = gain - _radius(-pulled, shares, alpha), gain + _radius(pulled, shares, alpha)
@@ -70,6 +72,7 @@ def judge_harm(pairs: Pairs, metric: Metric, classes: Sequence[Label], limit: fl
         rows=int(entered.sum()),
         units=units.take(entered).count,
         unit=units.unit,
+        effective_rows=effective,
         detail=f"{metric} gains {gain:+.4f}{told} on {int(entered.sum())} labelled rows of "
         f"{units.take(entered).named}" + (f": at least {-high:.4f} worse, limit {limit:g}" if worse else ""),
     )
@@ -111,6 +114,20 @@ def _gains(
     (old, pull_old), (new, pull_new) = (pulls(metric, truth, side, classes, steps) for side in sides)
     shares = np.bincount(steps) / len(steps)
     return sign(metric) * (new - old), sign(metric) * (pull_new - pull_old), shares
+
+
+def _effective_rows(
+    metric: Metric, truth: Truth, sides: list[Floats], classes: int, pulled: Floats
+) -> float | None:
+    """Return how many independent rows would be as sure as the steps, which *pulled* so far.
+
+    None if the two do not differ, and of a metric without a closed form: it would take a second jackknife.
+    """
+    variance, alone = variance_of(pulled), np.arange(len(truth))
+    if metric not in CLOSED_FORM or not variance:
+        return None
+    (_, old), (_, new) = (pulls(metric, truth, side, classes, alone) for side in sides)
+    return len(truth) * variance_of(new - old) / variance
 
 
 def _radius(pulled: Floats, shares: Floats, alpha: float) -> float:

@@ -44,7 +44,7 @@ def _of_latency(limits: RolloutLimits, evidence: Evidence) -> list[Rule]:
     """Return the rules on the times to answer in this stage."""
     ratios = {0.5: limits.latency_p50, 0.99: limits.latency_p99}
     return [
-        partial(judge_latency, evidence.champion.seconds, evidence.challenger.seconds, level, ratio)
+        partial(judge_latency, evidence.champion, evidence.challenger, level, ratio)
         for level, ratio in ratios.items()
         if ratio is not None
     ]

@@ -80,7 +80,8 @@ def measure_ratio(stage: pd.DataFrame, weight: float) -> SampleRatio | None:
         return None
     asked = asked_of_challenger(stage, shadow=False)
     answers = stage[stage["role"] != SHADOW]
-    return SampleRatio(weight, entity_keys(answers).nunique(), entity_keys(asked).nunique())
+    entities, challengers = (entity_keys(part).nunique() for part in (answers, asked))
+    return SampleRatio(weight, entities, challengers, len(answers))
 
 
 def entity_keys(rows: pd.DataFrame) -> pd.Series:

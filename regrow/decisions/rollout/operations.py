@@ -77,9 +77,9 @@ def judge_paired_failures(pairs: Pairs, limit: float, alpha: float) -> Finding:
     )
 
 
-def judge_latency(champion: Floats, challenger: Floats, level: float, limit: float, alpha: float) -> Finding:
+def judge_latency(champion: Arm, challenger: Arm, level: float, limit: float, alpha: float) -> Finding:
     """Judge the ratio of the two's times to answer at the quantile *level*."""
-    old, new = np.sort(champion), np.sort(challenger)
+    old, new = np.sort(champion.seconds), np.sort(challenger.seconds)
     low = _ratio(lower_quantile(new, level, alpha / 2), upper_quantile(old, level, alpha / 2))
     high = _ratio(upper_quantile(new, level, alpha / 2), lower_quantile(old, level, alpha / 2))
     rule = f"p{level * 100:g} of the time to answer at most {limit:g} times the champion's"
@@ -94,7 +94,9 @@ def judge_latency(champion: Floats, challenger: Floats, level: float, limit: flo
         limit=limit,
         interval=(low, high) if np.isfinite(high) else None,
         confidence=1 - alpha,
-        rows=len(new),
+        rows=challenger.rows,
+        units=len(new),
+        unit="request",
         detail=f"p{level * 100:g} {now * 1000:.3g} ms on {len(new)} requests, champion {before * 1000:.3g} ms on "
         f"{len(old)}: {ratio:.2f} times, {proven(low, limit, '.2f')}",
     )

@@ -33,7 +33,7 @@ def judge_sample_ratio(ratio: SampleRatio, stages: int) -> Finding:
         figure=share,
         limit=ratio.weight,
         confidence=1 - alpha,
-        rows=ratio.entities,
+        rows=ratio.rows,
         units=ratio.entities,
         unit="entity",
         detail=f"broken split: {detail}; rows of one version are lost, logged twice, or routed past the server"

@@ -288,6 +288,8 @@ def test_whole_units_are_awaited() -> None:
     days = Units(np.arange(1_000) // 250, "day")
     verdict = look(evidence(pairs=replace(scores(1_000, 0), units=days)), plan)
     assert (verdict.outcome, verdict.reason) == ("hold", "4 of 5 days")
+    asked = finding(verdict, "whole units")
+    assert (asked.figure, asked.rows, asked.units, asked.unit) == (4, 1_000, 4, "day")
     more = replace(scores(1_000, 0), units=Units(np.arange(1_000) // 200, "day"))
     assert look(evidence(pairs=more), plan).outcome == "advance"
 

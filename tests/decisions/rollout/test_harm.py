@@ -43,6 +43,17 @@ def test_days_that_all_say_worse_prove_harm(metric: str) -> None:
     assert found.interval is not None
     assert found.interval[1] < 0
     assert "worse, limit 0" in found.detail
+    assert (found.effective_rows is None) == (metric == "f1")
+
+
+def test_rows_of_stormy_days_are_worth_fewer() -> None:
+    """Days that tip the two apart make rows worth a part of independent ones; of days alike they are worth as many."""
+    calm, stormy = (judged(days(30, weather=weather), "log_loss") for weather in (0.0, 0.5))
+    assert calm.effective_rows is not None
+    assert stormy.effective_rows is not None
+    assert (calm.rows, stormy.rows) == (3_600, 3_600)
+    assert calm.effective_rows > 1_800
+    assert stormy.effective_rows < 900
 
 
 def test_fewer_days_than_can_prove_anything_say_how_many_it_takes() -> None:

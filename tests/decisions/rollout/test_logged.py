@@ -84,7 +84,7 @@ def test_whom_the_challenger_was_asked_for_is_counted_by_entity() -> None:
         {"prediction_id": "d", "role": CHAMPION},
         {"prediction_id": "s", "role": SHADOW, "shadow_of": "d"},
     )
-    assert measure_ratio(again, 0.5) == SampleRatio(0.5, 3, 2)
+    assert measure_ratio(again, 0.5) == SampleRatio(0.5, 3, 2, rows=5)
     assert measure_ratio(again, 0.0) is None
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regrow.decisions.rollout.evidence import Arm, Pairs
+from regrow.decisions.rollout.evidence import Arm, Floats, Pairs
 from regrow.decisions.rollout.operations import judge_failures, judge_latency, judge_paired_failures
 
 NONE = np.empty(0)
@@ -15,6 +15,10 @@ NONE = np.empty(0)
 
 def arm(rows: int, failures: float = 0) -> Arm:
     return Arm(rows, rows, failures, NONE)
+
+
+def timed(seconds: Floats) -> Arm:
+    return Arm(len(seconds), len(seconds), 0, seconds)
 
 
 def pairs(rows: int, champion_failed: int = 0, challenger_failed: int = 0) -> Pairs:
@@ -90,12 +94,13 @@ def test_whole_requests_keep_the_level() -> None:
 def test_the_slowest_percent_needs_requests() -> None:
     """A few requests bound no 99th percentile: undecided, with the figure that was seen; 5,000 do."""
     few, many = (np.random.default_rng(0).lognormal(-5, 0.5, rows) for rows in (20, 5_000))
-    found = judge_latency(few, few * 9, 0.99, 2.0, 0.01)
+    found = judge_latency(timed(few), replace(timed(few * 9), rows=100), 0.99, 2.0, 0.01)
     assert found.undecided
+    assert (found.rows, found.units, found.unit) == (100, 20, "request")
     assert found.figure == pytest.approx(9)
-    assert judge_latency(many, many, 0.99, 2.0, 0.01).passed
-    assert judge_latency(many, many * 9, 0.99, 2.0, 0.01).failed
-    assert judge_latency(NONE, many, 0.5, 2.0, 0.01).undecided
+    assert judge_latency(timed(many), timed(many), 0.99, 2.0, 0.01).passed
+    assert judge_latency(timed(many), timed(many * 9), 0.99, 2.0, 0.01).failed
+    assert judge_latency(timed(NONE), timed(many), 0.5, 2.0, 0.01).undecided
 
 
 @settings(max_examples=30, deadline=None)
@@ -103,5 +108,8 @@ def test_the_slowest_percent_needs_requests() -> None:
 def test_the_unit_of_time_does_not_matter(factor: float, seed: int) -> None:
     """Seconds or milliseconds: the ratio of two times and what it proves are the same."""
     champion, challenger = np.random.default_rng(seed).lognormal(0, 0.5, (2, 400))
-    one, other = (judge_latency(champion * unit, challenger * unit, 0.5, 1.1, 0.05) for unit in (1.0, factor))
+    one, other = (
+        judge_latency(timed(champion * unit), timed(challenger * unit), 0.5, 1.1, 0.05)
+        for unit in (1.0, factor)
+    )
     assert (one.result, one.figure) == (other.result, pytest.approx(other.figure))
