@@ -2,6 +2,7 @@
 
 from regrow.base.verdict import Finding, Result, Verdict, to_markdown
 from regrow.decisions.gates import decide
+from regrow.decisions.held_out import HeldOut, tell_days
 from regrow.lineage import current, step
 from regrow.models.results import Evaluation
 from regrow.project import Project
@@ -18,9 +19,11 @@ def judge(project: Project, evaluation: Evaluation, override: str = "") -> Verdi
     run = current()
     run.log_input(evaluation.predictions, "predictions")
     frame = evaluation.predictions.read()
-    judged = decide(project.evaluation, evaluation, frame, project.data.sampling_unit)
-    verdict = waive(judged.with_findings(*remarks_of(evaluation)), override)
-    counts = {f"gates_{result}": float(count) for result, count in verdict.counts.items()}
+    unit = project.data.sampling_unit
+    judged = decide(project.evaluation, evaluation, frame, unit)
+    counts = {f"gates_{result}": float(count) for result, count in judged.counts.items()}
+    remarks = (*tell_days(HeldOut(evaluation, frame, unit)), *remarks_of(evaluation))
+    verdict = waive(judged.with_findings(*remarks), override)
     run.log_metrics({"passed": float(verdict.passed), **counts})
     run.verdict(verdict)
     title = f"{project.name}: {'promote' if verdict.passed else 'refuse'}"

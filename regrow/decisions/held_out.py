@@ -110,6 +110,25 @@ def counted(held_out: HeldOut) -> dict[str, Any]:
     return {"rows": len(held_out.frame), **unit_fields(held_out.units)}
 
 
+def tell_days(held_out: HeldOut) -> tuple[Finding, ...]:
+    """Return the remark on which days (UTC) a verdict speaks for; none if no row has a time."""
+    moments = held_out.frame[TIME].dropna()
+    if moments.empty:
+        return ()
+    first, last = (pd.Timestamp(int(each), unit="us").date() for each in (moments.min(), moments.max()))
+    told = (
+        f"the held-out rows are of {first} to {last} (UTC); of other days, such as those of another season, "
+    )
+    remark = Finding(
+        rule="the days that it speaks for",
+        result="pass",
+        noted=True,
+        detail=f"{told}they say nothing",
+        **counted(held_out),
+    )
+    return (remark,)
+
+
 def undecided(rule: str, limit: float, detail: str, held_out: HeldOut) -> Finding:
     """Return that nobody can tell whether *held_out* rows keep to *rule*: *detail* says why, and what to do."""
     return Finding(rule=rule, result="undecided", limit=limit, detail=detail, **counted(held_out))

@@ -1,12 +1,14 @@
 """What the held-out rows can prove, before and after a model is fitted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from model_facts import NOWHERE, make_facts
 
 from regrow.decisions.estimates import Estimate
-from regrow.decisions.held_out import HeldOut, judge_holdout, provable, units_needed
+from regrow.decisions.held_out import HeldOut, judge_holdout, provable, tell_days, units_needed
 from regrow.decisions.units import Units
 from regrow.models.results import Candidate, Evaluation
 from regrow.project import BaselineGate, EvaluationPlan, ThresholdGate
@@ -54,6 +56,18 @@ def test_the_length_of_a_holdout_follows_the_square_of_the_gain() -> None:
         "such a holdout proves gains above 0.0164; about 55 days would prove this one"
     )
     assert provable(found, 0.02, 0.95) == "such a holdout proves gains above 0.0364"
+
+
+def test_a_verdict_says_for_which_days_it_speaks() -> None:
+    """The first and the last day of the rows, in UTC, with how many rows and units; nothing of rows without a time."""
+    held_out = judged()
+    unknown = pd.Series(pd.NA, range(100), dtype="Int64")
+    assert tell_days(replace(held_out, frame=held_out.frame.assign(time=unknown))) == ()
+    known = unknown.copy()
+    known.iloc[5:7] = pd.to_datetime(["2013-06-21T00:30Z", "2013-06-01T23:59Z"]).as_unit("us").asi8
+    (told,) = tell_days(replace(held_out, frame=held_out.frame.assign(time=known)))
+    assert "of 2013-06-01 to 2013-06-21 (UTC)" in told.detail
+    assert (told.passed, told.noted, told.rows, told.units, told.unit) == (True, True, 100, 20, "day")
 
 
 def test_a_holdout_that_proves_nothing_is_known_before_a_fit() -> None:
