@@ -1,7 +1,7 @@
 """Data quality: served rows that lack values, or hold values that the reference did not."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,7 +51,7 @@ def judge_quality(
     value alone never fails. With fewer than `rule.least_rows` rows (or values, for the values that are not in the
     reference), or if rows alone would prove what fewer than `LEAST_UNITS` units cannot, it is undecided.
     """
-    names = [str(name) for name in reference.columns]
+    names = list(reference.columns)
     texts = [name for name in names if name in current.columns and is_text(reference[name])]
     if served is None:
         served, units = single_rows(len(current)), single_rows(len(reference))
@@ -66,7 +66,7 @@ def is_text(column: pd.Series) -> bool:
     return not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column))
 
 
-def _column(frame: pd.DataFrame, name: str) -> pd.Series:
+def _column(frame: pd.DataFrame, name: Hashable) -> pd.Series:
     """Return column *name*, all missing if *frame* lacks it."""
     return frame[name] if name in frame.columns else pd.Series([None] * len(frame), name=name, dtype=object)
 

