@@ -13,6 +13,7 @@ from regrow.data.joining import join_labels
 from regrow.data.labels import read_labels
 from regrow.data.predictions import CHALLENGER, CHAMPION, SHADOW
 from regrow.data.rollouts import read_rollout
+from regrow.decisions.hold_back import find_judged
 from regrow.decisions.rollout.analysis import analyse, conclude_ab
 from regrow.decisions.rollout.evidence import Answers, Evidence
 from regrow.decisions.rollout.logged import (
@@ -49,6 +50,9 @@ class Gathered:
     """Labels that are no class of the model, or no number for a regression: they are left out."""
     ambiguous: int = 0
     """Labels of an entity that recurs, which do not tell which of its rows they mean: they are left out."""
+    acted_on: int = 0
+    """Labels of rows that were not held back while others were: what was done for the answers may have changed them,
+    so they are left out."""
 
     def answers(self, role: str, data: Data, as_of: datetime) -> Answers:
         """Set what *role* answered in the whole rollout, on units of *data* that were over, beside what came true.
@@ -77,11 +81,10 @@ def gather(
 ) -> Gathered:
     """Gather what *rollout* has shown, with the labels known at *as_of*; *facts* are the champion's."""
     rows = read_rollout(project.name, rollout.id)
-    joined = join_labels(
-        project.name, rows[rows["role"] != SHADOW], read_labels(project.name, as_of), project.data
-    )
-    fit = fit_to(joined.rows["label"], facts)
-    truth = joined.rows[fit].set_index("prediction_id")["label"]
+    answers = rows[rows["role"] != SHADOW]
+    joined = join_labels(project.name, answers, read_labels(project.name, as_of), project.data)
+    fit, judged = fit_to(joined.rows["label"], facts), find_judged(answers).loc[joined.rows.index]
+    truth = joined.rows[fit & judged].set_index("prediction_id")["label"]
     stage = rows[rows["stage"] == rollout.stage]
     of_challenger = asked_of_challenger(stage, shadow=rollout.current.weight == 0)
     of_champion = asked_of_champion(stage)
@@ -90,7 +93,9 @@ def gather(
     pairs = replace(make_pairs(paired, truth, facts, project.data, as_of), thresholds=thresholds)
     ratio = measure_ratio(stage, rollout.current.weight)
     seen = Evidence(measure_arm(of_champion), measure_arm(of_challenger), pairs, ratio)
-    return Gathered(seen, rows, truth, facts, int((~fit).sum()), joined.ambiguous)
+    return Gathered(
+        seen, rows, truth, facts, int((~fit).sum()), joined.ambiguous, acted_on=int((fit & ~judged).sum())
+    )
 
 
 def judge(
@@ -103,6 +108,7 @@ def judge(
         verdict = conclude_ab(plan, champion, challenger, found.evidence, primary, classes)
     else:
         verdict = analyse(plan, rollout.stage, found.evidence, as_of - rollout.since, primary, classes)
+    verdict = tell_acted_on(verdict, found.acted_on)
     if not rollout.paused or verdict.outcome in {"hold", "roll back"}:
         return verdict
     paused = Finding(
@@ -110,6 +116,16 @@ def judge(
     )
     would = f"paused; it would {verdict.outcome}: {verdict.reason}"
     return verdict.refused(would, paused, outcome="hold")
+
+
+def tell_acted_on(verdict: Verdict, labels: int) -> Verdict:
+    """Add to the reason of *verdict* how many *labels* were left out because their rows were not held back."""
+    if not labels:
+        return verdict
+    left_out = (
+        f"{labels} labels of rows that were not held back are left out: the answers may have changed them"
+    )
+    return Verdict.model_validate(dict(verdict) | {"reason": f"{verdict.reason}; {left_out}"})
 
 
 def figures(found: Gathered, verdict: Verdict) -> dict[str, float]:
@@ -126,6 +142,7 @@ def figures(found: Gathered, verdict: Verdict) -> dict[str, float]:
         "pairs.labelled": int(evidence.pairs.labelled.sum()),
         "labels.unfit": found.unfit,
         "labels.ambiguous": found.ambiguous,
+        "labels.acted_on": found.acted_on,
     }
     measured = {
         _metric_name(finding.rule): finding.figure

@@ -25,11 +25,12 @@ from regrow.project.training import TrainingWindow, TunedThreshold
 
 
 def recipe_of(project: Project, parts: Parts) -> str:
-    """Hash all that determines the fit."""
+    """Hash all that determines the fit, and the share that is held back, which the model keeps for the server."""
     ingredients = [
         project.name, project.data.model_dump_json(), project.training.model_dump_json(),
         parts.training.digest, parts.holdout.digest, provenance.code_digest(), provenance.environment_digest(),
         *(code_name(file) for file in own_files(project)), *_sought(project),
+        str(project.deployment.hold_back),
     ]  # fmt: skip
     return hashlib.sha256("\n".join(ingredients).encode()).hexdigest()
 
@@ -101,7 +102,7 @@ def fit(project: Project, parts: Parts) -> Candidate:
         code=tuple(map(code_name, own_files(project))), trust=project.training.trust,
         threshold=fitted.threshold, chosen=fitted.chosen,
         libraries=provenance.library_versions(packages_of(fitted.pipeline)),
-        trust_versions=project.training.trust_versions,
+        trust_versions=project.training.trust_versions, hold_back=project.deployment.hold_back,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         stored = describe_stored(

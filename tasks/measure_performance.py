@@ -57,6 +57,7 @@ def describe_window(finding: Finding, judged: Labelled, younger: int) -> Finding
         "without a label": judged.unlabelled,
         "with a label that does not fit the model": judged.unfit,
         "that the version was trained on": judged.trained,
+        "that were not held back, so that their answers may have changed their labels": judged.acted_on,
     }
     told += [f"{count} rows {what}" for what, count in counts.items() if count]
     if judged.ambiguous:
@@ -152,6 +153,7 @@ def name_figures(judged: Labelled, younger: int, holdout: Holdout) -> dict[str, 
     figures = {
         "performance.labels": len(judged.rows),
         "performance.open": judged.unlabelled + younger,
+        "performance.acted_on": judged.acted_on,
         "performance.holdout": holdout.figure,
         "performance.holdout.rows": holdout.rows,
         "labels.unfit": judged.unfit,

@@ -18,9 +18,10 @@ from regrow.data.batch_log import BatchLog
 from regrow.data.destinations import Destination, open_destination
 from regrow.data.known_rows import Recurrence
 from regrow.data.readers import fingerprint_of, open_source
-from regrow.data.rows import check_row_keys, name_as_before
+from regrow.data.rows import check_row_keys, entity_names, name_as_before
 from regrow.data.selection import Kinds, Opened, Selection
 from regrow.data.sources import as_names, rows_of, select_rows
+from regrow.decisions.hold_back import is_held_back
 from regrow.lineage import RunRecord, current, step
 from regrow.models.batches import (
     Answered,
@@ -154,6 +155,16 @@ def open_delivery(
     return destination and Delivery(destination, carried)
 
 
+def hold_back(batch: Batch, share: float) -> Batch:
+    """Return *batch* with which of its rows are held back: a *share* of the entities; as it is if that is 0."""
+    if not share:
+        return batch
+    names = entity_names(batch.frame, batch.data)
+    nameless = (names == "").to_numpy()
+    keys = np.where(nameless, batch.ids.to_pandas() if nameless.any() else "", names)
+    return replace(batch, held=np.array([is_held_back(batch.model, key, share) for key in keys], np.bool_))
+
+
 def keep(answered: Answered, log: BatchLog, delivery: Delivery | None) -> Kept:
     """Add what was *answered* to the destination and to the log.
 
@@ -177,9 +188,10 @@ def _read(
             check_row_keys(project, chunk)
         frame = chunk.reset_index(drop=True)
         seen.append(len(frame))
-        yield read_batch(
+        batch = read_batch(
             project.name, version, project.data, model, frame, untyped=opened.untyped, earlier=earlier
         )
+        yield hold_back(batch, model.facts.hold_back)
 
 
 def _lacking(

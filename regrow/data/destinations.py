@@ -33,12 +33,13 @@ from regrow.data.known_rows import KnownIds, pack
 from regrow.data.queries import connect_to
 from regrow.data.selection import readable
 from regrow.project import DeltaDestination, ParquetDestination, Project, SqlDestination
-from regrow.project.scoring import DECISION
+from regrow.project.scoring import DECISION, HELD_BACK
 
 logger = logging.getLogger("regrow.data")
 
 SQL_ROWS = 10_000
 """Rows of one INSERT that are sent at once."""
+MARK = pa.field(HELD_BACK, pa.bool_())
 PARTIALS = "_partial"
 """Folder for files that are being written; readers pass over names that begin so."""
 
@@ -65,9 +66,13 @@ class Destination(ABC):
     def open(self) -> None:
         """Look at what is there; raises `DataError` if it has other columns than the predictions.
 
-        What was made before decisions were written goes on without them.
+        What was made before decisions were written goes on without them; what says which rows are held back has null
+        there while none is.
         """
         found, wanted = self.columns(), _in_words(self.schema)
+        if found is not None and HELD_BACK not in wanted and found.get(HELD_BACK) == str(MARK.type):
+            self.schema = self.schema.append(MARK)
+            wanted[HELD_BACK] = found[HELD_BACK]
         if found is not None and wanted.keys() - found.keys() == {DECISION}:
             logger.warning(
                 "%s: it was made before decisions were written, and gets none; name another destination to have them",
@@ -85,6 +90,8 @@ class Destination(ABC):
 
     def add(self, rows: pa.Table) -> int:
         """Append those of *rows* that are not there yet; return their number."""
+        if HELD_BACK in self.schema.names and HELD_BACK not in rows.column_names:
+            rows = rows.append_column(MARK, pa.nulls(rows.num_rows, MARK.type))
         rows = rows.select(self.schema.names)
         for _ in range(ATTEMPTS):
             new = rows.filter(pa.array(~self.known.has(rows.column("prediction_id").combine_chunks())))
@@ -206,7 +213,9 @@ class SqlTable(Destination):
             there = {
                 each["name"]: each["type"] for each in inspector.get_columns(self.name, self.space or None)
             }
-        wanted = {field.name: field for field in self.schema}
+        if HELD_BACK in there and HELD_BACK not in self.table.c:  # A version that holds back has filled it.
+            self.table.append_column(sa.Column(HELD_BACK, _sql_type(MARK.type)))
+        wanted = {field.name: field for field in (MARK, *self.schema)}
         return {
             name: str(wanted[name].type)
             if name in wanted and _python_type(kind) is _python_type(_sql_type(wanted[name].type))

@@ -32,6 +32,7 @@ PREDICTIONS = pa.schema(
         ("fallback", pa.string()),
         ("seconds", pa.float64()),
         ("shadow_of", pa.string()),
+        ("held_back", pa.bool_()),
         ("prediction", pa.list_(pa.float64())),
         ("features", pa.struct([])),
     ]
@@ -47,6 +48,8 @@ the rollout that was going on. `fallback` says why the challenger did not answer
 finite). `seconds` runs from the request's arrival to its answer, for a shadow over its own prediction. A shadow
 names in `shadow_of` the row that the client got; its features stand there, and its prediction is null if it
 failed. Logs from before rollouts have none of these columns: their rows are a champion's.
+`held_back` says whether the client was asked not to act on the prediction (`deployment.hold_back`); null if no share
+was held back, and in logs from before version 0.4.
 """
 
 CHAMPION, CHALLENGER, SHADOW = "champion", "challenger", "shadow"
@@ -55,6 +58,7 @@ SERVED = (CHAMPION, CHALLENGER)
 
 META = (
     "prediction_id", "entity_id", "row_key", "request_id", "event_time", "served_at", "version", "role", "prediction",
+    "held_back",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from regrow.data.rows import among
 
 EVIDENCE = (
     "prediction_id", "entity_id", "row_key", "request_id", "event_time", "served_at", "version", "role", "stage",
-    "fallback", "seconds", "shadow_of", "prediction",
+    "fallback", "seconds", "shadow_of", "prediction", "held_back",
 )  # fmt: skip
 PAIRED = ["prediction_id", "entity_id", "request_id", "event_time", "served_at", "stage"]
 

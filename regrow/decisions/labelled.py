@@ -13,6 +13,7 @@ from regrow.data.joining import join_labels, keys_of_logged
 from regrow.data.labels import read_labels
 from regrow.data.predictions import count_unknown, read_answers
 from regrow.data.rows import among, may_be_learnt, trained_keys
+from regrow.decisions.hold_back import find_judged
 from regrow.decisions.maturity import open_below
 from regrow.models.metrics import Floats, as_judged, score
 from regrow.models.predictions import fit_to, restore_labels, stack_predictions
@@ -42,6 +43,9 @@ class Labelled:
     """Labels of an entity that recurs, which do not tell which of its rows they mean: they are left out."""
     trained: int = 0
     """Rows that the version was trained on: they are left out."""
+    acted_on: int = 0
+    """Rows that were not held back while others were: what was done for their answers may have changed their labels,
+    so they are left out."""
     unknown: int = 0
     """Labels known since the window began that name a prediction which the log does not hold."""
 
@@ -71,6 +75,7 @@ def label_window(
 ) -> Labelled:
     """Join what *version* predicted of events in [*start*, *end*) with *labels*, but for rows of the keys *trained*.
 
+    If a share of them was held back, that alone is looked at.
     Rows that nothing names are left out if they are not newer than all that the version has learnt.
     Of a row that it predicted several times the last prediction counts, and every one with a label of its own.
     """
@@ -79,13 +84,25 @@ def label_window(
     names = keys_of_logged(own, project.data).fillna(own["prediction_id"])
     seen = among(names, trained) | may_be_learnt(own, facts.training, project.data)
     own, names = own[~seen], names[~seen]
+    kept = find_judged(own)
+    own, names = own[kept], names[kept]
     joined = join_labels(project.name, own, labels, project.data)
     rows = joined.rows[joined.rows["own"] | ~joined.rows["key"].duplicated(keep="last")]
     fit = fit_to(rows["label"], facts)
     rows, left = rows[fit], names.nunique() - names.loc[joined.rows.index].nunique()
     prediction = stack_predictions(rows["prediction"], facts)
     rows = rows.assign(target=restore_labels(rows["label"], facts))
-    return Labelled(start, end, rows, prediction, left, int((~fit).sum()), joined.ambiguous, int(seen.sum()))
+    return Labelled(
+        start,
+        end,
+        rows,
+        prediction,
+        left,
+        int((~fit).sum()),
+        joined.ambiguous,
+        int(seen.sum()),
+        acted_on=int((~kept).sum()),
+    )
 
 
 def end_of_matured(project: Project, labels: pd.DataFrame, as_of: datetime) -> datetime:

@@ -18,7 +18,7 @@ from regrow.data.times import as_utc, in_utc
 from regrow.models.metrics import Floats, decide_by
 from regrow.models.stored import LoadedModel
 from regrow.project import Data
-from regrow.project.scoring import DECISION
+from regrow.project.scoring import DECISION, HELD_BACK
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Batch:
     features: pd.DataFrame
     """The rows as the model takes them."""
     named: Named
+    held: NDArray[np.bool_] | None = None
+    """Which rows' predictions are held back; None if no share is."""
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -49,7 +51,8 @@ class Batch:
         pieces = (self.named.names, self.named.times, self.named.places)
         named = Named(*(piece[rows].reset_index(drop=True) for piece in pieces))
         frame, features = (part[rows].reset_index(drop=True) for part in (frame, self.features))
-        return replace(self, frame=frame, features=features, named=named)
+        held = None if self.held is None else self.held[rows]
+        return replace(self, frame=frame, features=features, named=named, held=held)
 
     def times(self, as_of: datetime) -> pd.Series:
         """Return the event time of each row; without one it is *as_of*."""
@@ -126,7 +129,7 @@ def logged_rows(batch: Batch, prediction: Floats, model: LoadedModel, as_of: dat
         "served_at": _repeat(as_utc(as_of), rows, TIME),
         "model": _repeat(batch.model, rows, pa.string()),
         "version": _repeat(batch.version, rows, pa.int64()),
-    }
+    } | _held(batch)
     if model.features:
         kinds = model.contract.types.items()
         logged = [_in_one_piece(batch.features[name], feature_type(kind)) for name, kind in kinds]
@@ -145,7 +148,8 @@ def delivered_rows(
 ) -> pa.Table:
     """Shape *batch* and its *prediction*, made at *as_of*, like a destination, with the columns that are *carried*.
 
-    A regression has `prediction`, a classifier `decision` and `probability_CLASS` for each class.
+    Rows of a version that holds some back have `held_back`. A regression has `prediction`, a classifier `decision` and
+    `probability_CLASS` for each class.
     """
     rows, data = len(batch), batch.data
     columns = {
@@ -155,7 +159,7 @@ def delivered_rows(
         "model": _repeat(batch.model, rows, pa.string()),
         "version": _repeat(batch.version, rows, pa.int64()),
         "scored_at": _repeat(as_utc(as_of), rows, TIME),
-    }
+    } | _held(batch)
     columns |= {name: _in_one_piece(batch.frame[name], kind) for name, kind in carried.items()}
     if model.facts.kind == "regression":
         return pa.table(columns | {"prediction": pa.array(prediction, pa.float64())})
@@ -164,6 +168,11 @@ def delivered_rows(
         for place, name in enumerate(model.facts.classes)
     }
     return pa.table(columns | {DECISION: decided(prediction, model)} | classes)
+
+
+def _held(batch: Batch) -> dict[str, pa.Array]:
+    """Return the column that says which rows of *batch* are held back; none if no share is."""
+    return {} if batch.held is None else {HELD_BACK: pa.array(batch.held, pa.bool_())}
 
 
 def decided(prediction: Floats, model: LoadedModel) -> pa.Array:

@@ -87,6 +87,8 @@ class ModelFacts(StoredRecord):
     """Types beyond the checked list that the project file trusted."""
     libraries: dict[str, str] = Field(default={})
     """The libraries that the model was made with, and their versions; a model of version 0.2 names none."""
+    hold_back: float = 0.0
+    """Share of the entities whose predictions are held back while it is the champion."""
     trust_versions: tuple[str, ...] = ()
     """Libraries that may be here in another major version: the project file said so."""
 

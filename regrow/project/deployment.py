@@ -171,6 +171,15 @@ class Deployment(Strict):
         Duration,
         Field(description="How long a rollout may stay in one stage, beyond its `least_time`, untold"),
     ] = timedelta(days=7)
+    hold_back: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=0.5,
+            description="Share of the entities whose predictions are held back: answered, and marked `held_back`, so "
+            "that nobody acts on them and their labels show what comes without the model; from the next version on",
+        ),
+    ] = 0.0
     server: Annotated[
         bool, Field(description="Wait until the model server confirms a promotion; else move the alias only")
     ] = True

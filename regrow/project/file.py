@@ -19,7 +19,7 @@ from regrow.project.metrics import bind_metrics, is_own
 from regrow.project.monitoring import Monitoring, Retraining
 from regrow.project.notifications import Target, hide_passwords
 from regrow.project.retention import Retention
-from regrow.project.scoring import RESULT_COLUMNS, Scoring
+from regrow.project.scoring import HELD_BACK, RESULT_COLUMNS, Scoring
 from regrow.project.sources import LogSource, PythonSource, Source
 from regrow.project.training import Training, TunedThreshold
 
@@ -48,12 +48,13 @@ class ProjectFile(Strict):
         scoring, data = self.scoring, self.data
         if scoring.window is not None and data.timestamp is None:
             raise ValueError("scoring.window needs data.timestamp: name the column with the event's time")
-        taken = {*RESULT_COLUMNS, data.id, data.entity}
+        own = (*RESULT_COLUMNS, HELD_BACK) if self.deployment.hold_back else RESULT_COLUMNS
+        taken = {*own, data.id, data.entity}
         if clash := [name for name in scoring.columns if name in taken or name.startswith("probability_")]:
             raise ValueError(
                 f"scoring.columns holds `{clash[0]}`, a column that each destination has of itself; leave it out"
             )
-        named = [name for name in (data.id, data.entity) if name in RESULT_COLUMNS]
+        named = [name for name in (data.id, data.entity) if name in own]
         if scoring.destination is not None and named:
             raise ValueError(
                 f"scoring.destination has a column `{named[0]}` of its own, and the data names its rows by one; "

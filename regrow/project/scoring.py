@@ -9,6 +9,8 @@ from regrow.project.sources import TableSource
 
 DECISION = "decision"
 """The class that a classifier decides for."""
+HELD_BACK = "held_back"
+"""Whether the prediction is held back, so that nobody acts on it; only if a share is (`deployment.hold_back`)."""
 RESULT_COLUMNS = (
     "prediction_id", "row_key", "event_time", "model", "version", "scored_at", "prediction", DECISION,
 )  # fmt: skip

@@ -29,7 +29,7 @@ from regrow.serving.http.responses import (
 from regrow.serving.http.server import Server
 from regrow.serving.log.lines import new_identifiers
 from regrow.serving.predict.explanations import MOST_ROWS, explain_rows
-from regrow.serving.predict.jobs import Answer, CheckedRequest
+from regrow.serving.predict.jobs import Answer, CheckedRequest, hold_back
 from regrow.serving.predict.traffic import Traffic
 from regrow.serving.predict.versions import ServedVersion
 
@@ -67,6 +67,8 @@ class Predictions(Described):
     """The class that each row's version decides for, if one of them has a threshold of its own."""
     threshold: float | None = None
     """The probability from which it decides for the second class, if one version answered and has it."""
+    held_back: list[bool] = Field(default_factory=list)
+    """Whether each row's prediction is held back, so that nobody acts on it, if a share is (deployment.hold_back)."""
     explanations: list[Explanation] = Field(default_factory=list)
     """The reasons of each row, if they were asked for."""
     explanation_problem: str | None = None
@@ -175,10 +177,13 @@ async def _answer(server: Server, name: str, request: Request, start: float) -> 
     rows = await server.read(body, partial(_rows, served.contract, body, request, server.limits))
     role = CHAMPION if served is split.champion else CHALLENGER
     if rows.count == 0:
-        return _response(Answer([], [], [served.version]), None), role
+        none = hold_back(split.champion, rows, [])
+        return _response(Answer([], [], [served.version]), None, held=none), role
     if explains:
         server.explanations.admit(rows.count)
-    checked = CheckedRequest(split, rows, start, new_identifiers(rows.count), logged=not isprobe)
+    identifiers = new_identifiers(rows.count)
+    held = hold_back(split.champion, rows, identifiers)
+    checked = CheckedRequest(split, rows, start, identifiers, not isprobe, held)
     request.state.rows, request.state.first = rows.count, checked.identifiers[0]
     traffic = server.traffic(name)
     if wanted is not None or isprobe:
@@ -187,7 +192,7 @@ async def _answer(server: Server, name: str, request: Request, start: float) -> 
         answer, versions = await traffic.answer(checked), (split.champion, split.challenger)
         role = _role(answer, split.champion)
     reasons = await _reasons(server, rows, served.contract, answer, *versions) if explains else {}
-    return _response(answer, traffic, *versions, reasons=reasons), role
+    return _response(answer, traffic, *versions, held=held, reasons=reasons), role
 
 
 async def _reasons(
@@ -289,9 +294,10 @@ def _response(
     answer: Answer,
     traffic: Traffic | None,
     *served: ServedVersion | None,
+    held: list[bool] | None = None,
     reasons: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Write the response, with *reasons* if they were asked for.
+    """Write the response, with which rows are *held* back if a share is, and *reasons* if they were asked for.
 
     The shadows of *answer* are handed to *traffic* once it has been sent.
     """
@@ -303,6 +309,8 @@ def _response(
     }
     if len(versions) > 1:
         content["versions"] = answer.versions
+    if held is not None:
+        content["held_back"] = held
     content |= _decisions(answer, {each.version: each for each in served if each}) | dict(reasons or {})
     response = json_response(200, content, {"X-Regrow-Version": ",".join(map(str, versions))})
     if answer.shadows and traffic is not None:

@@ -2,11 +2,13 @@
 
 A line is a JSON object whose names are the log's columns. Each holds prediction_id, entity_id, event_time (null: the
 moment of serving), features, prediction, served_at, version and seconds; row_key, request_id, role, rollout, stage,
-fallback and shadow_of stand only in lines that have something to say there. Times are microseconds since 1970.
+fallback, shadow_of and held_back stand only in lines that have something to say there. Times are microseconds since
+1970.
 """
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +43,17 @@ def new_identifiers(count: int) -> list[str]:
 
 
 def answered_lines(
-    identifiers: list[str], rows: Rows, values: list[Any], attribution: Attribution, seconds: float
+    identifiers: list[str],
+    rows: Rows,
+    values: list[Any],
+    attribution: Attribution,
+    seconds: float,
+    held: Sequence[bool] | None = None,
 ) -> list[bytes]:
-    """Write the *rows* that a client gets *values* for; a row with the value None is left to the champion."""
+    """Write the *rows* that a client gets *values* for; a row with the value None is left to the champion.
+
+    *held* says which predictions are held back; None if no share is.
+    """
     shared = _shared(attribution, seconds)
     given = zip(*rows.features.values(), strict=True)
     return [
@@ -54,12 +64,12 @@ def answered_lines(
                 "event_time": event,
                 "features": features,
                 "prediction": value if type(value) is list else [value],
-                **key,
+                **more,
                 **shared,
             }
         )
-        for identifier, entity, event, features, value, key in zip(
-            identifiers, rows.entities, rows.events, given, values, _keys(rows), strict=True
+        for identifier, entity, event, features, value, more in zip(
+            identifiers, rows.entities, rows.events, given, values, _more(rows, held), strict=True
         )
         if value is not None
     ]
@@ -99,7 +109,14 @@ def shadow_lines(
     ]
 
 
-def _keys(rows: Rows) -> list[dict[str, str | None]]:
+def _more(rows: Rows, held: Sequence[bool] | None) -> Sequence[dict[str, Any]]:
+    """Return what only some lines of *rows* say: their keys, and whether they are *held* back."""
+    if held is None:
+        return _keys(rows)
+    return [key | {"held_back": each} for key, each in zip(_keys(rows), held, strict=True)]
+
+
+def _keys(rows: Rows) -> list[dict[str, Any]]:
     """Return what the lines of *rows* say of their keys: nothing if these are no other than the entities."""
     if rows.keys is None:
         return [{}] * rows.count

@@ -75,6 +75,7 @@ def logged_table(model: str, columns: dict[str, str], lines: list[Row]) -> pa.Ta
             "fallback": pa.array([row.get("fallback") for row in rows], pa.string()),
             "seconds": pa.array([row.get("seconds") for row in rows], pa.float64()),
             "shadow_of": pa.array([row.get("shadow_of") for row in rows], pa.string()),
+            "held_back": pa.array([row.get("held_back") for row in rows], pa.bool_()),
             "features": _features(columns, rows),
             "prediction": pa.array([row["prediction"] for row in rows], pa.list_(pa.float64())),
         }

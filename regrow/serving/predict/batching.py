@@ -148,7 +148,7 @@ class PredictionThread(threading.Thread):
         if job.logged:
             try:
                 written = answered_lines(
-                    job.identifiers, job.rows, values, job.attribution, ended - job.arrived
+                    job.identifiers, job.rows, values, job.attribution, ended - job.arrived, job.held
                 )
             except TypeError as error:  # A value that JSON has no form for.
                 return job, explain(served, error)

@@ -8,6 +8,7 @@ from typing import Any
 
 from regrow.base.errors import InvalidRequest
 from regrow.data.predictions import CHAMPION, SHADOW
+from regrow.decisions.hold_back import is_held_back
 from regrow.decisions.rollout.assignment import is_challengers, is_mirrored
 from regrow.models.contract import Rows
 from regrow.serving.log.lines import Attribution
@@ -34,6 +35,8 @@ class Job:
     arrived: float
     """When the request arrived, by `time.perf_counter`."""
     logged: bool = True
+    held: Sequence[bool] | None = None
+    """Which rows' predictions are held back; None if no share is."""
     must_be_finite: bool = False
     """Whether a row without a finite prediction is left to the champion."""
     answer: "asyncio.Future[list[Any]] | None" = None
@@ -51,13 +54,15 @@ class CheckedRequest:
     arrived: float
     identifiers: list[str]
     logged: bool = True
+    held: list[bool] | None = None
+    """Which rows' predictions are held back; None if no share is."""
 
     def challenged_rows(self) -> list[int]:
         """List the rows whose entity is assigned to the challenger."""
         split = self.split
         if split.rollout is None or split.weight <= 0:
             return []
-        keys = self._entities()
+        keys = entities_of(self.rows, self.identifiers)
         return [row for row, key in enumerate(keys) if is_challengers(split.rollout, key, split.weight)]
 
     def job(
@@ -83,6 +88,7 @@ class CheckedRequest:
             identifiers,
             self.arrived,
             self.logged,
+            None if self.held is None else [self.held[place] for place in places],
         )
 
     def job_outside_rollout(self, served: ServedVersion, role: str) -> Job:
@@ -98,7 +104,7 @@ class CheckedRequest:
         split = self.split
         if split.rollout is None or split.mirror <= 0 or not self.logged:
             return ()
-        keys = self._entities()
+        keys = entities_of(self.rows, self.identifiers)
         mirrored = [row for row, key in enumerate(keys) if is_mirrored(split.rollout, key, split.mirror)]
         ours = [row for row in mirrored if row not in challenged and row not in fallen]
         theirs = [row for row in mirrored if row in challenged]
@@ -133,12 +139,22 @@ class CheckedRequest:
             return self.rows, self.identifiers, range(self.rows.count)
         return self.rows.take(places), [self.identifiers[row] for row in places], places
 
-    def _entities(self) -> list[str]:
-        """Return each row's entity, or its own identifier if it names none."""
-        return [
-            identifier if entity is None else entity
-            for entity, identifier in zip(self.rows.entities, self.identifiers, strict=True)
-        ]
+
+def entities_of(rows: Rows, identifiers: Sequence[str]) -> list[str]:
+    """Return the entity of each of *rows*, or its own identifier if it names none."""
+    return [
+        identifier if entity is None else entity
+        for entity, identifier in zip(rows.entities, identifiers, strict=True)
+    ]
+
+
+def hold_back(champion: ServedVersion, rows: Rows, identifiers: Sequence[str]) -> list[bool] | None:
+    """Return which of *rows* are held back, by the share of the *champion*, whoever answers; None if that is 0."""
+    facts = champion.model.facts
+    if not facts.hold_back:
+        return None
+    keys = entities_of(rows, identifiers)
+    return [is_held_back(facts.project, key, facts.hold_back) for key in keys]
 
 
 @dataclass(frozen=True, slots=True)
