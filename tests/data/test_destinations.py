@@ -194,3 +194,34 @@ def test_what_is_delivered_is_written_by_the_users_own_umask(
     out = made.path.parent / "out"
     assert out.stat().st_mode & 0o777 == 0o755
     assert {file.stat().st_mode & 0o777 for file in out.rglob("*.parquet")} == {0o644}
+
+
+def test_a_place_marks_what_is_held_back_or_is_refused(made: Project) -> None:
+    """A place without the mark takes no rows that need it; one that has it takes rows of a version without: null."""
+    old = rows(1, model=made.name)
+    marked = rows(2, 3, model=made.name).append_column("held_back", pa.array([True, False]))
+    place = open_destination(made, 1, marked.schema)
+    assert place is not None
+    assert place.add(marked) == 2
+    back = open_destination(made, 1, old.schema)
+    assert back is not None
+    assert back.add(old) == 1
+    found = read(made).set_index("prediction_id")["held_back"]
+    assert [None if pd.isna(found[f"{each:032x}"]) else bool(found[f"{each:032x}"]) for each in (1, 2, 3)] == [
+        None, True, False,
+    ]  # fmt: skip
+    again = open_destination(made, 1, marked.schema)
+    assert again is not None
+    assert again.add(rows(4, model=made.name).append_column("held_back", pa.array([True]))) == 1
+
+
+def test_a_place_without_the_mark_takes_no_rows_that_need_it(made: Project) -> None:
+    """Whoever reads it would act on what is held back: it is refused by the column, and stays as it is."""
+    old = rows(1, model=made.name)
+    place = open_destination(made, 1, old.schema)
+    assert place is not None
+    place.add(old)
+    marked = rows(2, model=made.name).append_column("held_back", pa.array([True]))
+    with pytest.raises(DataError, match="`held_back` is missing there"):
+        open_destination(made, 1, marked.schema)
+    assert len(read(made)) == 1

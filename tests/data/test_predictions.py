@@ -14,6 +14,7 @@ from regrow.data.predictions import (
     count_served,
     find_prediction,
     knows_row_keys,
+    read_answers,
     read_predictions,
     read_row_names,
 )
@@ -101,3 +102,16 @@ def test_a_log_of_any_version_tells_what_names_its_rows(rows: Rows) -> None:
     found = read_row_names("demo", entities=["2", "3"]).sort_values("entity_id")
     assert found["entity_id"].tolist() == ["2", "3"]
     assert found["row_key"].tolist()[1] == "k3"
+
+
+def test_a_log_of_before_the_hold_back_goes_on(rows: Rows) -> None:
+    """Rows of before have null for whether they are held back; rows with a word of it join them, and all are read."""
+    append_predictions("demo", rows(3), "old")
+    assert read_predictions("demo").rows["held_back"].isna().all()
+    assert read_answers("demo")["held_back"].isna().all()
+    append_predictions("demo", rows(2, 3).append_column("held_back", pa.array([True, False])), "new")
+    append_predictions("demo", rows(1, 5), "off")
+    expected = {"p0": None, "p1": None, "p2": None, "p3": True, "p4": False, "p5": None}
+    for found in (read_predictions("demo").rows, read_answers("demo")):
+        assert found.set_index("prediction_id")["held_back"].to_dict() == expected
+    assert (find_prediction("p3") or {})["held_back"] is True

@@ -76,3 +76,16 @@ def test_rows_that_nothing_names_are_left_out_by_their_time(watched: Any) -> Non
     assert (found.rows["prediction_id"].tolist(), found.trained) == (["c"], 2)
     serve(named := watched(), ("a", "1", 0), ("b", "2", 1), ("c", "3", 2))
     assert label_window(named, 2, facts, labels, (), day(0), day(3)).trained == 0
+
+
+def test_labels_of_rows_that_were_acted_on_do_not_count(watched: Any) -> None:
+    """Of a window with a hold-back only the rows held back are judged, and waited for; a log of before counts whole."""
+    made = watched()
+    serve(made, ("a", "1", 0), ("b", "2", 1))
+    labels = tell(made, entity_id=[*"12347"], label=[0, 1, 1, 0, 1], labelled_at=[5] * 5)
+    before = label_window(made, 2, FACTS, labels, (), day(0), day(3))
+    assert (len(before.rows), before.acted_on) == (2, 0)
+    serve(made, ("c", "3", 0), ("d", "4", 1), ("e", "5", 1), ("f", "6", 1), held=[True, False, True, False])
+    found = label_window(made, 2, FACTS, labels, (), day(0), day(3))
+    assert found.rows["prediction_id"].tolist() == ["c"]
+    assert (found.acted_on, found.unlabelled) == (4, 1)

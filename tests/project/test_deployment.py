@@ -7,12 +7,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from regrow.base.errors import ProjectError
 from regrow.project import Ab, Canary, Deployment, Project, Replace, RolloutLimits, Shadow
+from regrow.project.check import check_project
 
 Make = Callable[..., Project]
 
@@ -132,3 +134,23 @@ def test_a_version_answers_at_once_unless_the_file_asks_for_a_rollout() -> None:
     """Without a `deployment` the server answers everything by the new version, and must confirm it."""
     assert Deployment() == Deployment(rollout=Replace(kind="replace"), rollout_schedule=None, server=True)
     assert Deployment().timeout == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("share", [-0.01, 0.51, 1, "many", None, float("nan")])
+def test_a_share_that_cannot_be_held_back_is_named(project: Make, share: Any) -> None:
+    """`check` refuses less than nothing, more than half, and what is no number, by its key; half is taken."""
+    made = project(deployment={"hold_back": 0.5})
+    assert made.deployment.hold_back == 0.5
+    assert "ok:" in check_project(made.path)
+    content = yaml.safe_load(made.path.read_text()) | {"deployment": {"hold_back": share}}
+    made.path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ProjectError, match=r"deployment\.hold_back: "):
+        check_project(made.path)
+
+
+def test_the_mark_of_the_hold_back_is_no_column_of_the_source(project: Make) -> None:
+    """A carried column of its name is refused while a share is held back, and taken else."""
+    scoring = {"columns": ["held_back"]}
+    project(scoring=scoring)
+    with pytest.raises(ProjectError, match=r"scoring\.columns holds `held_back`"):
+        project(scoring=scoring, deployment={"hold_back": 0.02})

@@ -40,9 +40,11 @@ class Registry:
         """Make *version* the champion."""
         self.client.set_registered_model_alias(name, "champion", str(version))
 
-    def register(self, pipeline: Pipeline, name: str, trusted: list[str] | None = None) -> int:
-        """Log *pipeline* as Regrow does and register it."""
-        facts = make_facts(0, 1, project=name, id="row", timestamp="at")
+    def register(
+        self, pipeline: Pipeline, name: str, trusted: list[str] | None = None, **changes: object
+    ) -> int:
+        """Log *pipeline* as Regrow does, with *changes* of its facts, and register it."""
+        facts = make_facts(0, 1, project=name, id="row", timestamp="at", **changes)
         mlflow.set_tracking_uri(self.uri)
         experiment = mlflow.set_experiment("demo").experiment_id
         run = self.client.create_run(experiment)

@@ -1,6 +1,6 @@
 """Rows of the prediction log, and their labels, for models that tests make up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,8 +26,13 @@ def watch(project: Callable[..., Project], **changes: object) -> Project:
     return project(data={"source": source, "target": "late", "timestamp": "at", "id": "id"} | changes)
 
 
-def serve(project: Project, *rows: tuple[str, str | None, float], version: int = 2) -> None:
-    """Log *rows* of prediction_id, entity_id and day."""
+def serve(
+    project: Project,
+    *rows: tuple[str, str | None, float],
+    version: int = 2,
+    held: Sequence[bool] | None = None,
+) -> None:
+    """Log *rows* of prediction_id, entity_id and day; *held* says which were held back, None that no share was."""
     times = pa.array([day(when) for _, _, when in rows], TIME)
     table = {
         "prediction_id": [row[0] for row in rows],
@@ -38,7 +43,9 @@ def serve(project: Project, *rows: tuple[str, str | None, float], version: int =
         "version": pa.array([version] * len(rows), pa.int64()),
         "prediction": pa.array([[0.25, 0.75]] * len(rows), pa.list_(pa.float64())),
     }
-    append_predictions(project.name, pa.table(table), f"v{version}")
+    if held is not None:
+        table["held_back"] = pa.array(held, pa.bool_())
+    append_predictions(project.name, pa.table(table), f"v{version}-{rows[0][0]}")
 
 
 def tell(project: Project, **columns: list[Any]) -> pd.DataFrame:

@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 from regrow.base.errors import ProjectError
+from regrow.data.snapshots import Snapshot
+from regrow.models.results import Parts
 from regrow.project import Project
-from tasks.fit import check_metrics
+from tasks.fit import check_metrics, recipe_of
 
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
 
@@ -22,3 +24,12 @@ def test_a_metric_of_another_number_of_classes_is_found_before_the_fit(
     check_metrics(made, pd.Series(["a", "b"]))
     with pytest.raises(ProjectError, match=r"evaluation\.metrics\.0: precision does not measure"):
         check_metrics(made, pd.Series(["a", "b", "c"]))
+
+
+def test_another_share_held_back_is_another_recipe(project: Callable[..., Project]) -> None:
+    """A model keeps its share for the server, so a file that asks for another one does not get the model of before."""
+    rows = Snapshot(uri="file:///none", digest="0" * 64, rows=0, columns={})
+    parts = Parts(training=rows, holdout=rows, known=rows)
+    made = project()
+    other = made.model_copy(update={"deployment": made.deployment.model_copy(update={"hold_back": 0.02})})
+    assert recipe_of(made, parts) == recipe_of(made, parts) != recipe_of(other, parts)

@@ -1,5 +1,6 @@
 """The rows of a period in batch: each predicted as the server does, and logged once."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from regrow.data.predictions import append_predictions, read_predictions
 from regrow.data.rows import name_as_before
 from regrow.data.snapshots import write_snapshot
 from regrow.data.sources import read_source
+from regrow.decisions.hold_back import is_held_back
 from regrow.models.batches import logged_rows, read_batch
 from regrow.models.contract import Contract, write_signature
 from regrow.models.decoding import decode
@@ -436,3 +438,19 @@ def test_the_next_period_begins_where_the_last_run_ended(
     """What is new since the newest run before the moment; the file's window; all rows without a time, or at first."""
     project = with_scoring(home, as_csv(), scoring, **({} if timed else {"timestamp": None}))
     assert next_period(project, run_after(*ends), AS_OF) == (start, AS_OF)
+
+
+@pytest.mark.parametrize("id", ["customer", None])
+def test_whom_the_server_holds_back_the_batch_does_too(home: Path, in_chunks: None, id: str | None) -> None:
+    """Destination and log mark the same rows: those of whom the server holds back; rows without names each alone."""
+    scoring = {"destination": {"kind": "parquet", "path": "out"}}
+    project = with_scoring(home, as_csv(), scoring, id=id, features=["flag", "size", "code"])
+    model = train(read_source(project))
+    holding = replace(model, facts=model.facts.model_copy(update={"hold_back": 0.2}))
+    assert score_period(project, holding, 1, None, None, AS_OF).delivered == 600
+    sent = delivered(home / "out").set_index("prediction_id")
+    logged = read_predictions("m").rows.set_index("prediction_id")
+    keys = logged["entity_id"] if id else logged.index.to_series()
+    expected = keys.map(lambda key: is_held_back("m", key, 0.2)).to_dict()
+    assert logged["held_back"].to_dict() == sent["held_back"].to_dict() == expected
+    assert 60 < sum(expected.values()) < 180

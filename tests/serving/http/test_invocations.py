@@ -119,3 +119,10 @@ def test_each_row_is_decided_by_the_version_that_answered_it():
     assert body["decisions"] == ["yes", "no"]
     assert "threshold" not in body
     assert answered(served(1, 0.1), served(2, None), of=[1, 2])["decisions"] == ["yes", None]
+
+
+def test_clients_are_told_what_is_held_back():
+    """Each row's mark stands beside its prediction, if a share is held back."""
+    answer = Answer([0.1, 0.2], ["a", "b"], [1, 1])
+    assert json.loads(_response(answer, None, held=[False, True]).body)["held_back"] == [False, True]
+    assert "held_back" not in json.loads(_response(answer, None).body)

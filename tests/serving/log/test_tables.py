@@ -132,3 +132,19 @@ def test_a_row_that_has_an_id_beside_its_entity_is_logged_with_it():
     table = logged_table("demo", {"hour": "double"}, [orjson.loads(line) for line in lines])
     assert table.column("row_key").to_pylist() == ["k1", None, "k1", None, None]
     assert "row_key" not in orjson.loads(lines[-1])
+
+
+def test_what_is_held_back_is_logged_so():
+    """Line and table say of each row whether it is held back; while no share is the line has no word of it."""
+    columns = {"hour": "double"}
+    lines = answered_lines(["p0", "p1"], rows(1, 2), [0.5, 0.6], ROLLING, 0.1, [True, False])
+    lines += answered_lines(["p2"], rows(3), [0.7], ROLLING, 0.1)
+    table = logged_table("demo", columns, [orjson.loads(line) for line in lines])
+    assert table.column("held_back").to_pylist() == [True, False, None]
+    assert "held_back" not in orjson.loads(lines[-1])
+    assert (
+        orjson.loads(
+            answered_lines(["p0"], replace(rows(1), keys=["k"]), [0.5], ROLLING, 0.1, [True])[0]
+        ).items()
+        >= {"row_key": "k", "held_back": True}.items()
+    )

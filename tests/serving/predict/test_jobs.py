@@ -1,13 +1,16 @@
 """How a request is cut into jobs, and how their answers are put together again."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from model_facts import make_facts
 
 from regrow.data.predictions import CHALLENGER, CHAMPION
+from regrow.decisions.hold_back import is_held_back
 from regrow.models.contract import Rows
 from regrow.serving.log.lines import NOT_FINITE
-from regrow.serving.predict.jobs import AnsweredJob, CheckedRequest, collect
+from regrow.serving.predict.jobs import AnsweredJob, CheckedRequest, collect, hold_back
 from regrow.serving.predict.versions import ServedVersion, TrafficSplit
 
 
@@ -59,3 +62,23 @@ def test_a_request_outside_of_a_rollout_has_no_shadow(request_of_six):
     )
     assert len(request_of_six.shadow_jobs()) == 1
     assert quiet.shadow_jobs() == ()
+
+
+def test_whom_the_champion_holds_back_is_held_back_by_whoever_answers(request_of_six):
+    """Each job knows of its own rows whether they are held back; without a share nobody is asked."""
+    facts = make_facts(0, 1, hold_back=0.5)
+    holding = ServedVersion(3, SimpleNamespace(facts=facts), None, 0.0, ())
+    rows, identifiers = request_of_six.rows, request_of_six.identifiers
+    held = hold_back(holding, rows, identifiers)
+    assert held == [is_held_back("demo", name, 0.5) for name in rows.entities]
+    asked = replace(request_of_six, held=held)
+    challenged = asked.job(asked.split.challenger, CHALLENGER, [4, 1])
+    assert challenged.held == [held[4], held[1]]
+    assert asked.job_outside_rollout(asked.split.challenger, CHALLENGER).held == held
+    assert request_of_six.job(asked.split.champion, CHAMPION).held is None
+    nameless = replace(rows, entities=[None] * 6)
+    assert hold_back(holding, nameless, identifiers) == [
+        is_held_back("demo", each, 0.5) for each in identifiers
+    ]
+    without = ServedVersion(3, SimpleNamespace(facts=make_facts(0, 1)), None, 0.0, ())
+    assert hold_back(without, rows, identifiers) is None
