@@ -23,9 +23,12 @@ ENTITIES = [f"e{number}" for number in range(5_000)]
 
 def ask(server: Any, names: list[str], model: str = NAME, **headers: str) -> dict[str, Any]:
     """Return what *server* answers to a row of each of *names*."""
-    rows = [{"carrier": "AA", "distance": 900.0, "hour": 17, "row": name} for name in names]
+    rows = {
+        "columns": ["carrier", "distance", "hour", "row"],
+        "data": [["AA", 900.0, 17, name] for name in names],
+    }
     url = f"{server.url}/models/{model}/invocations"
-    answer = httpx.post(url, json={"dataframe_records": rows}, headers=headers, timeout=60)
+    answer = httpx.post(url, json={"dataframe_split": rows}, headers=headers, timeout=60)
     return answer.raise_for_status().json()
 
 

@@ -450,7 +450,7 @@ def test_whom_the_server_holds_back_the_batch_does_too(home: Path, in_chunks: No
     assert score_period(project, holding, 1, None, None, AS_OF).delivered == 600
     sent = delivered(home / "out").set_index("prediction_id")
     logged = read_predictions("m").rows.set_index("prediction_id")
-    keys = logged["entity_id"] if id else logged.index.to_series()
-    expected = keys.map(lambda key: is_held_back("m", key, 0.2)).to_dict()
+    keys = logged["entity_id"] if id else logged.index
+    expected = {name: is_held_back("m", str(key), 0.2) for name, key in zip(logged.index, keys, strict=True)}
     assert logged["held_back"].to_dict() == sent["held_back"].to_dict() == expected
     assert 60 < sum(expected.values()) < 180
