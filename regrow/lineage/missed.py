@@ -5,8 +5,8 @@ with the moment for which it was planned; what was due after them was never plan
 """
 
 import asyncio
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -63,8 +63,11 @@ def read_missed(
     for deployment in client.read_deployments(limit=MOST_RUNS):
         if deployment.paused or deployment.name not in known:
             continue
-        crons = [each.schedule for each in deployment.schedules if each.active]
-        schedules = [schedule for schedule in crons if isinstance(schedule, CronSchedule)]
+        schedules = [
+            (each.schedule, each.updated or each.created)
+            for each in deployment.schedules
+            if each.active and isinstance(each.schedule, CronSchedule)
+        ]
         flow = str(deployment.entrypoint or "").rpartition(".")[2]
         window = window_of(known[deployment.name], flow)
         if schedules and (missed := _missed(client, deployment, flow, window, schedules, now, grace)).due():
@@ -82,19 +85,36 @@ def _missed(
     deployment: DeploymentResponse,
     flow: str,
     window: timedelta | None,
-    schedules: list[CronSchedule],
+    schedules: Sequence[tuple[CronSchedule, datetime | None]],
     now: datetime,
     grace: timedelta,
 ) -> Missed:
     """Return what *deployment* of *flow*, whose runs look back by *window*, has missed on *schedules*."""
     runs = _scheduled_runs(client, deployment, now)
-    began = [run for run in runs if run.state is not None and not run.state.is_scheduled()]
+    began = [moment_of(run) for run in runs if run.state is not None and not run.state.is_scheduled()]
     created = times.as_utc(deployment.created or now)
-    since = max([now - HORIZON, created, *map(moment_of, began)])
-    moments = sorted({moment for each in schedules for moment in moments_between(each, since, now - grace)})
+    moments: set[datetime] = set()
+    for schedule, changed in schedules:
+        start = max(
+            now - HORIZON, created, _nothing_missed_until([moment_of(run) for run in runs], began, changed)
+        )
+        moments.update(moments_between(schedule, start, now - grace))
+    open_ones = sorted(each for each in moments if not any(_covers(later, each, window) for later in began))
     waiting = {moment_of(run): run for run in runs if run.state is not None and run.state.is_scheduled()}
     late = {moment: run for moment, run in waiting.items() if moment <= now - grace}
-    return Missed(deployment, flow, tuple(moments), late, tuple(broken_runs(runs, window)))
+    return Missed(deployment, flow, tuple(open_ones), late, tuple(broken_runs(runs, window)))
+
+
+def _nothing_missed_until(known: list[datetime], began: list[datetime], changed: datetime | None) -> datetime:
+    """Return the moment before which a schedule that stands so since *changed* has missed nothing.
+
+    Its *known* runs were planned for these moments; some *began*. Since the change each moment needs a run, also one
+    before the newest: Prefect, back again, goes on with new moments at once. Before that another schedule may have been
+    due, so only what came after the newest run counts; and from before the oldest known run others may be forgotten.
+    """
+    if not began:
+        return datetime.min.replace(tzinfo=UTC)
+    return min(max(began), max(min(known), times.as_utc(changed))) if changed else max(began)
 
 
 def _scheduled_runs(

@@ -10,11 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.states import Pending
+from prefect.states import Pending, Running
 
 from deployments.catch_up import catch_up, free_stranded
 from deployments.register import read_flows, register
 from regrow.data.times import as_utc
+from regrow.lineage.missed import moment_of
+from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
 from regrow.services import Services
 from regrow.services.flow_runs import FLOW_RUN
@@ -67,6 +69,24 @@ def test_after_days_away_each_window_is_looked_at_once(deployed: Project) -> Non
     before = (started(deployed, "monitor"), started(deployed, "rollout"))
     catch_up([deployed], now)
     assert (started(deployed, "monitor"), started(deployed, "rollout")) == before
+
+
+def test_a_newer_run_hides_no_day_that_was_missed(deployed: Project) -> None:
+    """Prefect, back after a week, has begun today's run before anyone looked: each day before is looked at once too."""
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(days=8)
+    days = [now.replace(hour=6, minute=30, second=0) - timedelta(days=back) for back in range(7)]
+    newest, *missed = [day for day in days if day <= now]
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name(f"monitor/{deployed.name}")
+        given = {"trigger": BY_SCHEDULE, "as_of": newest.isoformat()}
+        today = client.create_flow_run_from_deployment(deployment.id, parameters=given)
+        client.set_flow_run_state(today.id, Running(), force=True)
+    catch_up([deployed], now)
+    planned = {
+        moment_of(run) for run in runs_of(deployed, "monitor") if run.state and run.state.is_scheduled()
+    }
+    assert set(missed) <= planned
+    assert started(deployed, "monitor").count(newest.isoformat()) == 1
 
 
 def test_a_run_that_a_dead_runner_had_taken_is_planned_anew(deployed: Project) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -45,7 +46,7 @@ def run(when: datetime, kind: str = "COMPLETED", message: str = "", **parameters
 class Prefect:
     """Prefect's client with one deployment and its runs, newest first."""
 
-    def __init__(self, *runs: FlowRun, paused: bool = False) -> None:
+    def __init__(self, *runs: FlowRun, paused: bool = False, changed: datetime | None = None) -> None:
         self.runs = sorted(runs, key=lambda each: each.expected_start_time, reverse=True)
         self.deployment = DeploymentResponse(
             name="loans",
@@ -53,7 +54,7 @@ class Prefect:
             created=at(1) - timedelta(hours=1),
             entrypoint="flows.monitor.monitor",
             paused=paused,
-            schedules=[DeploymentSchedule(schedule=DAILY, active=True)],
+            schedules=[DeploymentSchedule(schedule=DAILY, active=True, updated=changed)],
         )
 
     def read_deployments(self, **_: object) -> list[DeploymentResponse]:
@@ -67,7 +68,7 @@ class Prefect:
 def missed(project: Callable[..., Project]) -> Callable[..., list[Missed]]:
     """Return what finds what a deployment with some runs has missed, of a model that is watched over a *window*."""
 
-    def find(*runs: FlowRun, window: str = "1d", **changes: bool) -> list[Missed]:
+    def find(*runs: FlowRun, window: str = "1d", **changes: Any) -> list[Missed]:
         made = project(name="loans", monitoring={"schedule": DAILY.cron, "window": window})
         return read_missed(Prefect(*runs, **changes), [made], NOW, timedelta(minutes=10))
 
@@ -82,6 +83,29 @@ def test_moments_after_the_last_run_are_missed_and_told(missed: Callable[..., li
     assert str(found) == (
         "monitor loans: due 4 times without a run that ended (2026-03-07 06:30 to 2026-03-10 06:30)"
     )
+
+
+@pytest.mark.parametrize(
+    ("window", "changed", "expected"),
+    [("1d", at(2), {at(6), at(8)}), ("25h", at(2), set()), ("1d", at(7), {at(8)}), ("1d", at(9), set())],
+)
+def test_a_newer_run_does_not_hide_what_was_missed_before_it(
+    window: str, changed: datetime, expected: set[datetime], missed: Callable[..., list[Missed]]
+) -> None:
+    """Since the schedule stands, a moment that no run's window covers is missed, late or never planned.
+
+    From before the schedule was changed nothing is asked for, nor from before the oldest run that is known.
+    """
+    found = missed(
+        run(at(5)),
+        run(at(6), "SCHEDULED"),
+        run(at(7)),
+        run(at(9)),
+        run(at(10)),
+        window=window,
+        changed=changed,
+    )
+    assert {moment for each in found for moment in each.moments} == expected
 
 
 def test_nothing_is_missed_if_all_ran_or_the_schedule_rests(missed: Callable[..., list[Missed]]) -> None:
