@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -20,6 +21,8 @@ PATIENCE = 5.0
 TAIL_LINES = 15
 TAIL_BYTES = 256 * 1024
 """How much of a log is read for its last lines."""
+FULL = 2**20
+"""A disk on which so few bytes are free is full."""
 REQUEST_LINE = re.compile(r'"[A-Z]+ \S+ HTTP/[\d.]+" \d{3}')
 """How a server logs a request: such a line never says why it ended."""
 
@@ -126,7 +129,10 @@ def kill_group(pid: int) -> None:
 
 
 def tail(log: Path, lines: int = TAIL_LINES) -> str:
-    """Return the last *lines* of *log* that say something: no empty ones, none on a request that was answered."""
+    """Return the last *lines* of *log* that say something: no empty ones, none on a request that was answered.
+
+    If its disk is full that is said too: what a process wrote last is not in the log then.
+    """
     try:
         with log.open("rb") as stream:
             stream.seek(max(0, log.stat().st_size - TAIL_BYTES))
@@ -134,6 +140,8 @@ def tail(log: Path, lines: int = TAIL_LINES) -> str:
     except FileNotFoundError:
         return "(no log)"
     said = [line for line in text.splitlines() if line.strip() and not REQUEST_LINE.search(line)]
+    if shutil.disk_usage(log.parent).free < FULL:
+        said.append(f"(the disk of {log} is full, so its last lines may be missing: make room)")
     return "\n".join(said[-lines:]) or "(the log is empty)"
 
 

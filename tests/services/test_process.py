@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from small_disk import fill, small_disk
 
 from regrow.base.errors import Unreachable
 from regrow.base.provenance import start_of
@@ -82,3 +83,16 @@ def test_a_reused_process_number_is_left_alone(tmp_path: Path) -> None:
     assert stop_survivor(process.handle.pid, 1.0, signal.SIGTERM) is False
     assert process.handle.poll() is None
     stop_together([process])
+
+
+def test_the_end_of_a_log_says_that_its_disk_is_full(tmp_path: Path) -> None:
+    """What a process had to say when the disk was full is not in its log, so the end of the log names the disk."""
+    with small_disk(tmp_path / "disk", 4) as disk:
+        log = disk / "log"
+        log.write_text("it answers\n")
+        assert tail(log) == "it answers"
+        fill(disk)
+        assert (
+            tail(log)
+            == f"it answers\n(the disk of {log} is full, so its last lines may be missing: make room)"
+        )

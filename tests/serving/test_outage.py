@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlparse
 import httpx
 import pytest
 from deltalake import DeltaTable
+from small_disk import fill, small_disk
 
 from regrow.data.predictions import read_predictions
 from regrow.data.stores import MARK
@@ -217,26 +218,19 @@ def test_the_store_may_be_away_under_load(registry, start, tmp_path, size, monke
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """Mount a file system of 24 MB; only root can."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("a file system of its own can only be mounted by root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+def disk(tmp_path):
+    """Mount a file system of 24 MB."""
+    with small_disk(tmp_path / "disk", 24) as folder:
+        yield folder
 
 
 @pytest.mark.long
-def test_a_full_disk_loses_no_answer_and_the_server_goes_on(registry, start, small_disk):
+def test_a_full_disk_loses_no_answer_and_the_server_goes_on(registry, start, disk):
     """While the disk is full requests are answered and logged, or refused as 503; with room again all are answered.
 
     Each prediction that was answered is in the log afterwards, once.
     """
-    home = small_disk / "home"
+    home = disk / "home"
     server = start(home, "--model", "demo")
     answered, refused = [], set()
     with httpx.Client(timeout=30) as client:
@@ -250,11 +244,7 @@ def test_a_full_disk_loses_no_answer_and_the_server_goes_on(registry, start, sma
                     refused.add(response.status_code)
 
         ask(5)
-        filler = small_disk / "filler"
-        with filler.open("wb") as stream, pytest.raises(OSError, match="No space"):
-            while True:
-                stream.write(b"0" * 65536)
-                stream.flush()
+        filler = fill(disk)
         ask(100)
         assert refused == {503}
         assert httpx.get(f"{server.url}/ping", timeout=30).is_success
