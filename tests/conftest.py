@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from hypothesis import settings as hypothesis_settings
+from stack import Stack, up
 
 from regrow.base.settings import Settings
 from regrow.project import Project, load_project
@@ -23,8 +24,8 @@ from regrow.services import Services, running
 STARTS_SERVERS = {"postgres", "services", "start", "stack"}
 """The fixtures whose tests are marked `servers`."""
 FILES_THAT_START_PROCESSES = {
-    "test_embedded.py", "test_fan_out.py", "test_outage.py", "test_score_on_dask.py", "test_stack.py",
-    "test_start_run.py", "test_wheel.py",
+    "test_embedded.py", "test_fan_out.py", "test_operation.py", "test_outage.py", "test_score_on_dask.py",
+    "test_stack.py", "test_start_run.py", "test_wheel.py",
 }  # fmt: skip
 FULL_SIZE_TIMEOUT = 3600
 
@@ -220,3 +221,17 @@ def project(tmp_path: Path) -> Callable[..., Project]:
 def shared_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
     """Write one as `project` does, for all tests of a file."""
     return partial(write_project, tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture
+def stack(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    project: Callable[..., Project],
+    settings_for: Callable[[Path], Settings],
+) -> Iterator[Stack]:
+    """Run `regrow up`, or the parts that a test names, on a state folder of its own, with one small project."""
+    made = project(retraining={"least_labels": 100}, evaluation={"primary": "roc_auc", "gates": []})
+    settings = settings_for(tmp_path / "home").model_copy(update={"configs": made.path.parent})
+    with up(settings, *getattr(request, "param", ())) as stack:
+        yield stack

@@ -4,10 +4,9 @@ import json
 import os
 import re
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,32 +17,12 @@ import httpx
 import psutil
 import pytest
 from bucket import make_bucket
-from stack import REGROW, Stack, environment, wait
+from stack import Stack, environment, under_way, up, wait
 
 from regrow.base.places import read_place
-from regrow.base.settings import Settings
 from regrow.data.store_files import find_files, write
-from regrow.project import Project
 from regrow.services.ownership import read_record
 from regrow.services.state.contents import OF_STORE
-
-
-@pytest.fixture
-def stack(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    project: Callable[..., Project],
-    settings_for: Callable[[Path], Settings],
-) -> Iterator[Stack]:
-    """Run `regrow up`, or the parts that a test names, on a state folder of its own, with one small project."""
-    made = project(retraining={"least_labels": 100}, evaluation={"primary": "roc_auc", "gates": []})
-    settings = settings_for(tmp_path / "home").model_copy(update={"configs": made.path.parent})
-    stack = Stack(settings, *getattr(request, "param", ()))
-    try:
-        wait(stack.answers, 240)
-        yield stack
-    finally:
-        stack.end()
 
 
 @pytest.mark.timeout(900)
@@ -121,16 +100,12 @@ def test_a_store_that_moved_into_a_bucket_answers_the_same(
         if (home / name).exists():
             (home / name).rename(home / f"old-{name}")
     monkeypatch.setenv("REGROW_STORE", store)
-    moved = Stack(stack.settings)
-    try:
-        wait(moved.answers, 240)
+    with up(stack.settings) as moved:
         assert f"nownames{home}and{store}" in "".join(moved.log.read_text().split())
         assert moved.ask(file.stem, 50) == before
         wait(lambda: folded(f"{stack.settings.local_server}/metrics") >= 100, 120)
         moved.run("monitor", str(file), "--as-of", "2024-02-28")
         assert "wrong" not in moved.run("doctor")
-    finally:
-        moved.end()
 
 
 @pytest.mark.long
@@ -189,27 +164,6 @@ def test_the_database_may_be_away_under_load(stack: Stack) -> None:
     examined = json.loads(stack.regrow("doctor", "--json").stdout)
     wrong = {each["check"] for each in examined["found"] if each["health"] == "wrong"}
     assert wrong == {"runner"}, "of the parts it alone was not started"
-
-
-@contextmanager
-def under_way(stack: Stack, *words: str) -> Iterator[None]:
-    """Run the command of *words* meanwhile, once its flow has begun; if it ends badly, run it again."""
-    known = {run["id"] for run in stack.prefect("flow_runs/filter", {})}
-
-    def has_begun() -> bool:
-        begun = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
-        return any(run["id"] not in known for run in stack.prefect("flow_runs/filter", begun))
-
-    process = subprocess.Popen([REGROW, *words], env=stack.environment)
-    try:
-        wait(has_begun, 240)
-        yield
-        process.wait(300)
-    finally:
-        process.kill()
-        process.wait()
-    if process.returncode:
-        stack.run(*words)
 
 
 @contextmanager

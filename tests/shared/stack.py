@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,10 @@ class Stack:
         assert answer.is_success, answer.text
         return answer.json()["predictions"]
 
+    def journal(self) -> dict[str, Any]:
+        """Return what the health of the model server says of its journal."""
+        return httpx.get(f"{self.settings.local_server}/health", timeout=30).json()["journal"]
+
     def mlflow(self, path: str, content: dict[str, object] | None = None, **asked: str) -> dict[str, Any]:
         """Ask the started MLflow server: with *content* what is posted, else what is *asked*."""
         url = f"{self.settings.local_mlflow}/api/2.0/mlflow/{path}"
@@ -112,6 +117,38 @@ class Stack:
             self.regrow("down")
             self.process.kill()
         self.process.wait()
+
+
+@contextmanager
+def up(settings: Settings, *parts: str) -> Iterator[Stack]:
+    """Run `regrow up`, or only its *parts*, until the end of the block; it answers when this yields."""
+    stack = Stack(settings, *parts)
+    try:
+        wait(stack.answers, 240)
+        yield stack
+    finally:
+        stack.end()
+
+
+@contextmanager
+def under_way(stack: Stack, *words: str) -> Iterator[None]:
+    """Run the command of *words* meanwhile, once its flow has begun; if it ends badly, run it again."""
+    known = {run["id"] for run in stack.prefect("flow_runs/filter", {})}
+
+    def has_begun() -> bool:
+        begun = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
+        return any(run["id"] not in known for run in stack.prefect("flow_runs/filter", begun))
+
+    process = subprocess.Popen([REGROW, *words], env=stack.environment)
+    try:
+        wait(has_begun, 240)
+        yield
+        process.wait(300)
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode:
+        stack.run(*words)
 
 
 def environment(process: psutil.Process) -> dict[str, str]:
