@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -88,9 +89,29 @@ def sign_in(page: Browser, services: Services, mlflow_url: str) -> Callable[[], 
     return enter
 
 
-def test_who_has_the_password_uses_both(sign_in: Callable[[], None]) -> None:
-    """After one sign-in each, MLflow's pages show experiments and Prefect's show deployments."""
+def test_who_has_the_password_uses_both(
+    page: Browser, sign_in: Callable[[], None], services: Services, mlflow_url: str, tmp_path: Path
+) -> None:
+    """After one sign-in each, MLflow's page lists an experiment by its name, and Prefect's dashboard shows a flow run.
+
+    What was seen is kept as pictures.
+    """
+    auth = services.environment["PREFECT_API_AUTH_STRING"]
+    user, _, password = auth.partition(":")
+    url, name = f"{mlflow_url}/api/2.0/mlflow/experiments/create", f"seen-{uuid4().hex[:8]}"
+    httpx.post(url, json={"name": name}, auth=(user, password), timeout=60).raise_for_status()
+    with signed_in(services.prefect_api_url, auth) as client:
+        flow = client.post("/flows/", json={"name": name}).raise_for_status().json()["id"]
+        failed = {"flow_id": flow, "name": name, "state": {"type": "FAILED"}}
+        client.post("/flow_runs/", json=failed).raise_for_status()
     sign_in()
+    page.go(f"{services.settings.local_prefect}/dashboard")
+    page.wait(f"document.body.innerText.includes({name!r})")
+    assert "Flow Runs" in page.evaluate("document.body.innerText")
+    page.picture(tmp_path / "prefect.png")
+    page.go(f"{mlflow_url}/#/experiments")
+    page.wait(f"document.body.innerText.includes({name!r})")
+    page.picture(tmp_path / "mlflow.png")
 
 
 def test_a_page_of_an_attacker_changes_and_reads_nothing(
