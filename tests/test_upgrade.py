@@ -1,4 +1,4 @@
-"""State of the first release: opened by this version, backed up while it serves, restored elsewhere."""
+"""State of the first release, and databases of older MLflows and Prefects, opened by this version."""
 
 import json
 import shutil
@@ -14,14 +14,17 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from stack import REGROW
+from stack import REGROW, up
 
 from regrow.base.settings import Settings
 from regrow.data.predictions import read_predictions
 from regrow.data.state_version import STATE_FORMAT, read_state_version
+from regrow.project import Project
 from regrow.registry import ledger
 from regrow.services import running
+from regrow.services.postgres import DATABASES, start_database, stop_database
 from regrow.services.state.backup import back_up
+from regrow.services.state.dumps import restore_dump
 from regrow.services.state.restore import restore
 
 STATES = Path(__file__).parent / "states"
@@ -161,3 +164,41 @@ def test_the_life_of_a_model_of_the_first_release_goes_on(
         while ask(settings)[0] != 3:
             assert time.monotonic() < deadline
             time.sleep(0.5)
+
+
+@pytest.mark.servers
+@pytest.mark.timeout(1200)
+@pytest.mark.long
+@pytest.mark.parametrize("libraries", ["mlflow-2.22-prefect-2.20", "mlflow-3.16-prefect-3.7"])
+def test_databases_of_older_libraries_are_dumped_migrated_and_used(
+    libraries: str, tmp_path: Path, settings_for: Callable[[Path], Settings], project: Callable[..., Project]
+) -> None:
+    """What an older MLflow and an older Prefect kept is found by `regrow up`, and a model is trained and served on it.
+
+    Each of the packed databases was filled by its library: a run with a metric and a registered version of it, whose
+    artifacts stood in another folder; a deployment with a schedule, and its flow run.
+    """
+    made = project(evaluation={"primary": "roc_auc", "gates": []})
+    settings = settings_for(tmp_path / "state").model_copy(update={"configs": made.path.parent})
+    with tarfile.open(STATES / f"{libraries}.tar.xz") as packed:
+        packed.extractall(tmp_path / "packed", filter="data")
+    settings.home.mkdir(mode=0o700)
+    database = start_database(settings)
+    for name in DATABASES:
+        restore_dump(database, name, tmp_path / "packed" / f"{name}.dump")
+    stop_database(database)
+    with up(settings) as stack:
+        (dumped,) = (settings.home / "dumps").iterdir()
+        assert {f"{name}.dump" for name in DATABASES} < {file.name for file in dumped.iterdir()}
+        assert f"thedatabasesfrombeforearein{dumped}" in "".join(stack.log.read_text().split())
+        found = stack.mlflow("registered-models/alias", name="orders", alias="production")["model_version"]
+        run = stack.mlflow("runs/get", run_id=found["run_id"])["run"]
+        assert [(each["key"], each["value"]) for each in run["data"]["metrics"]] == [("roc_auc", 0.75)]
+        assert run["info"]["artifact_uri"].startswith(f"{(settings.home / 'artifacts').as_uri()}/")
+        (flow_run,) = stack.prefect("flow_runs/filter", {"flow_runs": {"name": {"any_": ["first"]}}})
+        (deployment,) = stack.prefect("deployments/filter", {"deployments": {"name": {"any_": ["orders"]}}})
+        assert (flow_run["state"]["type"], flow_run["deployment_id"]) == ("COMPLETED", deployment["id"])
+        assert [each["schedule"]["cron"] for each in deployment["schedules"]] == ["0 3 1 1 *"]
+        stack.run("train", str(made.path), "--as-of", "2024-02-01")
+        assert len(stack.ask(made.name, 5)) == 5
+        assert "wrong" not in stack.run("doctor")
