@@ -73,7 +73,7 @@ class Finding(_Judged):
     """What one of them is: `day`, `entity`, `row` …"""
     effective_rows: float | None = None
     """Independent rows that would be as sure: *rows* times the ratio of the two variances. None without an interval,
-    and if that rests on no variance: a rollout's of counts and quantiles, quality's of shares."""
+    and if that rests on no variance: a rollout's of counts and quantiles."""
     noted: bool = False
     """It is told and decides nothing: if it fails, the verdict may pass, and nobody is alarmed."""
     detail: str = ""

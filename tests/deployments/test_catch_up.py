@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -76,6 +77,10 @@ def test_a_newer_run_hides_no_day_that_was_missed(deployed: Project) -> None:
     now = datetime.now(UTC).replace(microsecond=0) + timedelta(days=8)
     days = [now.replace(hour=6, minute=30, second=0) - timedelta(days=back) for back in range(7)]
     newest, *missed = [day for day in days if day <= now]
+    deadline = time.monotonic() + 120
+    while not runs_of(deployed, "monitor"):  # Prefect plans the first ones within a minute, before it goes away
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(f"monitor/{deployed.name}")
         given = {"trigger": BY_SCHEDULE, "as_of": newest.isoformat()}

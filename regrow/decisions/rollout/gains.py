@@ -58,7 +58,7 @@ def unpaired_gain(
         if missing := too_few(metric, truth, len(classes)):
             return missing
     units = units_of_both(champion, challenger)
-    if missing := what_is_missing(metric, np.concatenate(truths), len(classes), units):
+    if missing := what_is_missing(metric, np.concatenate(truths).astype(np.float64), len(classes), units):
         return missing
     sides = [
         _Side(truth, as_judged(metric, complete(side.prediction, truth, len(classes)), side.threshold))
