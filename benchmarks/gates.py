@@ -1,6 +1,7 @@
 """Measure how often the gates promote a challenger that is no better, by unit and by row, on three tables.
 
-Usage: OMP_NUM_THREADS=1 python benchmarks/gates.py [runs]     (default: 400 of each pair of models, some minutes)
+Usage: OMP_NUM_THREADS=1 python benchmarks/gates.py [runs [methods]]
+(default: 400 of each pair of models, some minutes; methods: the gate's interval beside others, of days alone)
 
 Models are fitted once. A run draws a holdout of whole units from those that no model was trained on: units at random
 (exchangeable), or in a row (contiguous). A challenger is *no better* if the margin is its true gain, the one over all
@@ -9,7 +10,7 @@ rounded to 256 steps, so that sums by unit hold all that the area under the ROC 
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from real_tables import WEATHER, read_changes, read_doctors, read_flights
 from scipy.stats import norm
+from scipy.stats import t as student
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -122,12 +124,51 @@ class Table:
 
 def judge(table: Table, seen: Holdout) -> tuple[float, float]:
     """Return the lower bounds of the gain by unit and by row, relative to the gain: how much each leaves room."""
-    drawn = Units(np.arange(len(seen.pulls)), table.unit).blocks()
+    blocks = Units(np.arange(len(seen.pulls)), table.unit).blocks()
+    return radius_of(seen, blocks), float(norm.ppf(CONFIDENCE) * np.sqrt(seen.alone))
+
+
+def radius_of(seen: Holdout, drawn: Units) -> float:
+    """Return how far below the gain its bound lies if the units of *seen* are joined to those of *drawn*."""
     pulled, sizes = np.bincount(drawn.codes, seen.pulls), np.bincount(drawn.codes, seen.sizes)
     error = np.sqrt(np.sum(pulled**2) * len(pulled) / (len(pulled) - 1))
     freedom = sizes.sum() ** 2 / np.sum(sizes**2) - 1
     found = Estimate(seen.gain, float(error), float(freedom), int(seen.sizes.sum()), drawn, 0.0)
-    return found.radius(CONFIDENCE), float(norm.ppf(CONFIDENCE) * np.sqrt(seen.alone))
+    return found.radius(CONFIDENCE)
+
+
+def days_of(seen: Holdout) -> Units:
+    """Return the days of *seen*, each by itself."""
+    return Units(np.arange(len(seen.pulls)), "day")
+
+
+def eight_groups(seen: Holdout) -> float:
+    """Return the radius of eight groups of days in a row (Ibragimov and Müller 2010)."""
+    return radius_of(seen, Units(np.arange(len(seen.pulls)) * 8 // len(seen.pulls), "day"))
+
+
+def inflated(seen: Holdout) -> float:
+    """Return that of single days, widened as a first-order autoregression of the days asks, and never narrowed."""
+    pulls = seen.pulls
+    alike = min(float(pulls[1:] @ pulls[:-1] / (pulls @ pulls)), 0.99)
+    return radius_of(seen, days_of(seen)) * float(np.sqrt(max(1.0, (1 + alike) / (1 - alike))))
+
+
+def cosines(seen: Holdout) -> float:
+    """Return that of the first 0.4 n^(2/3) cosines of the days (Lazarus et al. 2018), which are its freedom."""
+    count = len(seen.pulls)
+    number = max(1, round(0.4 * count ** (2 / 3)))
+    waves = np.cos(np.pi * np.outer(np.arange(1, number + 1), np.arange(count) + 0.5) / count)
+    return float(student.ppf(CONFIDENCE, number) * np.sqrt(np.mean(2 * (waves @ seen.pulls) ** 2)))
+
+
+METHODS: dict[str, Callable[[Holdout], float]] = {
+    "t over single days": lambda seen: radius_of(seen, days_of(seen)),
+    "eight groups of days, t [4]": eight_groups,
+    "**blocks of n^(1/3) days, t**": lambda seen: radius_of(seen, days_of(seen).blocks()),
+    "single days, inflated by their autocorrelation": inflated,
+    "equal-weighted cosines [5]": cosines,
+}
 
 
 def check(table: Table) -> None:
@@ -205,21 +246,28 @@ def doctors() -> Table:
                  predictions, tuple(pairwise(predictions)), (10, 30, 100, 300), (0.01, 0.02, 0.05))  # fmt: skip
 
 
-def runs_of(table: Table, count: int, runs: int, contiguous: bool) -> tuple[list[Floats], Floats]:
-    """Return how far each gain lies above the true one and both radii, a row a run, for each pair; and their worths."""
-    random, found, worth = np.random.default_rng([count, contiguous]), [], []
+def draws_of(table: Table, count: int, runs: int, contiguous: bool) -> Iterator[tuple[int, float, Holdout]]:
+    """Yield *runs* holdouts of *count* units for each pair: its place, and how far the gain lies above the true one."""
+    random = np.random.default_rng([count, contiguous])
     there = int(table.units.max()) + 1
-    for pair in table.pairs:
+    for place, pair in enumerate(table.pairs):
         draw = table.prepare(pair)
-        true, rows = draw(np.arange(there)).gain, []
+        true = draw(np.arange(there)).gain
         for _ in range(runs):
             start = random.integers(there + 1 - count)
             units = np.arange(start, start + count) if contiguous else random.integers(there, size=count)
             seen = draw(units)
-            rows.append((seen.gain - true, *judge(table, seen)))
-            worth.append(seen.alone / float(np.sum(seen.pulls**2)))
-        found.append(np.array(rows))
-    return found, np.array(worth)
+            yield place, seen.gain - true, seen
+
+
+def runs_of(table: Table, count: int, runs: int, contiguous: bool) -> tuple[list[Floats], Floats]:
+    """Return how far each gain lies above the true one and both radii, a row a run, for each pair; and their worths."""
+    found: list[list[tuple[float, ...]]] = [[] for _ in table.pairs]
+    worth: list[float] = []
+    for place, luck, seen in draws_of(table, count, runs, contiguous):
+        found[place].append((luck, *judge(table, seen)))
+        worth.append(seen.alone / float(np.sum(seen.pulls**2)))
+    return [np.array(rows) for rows in found], np.array(worth)
 
 
 def share(found: list[Floats], which: int, better: float = 0.0) -> tuple[float, float]:
@@ -242,9 +290,37 @@ def write(table: Table, runs: int) -> None:
             print(f"| {table.name} | {way} | {count} | {rates} | {least:.4f} | {power} |", flush=True)
 
 
+def write_methods(tables: tuple[Table, ...], runs: int) -> None:
+    """Print in how many runs each of `METHODS` promotes a challenger that is no better, and how wide it is."""
+    places = [(table, count) for table in tables for count in (18, 60)]
+    shares: dict[tuple[int, bool], Floats] = {}
+    widths: dict[int, list[Floats]] = {18: [], 60: []}
+    for place, (table, count) in enumerate(places):
+        for contiguous in (False, True):
+            drawn = list(draws_of(table, count, runs, contiguous))
+            lucks = np.array([luck for _, luck, _ in drawn])
+            radii = np.array([[method(seen) for method in METHODS.values()] for _, _, seen in drawn])
+            shares[place, contiguous] = np.mean(lucks[:, None] > radii, axis=0)
+            if not contiguous:
+                widths[count].append(radii.mean(axis=0) / radii[:, 0].mean())
+    heads = " | ".join(f"{table.name}, {count} days" for table, count in places)
+    print(f"| method | {heads} | width, 18 and 60 days |")
+    print("|---|" + "---|" * (len(places) + 1))
+    for which, name in enumerate(METHODS):
+        cells = " | ".join(
+            f"{shares[place, False][which]:.1%} \\| {shares[place, True][which]:.1%}"
+            for place in range(len(places))
+        )
+        width = ", ".join(f"{np.mean([each[which] for each in widths[count]]):.2f}" for count in widths)
+        print(f"| {name} | {cells} | {width} |")
+
+
 def main() -> None:
-    """Print the table of docs/decisions.md."""
+    """Print the tables of docs/decisions.md."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+    if sys.argv[2:] == ["methods"]:
+        write_methods((flights(), weather()), runs)
+        return
     print(
         "| table | drawn | units | no better: by unit (worst pair) | by row | worth of a row | least gain | power |||"
     )
