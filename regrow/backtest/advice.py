@@ -1,13 +1,13 @@
 """What a backtest recommends: the cheapest policy that loses no more than the file tolerates, as lines of YAML."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
 
 from regrow.backtest.figures import ORACLE, Reached, Scale, compare
-from regrow.backtest.policies import DRIFT, FILE, HARM, JUDGED, NEVER, NONE, Policy
-from regrow.project import ChampionGate, Project
+from regrow.backtest.policies import Policy
+from regrow.project import Project
 
 
 @dataclass(frozen=True)
@@ -60,45 +60,31 @@ def _why(taken: Reached, best: Reached, tolerance: float, scale: Scale) -> str:
 
 
 def lines_of(project: Project, policy: Policy | None) -> str:
-    """Return the lines of the project file that make *policy* its own; empty if it is."""
-    if policy is None or policy.is_the_files:
+    """Return the lines of the project file that make *policy* its own; empty if it is.
+
+    They go over the file's own, key by key; a list is written whole.
+    """
+    if policy is None:
         return ""
     told: dict[str, object] = {}
-    if policy.window:
-        told["training"] = _training(project, policy)
-    if policy.when != FILE:
-        told |= _when(policy)
-    if policy.gates:
-        told["evaluation"] = {"gates": _gates(policy)}
-    return yaml.safe_dump(told, sort_keys=False, default_flow_style=None)
+    for section in ("data", "training", "monitoring", "retraining"):
+        old, new = (getattr(each, section).model_dump(mode="json") for each in (project, policy.project))
+        if changed := _changed(old, new):
+            told[section] = changed
+    gates = policy.project.evaluation.gates
+    if gates != project.evaluation.gates:
+        told["evaluation"] = {
+            "gates": [gate.model_dump(mode="json", exclude_defaults=True) for gate in gates]
+        }
+    return yaml.safe_dump(told, sort_keys=False, default_flow_style=None) if told else ""
 
 
-def _training(project: Project, policy: Policy) -> dict[str, object]:
-    """Return what the window changes."""
-    text = policy.window.removesuffix(JUDGED)
-    changed: dict[str, object] = {} if text == FILE else {"window": None if text == "all" else text}
-    if changed and project.training.windows:
-        changed["windows"] = []
-    return changed | {"refit": project.training.refit and JUDGED not in policy.window}
-
-
-def _when(policy: Policy) -> dict[str, object]:
-    """Return what starts a retraining."""
-    if policy.when == NEVER:
-        return {"retraining": {"on_alarm": False}}
-    if policy.when in {DRIFT, HARM}:
-        drift = {"drift": {"alarm": policy.when == DRIFT}}
-        return {"monitoring": drift, "retraining": {"on_alarm": True}}
-    return {"retraining": {"on_alarm": False, "age": policy.when}}
-
-
-def _gates(policy: Policy) -> object:
-    """Return the gates as the file writes them."""
-    if policy.gates == NONE:
-        return []
-    written = []
-    for gate in policy.project.evaluation.gates:
-        values = gate.model_dump(mode="json", exclude_defaults=True)
-        asked = {"ask": gate.ask} if isinstance(gate, ChampionGate) else {}
-        written.append({"kind": gate.kind, **values, **asked})
-    return written
+def _changed(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
+    """Return the keys of *new* that are not as in *old*, of a mapping the keys within."""
+    told: dict[str, object] = {}
+    for key, value in new.items():
+        before = old[key]
+        if value != before:
+            both = isinstance(before, dict) and isinstance(value, dict)
+            told[key] = _changed(before, value) if both else value
+    return told

@@ -68,6 +68,12 @@ class Answers:
         return datetime.fromisoformat(self.facts.as_of)
 
 
+def fitting(project: Project) -> str:
+    """Return what *project* says of the rows and the fit of a training, which is not when it is done or how judged."""
+    data = project.data.model_dump_json(exclude={"unit"})
+    return data + project.training.model_dump_json(exclude={"schedule"})
+
+
 def key_of(project: Project, history: History, as_of: datetime, accept: str) -> str:
     """Hash all that determines a training of *project* at *as_of* and what it is asked; *accept* names the checks."""
     known = history.known(as_of, project.training.reach)
@@ -75,7 +81,7 @@ def key_of(project: Project, history: History, as_of: datetime, accept: str) -> 
     rows = [history.digest(known), history.digest(asked), str(len(history.rows))]
     own = [code_name(file) for file in own_files(project)]
     ingredients = [
-        project.name, project.data.model_dump_json(), project.training.model_dump_json(), project.evaluation.primary,
+        project.name, fitting(project), project.evaluation.primary,
         as_of.isoformat(), accept, *rows, *own, provenance.code_digest(), provenance.environment_digest(),
     ]  # fmt: skip
     return hashlib.sha256("\n".join(ingredients).encode()).hexdigest()

@@ -1,5 +1,6 @@
 """When a model of the past is trained again, of how much, and by which gates it takes over."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,15 +8,16 @@ from itertools import product
 
 from regrow.base.errors import RegrowError
 from regrow.base.verdict import Subject
-from regrow.project import ChampionGate, Project
+from regrow.project import ChampionGate, Gate, Project
 from regrow.project.evaluation import LatencyGate, SizeGate
 from regrow.project.fields import parse_duration
-from regrow.project.monitoring import Budget, DriftRule, Repeated, Retraining
+from regrow.project.monitoring import Monitoring, Retraining
 from regrow.project.training import TrainingWindow
 
-NEVER, DRIFT, HARM, FILE, NONE = "never", "drift", "harm", "file", "none"
+NEVER, DRIFT, HARM, FILE, NONE, ROWS = "never", "drift", "harm", "file", "none", "rows"
+PROVEN, NON_INFERIOR, EXPECTED = "proven", "non_inferior", "expected"
 WHENS = "never, drift, harm, file, or a period: 30d"
-GATES = ("file", "none", "proven", "expected", "rows")
+GATES = "file, none, proven, expected, rows, non_inferior, or non_inferior:0.01 with the largest loss"
 JUDGED = ":judged"
 """What stands behind a window whose model is not fitted again on the holdout."""
 UNBOUND = 1_000_000
@@ -23,16 +25,22 @@ UNBOUND = 1_000_000
 
 @dataclass(frozen=True)
 class Policy:
-    """One way to keep a model: a project as it might have been, and what starts a retraining of it."""
+    """One way to keep a model: its project file as it might have been."""
 
     when: str
     window: str
     gates: str
     project: Project
-    watches: tuple[Subject, ...]
-    """What raises an alarm: `performance`, `drift`."""
-    scheduled: bool
-    """Whether the policy is asked at each look beside alarms."""
+
+    @property
+    def watches(self) -> tuple[Subject, ...]:
+        """What raises an alarm."""
+        return ("performance", "drift") if self.project.monitoring.drift.alarm else ("performance",)
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the policy is asked at each look beside alarms."""
+        return self.project.retraining.scheduled is not None or self.project.training.schedule is not None
 
     @property
     def name(self) -> str:
@@ -63,46 +71,47 @@ def make_policies(
 
 def _make(project: Project, when: str, window: str, gates: str) -> Policy:
     """Return one policy."""
-    training = project.training.model_copy(update=dict(_training(project, window)))
-    evaluation = project.evaluation.model_copy(update={"gates": tuple(_gates(project, gates))})
-    data = project.data.model_copy(update={"unit": "row"}) if gates == "rows" else project.data
-    watch, rule, watches, scheduled = project.monitoring, project.retraining, _watches(project, when), False
-    if when == DRIFT:
-        watch = watch.model_copy(update={"drift": _alarming(watch.drift)})
-    if when in {DRIFT, HARM}:
-        rule = rule.model_copy(update={"on_alarm": True})
-    elif when == FILE:
-        scheduled = rule.scheduled is not None or project.training.schedule is not None
-    elif when != NEVER:
-        rule, scheduled = by_calendar(_period(when)), True
+    training = dict(_training(when, window))
+    data = project.data.model_copy(update={"unit": "row"}) if gates == ROWS else project.data
     changed = {
-        "training": training, "evaluation": evaluation, "monitoring": watch, "retraining": rule, "data": data,
-    }  # fmt: skip
+        "training": project.training.model_copy(update=training),
+        "evaluation": project.evaluation.model_copy(update={"gates": tuple(_gates(project, gates))}),
+        "monitoring": _monitoring(project.monitoring, when),
+        "retraining": _retraining(project.retraining, when),
+        "data": data,
+    }
     shown = (window if window != FILE else "", gates if gates != FILE else "")
-    return Policy(when, *shown, project.model_copy(update=changed), watches, scheduled)
+    return Policy(when, *shown, project.model_copy(update=changed))
 
 
-def by_calendar(period: timedelta) -> Retraining:
-    """Return the rule that trains whenever the last training is a *period* ago, whatever came of it."""
-    return Retraining(
-        on_alarm=False, cooldown=period, least_labels=1, budget=Budget(runs=UNBOUND), breaker=UNBOUND,
-        alarms=Repeated(of=1, least=1),
-    )  # fmt: skip
+def _monitoring(watch: Monitoring, when: str) -> Monitoring:
+    """Return what is watched if *when* says what alarms: lost performance, and drift if it is named."""
+    if when not in {DRIFT, HARM}:
+        return watch
+    return watch.model_copy(update={"drift": watch.drift.model_copy(update={"alarm": when == DRIFT})})
 
 
-def _alarming(rule: DriftRule) -> DriftRule:
-    return rule.model_copy(update={"alarm": True})
+def _retraining(rule: Retraining, when: str) -> Retraining:
+    """Return the rule by which *when* trains.
 
-
-def _watches(project: Project, when: str) -> tuple[Subject, ...]:
-    """Return what raises an alarm under *when*."""
-    if when == HARM:
-        return ("performance",)
-    if when == DRIFT:
-        return ("drift",)
+    A period trains whenever the last training is so long ago, whatever came of it.
+    """
     if when == FILE:
-        return ("performance", "drift") if project.monitoring.drift.alarm else ("performance",)
-    return ()
+        return rule
+    changed: dict[str, object] = {"on_alarm": when in {DRIFT, HARM}, "schedule": None, "age": None}
+    if when not in {NEVER, DRIFT, HARM}:
+        period = _period(when)
+        changed |= {
+            "age": period, "cooldown": period, "least_labels": 1, "least_units": None,
+            "budget": rule.budget.model_copy(update={"runs": UNBOUND}), "breaker": UNBOUND,
+        }  # fmt: skip
+    return rule.model_copy(update=changed)
+
+
+def without_costs(project: Project) -> Project:
+    """Return *project* without the gates of what a model costs: that is of the machine, and no backtest measures it."""
+    gates = tuple(gate for gate in project.evaluation.gates if not isinstance(gate, LatencyGate | SizeGate))
+    return project.model_copy(update={"evaluation": project.evaluation.model_copy(update={"gates": gates})})
 
 
 def _period(text: str) -> timedelta:
@@ -116,8 +125,10 @@ def _period(text: str) -> timedelta:
     return found
 
 
-def _training(project: Project, window: str) -> Iterator[tuple[str, object]]:
-    """Yield what the word *window* changes of the training."""
+def _training(when: str, window: str) -> Iterator[tuple[str, object]]:
+    """Yield what the words *when* and *window* change of the training."""
+    if when != FILE:
+        yield "schedule", None
     if window == FILE:
         return
     text = window.removesuffix(JUDGED)
@@ -137,17 +148,41 @@ def _training(project: Project, window: str) -> Iterator[tuple[str, object]]:
     yield "window", found
 
 
-def _gates(project: Project, word: str) -> Iterable[object]:
-    """Return the gates that *word* means; what a model costs is a matter of the machine, and not replayed."""
-    if word not in GATES:
-        raise RegrowError(f"--gates {word}: no gates; write {', '.join(GATES)}")
-    if word == NONE:
-        return []
-    gates = [gate for gate in project.evaluation.gates if not isinstance(gate, LatencyGate | SizeGate)]
-    if word == FILE:
-        return gates
-    ask = "expected" if word == "expected" else "proven"
+def _gates(project: Project, word: str) -> Iterable[Gate]:
+    """Return the gates that *word* means."""
+    name, _, margin = word.partition(":")
+    if name not in {FILE, NONE, ROWS, PROVEN, NON_INFERIOR, EXPECTED} or (margin and name != NON_INFERIOR):
+        raise RegrowError(f"--gates {word}: no gates; write {GATES}")
+    if name == NONE:
+        return ()
+    if name == FILE:
+        return project.evaluation.gates
+    changed = {"ask": PROVEN if name == ROWS else name}
     return [
-        gate.model_copy(update={"ask": ask, "margin": 0.0}) if isinstance(gate, ChampionGate) else gate
-        for gate in gates
+        gate.model_copy(
+            update={**changed, "margin": _loss(project, gate, word) if name == NON_INFERIOR else 0.0}
+        )
+        if isinstance(gate, ChampionGate)
+        else gate
+        for gate in project.evaluation.gates
     ]
+
+
+def _loss(project: Project, gate: ChampionGate, word: str) -> float:
+    """Return the largest loss that *word* accepts.
+
+    It is the word's own, else the margin of a *gate* that asks the same, else what the performance alarm tolerates.
+    """
+    told = word.partition(":")[2]
+    own = gate.margin if gate.ask == NON_INFERIOR else project.monitoring.performance.tolerance
+    try:
+        loss = float(told) if told else own
+    except ValueError:
+        loss = math.nan
+    if not 0 < loss < math.inf:
+        why = "no loss" if told else "monitoring.performance.tolerance is 0"
+        raise RegrowError(
+            f"--gates {word}: {why}, but non_inferior needs the largest loss that would be accepted; write it behind "
+            "the word: non_inferior:0.01"
+        )
+    return loss

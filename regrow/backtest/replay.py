@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from regrow.backtest.answers import Answers, Kept, key_of
-from regrow.backtest.history import History
+from regrow.backtest.answers import Answers, Kept, fitting, key_of
+from regrow.backtest.history import History, thin_rules
 from regrow.backtest.judging import Appraised, appraise
-from regrow.backtest.policies import Policy
+from regrow.backtest.policies import Policy, without_costs
 from regrow.backtest.training import Accept, Job, train_once
 from regrow.backtest.watching import Serving, look
 from regrow.base.errors import DataError
@@ -111,8 +111,8 @@ def live_through(policy: Policy, project: Project, history: History, table: Time
         story.spans.append(Span(start, now, serving.answers.key))
         if now == table.moments[-1]:
             break
-        watched = look(project, history, serving, now, policy.watches) if policy.watches else None
-        alarmed = watched is not None and watched.failed
+        watched = look(project, history, serving, now, policy.watches)
+        alarmed = watched.failed
         windows.insert(0, alarmed)
         if alarmed:
             story.alarms.append(now)
@@ -153,9 +153,9 @@ def _judge(
         return str(error)
 
 
-def _ask(project: Project, trigger: str, now: datetime, seen: Situation, watched: Verdict | None) -> Verdict:
+def _ask(project: Project, trigger: str, now: datetime, seen: Situation, watched: Verdict) -> Verdict:
     """Ask the policy; an alarm's causes are those of what was *watched*."""
-    causes = causes_of(watched) if trigger == "alarm" and watched is not None else ()
+    causes = causes_of(watched) if trigger == "alarm" else ()
     return judge_retraining(project.retraining, trigger, now, seen, causes=causes)
 
 
@@ -228,13 +228,13 @@ class Workshop:
 
     def _begin(self, policy: Policy, table: Timetable, seed: int) -> _Path:
         """Set out on one path, up to its first training."""
-        project = seeded(policy.project, seed)
+        project = thin_rules(without_costs(seeded(policy.project, seed)), self.history.share)
         steps = live_through(policy, project, self.history, table, seed)
         return _Path(steps, project, next(steps))
 
     def _named(self, keys: dict[str, str], path: _Path) -> str:
         """Return the key of the training that *path* waits for; *keys* are those that were made before."""
-        short = f"{path.project.training.model_dump_json()} {path.moment.isoformat()}"
+        short = f"{fitting(path.project)} {path.moment.isoformat()}"
         if short not in keys:
             name = f"{self.accept.__module__}.{getattr(self.accept, '__qualname__', '')}"
             keys[short] = key_of(path.project, self.history, path.moment, name)

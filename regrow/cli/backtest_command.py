@@ -33,7 +33,11 @@ def backtest(
         str | None, typer.Option(help="Time between two looks; default: monitoring.schedule, else its window")
     ] = None,
     policies: Annotated[
-        str, typer.Option(help="When it is trained again: never, drift, harm, file, or a period such as 30d")
+        str,
+        typer.Option(
+            help="When it is trained again: never, a period such as 30d, harm (lost performance), drift (that, and "
+            "drift), file"
+        ),
     ] = "never,30d,drift,harm,file",
     windows: Annotated[
         str,
@@ -44,7 +48,8 @@ def backtest(
     gates: Annotated[
         str,
         typer.Option(
-            help="file, none; proven or expected of the champion's; rows: each row counts, as before 0.4"
+            help="file, none; what is asked of the gain over the champion: proven, expected, non_inferior (or "
+            "non_inferior:0.01 with the largest loss); rows: each row counts, as before 0.4"
         ),
     ] = "file",
     offsets: Annotated[int, typer.Option(min=1, max=100, help="Starts, evenly within the first span")] = 1,
@@ -102,7 +107,7 @@ def run_backtest(
     from regrow.backtest.advice import recommend
     from regrow.backtest.answers import Kept
     from regrow.backtest.figures import Scale, classes_of, measure_all
-    from regrow.backtest.history import require_replayable, thin_rules
+    from regrow.backtest.history import require_replayable
     from regrow.backtest.policies import make_policies
     from regrow.backtest.replay import Workshop, timetables
     from regrow.backtest.report import Backtest
@@ -111,7 +116,7 @@ def run_backtest(
 
     require_replayable(project)
     settings = load_settings()
-    asked = make_policies(thin_rules(project, share), *words)
+    asked = make_policies(project, *words)
     history = read_history(project, moments[1] or datetime.now(UTC), share)
     first, last = history.times.min().to_pydatetime(), history.times.max().to_pydatetime()
     start = moments[0] or first + FIRST * (last - first)
