@@ -1,15 +1,16 @@
 """Replay the flights' year offline under several recipes: what to train on, and whether the holdout is learnt too.
 
-Usage: OMP_NUM_THREADS=1 python benchmarks/recipes.py [offsets]
-(default 1: trainings on the 1st of April and every 30 days from then; each further offset begins a week later)
+Usage: OMP_NUM_THREADS=1 python benchmarks/recipes.py [offsets [sample]]
+(default 1: trainings on the 1st of April and every 30 days from then; more begin evenly within the first 30 days.
+sample is the share of the flights of each day that is drawn; default 1)
 
 Each recipe trains at each moment on what was known then, without gates, and predicts the flights of the 30 days that
-follow. `chosen` takes the window that is best on the rows before the holdout, as `training.windows` does.
+follow. `chosen` takes the window that is best on the rows before the holdout, as `training.windows` does. Starts share
+their days, so the standard error is that of the mean over the starts from one month to the next.
 """
 
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from regrow.backtest.history import thin
 from regrow.data.sources import feature_columns
 from regrow.decisions.splitting import part_rows
 from regrow.models.fitting import fit_pipeline
@@ -65,12 +67,23 @@ class Replay:
         return float(roc_auc_score(month[data.target], pipeline.predict_proba(contract.read(month))[:, 1]))
 
 
-def read_year() -> Replay:
-    """Read the flights that are not set aside, and the project of several windows."""
+@dataclass(frozen=True)
+class Trained:
+    """One recipe at one moment."""
+
+    recipe: str
+    month: int
+    """How many months after the first training of its start."""
+    auc: float
+    seconds: float
+
+
+def read_year(share: float) -> Replay:
+    """Read a *share* of the flights that are not set aside, and the project of several windows."""
     project = load_project(FLIGHTS)
     rows = project.resolve("flights:load")(datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))
     rows = rows[rows["late"].notna() & ~(rows["wind_speed"] > 100) & ~(rows["temp"] < -20)]
-    rows = rows.astype({"late": int}).reset_index(drop=True)
+    rows = thin(rows.astype({"late": int}), share)
     training = project.training.model_copy(update={"window": None, "windows": WINDOWS})
     return Replay(
         project.model_copy(update={"training": training}), rows, feature_columns(project, list(rows))
@@ -104,32 +117,34 @@ def train_all(replay: Replay, as_of: datetime) -> Iterator[tuple[str, float, flo
         yield name, reached[f"{best}, refitted"], spent[f"{best}, refitted"] + share * trying
 
 
+def live_through(replay: Replay, start: datetime) -> Iterator[Trained]:
+    """Yield what each recipe reaches that is trained at *start* and every month from then."""
+    once = rows_of(SHORT, replay.known(start), replay.project.data.timestamp)
+    as_of, month = start, 0
+    while as_of <= LAST:
+        for name, auc, spent in train_all(replay, as_of):
+            yield Trained(name, month, auc, spent)
+        began = time.process_time()
+        auc = replay.auc(SHORT, once, as_of)
+        yield Trained("trained once, 90d", month, auc, 0.0 if month else time.process_time() - began)
+        as_of, month = as_of + MONTH, month + 1
+
+
 def main() -> None:
     """Print the table."""
-    replay, offsets = read_year(), int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    aucs: dict[str, list[float]] = defaultdict(list)
-    seconds: dict[str, list[float]] = defaultdict(list)
-    for offset in range(offsets):
-        as_of, first = FIRST + timedelta(days=7 * offset), True
-        while as_of <= LAST:
-            for name, auc, spent in train_all(replay, as_of):
-                aucs[name].append(auc)
-                seconds[name].append(spent)
-            if first:
-                known = replay.known(as_of)
-                once = rows_of(SHORT, known, replay.project.data.timestamp)
-                start = as_of
-            aucs["trained once, 90d"].append(replay.auc(SHORT, once, as_of))
-            seconds["trained once, 90d"].append(0.0 if as_of > start else seconds[TODAY][-1])
-            as_of, first = as_of + MONTH, False
+    offsets = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    replay = read_year(float(sys.argv[2]) if len(sys.argv) > 2 else 1.0)
+    starts = [FIRST + MONTH * number / offsets for number in range(offsets)]
+    found = pd.DataFrame([trained for start in starts for trained in live_through(replay, start)])
+    by_month = found.pivot_table("auc", "month", "recipe", sort=False)
+    means = found.groupby("recipe", sort=False)[["auc", "seconds"]].mean()
+    gains = by_month.sub(by_month[TODAY], axis="index")
+    errors = gains.std(ddof=1) / np.sqrt(len(gains))
     print("| recipe | mean AUC of a month | beside today's, ± standard error | CPU seconds a training |")
     print("|---|---|---|---|")
-    for name, found in aucs.items():
-        gain = np.array(found) - np.array(aucs[TODAY])
-        error = gain.std(ddof=1) / np.sqrt(len(gain))
-        print(
-            f"| {name} | {np.mean(found):.4f} | {gain.mean():+.4f} ± {error:.4f} | {np.mean(seconds[name]):.1f} |"
-        )
+    for name, (auc, seconds) in means.iterrows():
+        gain = auc - means["auc"][TODAY]
+        print(f"| {name} | {auc:.4f} | {gain:+.4f} ± {errors[name]:.4f} | {seconds:.1f} |")
 
 
 if __name__ == "__main__":
