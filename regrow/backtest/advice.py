@@ -84,7 +84,8 @@ def _changed(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, 
     told: dict[str, object] = {}
     for key, value in new.items():
         before = old[key]
-        if value != before:
-            both = isinstance(before, dict) and isinstance(value, dict)
-            told[key] = _changed(before, value) if both else value
+        if isinstance(before, dict) and isinstance(value, dict):
+            told |= {key: within} if (within := _changed(before, value)) else {}
+        elif value != before:
+            told[key] = value
     return told
