@@ -11,14 +11,13 @@ from pydantic import ValidationError
 
 from regrow.base.errors import RegistryError, RegrowError, Unreachable
 from regrow.data.joining import keys_of_logged
-from regrow.data.labels import read_labels
 from regrow.data.predictions import LoggedPredictions
 from regrow.data.reference import sample_snapshot
 from regrow.data.rows import trained_keys
 from regrow.data.windows import Window
 from regrow.decisions.before_labels import LOSSES, Expected, Rows, carried, expect_metric
 from regrow.decisions.foretold import CONFIDENCE, Forecasts, Foretold, known, tell_expected, weigh
-from regrow.decisions.labelled import end_of_matured, label_window
+from regrow.decisions.labelled import end_of_matured, label_window, labels_within
 from regrow.decisions.units import Units, single_rows, units_of, units_of_logged
 from regrow.lineage import RunRecord, current, step
 from regrow.models.metrics import Codes, Floats, encode
@@ -103,10 +102,9 @@ def look_up(project: Project, past: Forecasts, window: Window, as_of: datetime) 
     waiting = [one for one in past.before(window.start, window.end) if one.realised is None]
     if not waiting:
         return past
-    labels = read_labels(project.name, as_of)
-    matured = end_of_matured(project, labels, as_of)
+    matured = end_of_matured(project, as_of)
     opened = [one for one in waiting if one.end <= matured][-LOOKED_UP:]
-    came = {one.end: figure_of(project, one, labels) for one in opened}
+    came = {one.end: figure_of(project, one, as_of) for one in opened}
     return Forecasts(
         windows=tuple(
             one.model_copy(update={"realised": came[one.end]}) if one.end in came else one
@@ -115,12 +113,13 @@ def look_up(project: Project, past: Forecasts, window: Window, as_of: datetime) 
     )
 
 
-def figure_of(project: Project, one: Foretold, labels: pd.DataFrame) -> float | None:
-    """Return what *one* window's metric came to on *labels*; None if they are too few."""
+def figure_of(project: Project, one: Foretold, as_of: datetime) -> float | None:
+    """Return what *one* window's metric came to on the labels known at *as_of*; None if they are too few."""
     try:
         facts = version(project.name, one.champion).facts
     except RegistryError:  # The version was removed.
         return None
+    labels = labels_within(project, one.start, one.end, as_of)
     trained = trained_keys(facts.training, project.data, one.start)
     seen = label_window(project, one.champion, facts, labels, trained, one.start, one.end)
     if len(seen.rows) < project.monitoring.performance.least_rows:

@@ -9,8 +9,7 @@ import pandas as pd
 from regrow import registry
 from regrow.base.errors import RegistryError
 from regrow.base.verdict import Finding, Verdict
-from regrow.data.joining import join_labels
-from regrow.data.labels import read_labels
+from regrow.data.joining import join_labels, read_labels_of
 from regrow.data.predictions import CHALLENGER, CHAMPION, SHADOW
 from regrow.data.rollouts import read_rollout
 from regrow.decisions.hold_back import find_judged
@@ -82,7 +81,8 @@ def gather(
     """Gather what *rollout* has shown, with the labels known at *as_of*; *facts* are the champion's."""
     rows = read_rollout(project.name, rollout.id)
     answers = rows[rows["role"] != SHADOW]
-    joined = join_labels(project.name, answers, read_labels(project.name, as_of), project.data)
+    labels = read_labels_of(project.name, answers, project.data, as_of)
+    joined = join_labels(project.name, answers, labels, project.data)
     fit, judged = fit_to(joined.rows["label"], facts), find_judged(answers).loc[joined.rows.index]
     truth = joined.rows[fit & judged].set_index("prediction_id")["label"]
     stage = rows[rows["stage"] == rollout.stage]

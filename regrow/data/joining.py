@@ -6,11 +6,13 @@ belongs to the entity's row of that moment, or within `data.label_tolerance` to 
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regrow.data.labels import Names, keys_told, read_labels
 from regrow.data.predictions import read_row_names
 from regrow.project import Data
 
@@ -29,8 +31,28 @@ class Joined:
     """Labels of an entity that recurs, which do not tell which of its rows they mean: they are left out."""
 
 
+def read_labels_of(model: str, rows: pd.DataFrame, data: Data, as_of: datetime) -> pd.DataFrame:
+    """Read those of *model*'s labels known at *as_of* in which `join_labels` finds for *rows* what it would in all.
+
+    Those are found by name: a label's times tell nothing of whose it is, for whoever tells it may set them.
+    """
+    ids, keys, entities = rows["prediction_id"], keys_of_logged(rows, data), rows["entity_id"]
+    if "shadow_of" in rows:
+        ids = pd.concat([ids, rows["shadow_of"]])
+    if data.entity is None:  # Either name may hold the other.
+        names = pd.concat([keys, entities])
+        return read_labels(model, as_of, of=Names(ids, names, names))
+    if rows["event_time"].isna().all():
+        return read_labels(model, as_of, of=Names(ids, keys, entities))
+    events = rows["event_time"].min(), rows["event_time"].max() + data.label_tolerance
+    nameless = entities[rows["row_key"].isna()]
+    if len(nameless):  # Of a key that a label gives to such a row, all labels are needed.
+        keys = pd.concat([keys, keys_told(model, nameless, events)])
+    return read_labels(model, as_of, of=Names(ids, keys, entities, events))
+
+
 def join_labels(model: str, rows: pd.DataFrame, labels: pd.DataFrame, data: Data) -> Joined:
-    """Join *rows* of *model*'s prediction log with *labels*, which `read_labels` gives.
+    """Join *rows* of *model*'s prediction log with *labels*, which `read_labels_of` gives, or `read_labels`.
 
     *rows* have `prediction_id`, `row_key`, `entity_id`, `event_time` and perhaps `shadow_of`: a shadow has the label
     of the row that the client got. To find the nearest row, or to see whether an entity recurs, the log is read.

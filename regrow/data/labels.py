@@ -5,7 +5,11 @@ The same label twice is one. A changed label keeps both: the last one counts, by
 (`labelled_at`), then by the time when it arrived (`received_at`).
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from typing import Literal
 
 import pandas as pd
@@ -45,6 +49,30 @@ NAMES = ["prediction_id", "row_key", "entity_id"]
 KEY = [*NAMES, "event_time"]
 IDENTITY = [*KEY, "label", "label_text", "labelled_at"]
 """What two labels have in common that are the same one."""
+ORDER = ["labelled_at", "received_at", "label", "label_text"]
+"""Of two labels of one row the last one counts."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """What names rows of the log: a label of one of them has one of these names."""
+
+    prediction_ids: pd.Series
+    row_keys: pd.Series
+    entity_ids: pd.Series
+    events: tuple[pd.Timestamp, pd.Timestamp] | None = None
+    """The first and the last event time that a label of an entity may have, if it has one; None: any."""
+
+    def filter(self, schema: pa.Schema) -> pc.Expression:
+        """Return the filter for the labels in a table of *schema* that have one of these names."""
+        texts = {name: pa.array(getattr(self, f"{name}s").dropna().unique(), pa.string()) for name in NAMES}
+        found = {name: pc.field(name).isin(texts[name]) for name in NAMES if name in schema.names}
+        if "entity_id" in found and self.events is not None and "event_time" in schema.names:
+            first, last = (pa.scalar(moment, TIME) for moment in self.events)
+            # Never is_null(): of a file that lacks the column, Delta's statistics wrongly tell that it holds no null.
+            event = pc.coalesce(pc.field("event_time"), first)  # pyright: ignore[reportAttributeAccessIssue]
+            found["entity_id"] &= (event >= first) & (event <= last)
+        return reduce(or_, found.values(), pc.scalar(False))
 
 
 def labels_path(model: str) -> Place:
@@ -90,21 +118,36 @@ def select_changes(
     return _values(both.assign(labelled_at=times)[~same][LABELS.names])
 
 
-def read_labels(model: str, as_of: datetime | None = None, *, told: bool = False) -> pd.DataFrame:
+def read_labels(
+    model: str, as_of: datetime | None = None, *, told: bool = False, of: Names | None = None
+) -> pd.DataFrame:
     """Read the labels of *model* that counted at *as_of* (default: now), in the order in which they became known.
 
-    With *told* those that came over HTTP or from `data.labels` alone, without the targets of the source.
+    With *told* those that came over HTTP or from `data.labels` alone, without the targets of the source; with *of*
+    those that have one of its names: memory follows them, not the table.
 
     The columns are those of `KEY`, `label` and `labelled_at`. There is one for each prediction, row key, and entity
     and event time; of an entity alone, which may recur, there is one for each moment at which one became known.
     """
     end = None if as_of is None else pd.Timestamp(as_utc(as_of))
-    rows = _read(model, end=end)
+    rows = _read(model, end=end, of=of)
     rows = _told_last(_once(rows[rows["origin"].isin(TOLD)] if told else rows))
     names = _what_it_is_of(rows)
     bare = names[["prediction_id", "row_key", "event_time"]].isna().all(axis=1)
     last = ~names.assign(moment=rows["labelled_at"].where(bare)).duplicated(keep="last")
     return _values(rows[last].sort_index())[[*KEY, "label", "labelled_at"]]
+
+
+def keys_told(model: str, entity_ids: pd.Series, events: tuple[pd.Timestamp, pd.Timestamp]) -> pd.Series:
+    """Return the row keys under which *model*'s labels know rows of *entity_ids* within *events*."""
+    of = Names(entity_ids.iloc[:0], entity_ids.iloc[:0], entity_ids, events)
+    return _read(model, of=of, columns=["row_key"])["row_key"].dropna()
+
+
+def predictions_told(model: str, start: datetime, end: datetime) -> list[str]:
+    """Return the ids of the predictions whose truth was known in [*start*, *end*]."""
+    since, until = (pd.Timestamp(as_utc(moment)) for moment in (start, end))
+    return _read(model, since, until, columns=["prediction_id"])["prediction_id"].dropna().unique().tolist()
 
 
 def labels_state(model: str) -> str:
@@ -172,20 +215,33 @@ def require_complete(model: str, frame: pd.DataFrame) -> None:
         )
 
 
-def _read(model: str, start: pd.Timestamp | None = None, end: pd.Timestamp | None = None) -> pd.DataFrame:
-    """Read the rows of *model*'s labels whose truth was known in [*start*, *end*], in the order they count."""
-    dataset = scan(labels_path(model))
+def _read(
+    model: str,
+    start: pd.Timestamp | None = None,
+    end: pd.Timestamp | None = None,
+    of: Names | None = None,
+    columns: Collection[str] = LABELS.names,
+) -> pd.DataFrame:
+    """Read *columns* of *model*'s labels *of* names whose truth was known in [*start*, *end*], in the order they count.
+
+    Without the columns by which they are ordered they come as they stand in the table.
+    """
+    dataset, schema = scan(labels_path(model)), pa.schema([LABELS.field(name) for name in columns])
     within = pc.scalar(True)
     if start is not None:
         within &= pc.field("labelled_at") >= pa.scalar(start, TIME)
     if end is not None:
         within &= pc.field("labelled_at") <= pa.scalar(end, TIME)
-    data = LABELS.empty_table() if dataset is None else dataset.to_table(filter=within)
-    for field in LABELS:
+    if of is not None and dataset is not None:
+        within &= of.filter(dataset.schema)
+    data = schema.empty_table()
+    if dataset is not None:
+        data = dataset.to_table([name for name in columns if name in dataset.schema.names], filter=within)
+    for field in schema:
         if field.name not in data.schema.names:
             data = data.append_column(field, pa.nulls(data.num_rows, field.type))
-    order = ["labelled_at", "received_at", "label", "label_text"]
-    return data.select(LABELS.names).to_pandas().sort_values(order, na_position="first", ignore_index=True)
+    rows = data.select(schema.names).to_pandas()
+    return rows.sort_values(ORDER, na_position="first", ignore_index=True) if {*ORDER} <= {*columns} else rows
 
 
 def _once(rows: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regrow.base.errors import DataError
-from regrow.data.joining import join_labels, keys_of_logged
-from regrow.data.labels import read_labels
-from regrow.data.predictions import count_unknown, read_answers
+from regrow.data.joining import join_labels, keys_of_logged, read_labels_of
+from regrow.data.labels import predictions_told
+from regrow.data.predictions import count_unknown, read_answers, read_row_names
 from regrow.data.rows import among, may_be_learnt, trained_keys
 from regrow.decisions.hold_back import find_judged
 from regrow.decisions.maturity import open_below
@@ -105,7 +105,13 @@ def label_window(
     )
 
 
-def end_of_matured(project: Project, labels: pd.DataFrame, as_of: datetime) -> datetime:
+def labels_within(project: Project, start: datetime, end: datetime, as_of: datetime) -> pd.DataFrame:
+    """Read the labels, known at *as_of*, of what was predicted of events in [*start*, *end*)."""
+    rows = read_row_names(project.name, start, end, more=["prediction_id"])
+    return read_labels_of(project.name, rows, project.data, as_of)
+
+
+def end_of_matured(project: Project, as_of: datetime) -> datetime:
     """Return the event time before which rows have their labels at *as_of*, if they ever get one.
 
     It lies `data.label_delay` back; if labels have times of their own, at least as far as rows still wait for theirs.
@@ -114,6 +120,7 @@ def end_of_matured(project: Project, labels: pd.DataFrame, as_of: datetime) -> d
     if data.label_delay and data.labels is None:
         return end
     rows = read_answers(project.name, None, end, SAMPLE)
+    labels = read_labels_of(project.name, rows, data, as_of)
     known = rows.index.isin(join_labels(project.name, rows, labels, data).rows.index)
     ages = (pd.Timestamp(as_of) - rows["event_time"]).dt.total_seconds().to_numpy()
     waiting = open_below(ages, known, project.monitoring.performance.matured)
@@ -124,11 +131,10 @@ def label_windows(
     project: Project, version: int, facts: ModelFacts, length: timedelta, as_of: datetime
 ) -> list[Labelled]:
     """Label the newest window of *length* whose labels have matured at *as_of*, and those before it; it is the last."""
-    labels = read_labels(project.name, as_of)
-    end = end_of_matured(project, labels, as_of)
+    end = end_of_matured(project, as_of)
     ends = [end - back * length for back in range(PAST, -1, -1)]
+    labels = labels_within(project, ends[0] - length, end, as_of)
     trained = trained_keys(facts.training, project.data, ends[0] - length)
     windows = [label_window(project, version, facts, labels, trained, each - length, each) for each in ends]
-    late = labels.loc[labels["labelled_at"] >= pd.Timestamp(windows[-1].start), "prediction_id"]
-    unknown = count_unknown(project.name, late.dropna().unique().tolist())
+    unknown = count_unknown(project.name, predictions_told(project.name, windows[-1].start, as_of))
     return [*windows[:-1], replace(windows[-1], unknown=unknown)]

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from regrow.data.delta import TIME
-from regrow.data.joining import join_labels
+from regrow.data.joining import join_labels, read_labels_of
 from regrow.data.labels import append_labels, read_labels
 from regrow.data.predictions import append_predictions, read_predictions
 from regrow.project import Data
@@ -213,3 +213,97 @@ def test_the_join_is_that_of_a_plain_loop(
         found = joined(rows.loc[part], labels, label_tolerance=timedelta(days=tolerance))
         wanted = set(rows.loc[part, "prediction_id"])
         assert found == {row: rank[2] for row, rank in expected.items() if row in wanted}
+
+
+NAMED = st.tuples(
+    st.sampled_from(["by prediction", "by key", "by key and event", "by event", "by entity"]),
+    st.sampled_from("cd"),
+    st.integers(0, 20),
+    st.integers(-3, 25),
+    st.sampled_from(["http", "labels", "target"]),
+)
+"""What a label is named by, of which entity and day of an event, the day when it was known, and its origin."""
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(  # The label by key alone takes the place of the source's, which knows the row by its event too.
+    served=[("c", 1)],
+    keyed=set(),
+    told=[("by key and event", "c", 1, 5, "target"), ("by key", "c", 1, 6, "http")],
+    changes={"id": "n"},
+    chosen={0},
+)
+@given(
+    served=SERVED,
+    keyed=st.sets(st.integers(0, 7)),
+    told=st.lists(NAMED, max_size=12),
+    changes=st.sampled_from(
+        [
+            {},
+            {"label_tolerance": timedelta(days=4)},
+            {"label_delay": timedelta(days=2), "label_tolerance": timedelta(days=1)},
+            {"id": "n"},
+            {"entity": None, "id": "n"},
+        ]
+    ),
+    chosen=st.sets(st.integers(0, 7), min_size=1),
+)
+def test_the_labels_that_are_read_of_rows_are_all_that_they_need(
+    served: list[tuple[str, int]],
+    keyed: set[int],
+    told: list[tuple[str, str, int, int, str]],
+    changes: dict[str, Any],
+    chosen: set[int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Joined with the labels that are read of them, rows have those that they have of all labels, however one is named.
+
+    Also if it was known before its event, long after it, or was told twice and under two names.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REGROW_HOME", str(tmp_path_factory.mktemp("home")))
+        made = data(**changes)
+        alone = made.entity is None  # Then the entity is the row.
+        rows = log(
+            *[
+                (
+                    f"{name}{day}",
+                    f"k{name}{day}" if place in keyed else None,
+                    f"{name}{day}" if alone else name,
+                    day,
+                )
+                for place, (name, day) in enumerate(served)
+            ]
+        )
+        for number, (named, name, day, known, origin) in enumerate(told):
+            entity = f"{name}{day}" if alone else name
+            label = pd.DataFrame(
+                {
+                    "prediction_id": [f"{name}{day}" if named == "by prediction" else None],
+                    "row_key": [f"k{name}{day}" if named in {"by key", "by key and event"} else None],
+                    "entity_id": [None if named in {"by prediction", "by key"} else entity],
+                    "event_time": [JANUARY + day * DAY if "event" in named else pd.NaT],
+                    "label": [number],
+                    "labelled_at": [JANUARY + known * DAY],
+                }
+            )
+            append_labels("m", label, "tell", number + 1, origin)
+        part = rows[rows.index.isin({place % len(rows) for place in chosen})]
+        as_of = (JANUARY + 15 * DAY).to_pydatetime()
+        of_rows = join_labels("m", part, read_labels_of("m", part, made, as_of), made)
+        of_all = join_labels("m", part, read_labels("m", as_of), made)
+        pd.testing.assert_frame_equal(of_rows.rows, of_all.rows, check_dtype=False)
+        assert of_rows.ambiguous == of_all.ambiguous
+
+
+def test_labels_of_other_rows_are_not_read() -> None:
+    """Of a month's rows come that month's labels: not those of other rows, nor of another month of its customers."""
+    rows = log(*MONTHS)
+    tell(
+        prediction_id=["a", "x", None, None, None], row_key=[None, None, key("c", 0), key("c", 31), None],
+        entity_id=[None, None, "c", "c", "c"], event_time=[np.nan, np.nan, 0, 31, 0],
+        label=[0, 1, 2, 3, 4], labelled_at=[45, 76, 45, 76, 45],
+    )  # fmt: skip
+    january = rows[rows["prediction_id"] == "a"]
+    found = read_labels_of("m", january, data(), (JANUARY + 90 * DAY).to_pydatetime())
+    assert sorted(found["label"]) == [0, 2, 4]

@@ -9,7 +9,6 @@ import pytest
 from model_facts import make_facts
 from served_rows import day, serve, tell, watch
 
-from regrow.data.labels import read_labels
 from regrow.decisions.labelled import end_of_matured, label_window, label_windows
 
 FACTS = make_facts(0, 1, id="id", timestamp="at")
@@ -50,17 +49,16 @@ def test_the_window_ends_where_labels_have_come(watched: Any) -> None:
     """Without a word of the delay it is seen from the rows that have labels; a delay in the file is kept."""
     made = watched()
     serve(made, *[(f"p{n}", str(n), n // 50) for n in range(1500)])
-    assert end_of_matured(made, read_labels(made.name), day(30)) == day(30)
+    assert end_of_matured(made, day(30)) == day(30)
     tell(
         made,
         entity_id=[*map(str, range(1000))],
         label=[0, 1] * 500,
         labelled_at=[n // 50 + 10 for n in range(1000)],
     )
-    labels = read_labels(made.name, day(30))
-    assert end_of_matured(made, labels, day(30)) == day(20)
+    assert end_of_matured(made, day(30)) == day(20)
     late = made.model_copy(update={"data": made.data.model_copy(update={"label_delay": timedelta(days=12)})})
-    assert end_of_matured(late, labels, day(30)) == day(18)
+    assert end_of_matured(late, day(30)) == day(18)
     windows = label_windows(made, 2, FACTS, timedelta(days=6), day(30))
     assert [len(window.rows) for window in windows] == [100, 300, 300, 300]
     assert set(windows[-1].rows["event_time"].dt.day) == set(range(15, 21))
