@@ -24,8 +24,8 @@ from regrow.services import Services, running
 STARTS_SERVERS = {"postgres", "services", "start", "stack"}
 """The fixtures whose tests are marked `servers`."""
 FILES_THAT_START_PROCESSES = {
-    "test_embedded.py", "test_fan_out.py", "test_operation.py", "test_outage.py", "test_score_on_dask.py",
-    "test_stack.py", "test_start_run.py", "test_wheel.py",
+    "test_embedded.py", "test_fan_out.py", "test_operation.py", "test_outage.py", "test_readme.py",
+    "test_score_on_dask.py", "test_stack.py", "test_start_run.py", "test_wheel.py",
 }  # fmt: skip
 FULL_SIZE_TIMEOUT = 3600
 
