@@ -15,11 +15,15 @@ from typing import Any
 import httpx
 import mlflow
 import pytest
+from bucket import make_bucket
 from typer.testing import CliRunner
 
 from regrow.base.settings import Settings
 from regrow.cli import app
 from regrow.services import Services, running
+
+FOLDER, BUCKET = "folder", "bucket"
+"""Where the store of a stack is: the parameter of the fixture `stack`."""
 
 
 @dataclass
@@ -59,8 +63,12 @@ def stack(
     settings_for: Callable[[Path], Settings],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
-    """Run all that `regrow up` runs; in `make test` the session's servers, and a model server of its own."""
-    whole = size(False, True)
+    """Run all that `regrow up` runs; in `make test` the session's servers, and a model server of its own.
+
+    As `bucket` it keeps its store in one, and runs everything: what the session's servers know is in a folder.
+    """
+    in_bucket = getattr(request, "param", FOLDER) == BUCKET
+    whole = in_bucket or size(False, True)
     if not whole:
         request.getfixturevalue("services")
     with (
@@ -69,8 +77,13 @@ def stack(
         ExitStack() as entered,
     ):
         configs = tmp_path_factory.mktemp("configs")
+        if in_bucket:
+            variables = request.getfixturevalue("object_store")
+            for key, value in {**variables, "REGROW_STORE": make_bucket(variables)}.items():
+                patch.setenv(key, value)
         settings = settings_for(Path(folder)).model_copy(update={"configs": configs})
         patch.setenv("REGROW_CONFIGS", str(configs))
+        patch.setenv("REGROW_CHALLENGER_TIMEOUT", "60")  # A busy machine is no reason to fall back here.
         patch.setenv("OCEANS_URL", f"sqlite:///{configs}/oceans.db")
         start = partial(_everything, settings) if whole else partial(_model_server, settings)
         started = entered.enter_context(start())
@@ -114,7 +127,7 @@ def _model_server(settings: Settings) -> Iterator[None]:
     with (settings.home / "server.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not _answers(settings.local_server):
             assert process.poll() is None, (settings.home / "server.log").read_text()
             assert time.monotonic() < deadline

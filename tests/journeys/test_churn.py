@@ -3,18 +3,23 @@
 Beside every figure stands a plain computation in pandas that knows nothing of Regrow, to the last row.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from mlflow.models import infer_signature
+from stack import wait
 
+from regrow import registry
 from regrow.data.labels import append_labels, read_labels
 from regrow.data.predictions import append_predictions, read_answers
 from regrow.data.snapshots import write_snapshot
@@ -27,7 +32,7 @@ from regrow.models.decoding import Columns
 from regrow.models.fitting import fit_pipeline, kind_of
 from regrow.models.frames import infer_columns
 from regrow.models.results import ModelFacts
-from regrow.models.stored import LoadedModel
+from regrow.models.stored import LoadedModel, load_model
 from regrow.project import Project
 from regrow.serving.log.lines import new_identifiers
 from regrow.serving.predict.jobs import CheckedRequest
@@ -42,6 +47,31 @@ DELAY = timedelta(days=45)
 WINDOW = timedelta(days=31)
 LAST = datetime(2026, 3, 1, tzinfo=UTC)
 """A moment at which every label of the year has come."""
+WEIGHTS = [0.05, 0.25, 0.5]
+ASKED = ["customer", "month", "orders", "plan"]
+"""What a client sends of a row."""
+ROLLED_OUT = {
+    "name": "customers",
+    "data": {
+        "source": {"kind": "parquet", "path": "customers.parquet"},
+        "target": "churned",
+        "timestamp": "month",
+        "entity": "customer",
+        "label_delay": "45d",
+    },
+    "training": {"estimator": "sklearn.linear_model.LogisticRegression"},
+    "evaluation": {"primary": "accuracy", "gates": []},
+    "deployment": {
+        "timeout": "120s",
+        "rollout": {
+            "kind": "canary",
+            "weights": WEIGHTS,
+            "least_rows": 10,
+            "limits": {"latency_p50": None, "latency_p99": None},  # A busy machine is no reason to roll back.
+        },
+    },
+}
+"""The project file of the model that is served."""
 
 
 def world(customers: int) -> pd.DataFrame:
@@ -225,9 +255,9 @@ def test_a_canary_keeps_a_customer_on_one_version(churn: Churn) -> None:
     Decided where the server decides it, on the rows of a request, in requests of any size and order.
     """
     served = [ServedVersion(number, churn.model, churn.model.contract, 0.0, (2,)) for number in (1, 2)]
-    weights = dict(zip(MONTHS, np.repeat([0.05, 0.25, 0.5], 4), strict=True))
+    weights = dict(zip(MONTHS, np.repeat(WEIGHTS, 4), strict=True))
     met = []
-    for month, rows in churn.table.groupby("month"):
+    for month, part in requests(churn.table):
         split = TrafficSplit(
             served[0],
             move=1,
@@ -237,19 +267,83 @@ def test_a_canary_keeps_a_customer_on_one_version(churn: Churn) -> None:
             contender=2,
             challenger=served[1],
         )
+        told = part[ASKED].assign(month=month.isoformat())
+        given = Columns({name: told[name].tolist() for name in told}, len(told))
+        request = CheckedRequest(
+            split, churn.model.contract.check(given, len(told)), 0.0, new_identifiers(len(told))
+        )
+        challenged = np.isin(np.arange(len(part)), request.challenged_rows())
+        met.append(part.assign(challenged=challenged, weight=weights[month]))
+    check_canary(pd.concat(met))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_served_canary_keeps_a_customer_on_one_version(
+    stack: Any, size: Callable[[float, float], Any]
+) -> None:
+    """The same of a model server that follows a rollout, which `regrow rollout` takes a stage further each four months.
+
+    Each answer is to the last bit what the version says that is named with it, and the log names it too.
+    """
+    table = world(size(500, 5_000))
+    table.to_parquet(stack.configs / "customers.parquet")
+    file = stack.configs / "customers.yaml"
+    file.write_text(yaml.safe_dump(ROLLED_OUT))
+    for as_of in ("2025-05-17", "2025-06-17"):
+        command(stack, "train", file, "--as-of", as_of)
+    models = {
+        number: load_model(f"models:/{registry.version('customers', number).model_id}") for number in (1, 2)
+    }
+    met, url = [], f"{stack.url}/models/customers/invocations"
+    for month, part in requests(table):
+        if month in MONTHS[4::4] and month != met[-1]["month"].iloc[0]:
+            assert command(stack, "rollout", file)["verdict"]["outcome"] == "advance"
+        state = registry.state("customers")
+        wait(lambda state=state: moves_followed(stack) == {state.move}, 120)
+        records = part[ASKED].assign(month=month.isoformat()).to_dict("records")
+        answer = httpx.post(url, json={"dataframe_records": records}, timeout=60).raise_for_status().json()
+        weight, version = state.rollout.current.weight, answer.get("versions", answer["version"])
+        told = part.assign(weight=weight, version=version, prediction_id=answer["prediction_ids"])
+        met.append(told.assign(prediction=answer["predictions"]))
+    rows = pd.concat(met, ignore_index=True)
+    assert sorted(rows["weight"].unique()) == WEIGHTS
+    check_canary(rows.assign(challenged=rows["version"] == 2))
+    for number, own in rows.groupby("version"):
+        said = models[number].predict(own[models[number].features])
+        np.testing.assert_array_equal(np.vstack(own["prediction"].to_list()), said)
+    wait(lambda: len(read_answers("customers")) == len(rows), 120)
+    logged = read_answers("customers").merge(rows, on="prediction_id", validate="1:1")
+    assert len(logged) == len(rows)
+    assert (logged["version_x"] == logged["version_y"]).all()
+    assert (logged["entity_id"] == logged["customer"]).all()
+    assert command(stack, "rollout", file)["verdict"]["outcome"] == "advance"
+    assert registry.state("customers").champion == 2
+
+
+def command(stack: Any, *words: object) -> Any:
+    """Run a command, which must succeed; return what it tells programs."""
+    done = stack.run(*words, "--json")
+    assert done.exit_code == 0, f"{done.output} {done.exception!r}"
+    return json.loads(done.stdout)
+
+
+def moves_followed(stack: Any) -> set[int | None]:
+    """Return the moves of `customers` that the workers of the model server follow."""
+    workers = httpx.get(f"{stack.url}/version", timeout=30).json()["workers"]
+    return {worker["models"].get("customers", {}).get("move") for worker in workers}
+
+
+def requests(table: pd.DataFrame) -> Iterator[tuple[datetime, pd.DataFrame]]:
+    """Yield the rows of each month in requests, which grow from month to month."""
+    for month, rows in table.groupby("month"):
         for _, part in rows.groupby(np.arange(len(rows)) // (1 + month.month * 7)):
-            told = part[["customer", "month", "orders", "plan"]].assign(month=month.isoformat())
-            given = Columns({name: told[name].tolist() for name in told}, len(told))
-            request = CheckedRequest(
-                split, churn.model.contract.check(given, len(told)), 0.0, new_identifiers(len(told))
-            )
-            challenged = np.isin(np.arange(len(part)), request.challenged_rows())
-            met.append(
-                part.assign(challenged=challenged, weight=weights[month])[
-                    ["customer", "weight", "challenged"]
-                ]
-            )
-    table = pd.concat(met).groupby(["customer", "weight"])["challenged"].agg(["nunique", "first", "size"])
+            yield month.to_pydatetime(), part
+
+
+def check_canary(met: pd.DataFrame) -> None:
+    """Check whom each customer *met* in four months at each weight: always the same, and nobody goes back."""
+    table = met.groupby(["customer", "weight"])["challenged"].agg(["nunique", "first", "size"])
     assert (table["size"] == 4).all()
     assert (table["nunique"] == 1).all(), "one version for four months"
     by_weight = table["first"].unstack("weight")

@@ -2,6 +2,7 @@
 
 Every step is a command or a request. The rows are split into those of the first training and two later periods, by
 times of the table's own (`oceans`, `countries`) or, where it has none, by times that are drawn (all others).
+Some tables go the same way again with their store in a bucket.
 """
 
 import os
@@ -15,10 +16,19 @@ from journey import ASKED, Journey
 from prefect_http import signed_in
 
 from regrow import registry
+from regrow.base.settings import load_settings
 from regrow.data.labels import read_labels
+from regrow.services.state.contents import OF_STORE
 
 pytestmark = pytest.mark.long
-CASES = [pytest.param(make, id=make.__name__) for make in tables.ALL]
+IN_A_BUCKET = (tables.tumours, tables.affairs, tables.countries)
+"""Those that are gone through once more with their store in a bucket: by `init`, of a database, of recurring rows."""
+CASES = [
+    pytest.param(store, make, id=f"{store}-{make.__name__}")
+    for store, makes in (("folder", tables.ALL), ("bucket", IN_A_BUCKET))
+    for make in makes
+]
+on_every_store = pytest.mark.parametrize(("stack", "make"), CASES, indirect=["stack"])
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +46,7 @@ def journey(stack: Any) -> Callable[[Any], Journey]:
     return begin
 
 
-@pytest.mark.parametrize("make", CASES)
+@on_every_store
 def test_what_is_trained_answers_the_same_everywhere(
     make: Callable[[], tables.PublicTable], journey: Callable[[Any], Journey]
 ) -> None:
@@ -48,10 +58,12 @@ def test_what_is_trained_answers_the_same_everywhere(
     answers = way.ask(asked)
     way.label(asked, way.served[: len(asked)])
     way.agree(way.model(), asked, answers, way.score(0))
+    settings = load_settings()
+    assert settings.store is None or not any((settings.home / name).exists() for name in OF_STORE)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("make", CASES)
+@on_every_store
 def test_after_a_restart_it_is_watched_and_trained_again(
     make: Callable[[], tables.PublicTable], journey: Callable[[Any], Journey], stack: Any
 ) -> None:
@@ -77,7 +89,7 @@ def test_after_a_restart_it_is_watched_and_trained_again(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("make", CASES)
+@on_every_store
 def test_deployments_watch_it_too(
     make: Callable[[], tables.PublicTable], journey: Callable[[Any], Journey], stack: Any
 ) -> None:
@@ -104,6 +116,7 @@ def test_deployments_watch_it_too(
     assert all("no predictions were logged" in str(state["message"]) for state in failed), failed
 
 
+@pytest.mark.parametrize("stack", ["folder"], indirect=True)
 def test_names_that_differ_by_case_alone_are_refused(stack: Any) -> None:
     """`Hue` and `hue` are one column to what is below: `init` and `check` say so before anything is trained."""
     frame = tables.wines().frame.rename(columns={"hue": "Hue", "proline": "hue"})
