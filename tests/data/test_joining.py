@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from regrow.data.delta import TIME
+from regrow.data.delta import TIME, append
 from regrow.data.joining import join_labels, read_labels_of
-from regrow.data.labels import append_labels, read_labels
+from regrow.data.labels import LABELS, append_labels, labels_path, read_labels
 from regrow.data.predictions import append_predictions, read_predictions
 from regrow.project import Data
 
@@ -307,3 +307,16 @@ def test_labels_of_other_rows_are_not_read() -> None:
     january = rows[rows["prediction_id"] == "a"]
     found = read_labels_of("m", january, data(), (JANUARY + 90 * DAY).to_pydatetime())
     assert sorted(found["label"]) == [0, 2, 4]
+
+
+def test_labels_of_an_old_table_are_read_of_their_rows() -> None:
+    """Rows from before labels had a row key and an event time are found by their entity, beside newer ones."""
+    rows = log(*MONTHS)
+    old = pa.schema([field for field in LABELS if field.name not in {"row_key", "event_time", "origin"}])
+    told = {"entity_id": "d", "label": 1.0, "labelled_at": JANUARY + 40 * DAY}
+    append(labels_path("m"), pa.Table.from_pylist([told], old), "before", 1)
+    as_of = (JANUARY + 90 * DAY).to_pydatetime()
+    for _ in range(2):  # The columns are there once a newer label is.
+        found = join_labels("m", rows, read_labels_of("m", rows, data(), as_of), data()).rows
+        assert found["prediction_id"].tolist() == ["x"]
+        tell(row_key=["k"], entity_id=["e"], event_time=[31], label=[2], labelled_at=[45])
