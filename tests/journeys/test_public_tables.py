@@ -2,7 +2,7 @@
 
 Every step is a command or a request. The rows are split into those of the first training and two later periods, by
 times of the table's own (`oceans`, `countries`) or, where it has none, by times that are drawn (all others).
-Some tables go the same way again with their store in a bucket.
+Three of them go the same way again with their store in a bucket.
 """
 
 import os
@@ -21,14 +21,11 @@ from regrow.data.labels import read_labels
 from regrow.services.state.contents import OF_STORE
 
 pytestmark = pytest.mark.long
-IN_A_BUCKET = (tables.tumours, tables.affairs, tables.countries)
-"""Those that are gone through once more with their store in a bucket: by `init`, of a database, of recurring rows."""
-CASES = [
-    pytest.param(store, make, id=f"{store}-{make.__name__}")
-    for store, makes in (("folder", tables.ALL), ("bucket", IN_A_BUCKET))
-    for make in makes
+CASES = [pytest.param(make, id=make.__name__) for make in tables.ALL]
+IN_A_BUCKET = [
+    pytest.param(make, id=make.__name__) for make in (tables.countries, tables.tumours, tables.affairs)
 ]
-on_every_store = pytest.mark.parametrize(("stack", "make"), CASES, indirect=["stack"])
+"""Rows that recur, a project file by `init`, and a source that is a database."""
 
 
 @pytest.fixture(scope="module")
@@ -46,50 +43,25 @@ def journey(stack: Any) -> Callable[[Any], Journey]:
     return begin
 
 
-@on_every_store
+@pytest.mark.parametrize("make", CASES)
 def test_what_is_trained_answers_the_same_everywhere(
     make: Callable[[], tables.PublicTable], journey: Callable[[Any], Journey]
 ) -> None:
     """From the table to a champion; server, batch and the model in this process agree to the last bit."""
-    way = journey(make)
-    way.write(1)
-    rows = way.table.period(0)
-    asked = rows.head(ASKED)
-    answers = way.ask(asked)
-    way.label(asked, way.served[: len(asked)])
-    way.agree(way.model(), asked, answers, way.score(0))
-    settings = load_settings()
-    assert settings.store is None or not any((settings.home / name).exists() for name in OF_STORE)
+    answers_the_same_everywhere(journey(make))
 
 
 @pytest.mark.timeout(600)
-@on_every_store
+@pytest.mark.parametrize("make", CASES)
 def test_after_a_restart_it_is_watched_and_trained_again(
     make: Callable[[], tables.PublicTable], journey: Callable[[Any], Journey], stack: Any
 ) -> None:
     """The second period is scored, labels have come, monitoring judges it all, and a successor meets its champion."""
-    way = journey(make)
-    stack.restart_once()
-    way.write(2)
-    rows = way.table.period(1)
-    asked = rows.head(ASKED)
-    way.agree(way.model(), asked, way.ask(asked), way.score(1, new=True))
-    watched = way.command("monitor", way.file)["verdict"]
-    subjects = {finding["subject"]: finding for finding in watched["findings"]}
-    assert {"drift", "performance", "quality"} <= set(subjects)
-    assert subjects["performance"]["rows"] > 0
-    told = read_labels(way.table.name)["prediction_id"].isin(way.served)
-    assert told.any(), "labels that came over HTTP outlive the restart"
-    again = way.train()
-    assert any("champion" in finding["rule"] for finding in again["findings"])
-    way.agree(way.model(), asked, way.ask(asked), way.score(1))
-    champion = registry.champion(way.table.name)
-    assert champion is not None
-    assert champion.number == (2 if again["result"] == "pass" else 1)
+    is_watched_and_trained_again(journey(make), stack)
 
 
 @pytest.mark.timeout(600)
-@on_every_store
+@pytest.mark.parametrize("make", CASES)
 def test_deployments_watch_it_too(
     make: Callable[[], tables.PublicTable], journey: Callable[[Any], Journey], stack: Any
 ) -> None:
@@ -116,7 +88,6 @@ def test_deployments_watch_it_too(
     assert all("no predictions were logged" in str(state["message"]) for state in failed), failed
 
 
-@pytest.mark.parametrize("stack", ["folder"], indirect=True)
 def test_names_that_differ_by_case_alone_are_refused(stack: Any) -> None:
     """`Hue` and `hue` are one column to what is below: `init` and `check` say so before anything is trained."""
     frame = tables.wines().frame.rename(columns={"hue": "Hue", "proline": "hue"})
@@ -126,3 +97,49 @@ def test_names_that_differ_by_case_alone_are_refused(stack: Any) -> None:
     assert "`Hue`" in refused.output
     assert "`hue`" in refused.output
     assert not (stack.configs / "twice.yaml").exists()
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("make", IN_A_BUCKET)
+@pytest.mark.parametrize("stack", ["bucket"], indirect=True)
+def test_a_store_in_a_bucket_goes_the_same_way(
+    make: Callable[[], tables.PublicTable], journey: Callable[[Any], Journey], stack: Any
+) -> None:
+    """With its store in a bucket a table goes the whole way, through a restart too; nothing of it is on the disk."""
+    way = journey(make)
+    answers_the_same_everywhere(way)
+    is_watched_and_trained_again(way, stack)
+    settings = load_settings()
+    assert settings.store is not None
+    assert not [name for name in OF_STORE if (settings.home / name).exists()]
+
+
+def answers_the_same_everywhere(way: Journey) -> None:
+    """Ask, label and score the first period on *way*, and compare what is answered."""
+    way.write(1)
+    rows = way.table.period(0)
+    asked = rows.head(ASKED)
+    answers = way.ask(asked)
+    way.label(asked, way.served[: len(asked)])
+    way.agree(way.model(), asked, answers, way.score(0))
+
+
+def is_watched_and_trained_again(way: Journey, stack: Any) -> None:
+    """Start everything again, then ask, score and watch the second period on *way*, and train on it."""
+    stack.restart_once()
+    way.write(2)
+    rows = way.table.period(1)
+    asked = rows.head(ASKED)
+    way.agree(way.model(), asked, way.ask(asked), way.score(1, new=True))
+    watched = way.command("monitor", way.file)["verdict"]
+    subjects = {finding["subject"]: finding for finding in watched["findings"]}
+    assert {"drift", "performance", "quality"} <= set(subjects)
+    assert subjects["performance"]["rows"] > 0
+    told = read_labels(way.table.name)["prediction_id"].isin(way.served)
+    assert told.any(), "labels that came over HTTP outlive the restart"
+    again = way.train()
+    assert any("champion" in finding["rule"] for finding in again["findings"])
+    way.agree(way.model(), asked, way.ask(asked), way.score(1))
+    champion = registry.champion(way.table.name)
+    assert champion is not None
+    assert champion.number == (2 if again["result"] == "pass" else 1)
