@@ -78,7 +78,9 @@ def test_a_newer_run_hides_no_day_that_was_missed(deployed: Project) -> None:
     days = [now.replace(hour=6, minute=30, second=0) - timedelta(days=back) for back in range(7)]
     newest, *missed = [day for day in days if day <= now]
     deadline = time.monotonic() + 120
-    while not runs_of(deployed, "monitor"):  # Prefect plans the first ones within a minute, before it goes away
+    while not runs_of(
+        deployed, "monitor"
+    ):  # Prefect plans the first ones within a minute, before it goes away
         assert time.monotonic() < deadline
         time.sleep(0.5)
     with get_client(sync_client=True) as client:
