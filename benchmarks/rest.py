@@ -49,13 +49,16 @@ def write_projects(folder: Path, models: int) -> list[Path]:
 
 def name_of(process: psutil.Process, home: str) -> str | None:
     """Name the part that *process* belongs to; None if it is of another state folder."""
-    try:
-        if home not in process.environ().get("REGROW_HOME", "") and home not in " ".join(process.cmdline()):
-            return None
-        words = " ".join(process.cmdline()) or process.name()
-    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-        return None
     if process.pid == os.getpid():
+        return "what `regrow up` is, with this benchmark"
+    try:
+        parent = process.parent()
+        if process.name() == "postgres" and parent is not None and parent.name() == "postgres":
+            process = parent  # its children write their title over their environment
+        words = " ".join(process.cmdline())
+        if home not in process.environ().get("REGROW_HOME", "") and home not in words:
+            return None
+    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
         return None
     return next((part for word, part in PARTS.items() if word in words), "other")
 

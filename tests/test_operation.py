@@ -204,7 +204,8 @@ def test_each_moment_of_a_schedule_is_looked_at_once(
     made = project(evaluation={"primary": "roc_auc", "gates": []}, monitoring=watched)
     settings = settings_for(tmp_path / "home").model_copy(update={"configs": made.path.parent})
     with up(settings) as stack:
-        stack.ask(model_of(stack), 5)
+        halves = [datetime.now(UTC) + timedelta(seconds=30 * count) for count in range(120)]
+        stack.ask(model_of(stack), len(halves), halves)  # so that each minute of the test has rows to look at
         wait(lambda: len(monitored(stack, made.name)) > 1, 240)
         wait(lambda: rests(stack), 60)
         with away(stack, "prefect") as since:

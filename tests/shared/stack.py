@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +75,15 @@ class Stack:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def ask(self, name: str, count: int) -> list[Any]:
-        """Return what the model *name* answers to *count* rows of February 2024, once it is ready."""
+    def ask(self, name: str, count: int, at: Sequence[datetime] = ()) -> list[Any]:
+        """Return what the model *name* answers to *count* rows, of February 2024 or *at* moments, once it is ready."""
         url = self.settings.local_server
         wait(lambda: httpx.get(f"{url}/ready", timeout=10).is_success, 120)
         rows = [
-            {"id": f"s{i}", "at": f"2024-02-{i % 27 + 1:02d}T00:00:00Z", "size": i / 50, "colour": "red"}
-            for i in range(count)
+            {"id": f"s{i}", "at": moment.isoformat(), "size": i / 50, "colour": "red"}
+            for i, moment in enumerate(
+                at or [datetime(2024, 2, i % 27 + 1, tzinfo=UTC) for i in range(count)]
+            )
         ]
         path = f"{url}/models/{name}/invocations"
         answer = httpx.post(path, json={"dataframe_records": rows}, timeout=60)
