@@ -93,10 +93,10 @@ def _start_when_asked(command: tuple[str, ...], listener: socket.socket, living:
             logger.warning("the preloaded process was killed")
         elif ended:
             logger.warning("flow runs start as new processes, some seconds slower each: nothing is preloaded")
-            refuse(listener)
+            _refuse(listener)
 
 
-def refuse(listener: socket.socket) -> None:
+def _refuse(listener: socket.socket) -> None:
     """Close the connections that wait at *listener*: whoever made them goes on alone."""
     with suppress(BlockingIOError):
         while True:

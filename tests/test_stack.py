@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import httpx
 import psutil
 import pytest
 from bucket import make_bucket
-from stack import Stack, environment, under_way, up, wait
+from stack import Stack, environment, meanwhile, under_way, up, wait
 
 from regrow.base.places import read_place
 from regrow.data.store_files import find_files, write
@@ -185,25 +184,16 @@ def hanging(stack: Stack, part: str) -> Iterator[None]:
 @contextmanager
 def asking(stack: Stack) -> Iterator[list[int]]:
     """Ask the model server several times a second meanwhile; yield the status of each answer, 0 if none came."""
-    ended, answers = threading.Event(), list[int]()
+    answers, row = list[int](), {"dataframe_records": [{"size": 0.5, "colour": "red"}]}
 
     def ask() -> None:
-        row = {"dataframe_records": [{"size": 0.5, "colour": "red"}]}
-        with httpx.Client(timeout=60) as client:
-            while not ended.wait(0.2):
-                try:
-                    url = f"{stack.settings.local_server}/invocations"
-                    answers.append(client.post(url, json=row).status_code)
-                except httpx.TransportError:
-                    answers.append(0)
+        try:
+            answers.append(client.post(f"{stack.settings.local_server}/invocations", json=row).status_code)
+        except httpx.TransportError:
+            answers.append(0)
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
+    with httpx.Client(timeout=60) as client, meanwhile(ask, 0.2):
         yield answers
-    finally:
-        ended.set()
-        thread.join()
 
 
 def kill_and_wait(stack: Stack, part: str, number: int = signal.SIGKILL) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -160,6 +161,24 @@ def environment(process: psutil.Process) -> dict[str, str]:
         return process.environ()
     except psutil.Error:
         return {}
+
+
+@contextmanager
+def meanwhile(work: Callable[[], None], pause: float) -> Iterator[None]:
+    """Do *work* in a thread meanwhile, again and again, *pause* seconds apart."""
+    ended = threading.Event()
+
+    def go() -> None:
+        while not ended.wait(pause):
+            work()
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def wait(until: Callable[[], object], patience: float) -> None:
