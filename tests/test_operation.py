@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 import psutil
@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from deltalake import DeltaTable
 from small_disk import fill, small_disk
-from stack import REGROW, Stack, under_way, up, wait
+from stack import REGROW, Stack, meanwhile, under_way, up, wait
 
 from regrow.base.settings import Settings
 from regrow.data.predictions import read_predictions
@@ -44,31 +44,24 @@ class Told:
 @contextmanager
 def load(stack: Stack, model: str) -> Iterator[Told]:
     """Ask *model* for a prediction, and tell its label, several times a second meanwhile."""
-    ended, told = threading.Event(), Told()
+    told = Told()
 
-    def go() -> None:
-        with httpx.Client(base_url=stack.settings.local_server, timeout=60) as client:
-            while not ended.wait(0.05):
-                answer = client.post(f"/models/{model}/invocations", json={"dataframe_records": [ROW]})
-                if not answer.is_success:
-                    told.refused.append(answer.status_code)
-                    continue
-                (key,) = answer.json()["prediction_ids"]
-                told.predictions.append(key)
-                label = {"prediction_id": key, "label": len(told.predictions) % 2}
-                answer = client.post(f"/models/{model}/labels", json={"labels": [label]})
-                if answer.is_success:
-                    told.labels.append(key)
-                else:
-                    told.refused.append(answer.status_code)
+    def ask() -> None:
+        answer = client.post(f"/models/{model}/invocations", json={"dataframe_records": [ROW]})
+        if not answer.is_success:
+            told.refused.append(answer.status_code)
+            return
+        (key,) = answer.json()["prediction_ids"]
+        told.predictions.append(key)
+        label = {"prediction_id": key, "label": len(told.predictions) % 2}
+        answer = client.post(f"/models/{model}/labels", json={"labels": [label]})
+        if answer.is_success:
+            told.labels.append(key)
+        else:
+            told.refused.append(answer.status_code)
 
-    thread = threading.Thread(target=go)
-    thread.start()
-    try:
+    with httpx.Client(base_url=stack.settings.local_server, timeout=60) as client, meanwhile(ask, 0.05):
         yield told
-    finally:
-        ended.set()
-        thread.join()
 
 
 def model_of(stack: Stack) -> str:
@@ -152,8 +145,10 @@ def test_the_disk_is_full_under_postgresql(
         model = model_of(stack)
         with load(stack, model) as told:
             with under_way(stack, "train", str(made.path), "--as-of", "2024-02-10"):
-                filler = fill(disk)
-                write_until_it_ends(settings)
+                # Before: a new connection would be refused for lack of room.
+                with reach_database(settings).connect() as connection:
+                    filler = fill(disk)
+                    write_until_it_ends(connection)
                 wait(lambda: f"the disk of {disk}" in stack.log.read_text(), 240)
                 asked = len(told.predictions) + len(told.refused)
                 wait(lambda: len(told.predictions) + len(told.refused) > asked + 50, 60)
@@ -170,7 +165,8 @@ def test_the_disk_is_full_under_postgresql(
         wait(lambda: stack.journal()["bytes"] == 0, 60)
         examined = json.loads(stack.regrow("doctor", "--json").stdout)
         assert {each["check"] for each in examined["found"] if each["health"] == "wrong"} <= {"disk"}
-    assert Counter(read_predictions(model).rows["prediction_id"]) == Counter(told.predictions)
+        # Here, for the table goes with its disk.
+        assert Counter(read_predictions(model).rows["prediction_id"]) == Counter(told.predictions)
 
 
 def state_of(stack: Stack, part: str) -> str | None:
@@ -179,10 +175,9 @@ def state_of(stack: Stack, part: str) -> str | None:
     return record.state if record else None
 
 
-def write_until_it_ends(settings: Settings) -> None:
+def write_until_it_ends(connection: "psycopg.Connection[Any]") -> None:
     """Let the embedded PostgreSQL write to its log of changes until it ends for lack of room."""
-    database = reach_database(settings)
-    with pytest.raises(psycopg.OperationalError), database.connect() as connection:
+    with pytest.raises(psycopg.OperationalError):
         while True:
             connection.execute("SELECT pg_logical_emit_message(true, 'a test', repeat('x', 1000000))")
 
