@@ -13,9 +13,8 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-
-from prefect.workers.process import ProcessWorker
 
 from deployments import preloaded
 from regrow.base.settings import apply_environment, load_settings
@@ -33,6 +32,8 @@ async def work(at_once: int, pool: str = POOL, alive: Path | None = None) -> Non
     After hours away dozens may be due at once, and would take all memory. Runs that are under way at the end end with
     it. The file *alive* is renewed as long as this process's loop of events turns.
     """
+    from prefect.workers.process import ProcessWorker
+
     worker = ProcessWorker(pool, name=pool, prefetch_seconds=1, limit=at_once)
     working = asyncio.ensure_future(worker.start(printer=logger.info))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
@@ -49,6 +50,17 @@ async def renew(file: Path, pause: float = FRESH / 6) -> None:
         with suppress(OSError):
             os.utime(file, (time.time(), time.time()))
         await asyncio.sleep(pause)
+
+
+def register() -> None:
+    """Have the flows registered, and import Prefect's worker meanwhile, which takes seconds.
+
+    Raises `CalledProcessError` if it fails.
+    """
+    with subprocess.Popen([*preloaded.AS_FORK, "deployments.register"]) as registering:
+        import_module("prefect.workers.process")
+    if registering.returncode:
+        raise subprocess.CalledProcessError(registering.returncode, registering.args)
 
 
 def keep_up(stop: threading.Event) -> threading.Thread:
@@ -72,7 +84,7 @@ def main() -> None:
     settings = load_settings()
     apply_environment(settings)
     with preloaded.running():
-        subprocess.run([*preloaded.AS_FORK, "deployments.register"], check=True)
+        register()
         sender.start(settings.home)
         keep_up(threading.Event())
         asyncio.run(work(settings.runs_at_once, alive=ready_file(settings)))

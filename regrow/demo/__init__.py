@@ -14,7 +14,7 @@ from regrow.services.ownership import prepare_home, secret
 QUICK = {"PREFECT_WORKER_QUERY_SECONDS": "0.2", "REGROW_JOURNAL_SECONDS": "0.2"}
 """Seconds between two questions of Prefect's worker for runs, and until rows are in the log: here somebody waits for
 each of dozens."""
-WIDTH = 130
+WIDTH = 120
 """Columns of the table if the output is no terminal."""
 
 
