@@ -19,6 +19,7 @@ from regrow.base.settings import Settings
 README = Path(__file__).parents[1] / "README.md"
 SECTION = "## From a table to a watched model"
 COLUMNS = ["loan_id", "issued_at", "income", "purpose", "guarantor", "children", "repaid"]
+YEAR = "A year in the life of"
 LEFT_OUT = " …"
 """The line that stands for lines which the README leaves out."""
 RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}")
@@ -37,6 +38,13 @@ def shown() -> dict[str, list[str]]:
         else:
             told[command].append(line)
     return told
+
+
+def table_of_the_year(text: str) -> list[str]:
+    """Return the lines of the demonstration's table in *text*, from its title to the first empty line."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    first = next(number for number, line in enumerate(lines) if line.startswith(YEAR))
+    return lines[first : next(n for n, line in enumerate(lines) if n > first and line in {"", "```"})]
 
 
 def comparable(lines: list[str]) -> list[str]:
@@ -137,3 +145,14 @@ def test_three_commands_lead_to_a_served_and_watched_model(reader: Reader) -> No
     finally:
         servers.kill()
         servers.wait()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_the_demonstration_prints_the_year_that_the_readme_shows(reader: Reader) -> None:
+    """`regrow demo` in an empty folder ends with the README's table, and the README's text names its figures."""
+    printed, readme = reader.run("regrow demo"), README.read_text()
+    assert table_of_the_year(printed) == table_of_the_year(readme)
+    (served, frozen), (pooled, pooled_frozen) = re.findall(r"(0\.\d{4})\D+(0\.\d{4})", printed)
+    told = f"{served} served, {frozen} never retrained; over all rows at once {pooled} and {pooled_frozen}"
+    assert told in readme
