@@ -1,12 +1,13 @@
 """Measure how often the gates promote a challenger that is no better, by unit and by row, on three tables.
 
 Usage: OMP_NUM_THREADS=1 python benchmarks/gates.py [runs [methods]]
-(default: 400 of each pair of models, some minutes; methods: the gate's interval beside others, of days alone)
+(default: 1000 of each pair of models, some minutes; methods: the gate's interval beside others, of days alone)
 
 Models are fitted once. A run draws a holdout of whole units from those that no model was trained on: units at random
 (exchangeable), or in a row (contiguous). A challenger is *no better* if the margin is its true gain, the one over all
-units that a holdout may be drawn from; it is better by so much if the margin lies so much below. Predictions are
-rounded to 256 steps, so that sums by unit hold all that the area under the ROC curve needs.
+units that a holdout may be drawn from; it is better by so much if the margin lies so much below. A holdout of which the
+gate would say that it is too small is undecided: it promotes nobody. Predictions are rounded to 256 steps, so that sums
+by unit hold all that the area under the ROC curve needs.
 """
 
 import sys
@@ -16,6 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from real_tables import WEATHER, read_changes, read_doctors, read_flights
 from scipy.stats import norm
@@ -26,10 +28,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from regrow.decisions.estimates import Estimate, estimate
+from regrow.decisions.estimates import LEAST_EVEN, Estimate, estimate, variance_of
 from regrow.decisions.units import Units, number
 from regrow.models.fitting import fit_pipeline
 from regrow.project import Unit
+from regrow.project.monitoring import LEAST_UNITS
 
 Floats = NDArray[np.float64]
 STEPS = 256
@@ -38,14 +41,35 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Holdout:
-    """What a holdout of some units shows of a challenger's gain."""
+    """What a holdout of some units shows of a model, or of what a challenger gains over a champion."""
 
-    gain: float
+    figure: float
     pulls: Floats
     """By unit."""
-    alone: float
-    """Variance of the gain if each row were independent."""
     sizes: Floats
+    alone: Callable[[], float]
+    """Variance of the figure if each row were independent."""
+    classes: int = LEAST_UNITS
+    """Units that have the rarest class."""
+
+    @property
+    def telling(self) -> bool:
+        """Whether it is large enough for an interval (`what_is_missing` of `regrow/decisions/estimates.py`)."""
+        even = self.sizes.sum() ** 2 / np.sum(self.sizes**2)
+        return len(self.sizes) >= LEAST_UNITS <= self.classes and even >= LEAST_EVEN
+
+    def estimate(self, unit: Unit) -> Estimate:
+        """Return the estimate that a gate or a look makes of it."""
+        return self.joined(Units(np.arange(len(self.pulls)), unit).blocks())
+
+    def joined(self, drawn: Units) -> Estimate:
+        """Return the estimate that joins its units to those of *drawn*."""
+        pulled, sizes = (
+            np.bincount(drawn.codes, each).astype(np.float64) for each in (self.pulls, self.sizes)
+        )
+        error = float(np.sqrt(variance_of(pulled)))
+        freedom = float(sizes.sum() ** 2 / np.sum(sizes**2) - 1)
+        return Estimate(self.figure, error, freedom, int(self.sizes.sum()), drawn, 0.0)
 
 
 @dataclass(frozen=True)
@@ -62,31 +86,41 @@ class Table:
     better: tuple[float, ...]
     """True gains for which the power is measured."""
 
-    def prepare(self, pair: tuple[str, str]) -> Callable[[NDArray[np.int64]], Holdout]:
-        """Return what draws a holdout of given units, for one *pair* of models."""
-        return self._of_ranks(pair) if set(np.unique(self.target)) == {0.0, 1.0} else self._of_errors(pair)
+    @property
+    def binary(self) -> bool:
+        """Whether the metric is the area under the ROC curve; else it is the mean absolute error."""
+        return set(np.unique(self.target)) == {0.0, 1.0}
 
-    def _of_errors(self, pair: tuple[str, str]) -> Callable[[NDArray[np.int64]], Holdout]:
-        """Return the gain of the mean absolute error."""
-        old, new = (np.abs(self.predictions[name] - self.target) for name in pair)
+    def prepare(self, names: tuple[str, ...]) -> Callable[[NDArray[np.int64]], Holdout]:
+        """Return what draws a holdout of given units: for one model, or what the second of two gains over the first."""
+        return self._of_ranks(names) if self.binary else self._of_errors(names)
+
+    def _of_errors(self, names: tuple[str, ...]) -> Callable[[NDArray[np.int64]], Holdout]:
+        """Return the mean absolute error, of two models by how much it falls."""
+        errors = [np.abs(self.predictions[name] - self.target) for name in names]
+        values = errors[0] - errors[1] if len(errors) == 2 else errors[0]
         sizes, sums, squares = (
-            np.bincount(self.units, value) for value in (np.ones(len(old)), old - new, (old - new) ** 2)
+            np.bincount(self.units, value).astype(np.float64)
+            for value in (np.ones(len(values)), values, values**2)
         )
 
         def draw(units: NDArray[np.int64]) -> Holdout:
             rows, total = sizes[units], sizes[units].sum()
             mean = sums[units].sum() / total
-            alone = (squares[units].sum() / total - mean**2) / total
-            return Holdout(mean, (sums[units] - rows * mean) / total, alone, rows.astype(np.float64))
+
+            def alone() -> float:
+                return (squares[units].sum() / total - mean**2) / total
+
+            return Holdout(mean, (sums[units] - rows * mean) / total, rows, alone)
 
         return draw
 
-    def _of_ranks(self, pair: tuple[str, str]) -> Callable[[NDArray[np.int64]], Holdout]:
-        """Return the gain of the area under the ROC curve."""
+    def _of_ranks(self, names: tuple[str, ...]) -> Callable[[NDArray[np.int64]], Holdout]:
+        """Return the area under the ROC curve, of two models by how much it rises."""
         positive, count = self.target == 1, int(self.units.max()) + 1
         steps = [
             np.searchsorted(np.quantile(each, np.linspace(0, 1, STEPS + 1)[1:-1]), each)
-            for each in (self.predictions[name] for name in pair)
+            for each in (self.predictions[name] for name in names)
         ]
         tables = [
             [
@@ -96,45 +130,40 @@ class Table:
             for step in steps
         ]
         by_unit = np.split(np.argsort(self.units, kind="stable"), np.cumsum(np.bincount(self.units))[:-1])
+        of_class = np.array([np.bincount(self.units[of], minlength=count) for of in (positive, ~positive)])
 
         def draw(units: NDArray[np.int64]) -> Holdout:
-            areas, scores = [], []
-            for above, below in tables:
-                ups, downs = above[units].sum(axis=0), below[units].sum(axis=0)
-                beaten = (np.cumsum(downs) - downs / 2) / downs.sum()
-                lost = 1 - (np.cumsum(ups) - ups / 2) / ups.sum()
-                area = float(ups @ beaten / ups.sum())
-                areas.append(area)
-                scores.append(((beaten - area) / ups.sum(), (lost - area) / downs.sum()))
-            pulled = [
-                table[0][units] @ score[0] + table[1][units] @ score[1]
-                for table, score in zip(tables, scores, strict=True)
-            ]
-            rows = np.concatenate([by_unit[unit] for unit in units])
-            single = [
-                np.where(positive[rows], score[0][step[rows]], score[1][step[rows]])
-                for step, score in zip(steps, scores, strict=True)
-            ]
-            alone = float(np.sum((single[1] - single[0]) ** 2))
-            sizes = np.array([len(by_unit[unit]) for unit in units], dtype=np.float64)
-            return Holdout(areas[1] - areas[0], pulled[1] - pulled[0], alone, sizes)
+            figure, pulled, scores = 0.0, np.zeros(len(units)), []
+            for above, below in ([side[units] for side in table] for table in tables):
+                ups, downs = above.sum(axis=0), below.sum(axis=0)
+                beaten = (np.cumsum(downs) - downs / 2) / max(downs.sum(), 1)
+                lost = 1 - (np.cumsum(ups) - ups / 2) / max(ups.sum(), 1)
+                area = float(ups @ beaten / max(ups.sum(), 1))
+                scores.append(((beaten - area) / max(ups.sum(), 1), (lost - area) / max(downs.sum(), 1)))
+                figure, pulled = area - figure, above @ scores[-1][0] + below @ scores[-1][1] - pulled
+
+            def alone() -> float:
+                rows, single = np.concatenate([by_unit[unit] for unit in units]), np.zeros(1)
+                for step, (up, down) in zip(steps, scores, strict=True):
+                    single = np.where(positive[rows], up[step[rows]], down[step[rows]]) - single
+                return float(np.sum(single**2))
+
+            held = of_class[:, units]
+            rarest = int(np.count_nonzero(held, axis=1).min())
+            return Holdout(figure, pulled, held.sum(axis=0).astype(np.float64), alone, rarest)
 
         return draw
 
 
 def judge(table: Table, seen: Holdout) -> tuple[float, float]:
-    """Return the lower bounds of the gain by unit and by row, relative to the gain: how much each leaves room."""
-    blocks = Units(np.arange(len(seen.pulls)), table.unit).blocks()
-    return radius_of(seen, blocks), float(norm.ppf(CONFIDENCE) * np.sqrt(seen.alone))
+    """Return how far below the gain its lower bounds lie, by unit (infinitely if that is undecided) and by row."""
+    by_unit = seen.estimate(table.unit).radius(CONFIDENCE) if seen.telling else np.inf
+    return by_unit, float(norm.ppf(CONFIDENCE) * np.sqrt(seen.alone()))
 
 
 def radius_of(seen: Holdout, drawn: Units) -> float:
     """Return how far below the gain its bound lies if the units of *seen* are joined to those of *drawn*."""
-    pulled, sizes = np.bincount(drawn.codes, seen.pulls), np.bincount(drawn.codes, seen.sizes)
-    error = np.sqrt(np.sum(pulled**2) * len(pulled) / (len(pulled) - 1))
-    freedom = sizes.sum() ** 2 / np.sum(sizes**2) - 1
-    found = Estimate(seen.gain, float(error), float(freedom), int(seen.sizes.sum()), drawn, 0.0)
-    return found.radius(CONFIDENCE)
+    return seen.joined(drawn).radius(CONFIDENCE)
 
 
 def days_of(seen: Holdout) -> Units:
@@ -176,74 +205,101 @@ def check(table: Table) -> None:
     pair, count = table.pairs[0], table.holdouts[1]
     chosen = np.arange(count)
     seen, rows = table.prepare(pair)(chosen), table.units < count
-    binary = set(np.unique(table.target)) == {0.0, 1.0}
     sides = [table.predictions[name][rows] for name in pair]
-    sides = [np.column_stack([1 - side, side]) for side in sides] if binary else sides
+    sides = [np.column_stack([1 - side, side]) for side in sides] if table.binary else sides
     units = Units(number(table.units[rows]), table.unit)
-    metric, classes = ("roc_auc", (0, 1)) if binary else ("mae", ())
+    metric, classes = ("roc_auc", (0, 1)) if table.binary else ("mae", ())
     found = estimate(metric, table.target[rows], sides, classes, units)
     assert isinstance(found, Estimate)  # noqa: S101
-    np.testing.assert_allclose(abs(found.figure), abs(seen.gain), rtol=0.05, atol=1e-4)
+    np.testing.assert_allclose(abs(found.figure), abs(seen.figure), rtol=0.05, atol=1e-4)
     np.testing.assert_allclose(found.radius(CONFIDENCE), judge(table, seen)[0], rtol=0.05)
 
 
-def flights() -> Table:
-    """Return the flights of June to December 2013, by day; models of earlier months, some with more of them."""
+WINDOWS = {"Jan-Mar": (1, 3), "Feb-Apr": (2, 4), "Mar-May": (3, 5), "Jan-May": (1, 5)}
+"""Months that the flights' models are fitted on."""
+PAIRS = (*pairwise(WINDOWS), ("Jan-Mar", "Mar-May"), ("Jan-Mar", "Jan-May"))
+
+
+def flights(windows: dict[str, tuple[int, int]] = WINDOWS, shuffled: tuple[str, ...] = ()) -> Table:
+    """Return the flights of June to December 2013, by day; models of earlier months, some with more of them.
+
+    *shuffled* ones are fitted once more, on labels in random order.
+    """
     read = read_flights()
     features, times, late = read.features, read.times, read.late
-    month = times.dt.month
+    month, random = times.dt.month, np.random.default_rng(0)
     unseen = (month >= 6).to_numpy()
-    windows = {"Jan-Mar": (1, 3), "Feb-Apr": (2, 4), "Mar-May": (3, 5), "Jan-May": (1, 5)}
     predictions: dict[str, Floats] = {}
-    for name, (first, last) in windows.items():
-        known = month.between(first, last)
-        model, _ = fit_pipeline(read.project.training, features[known], late[known])
-        predictions[name] = model.predict_proba(features[unseen])[:, 1]
+    for name in (*windows, *shuffled):
+        known, told = month.between(*windows[name]), name
+        target = late[known]
+        if name in predictions:
+            told = f"shuffled, {name}"
+            target = target.sample(frac=1, random_state=random.integers(2**31)).set_axis(target.index)
+        model, _ = fit_pipeline(read.project.training, features[known], target)
+        predictions[told] = model.predict_proba(features[unseen])[:, 1]
     days = number(times[unseen].dt.floor("D").astype("int64").to_numpy())
-    pairs = (*pairwise(windows), ("Jan-Mar", "Mar-May"), ("Jan-Mar", "Jan-May"))
-    return Table("flights late (roc_auc)", "day", late[unseen].to_numpy(np.float64), days, predictions, pairs,
+    return Table("flights late (roc_auc)", "day", late[unseen].to_numpy(np.float64), days, predictions, PAIRS,
                  (10, 18, 30, 60), (0.01, 0.02, 0.05))  # fmt: skip
 
 
-def weather() -> Table:
+def weather(shuffled: tuple[str, ...] = ()) -> Table:
     """Return by how much the temperature of New York's airports changes in 12 hours, from the 11th of each month on."""
     rows = read_changes()
     features = rows[WEATHER]
     day, change = rows["time_hour"].dt.day, rows["change"].to_numpy()
     unseen = (day > 10).to_numpy()
-    predictions: dict[str, Floats] = {}
+    ridge = make_pipeline(SimpleImputer(), StandardScaler(), Ridge())
     models: dict[str, tuple[int, Any]] = {
-        "ridge, 5 days a month": (5, make_pipeline(SimpleImputer(), StandardScaler(), Ridge())),
-        "ridge, 10 days": (10, make_pipeline(SimpleImputer(), StandardScaler(), Ridge())),
+        "ridge, 5 days a month": (5, ridge),
+        "ridge, 10 days": (10, ridge),
         "trees, 5 days": (5, HistGradientBoostingRegressor(min_samples_leaf=50)),
         "trees, 10 days": (10, HistGradientBoostingRegressor(min_samples_leaf=50)),
         "few trees, 10 days": (10, HistGradientBoostingRegressor(max_iter=30, min_samples_leaf=50)),
     }
-    for name, (last, model) in models.items():
-        known = (day <= last).to_numpy()
-        predictions[name] = model.fit(features[known], change[known]).predict(features[unseen])
+    asked = {name: ((day <= last).to_numpy(), model) for name, (last, model) in models.items()}
+    predictions = fit_all(asked, features, change, unseen, shuffled)
     days = number(rows["time_hour"][unseen].dt.floor("D").astype("int64").to_numpy())
     return Table("change of temperature (mae)", "day", change[unseen], days, predictions,
-                 tuple(pairwise(predictions)), (10, 18, 30, 60), (0.1, 0.2, 0.5))  # fmt: skip
+                 tuple(pairwise(models)), (10, 18, 30, 60), (0.1, 0.2, 0.5))  # fmt: skip
 
 
-def doctors() -> Table:
+def doctors(shuffled: tuple[str, ...] = ()) -> Table:
     """Return whether a person of the RAND experiment sees a doctor in a year, by household; half of them are unseen."""
     features, sees, household = read_doctors()
     held = np.random.default_rng(0).random(household.max() + 1) < 0.5
     unseen = held[household]
     half = ~unseen & (household % 2 == 0)
-    predictions: dict[str, Floats] = {}
     models: dict[str, tuple[NDArray[np.bool_], Any]] = {
         "logistic, a quarter": (half, make_pipeline(StandardScaler(), LogisticRegression())),
         "logistic, a half": (~unseen, make_pipeline(StandardScaler(), LogisticRegression())),
         "trees, a quarter": (half, HistGradientBoostingClassifier(max_iter=50)),
         "trees, a half": (~unseen, HistGradientBoostingClassifier(max_iter=50)),
     }
-    for name, (known, model) in models.items():
-        predictions[name] = model.fit(features[known], sees[known]).predict_proba(features[unseen])[:, 1]
+    predictions = fit_all(models, features, sees, unseen, shuffled)
     return Table("doctor visits (roc_auc)", "entity", sees[unseen].astype(np.float64), number(household[unseen]),
-                 predictions, tuple(pairwise(predictions)), (10, 30, 100, 300), (0.01, 0.02, 0.05))  # fmt: skip
+                 predictions, tuple(pairwise(models)), (10, 30, 100, 300), (0.01, 0.02, 0.05))  # fmt: skip
+
+
+def fit_all(
+    models: dict[str, tuple[NDArray[np.bool_], Any]],
+    features: pd.DataFrame,
+    target: NDArray[Any],
+    unseen: NDArray[np.bool_],
+    shuffled: tuple[str, ...],
+) -> dict[str, Floats]:
+    """Return what each model, fitted on its own rows, predicts of *unseen*; *shuffled* ones also on shuffled labels."""
+    found, random = dict[str, Floats](), np.random.default_rng(0)
+    for name in (*models, *shuffled):
+        known, model = models[name]
+        labels = random.permutation(target[known]) if name in found else target[known]
+        fitted = model.fit(features[known], labels)
+        told = f"shuffled, {name}" if name in found else name
+        asked = features[unseen]
+        found[told] = (
+            fitted.predict_proba(asked)[:, 1] if hasattr(fitted, "predict_proba") else fitted.predict(asked)
+        )
+    return found
 
 
 def draws_of(table: Table, count: int, runs: int, contiguous: bool) -> Iterator[tuple[int, float, Holdout]]:
@@ -252,12 +308,12 @@ def draws_of(table: Table, count: int, runs: int, contiguous: bool) -> Iterator[
     there = int(table.units.max()) + 1
     for place, pair in enumerate(table.pairs):
         draw = table.prepare(pair)
-        true = draw(np.arange(there)).gain
+        true = draw(np.arange(there)).figure
         for _ in range(runs):
             start = random.integers(there + 1 - count)
             units = np.arange(start, start + count) if contiguous else random.integers(there, size=count)
             seen = draw(units)
-            yield place, seen.gain - true, seen
+            yield place, seen.figure - true, seen
 
 
 def runs_of(table: Table, count: int, runs: int, contiguous: bool) -> tuple[list[Floats], Floats]:
@@ -266,7 +322,8 @@ def runs_of(table: Table, count: int, runs: int, contiguous: bool) -> tuple[list
     worth: list[float] = []
     for place, luck, seen in draws_of(table, count, runs, contiguous):
         found[place].append((luck, *judge(table, seen)))
-        worth.append(seen.alone / float(np.sum(seen.pulls**2)))
+        if seen.telling:
+            worth.append(seen.alone() / float(np.sum(seen.pulls**2)))
     return [np.array(rows) for rows in found], np.array(worth)
 
 
@@ -284,10 +341,13 @@ def write(table: Table, runs: int) -> None:
             found, worth = runs_of(table, count, runs, contiguous)
             (unit, worst), (row, _) = share(found, 1), share(found, 2)
             power = " | ".join(f"{share(found, 1, better)[0]:.0%}" for better in table.better)
-            least = np.mean([np.mean(rows[:, 1]) for rows in found])
+            bounds = np.concatenate([rows[:, 1] for rows in found])
+            decided = np.isfinite(bounds)
+            least = f"{bounds[decided].mean():.4f} | {1 - decided.mean():.0%}" if decided.any() else "| 100%"
+            rows_worth = f"1/{1 / np.median(worth):.0f}" if len(worth) else ""
             way = "contiguous" if contiguous else "exchangeable"
-            rates = f"{unit:.1%} ({worst:.1%}) | {row:.1%} | 1/{1 / np.median(worth):.0f}"
-            print(f"| {table.name} | {way} | {count} | {rates} | {least:.4f} | {power} |", flush=True)
+            rates = f"{unit:.1%} ({worst:.1%}) | {row:.1%} | {rows_worth}"
+            print(f"| {table.name} | {way} | {count} | {rates} | {least} | {power} |", flush=True)
 
 
 def write_methods(tables: tuple[Table, ...], runs: int) -> None:
@@ -317,14 +377,15 @@ def write_methods(tables: tuple[Table, ...], runs: int) -> None:
 
 def main() -> None:
     """Print the tables of docs/decisions.md."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     if sys.argv[2:] == ["methods"]:
         write_methods((flights(), weather()), runs)
         return
     print(
-        "| table | drawn | units | no better: by unit (worst pair) | by row | worth of a row | least gain | power |||"
+        "| table | drawn | units | no better: by unit (worst pair) | by row | worth of a row | least gain | undecided "
+        "| power |||"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for make in (flights, weather, doctors):
         table = make()
         check(table)

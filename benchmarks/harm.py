@@ -2,89 +2,91 @@
 
 Usage: OMP_NUM_THREADS=1 python benchmarks/harm.py [runs] [months|years]     (default: 400 years a line, and both)
 
-Days are drawn at random from half a year, so nothing changes but by chance of days.
+Units (days, households) are drawn at random from those that no model was trained on, so nothing changes but by chance
+of units. Households have no order in time: their year is twelve windows of other ones, each looked at once.
 """
 
 import sys
+from dataclasses import dataclass
 
 import numpy as np
-from gates import Table, flights
-from monitoring import Days, by_us
+from gates import Floats, Table, doctors, flights, weather
+from monitoring import by_us
 from numpy.typing import NDArray
 from real_tables import read_flights
 
 from regrow.decisions.estimates import Estimate, estimate
+from regrow.decisions.looks import OVERLAP
 from regrow.decisions.past import Past
 from regrow.decisions.performance import Holdout, performance_interval
 from regrow.decisions.units import Units, number
 from regrow.models.fitting import fit_pipeline
 
-TOLERANCE, HELD_OUT, WINDOW, YEAR = 0.02, 18, 31, 365
+
+@dataclass(frozen=True)
+class Watch:
+    """How a model is watched: lengths in units, losses in the unit of its metric."""
+
+    held_out: int
+    window: int
+    year: int
+    every: tuple[int, ...]
+    """Units from one look to the next."""
+    losses: tuple[float, ...]
+    """Beyond what is tolerated; if negative, less is lost."""
 
 
-class Steps:
-    """A model's rows by day and step of its probability: all that the area under the ROC curve needs."""
-
-    def __init__(self, table: Table, model: str) -> None:
-        """Count the rows of *table* by what *model* predicts of them."""
-        values = table.predictions[model]
-        step = np.searchsorted(np.quantile(values, np.linspace(0, 1, 257)[1:-1]), values)
-        count = int(table.units.max()) + 1
-        self.above, self.below = (
-            np.bincount(table.units[of] * 256 + step[of], minlength=count * 256).reshape(count, 256)
-            for of in (table.target == 1, table.target == 0)
-        )
-
-    def estimate(self, days: Days) -> Estimate:
-        """Return the area of some *days*, in their order, and its error by day, as `estimate` does."""
-        above, below = self.above[days], self.below[days]
-        ups, downs = above.sum(axis=0), below.sum(axis=0)
-        beaten, lost = (
-            (np.cumsum(downs) - downs / 2) / downs.sum(),
-            1 - (np.cumsum(ups) - ups / 2) / ups.sum(),
-        )
-        area = float(ups @ beaten / ups.sum())
-        pulls = above @ (beaten - area) / ups.sum() + below @ (lost - area) / downs.sum()
-        blocks = Units(np.arange(len(days)), "day").blocks()
-        pulled, sizes = (np.bincount(blocks.codes, values) for values in (pulls, (above + below).sum(axis=1)))
-        error = float(np.sqrt(np.sum(pulled**2) * len(pulled) / (len(pulled) - 1)))
-        freedom = float(sizes.sum() ** 2 / np.sum(sizes**2) - 1)
-        return Estimate(area, error, freedom, int(sizes.sum()), blocks, 0.0)
+AREAS, DEGREES = (-0.02, 0.0, 0.02, 0.05, 0.1), (-0.2, 0.0, 0.2, 0.5, 1.0)
+WATCHED = (
+    (flights, Watch(18, 31, 365, (31, 1), AREAS)),
+    (weather, Watch(18, 31, 365, (31, 1), DEGREES)),
+    (doctors, Watch(300, 300, 3600, (300,), AREAS)),
+)
 
 
-def alarms(steps: Steps, days: Days, held_out: Days, loss: float, every: int) -> list[int]:
-    """Return the days, from the takeover on, on which a year of looks *every* so many days raises an alarm.
+def least_proven(table: Table, model: str, watch: Watch, every: int, random: np.random.Generator) -> Floats:
+    """Return for each look of one drawn year the loss beyond the tolerance that would just have raised an alarm."""
+    draw, metric = table.prepare((model,)), "roc_auc" if table.binary else "mae"
+    units = random.integers(int(table.units.max()) + 1, size=watch.held_out + watch.year)
+    before, year = draw(units[: watch.held_out]).estimate(table.unit), units[watch.held_out :]
+    holdout = Holdout(metric, before.figure, before.rows, (), before.error)
+    windows = watch.year / watch.window
+    level = min(0.1, 1 / min(watch.year / every, OVERLAP[0] * windows))
+    found = []
+    for end in range(watch.window, watch.year + 1, every):
+        seen = draw(year[end - watch.window : end])
+        low, high = performance_interval(seen.estimate(table.unit), holdout, 1 - level)
+        lost = high - before.figure if table.binary else before.figure - low
+        found.append(lost if seen.telling else np.inf)
+    return np.array(found)
 
-    Another one counts once its window holds no day of the one before. A *loss* is what the holdout has more.
+
+def alarms(proven: Floats, loss: float, watch: Watch, every: int) -> list[int]:
+    """Return the units after which a year of looks raises an alarm at a true *loss*, from the takeover on.
+
+    Another one counts once its window holds no unit of the one before.
     """
-    before = steps.estimate(held_out)
-    holdout = Holdout("roc_auc", before.figure + loss, before.rows, (0, 1), before.error)
-    looks = min(YEAR / every, 4 * YEAR / WINDOW)
     found: list[int] = []
-    for end in range(WINDOW, YEAR + 1, every):
-        if found and end < found[-1] + WINDOW:
-            continue
-        seen = steps.estimate(days[end - WINDOW : end])
-        if performance_interval(seen, holdout, 1 - min(0.1, 1 / looks))[1] < holdout.figure - TOLERANCE:
+    for look in np.flatnonzero(proven < loss):
+        end = watch.window + int(look) * every
+        if not found or end >= found[-1] + watch.window:
             found.append(end)
     return found
 
 
-def write_harm(runs: int) -> None:
+def write_harm(table: Table, watch: Watch, runs: int) -> None:
     """Print the alarms of a year without loss, with just what is tolerated, and how soon a loss is found."""
-    table = flights()
-    steps = [Steps(table, name) for name in table.predictions]
-    there = int(table.units.max()) + 1
-    for every in (31, 1):
-        for loss in (0.0, 0.02, 0.05, 0.07, 0.1):
-            random, years = np.random.default_rng(every), []
-            for run in range(runs):
-                days = random.integers(there, size=YEAR + HELD_OUT)
-                years.append(alarms(steps[run % len(steps)], days[HELD_OUT:], days[:HELD_OUT], loss, every))
-            first = np.array([year[0] if year else np.inf for year in years])
-            by = " | ".join(f"{np.mean(first <= day):.0%}" for day in (31, 62, 93, 186))
-            count = np.mean([len(year) for year in years])
-            print(f"| every {every} days | {loss:g} | {count:.2f} | {by} |", flush=True)
+    models = list(table.predictions)
+    for every in watch.every:
+        random = np.random.default_rng(every)
+        years = [least_proven(table, models[run % len(models)], watch, every, random) for run in range(runs)]
+        for loss in watch.losses:
+            found = [alarms(year, loss, watch, every) for year in years]
+            first = np.array([year[0] if year else np.inf for year in found])
+            by = " | ".join(f"{np.mean(first <= count * watch.window):.0%}" for count in (1, 2, 3, 6))
+            count, error = np.mean([len(year) for year in found]), np.std([len(year) for year in found])
+            told = f"{count:.2f} ± {error / np.sqrt(runs):.2f}"
+            print(f"| {table.name} | every {every} | {loss:+g} | {told} | {by} |", flush=True)
 
 
 def write_months() -> None:
@@ -132,7 +134,8 @@ def main() -> None:
     if "months" in parts:
         write_months()
     if "years" in parts:
-        write_harm(runs)
+        for make, watch in WATCHED:
+            write_harm(make(), watch, runs)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,23 @@
 """Measure how often drift is found that is none, and what injected drift is found. The alarm of harm: `harm.py`.
 
-Usage: OMP_NUM_THREADS=1 python benchmarks/monitoring.py [runs]     (default: 40 a line, some minutes)
+Usage: OMP_NUM_THREADS=1 python benchmarks/monitoring.py [runs [part|population …]]
+(default: 40 a line; all parts: drift, power, dependence, context, serial; of all populations, see `POPULATIONS`)
 
-Days are drawn at random from one quarter, so nothing changes but by chance of days. Evidently is asked the same of the
-same rows: its preset's tests of more than 1,000 rows (Wasserstein's distance of numbers, Jensen-Shannon's of
-categories, each from 0.1 on), and the preset's own verdict (half of the columns).
+Units (days of one quarter, households) are drawn at random, so nothing changes but by chance of units. Evidently is
+asked the same of the same rows: its preset's tests of more than 1,000 rows (Wasserstein's distance of numbers,
+Jensen-Shannon's of categories, each from 0.1 on), and the preset's own verdict (half of the columns).
 """
 
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from real_tables import FLIGHTS, read_flights, read_hours
+from populations import MILLION, POPULATIONS, Population, Window
+from real_tables import read_flights
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from regrow.data.sources import feature_columns, read_source
 from regrow.decisions.attributions import compare_attributions
 from regrow.decisions.bins import is_number
 from regrow.decisions.dependence import compare_dependence
@@ -26,45 +26,28 @@ from regrow.decisions.drift import Move, find_drifted
 from regrow.decisions.estimates import Estimate, estimate
 from regrow.decisions.past import Past, move_of
 from regrow.decisions.units import Units, number
-from regrow.project import load_project
+from regrow.project import DriftRule, Unit
 
-Days = NDArray[np.int64]
 Change = Callable[[pd.DataFrame], pd.DataFrame]
-WINDOW = 31
-"""Days of a window."""
+OUTLIER = "and one value of 10⁶ in the reference"
 
 
-def days_of(frame: pd.DataFrame, column: str) -> list[Days]:
-    """Return the places of the rows of each day."""
-    codes = number(frame[column].dt.floor("D").astype("int64").to_numpy())
-    return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
-
-
-def drawn(frame: pd.DataFrame, days: list[Days], chosen: Days, rows: int) -> tuple[pd.DataFrame, Units]:
-    """Return at most *rows* rows of the *chosen* days, and their days."""
-    places = np.concatenate([days[day] for day in chosen])
-    codes = np.repeat(np.arange(len(chosen)), [len(days[day]) for day in chosen])
-    if len(places) > rows:
-        kept = np.sort(np.random.default_rng(0).choice(len(places), rows, replace=False))
-        places, codes = places[kept], codes[kept]
-    return frame.iloc[places].reset_index(drop=True), Units(number(codes), "day")
-
-
-def by_evidently(reference: pd.DataFrame, window: pd.DataFrame) -> float:
-    """Return the share of columns that Evidently's preset calls drifted."""
+def by_evidently(reference: pd.DataFrame, window: pd.DataFrame) -> set[str]:
+    """Return the columns that Evidently's preset calls drifted."""
     from evidently.legacy.calculations import stattests
     from evidently.legacy.core import ColumnType
 
-    found = []
-    for name in reference:
+    found = set[str]()
+    for name in map(str, reference):
         sides = [frame[name].dropna() for frame in (reference, window)]
         if is_number(reference[name]):
             result = stattests.wasserstein_stat_test(*sides, ColumnType.Numerical, 0.1)
         else:
             texts = [side.astype(str) for side in sides]
             result = stattests.jensenshannon_stat_test(*texts, ColumnType.Categorical, 0.1)
-        found.append(result.drift_score >= 0.1)
-    return float(np.mean(found))
+        if result.drift_score >= 0.1:
+            found.add(name)
+    return found
 
 
 def by_us(reference: pd.DataFrame, window: pd.DataFrame, past: Past, level: float) -> tuple[str, ...]:
@@ -77,73 +60,80 @@ def by_us(reference: pd.DataFrame, window: pd.DataFrame, past: Past, level: floa
     return find_drifted(moves, level)
 
 
-def shift(size: float) -> Change:
-    """Return what moves the temperature by *size* standard deviations."""
-    return lambda rows: rows.assign(temp=rows["temp"] + size * rows["temp"].std())
+def changes_of(population: Population) -> dict[str, tuple[str, Change]]:
+    """Return what is injected, by its description: the column, and what changes it."""
+    of, category = population.number, population.category
+    rescaled, change, unit = population.rescaled
+
+    def moved(size: float) -> Change:
+        return lambda rows: rows.assign(**{of: rows[of] + size * rows[of].std()})
+
+    def spread(factor: float) -> Change:
+        return lambda rows: rows.assign(**{of: rows[of].mean() + (rows[of] - rows[of].mean()) * factor})
+
+    def renamed(every: int) -> Change:
+        return lambda rows: rows.assign(
+            **{category: rows[category].astype(object).where(rows.index % every > 0, "new")}
+        )
+
+    def missing(every: int) -> Change:
+        return lambda rows: rows.assign(**{rescaled: rows[rescaled].where(rows.index % every > 0)})
+
+    found: dict[str, tuple[str, Change]] = {"nothing": (of, lambda rows: rows)}
+    found |= {
+        f"{of} shifted by {size:g} standard deviations": (of, moved(size)) for size in (0.25, 0.5, 1, 2)
+    }
+    found[f"{of} shifted by 3, {OUTLIER}"] = (of, moved(3))
+    found |= {f"{of} of {factor:g} times the spread": (of, spread(factor)) for factor in (0.5, 0.75, 1.5)}
+    if category:
+        found |= {
+            f"{category}: a new category in {1 / every:.0%} of the rows": (category, renamed(every))
+            for every in (50, 20, 5)
+        }
+    found |= {f"{rescaled}: {1 / every:.0%} missing": (rescaled, missing(every)) for every in (50, 20, 5)}
+    rescale: Change = lambda rows: rows.assign(**{rescaled: change(rows[rescaled])})  # noqa: E731
+    found[f"{rescaled}: {unit}"] = (rescaled, rescale)
+    return found
 
 
-CHANGES: dict[str, tuple[str, Change]] = {
-    "shift of 1 standard deviation": ("temp", shift(1)),
-    "shift of 2 standard deviations": ("temp", shift(2)),
-    "3 standard deviations, the reference with an outlier of 1e6": ("temp", shift(3)),
-    "halved spread": (
-        "temp",
-        lambda rows: rows.assign(temp=rows["temp"].mean() + (rows["temp"] - rows["temp"].mean()) / 2),
-    ),
-    "a new category in 20 % of the rows": (
-        "origin",
-        lambda rows: rows.assign(origin=rows["origin"].astype(object).where(rows.index % 5 > 0, "XXX")),
-    ),
-    "20 % missing": (
-        "distance",
-        lambda rows: rows.assign(distance=rows["distance"].where(rows.index % 5 > 0)),
-    ),
-    "kilometres for miles": ("distance", lambda rows: rows.assign(distance=rows["distance"] * 1.609)),
-}
+def write_drift(name: str, population: Population, runs: int) -> None:
+    """Print how many looks of a year find drift in windows of a *population* in which nothing changes."""
+    count = population.frame.shape[1]
+    for window in population.windows:
+        random = np.random.default_rng([window.units, window.rows])
+        found = np.zeros((runs, 3), dtype=np.bool_)
+        for run in range(runs):
+            most = DriftRule().max_rows if window.rows == MILLION else 20_000
+            reference, served, past = population.draw(window, random, most)
+            theirs = len(by_evidently(reference, served))
+            ours = by_us(reference, served, past, min(0.1, 1 / window.looks))
+            found[run] = bool(ours), theirs > 0, theirs >= count / 2
+        shares = found.mean(axis=0)
+        error = window.looks * np.sqrt(max(shares[0] * (1 - shares[0]), 1 / runs) / runs)
+        told = " | ".join(f"{window.looks * share:.1f}" for share in shares[1:])
+        rows = f"{window.rows:,} rows" if window.rows < MILLION else "a million rows"
+        size = (
+            f"{window.units} {'days' if population.unit == 'day' else 'households'}, {rows} | {window.looks}"
+        )
+        ours = f"{window.looks * shares[0]:.1f} ± {error:.1f}"
+        print(f"| {name} | {count} | {size} | {ours} | {told} |", flush=True)
 
 
-def write_drift(name: str, frame: pd.DataFrame, time: str, runs: int) -> None:
-    """Print how many looks of a year find drift in random days of the first quarter of *frame*."""
-    days, columns = days_of(frame, time)[:90], [column for column in frame if column != time]
-    cases = [(31, 20_000, 12, 1), (7, 20_000, 52, 1), (14, 200, 26, 1), (31, 20_000, 12, 5)]
-    for length, rows, looks, copies in cases:
-        random, ours, single, preset = np.random.default_rng([length, rows, copies]), 0, 0, 0
-        for _ in range(runs):
-            chosen = random.integers(len(days), size=72 + length)
-            (reference, units), (window, served) = (
-                drawn(frame, days, each, count)
-                for each, count in ((chosen[:72], 20_000), (chosen[72:], rows))
-            )
-            reference, window = (side[columns] for side in (reference, window))
-            share = by_evidently(reference, window)
-            single, preset = single + (share > 0), preset + (share >= 0.5)
-            if copies > 1:  # The same columns again: so many are judged together.
-                reference, window = (
-                    pd.concat([side.add_suffix(f"_{copy}") for copy in range(copies)], axis=1)
-                    for side in (reference, window)
-                )
-            ours += bool(by_us(reference, window, Past(units, served), min(0.1, 1 / looks)))
-        told = " | ".join(f"{looks * count / runs:.1f}" for count in (ours, single, preset))
-        print(f"| {name} | {len(columns) * copies} | {length} days, {rows:,} rows | {told} |", flush=True)
-
-
-def write_power(frame: pd.DataFrame, time: str, runs: int) -> None:
+def write_power(name: str, population: Population, runs: int) -> None:
     """Print how often injected drift is found, and its column named."""
-    days, columns = days_of(frame, time)[:90], [column for column in frame if column != time]
-    for name, (column, change) in CHANGES.items():
-        random, ours, theirs, false = np.random.default_rng(0), 0, 0, 0
-        for _ in range(runs):
-            chosen = random.integers(len(days), size=72 + WINDOW)
-            (reference, units), (window, served) = (
-                drawn(frame, days, each, 10_000) for each in (chosen[:72], chosen[72:])
-            )
-            reference, window = reference[columns], change(window[columns])
-            if "outlier" in name:
-                reference = reference.assign(temp=reference["temp"].where(reference.index > 0, 1e6))
-            found = by_us(reference, window, Past(units, served), 1 / 12)
-            ours, false = ours + (column in found), false + bool(set(found) - {column})
-            theirs += by_evidently(reference[[column]], window[[column]]) > 0
-        print(f"| {name} | {ours / runs:.0%} | {false / runs:.0%} | {theirs / runs:.0%} |", flush=True)
+    window = Window(population.windows[0].units, 10_000, 12)
+    for told, (column, change) in changes_of(population).items():
+        random, found = np.random.default_rng(0), np.zeros((runs, 4), dtype=np.bool_)
+        for run in range(runs):
+            reference, served, past = population.draw(window, random, window.rows)
+            served = change(served)
+            if OUTLIER in told:
+                reference = reference.assign(**{column: reference[column].where(reference.index > 0, 1e6)})
+            ours, theirs = by_us(reference, served, past, 1 / 12), by_evidently(reference, served)
+            others = bool(set(ours) - {column})
+            found[run] = column in ours, others, column in theirs, len(theirs) >= served.shape[1] / 2
+        shares = " | ".join(f"{share:.0%}" for share in found.mean(axis=0))
+        print(f"| {name} | {told} | {shares} |", flush=True)
 
 
 def mixed(column: str, share: float) -> Change:
@@ -160,48 +150,49 @@ def mixed(column: str, share: float) -> Change:
 
 
 def by_classifier(
-    reference: pd.DataFrame, window: pd.DataFrame, units: Units, served: Units, level: float
+    reference: pd.DataFrame, window: pd.DataFrame, past: Past, unit: Unit, level: float
 ) -> bool:
-    """Return whether a classifier tells the sides apart: it learns half of the days, and is judged on the others."""
+    """Return whether a classifier tells the sides apart: it learns half of the units, and is judged on the others."""
+    assert past.units and past.window  # noqa: S101
     columns = measure_distances(reference, window, "psi", dict.fromkeys(map(str, reference), 0.2)).columns
     sides = [
         np.column_stack([getattr(binned, side) for binned in columns.values()])
         for side in ("reference", "window")
     ]
-    values, codes = np.concatenate(sides), np.concatenate([units.codes, served.codes + units.count])
+    values, codes = (
+        np.concatenate(sides),
+        np.concatenate([past.units.codes, past.window.codes + past.units.count]),
+    )
     label, halves = np.repeat([0, 1], [len(side) for side in sides]), codes % 2
     scores = np.zeros((len(values), 2))
     for half in (0, 1):
         model = HistGradientBoostingClassifier(max_iter=50, max_leaf_nodes=15, class_weight="balanced")
         model.fit(values[halves != half], label[halves != half])
         scores[halves == half] = model.predict_proba(values[halves == half])
-    found = estimate("roc_auc", label, [scores], (0, 1), Units(codes, "day"))
+    found = estimate("roc_auc", label, [scores], (0, 1), Units(codes, unit))
     return isinstance(found, Estimate) and found.figure - found.radius(1 - level) > 0.5
 
 
-def write_dependence(name: str, frame: pd.DataFrame, time: str, column: str, runs: int) -> None:
+def write_dependence(name: str, population: Population, runs: int) -> None:
     """Print how often correlations are said to have changed that have not, and that have."""
-    days, columns = days_of(frame, time)[:90], [each for each in frame if each != time]
+    window, column = Window(population.windows[0].units, 10_000, 12), population.mixed
     for told, change in {
         "nothing": None,
         f"{column} mixed in a half of the rows": mixed(column, 0.5),
         f"{column} mixed in all": mixed(column, 1.0),
     }.items():
-        random, ours, right, theirs = np.random.default_rng(0), 0, 0, 0
-        for _ in range(runs):
-            chosen = random.integers(len(days), size=72 + WINDOW)
-            (reference, units), (window, served) = (
-                drawn(frame, days, each, 10_000) for each in (chosen[:72], chosen[72:])
-            )
-            reference, window = reference[columns], window[columns]
-            window = change(window) if change else window
-            binned = measure_distances(reference, window, "psi", dict.fromkeys(columns, 0.2)).columns
-            found = compare_dependence(binned, Past(units, served), 0.2)
-            proven = not isinstance(found, str) and found.doubt <= 1 / 12
-            ours += proven
-            right += proven and any(column in each for each in found.pairs[0].names)
-            theirs += by_classifier(reference, window, units, served, 1 / 12)
-        shares = " | ".join(f"{count / runs:.0%}" for count in (ours, right, theirs))
+        random, found = np.random.default_rng(0), np.zeros((runs, 3), dtype=np.bool_)
+        for run in range(runs):
+            reference, served, past = population.draw(window, random, window.rows)
+            served = change(served) if change else served
+            binned = measure_distances(
+                reference, served, "psi", dict.fromkeys(map(str, reference), 0.2)
+            ).columns
+            seen = compare_dependence(binned, past, 0.2)
+            proven = not isinstance(seen, str) and seen.doubt <= 1 / 12
+            right = proven and any(column in each for each in seen.pairs[0].names)
+            found[run] = proven, right, by_classifier(reference, served, past, population.unit, 1 / 12)
+        shares = " | ".join(f"{share:.0%}" for share in found.mean(axis=0))
         print(f"| {name} | {told} | {shares} |", flush=True)
 
 
@@ -276,27 +267,22 @@ def write_serial(runs: int) -> None:
             print(f"| {alike:g} | {before} | {season:g} | {told} |", flush=True)
 
 
+BY_POPULATION = {"drift": write_drift, "power": write_power, "dependence": write_dependence}
+
+
 def main() -> None:
     """Print the tables of docs/decisions.md."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    parts = sys.argv[2:] or ["drift", "power", "dependence", "context", "serial"]
-    project = load_project(FLIGHTS)
-    rows = read_source(project, datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 4, 1, tzinfo=UTC))
-    frame = rows[[*feature_columns(project, list(rows.columns)), "scheduled_departure"]]
+    asked = set(sys.argv[2:])
+    parts = asked - set(POPULATIONS) or {*BY_POPULATION, "context", "serial"}
+    for name in [name for name in POPULATIONS if name in asked] or POPULATIONS:
+        population = POPULATIONS[name]()
+        for part in (part for part in BY_POPULATION if part in parts):
+            BY_POPULATION[part](name, population, runs)
     if "context" in parts:
         write_context()
     if "serial" in parts:
         write_serial(runs)
-    if "power" in parts:
-        write_power(frame, "scheduled_departure", runs)
-    if "dependence" in parts:
-        write_dependence("flights", frame, "scheduled_departure", "dewp", runs)
-        hours = read_hours().sort_values("time_hour", ignore_index=True)
-        write_dependence("weather by hour", hours, "time_hour", "humid", runs)
-    if "drift" in parts:
-        write_drift("flights", frame, "scheduled_departure", runs)
-        hours = read_hours().sort_values("time_hour", ignore_index=True)
-        write_drift("weather by hour", hours, "time_hour", runs)
 
 
 if __name__ == "__main__":

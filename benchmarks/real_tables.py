@@ -36,6 +36,13 @@ def read_flights() -> Flights:
     return Flights(project, features, rows["scheduled_departure"], rows["late"].astype(bool))
 
 
+def read_quarter() -> tuple[pd.DataFrame, pd.Series]:
+    """Return the features of all flights of January to March, and when each was to depart."""
+    project = load_project(FLIGHTS)
+    rows = read_source(project, datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 4, 1, tzinfo=UTC))
+    return rows[feature_columns(project, list(rows.columns))], rows["scheduled_departure"]
+
+
 def read_hours() -> pd.DataFrame:
     """Read the weather of each hour at New York's airports."""
     sys.path.insert(0, str(FLIGHTS.parent))
@@ -64,3 +71,25 @@ def read_doctors() -> tuple[pd.DataFrame, NDArray[np.bool_], NDArray[np.int64]]:
     shared = rows[["lncoins", "idp", "lpi", "fmde"]]
     household = (shared != shared.shift()).any(axis=1).cumsum().to_numpy()
     return rows.drop(columns="mdvis"), (rows["mdvis"] > 0).to_numpy(), household
+
+
+def with_airports(frame: pd.DataFrame, times: pd.Series, before: tuple[int, ...]) -> pd.DataFrame:
+    """Return *frame* and, for each row's time, each airport's weather so many hours *before*, eight columns each."""
+    weather = {origin: hours.drop_duplicates("time_hour").set_index("time_hour").drop(columns="origin")
+               for origin, hours in read_hours().groupby("origin")}  # fmt: skip
+    asked = times.dt.floor("h")
+    joined = [
+        hours.reindex(asked - pd.Timedelta(hours=ago)).add_suffix(f" {origin} -{ago}").reset_index(drop=True)
+        for origin, hours in weather.items()
+        for ago in before
+    ]
+    return pd.concat([frame.reset_index(drop=True), *joined], axis=1)
+
+
+def with_health(persons: pd.DataFrame) -> pd.DataFrame:
+    """Return *persons* of the RAND experiment with their rating of their health as one column of four words."""
+    words = {"hlthp": "poor", "hlthf": "fair", "hlthg": "good"}
+    rated = pd.Series("excellent", index=persons.index)
+    for column, word in words.items():
+        rated = rated.mask(persons[column] == 1, word)
+    return persons.drop(columns=list(words)).assign(health=rated)
