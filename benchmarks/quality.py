@@ -8,34 +8,27 @@ each column at 95 % by itself, rows taken for independent.
 
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from monitoring import Days, days_of, drawn
-from real_tables import FLIGHTS, read_hours
+from populations import POPULATIONS, Population, Window
 
 from regrow.base.verdict import Finding
-from regrow.data.sources import feature_columns, read_source
 from regrow.decisions.quality import is_text, judge_quality
 from regrow.decisions.units import Units
-from regrow.project import QualityRule, load_project
+from regrow.project import QualityRule
 
 Change = Callable[[pd.DataFrame, Units], pd.DataFrame]
-KNOWN, ROWS = 72, 6_000
-"""Days of the reference, and its most rows."""
+WINDOWS = Window(31, 6_000, 12), Window(7, 3_000, 52), Window(14, 200, 26)
+MOST_ROWS = 6_000
+"""Of the reference."""
 RULES = {"as by default": QualityRule(), "none tolerated": QualityRule(missing=0, unseen=0)}
 
 
-def draw(
-    frame: pd.DataFrame, days: list[Days], random: np.random.Generator, length: int, rows: int
-) -> tuple[pd.DataFrame, Units, pd.DataFrame, Units]:
-    """Draw a reference and a window of *length* days from the *days* of *frame*."""
-    chosen = random.integers(len(days), size=KNOWN + length)
-    (reference, units), (window, served) = (
-        drawn(frame, days, each, count) for each, count in ((chosen[:KNOWN], ROWS), (chosen[KNOWN:], rows))
-    )
-    return reference, units, window, served
+def level_of(window: Window) -> float:
+    """Return the level of one look that leaves at most one false alarm a year."""
+    return min(0.1, 1 / window.looks)
 
 
 def questions(frame: pd.DataFrame) -> int:
@@ -53,19 +46,22 @@ def any_failed(findings: tuple[Finding, ...]) -> bool:
     return any(each.failed for each in findings)
 
 
-def write_false(name: str, frame: pd.DataFrame, time: str, runs: int) -> None:
-    """Print how many looks of a year find broken data in random days of the first quarter of *frame*."""
-    days, frame = days_of(frame, time)[:90], frame.drop(columns=time)
-    for length, rows, looks in ((31, 6_000, 12), (7, 3_000, 52), (14, 200, 26)):
-        random = np.random.default_rng([length, rows])
+def write_false(name: str, runs: int) -> None:
+    """Print how many looks of a year find broken data in random days of the population *name*."""
+    population = POPULATIONS[name]()
+    for window in WINDOWS:
+        random = np.random.default_rng([window.units, window.rows])
         found = {rule: np.zeros(2) for rule in RULES}
         for _ in range(runs):
-            reference, units, window, served = draw(frame, days, random, length, rows)
+            reference, served, past = population.draw(window, random, MOST_ROWS)
             for told, rule in RULES.items():
-                ours = judge_quality(reference, window, rule, units, served, min(0.1, 1 / looks))
-                found[told] += any_failed(by_row(reference, window, rule)), any_failed(ours)
-        told = " | ".join(f"{looks * count / runs:.1f}" for counts in found.values() for count in counts)
-        print(f"| {name} | {frame.shape[1]} | {length} days, {rows:,} rows | {told} |", flush=True)
+                ours = judge_quality(reference, served, rule, past.units, past.window, level_of(window))
+                found[told] += any_failed(by_row(reference, served, rule)), any_failed(ours)
+        told = " | ".join(
+            f"{window.looks * count / runs:.1f}" for counts in found.values() for count in counts
+        )
+        seen = f"{population.frame.shape[1]} | {window.units} days, {window.rows:,} rows"
+        print(f"| {name} | {seen} | {told} |", flush=True)
 
 
 def lacking(column: str, share: float, newest: int | None = None) -> Change:
@@ -100,19 +96,19 @@ BREAKS: dict[str, tuple[str, Change]] = {
 }
 
 
-def write_power(frame: pd.DataFrame, time: str, runs: int) -> None:
-    """Print how often injected breaks of one column are found, at its part of the level of all columns of *frame*."""
-    days, frame = days_of(frame, time)[:90], frame.drop(columns=time)
+def write_power(population: Population, runs: int) -> None:
+    """Print how often breaks of one column are found, at its part of the level of all columns of *population*."""
     for name, (column, change) in BREAKS.items():
-        cells = []
-        for length, rows, looks in ((31, 6_000, 12), (7, 3_000, 52)):
-            level = min(0.1, 1 / looks) * questions(frame[[column]]) / questions(frame)
+        cells, alone = [], replace(population, frame=population.frame[[column]])
+        for window in WINDOWS[:2]:
+            level = level_of(window) * questions(alone.frame) / questions(population.frame)
             random, counts = np.random.default_rng(0), np.zeros(2)
             for _ in range(runs):
-                reference, units, window, served = draw(frame[[column]], days, random, length, rows)
-                window = change(window, served)
-                ours = judge_quality(reference, window, QualityRule(), units, served, level)
-                counts += any_failed(by_row(reference, window, QualityRule())), any_failed(ours)
+                reference, served, past = alone.draw(window, random, MOST_ROWS)
+                assert past.window is not None  # noqa: S101
+                served = change(served, past.window)
+                ours = judge_quality(reference, served, QualityRule(), past.units, past.window, level)
+                counts += any_failed(by_row(reference, served, QualityRule())), any_failed(ours)
             cells += [f"{count / runs:.0%}" for count in counts]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
@@ -168,17 +164,13 @@ def main() -> None:
     """Print the tables of docs/decisions.md."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     parts = sys.argv[2:] or ["false", "power", "unseen"]
-    project = load_project(FLIGHTS)
-    rows = read_source(project, datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 4, 1, tzinfo=UTC))
-    frame = rows[[*feature_columns(project, list(rows.columns)), "scheduled_departure"]]
     if "unseen" in parts:
         write_unseen(runs)
     if "power" in parts:
-        write_power(frame, "scheduled_departure", runs)
+        write_power(POPULATIONS["flights"](), runs)
     if "false" in parts:
-        write_false("flights", frame, "scheduled_departure", runs)
-        hours = read_hours().sort_values("time_hour", ignore_index=True)
-        write_false("weather by hour", hours, "time_hour", runs)
+        write_false("flights", runs)
+        write_false("weather by hour", runs)
 
 
 if __name__ == "__main__":

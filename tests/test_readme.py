@@ -20,6 +20,7 @@ README = Path(__file__).parents[1] / "README.md"
 SECTION = "## From a table to a watched model"
 COLUMNS = ["loan_id", "issued_at", "income", "purpose", "guarantor", "children", "repaid"]
 YEAR = "A year in the life of"
+"""What the title of the demonstration's table begins with."""
 LEFT_OUT = " …"
 """The line that stands for lines which the README leaves out."""
 RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}")
@@ -41,10 +42,10 @@ def shown() -> dict[str, list[str]]:
 
 
 def table_of_the_year(text: str) -> list[str]:
-    """Return the lines of the demonstration's table in *text*, from its title to the first empty line."""
-    lines = [line.rstrip() for line in text.splitlines()]
-    first = next(number for number, line in enumerate(lines) if line.startswith(YEAR))
-    return lines[first : next(n for n, line in enumerate(lines) if n > first and line in {"", "```"})]
+    """Return the lines of the demonstration's table in *text*, without the empty ones."""
+    lines = [line.rstrip() for line in text[text.index(YEAR) :].splitlines()]
+    last = next(number for number, line in enumerate(lines) if line.startswith(("AUC over the year", "```")))
+    return [line for line in lines[:last] if line]
 
 
 def comparable(lines: list[str]) -> list[str]:
@@ -153,6 +154,10 @@ def test_the_demonstration_prints_the_year_that_the_readme_shows(reader: Reader)
     """`regrow demo` in an empty folder ends with the README's table, and the README's text names its figures."""
     printed, readme = reader.run("regrow demo"), README.read_text()
     assert table_of_the_year(printed) == table_of_the_year(readme)
-    (served, frozen), (pooled, pooled_frozen) = re.findall(r"(0\.\d{4})\D+(0\.\d{4})", printed)
+    figures = re.search(
+        r"served (\S+), never retrained (\S+) .* pooled: (\S+) and (\S+)\. ", " ".join(printed.split())
+    )
+    assert figures is not None, printed
+    served, frozen, pooled, pooled_frozen = figures.groups()
     told = f"{served} served, {frozen} never retrained; over all rows at once {pooled} and {pooled_frozen}"
     assert told in readme
