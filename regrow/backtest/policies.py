@@ -157,14 +157,19 @@ def _gates(project: Project, word: str) -> Iterable[Gate]:
         return ()
     if name == FILE:
         return project.evaluation.gates
-    changed = {"ask": PROVEN if name == ROWS else name}
+    gates = project.evaluation.gates
+    if not any(
+        isinstance(gate, ChampionGate) for gate in gates
+    ):  # Nothing else asks for a gain over the champion.
+        gates = (*gates, ChampionGate(kind="beats_champion"))
+    asked = PROVEN if name == ROWS else name
     return [
         gate.model_copy(
-            update={**changed, "margin": _loss(project, gate, word) if name == NON_INFERIOR else 0.0}
+            update={"ask": asked, "margin": _loss(project, gate, word) if name == NON_INFERIOR else 0.0}
         )
         if isinstance(gate, ChampionGate)
         else gate
-        for gate in project.evaluation.gates
+        for gate in gates
     ]
 
 

@@ -48,6 +48,23 @@ def test_no_loss_beyond_a_margin_is_asked(tmp_path: Path) -> None:
     assert asked(mine.replace("ASK", "proven"), "non_inferior").margin == 0.02
 
 
+@pytest.mark.parametrize("word", ["proven", "expected", "rows", "non_inferior:0.01"])
+def test_a_gain_is_asked_of_a_file_whose_gates_ask_for_none(tmp_path: Path, word: str) -> None:
+    """The word adds the champion's gate, and leaves the file's own alone."""
+    text = FILE.replace(
+        "primary: roc_auc",
+        "primary: roc_auc, gates: [{ kind: threshold, metric: roc_auc, at_least: 0.6 }]",
+    )
+    project = project_of(tmp_path, text)
+    own, added = make_policies(project, ["never"], ["file"], [word])[1].project.evaluation.gates
+    assert (own,) == project.evaluation.gates
+    assert isinstance(added, ChampionGate)
+    assert (added.ask, added.margin) == {
+        "rows": ("proven", 0),
+        "non_inferior:0.01": ("non_inferior", 0.01),
+    }.get(word, (word, 0))
+
+
 def test_a_loss_that_nobody_named_is_asked_for(tmp_path: Path) -> None:
     """If the alarm tolerates none, the word must say it."""
     project = project_of(tmp_path, FILE.replace("tolerance: 0.02", "tolerance: 0"))
