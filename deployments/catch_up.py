@@ -16,7 +16,8 @@ from regrow.base.reach import check_reachable
 from regrow.base.settings import apply_environment, load_settings
 from regrow.lineage.announcing import announce_missed
 from regrow.lineage.deployed import is_deployed
-from regrow.lineage.missed import Missed, covering, moment_of, read_missed, window_of
+from regrow.lineage.missed import UNKNOWN, Missed, Standing, covering, moment_of, read_missed, window_of
+from regrow.lineage.pages import every
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
 from regrow.services.flow_runs import living_flow_runs
@@ -28,9 +29,14 @@ logger = logging.getLogger("regrow.deployments")
 
 
 def catch_up(
-    projects: Iterable[Project], now: datetime | None = None, grace: timedelta = AT_START
+    projects: Iterable[Project],
+    now: datetime | None = None,
+    grace: timedelta = AT_START,
+    standing: Standing = UNKNOWN,
 ) -> list[str]:
     """Start once what *projects* have missed until *grace* before *now*; return a line on each.
+
+    *standing* says since when the schedules stood that were registered anew just now.
 
     A monitoring or scoring run takes the moment that was missed as its `as_of`: the fewest that cover the time are
     started. A training, a retraining or a look at a rollout is of the present, so the newest one is enough. Runs that
@@ -39,7 +45,7 @@ def catch_up(
     known = {project.name: project for project in projects}
     moment = now or datetime.now(UTC)
     with get_client(sync_client=True) as client:
-        missed = read_missed(client, known.values(), moment, grace)
+        missed = read_missed(client, known.values(), moment, grace, standing)
         return [_do_once(client, known[each.deployment.name], each) for each in missed]
 
 
@@ -69,11 +75,8 @@ def free_stranded() -> list[str]:
     Call it before the runner takes runs of its own.
     """
     with get_client(sync_client=True) as client:
-        pending = client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING]))
-            )
-        )
+        waiting = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING]))
+        pending = every(client.read_flow_runs, flow_run_filter=FlowRunFilter(state=waiting))
         stranded = [run for run in pending if run.deployment_id is not None]
         living = living_flow_runs() if stranded else {}
         return [_plan_anew(client, run) for run in stranded if run.id not in living]

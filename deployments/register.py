@@ -31,6 +31,7 @@ from regrow.base.reach import why_silent
 from regrow.base.settings import Settings, apply_environment, load_settings
 from regrow.data.files import write_whole
 from regrow.lineage import remember_deployed
+from regrow.lineage.missed import read_standing
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
 from regrow.project.schedules import SCHEDULED, check_cron, schedules_of
@@ -163,10 +164,12 @@ def main() -> None:
     settings = load_settings()
     apply_environment(settings)
     wait_for_prefect(settings)
+    with get_client(sync_client=True) as client:
+        standing = read_standing(client)
     projects = asyncio.run(register(read_projects(settings.configs), read_flows()))
     asyncio.run(register_tidying(settings))
     logger.info("automations: %s", ", ".join(install(projects)))
-    told = [*(f"begun anew: {name}" for name in free_stranded()), *catch_up(projects)]
+    told = [*(f"begun anew: {name}" for name in free_stranded()), *catch_up(projects, standing=standing)]
     for line in told:
         logger.warning("%s", line)
     write_whole(missed_file(settings), "\n".join(told).encode(), flush=False)

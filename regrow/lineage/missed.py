@@ -5,9 +5,11 @@ with the moment for which it was planned; what was due after them was never plan
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
@@ -22,6 +24,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from regrow.data import times
 from regrow.lineage.outages import names_an_outage
+from regrow.lineage.pages import every
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
 
@@ -31,6 +34,11 @@ MOST_RUNS = 200
 """Newest runs of a deployment that are looked at."""
 ATTEMPTS = 3
 """How often one moment is tried in all, if the runs of it fail for an outage or crash."""
+
+
+Standing = Mapping[tuple[UUID, str, str | None], datetime]
+"""Since when a schedule stands as it is, by its deployment, its cron line and its time zone."""
+UNKNOWN: Standing = MappingProxyType({})
 
 
 class Missed(NamedTuple):
@@ -54,25 +62,52 @@ class Missed(NamedTuple):
         return {*self.moments, *(moment_of(run) for run in self.broken)}
 
 
+def read_standing(client: SyncPrefectClient) -> Standing:
+    """Return since when each schedule stands, as Prefect says: registered once more, it begins anew."""
+    return {
+        (deployment.id, schedule.cron, schedule.timezone): changed
+        for deployment in every(client.read_deployments)
+        for schedule, changed in _schedules_of(deployment, UNKNOWN)
+        if changed
+    }
+
+
 def read_missed(
-    client: SyncPrefectClient, projects: Iterable[Project], now: datetime, grace: timedelta
+    client: SyncPrefectClient,
+    projects: Iterable[Project],
+    now: datetime,
+    grace: timedelta,
+    standing: Standing = UNKNOWN,
 ) -> list[Missed]:
-    """Return what each scheduled deployment of *projects* has missed until *grace* before *now*."""
+    """Return what each scheduled deployment of *projects* has missed until *grace* before *now*.
+
+    *standing* knows what Prefect forgets of schedules that were registered since.
+    """
     known = {project.name: project for project in projects}
     found = []
-    for deployment in client.read_deployments(limit=MOST_RUNS):
+    for deployment in every(client.read_deployments):
         if deployment.paused or deployment.name not in known:
             continue
-        schedules = [
-            (each.schedule, each.updated or each.created)
-            for each in deployment.schedules
-            if each.active and isinstance(each.schedule, CronSchedule)
-        ]
+        schedules = _schedules_of(deployment, standing)
         flow = str(deployment.entrypoint or "").rpartition(".")[2]
         window = window_of(known[deployment.name], flow)
         if schedules and (missed := _missed(client, deployment, flow, window, schedules, now, grace)).due():
             found.append(missed)
     return found
+
+
+def _schedules_of(
+    deployment: DeploymentResponse, standing: Standing
+) -> list[tuple[CronSchedule, datetime | None]]:
+    """Return the active schedules of *deployment*, each with the moment since which it stands."""
+    found = [
+        (each.schedule, each.updated or each.created)
+        for each in deployment.schedules
+        if each.active and isinstance(each.schedule, CronSchedule)
+    ]
+    return [
+        (each, standing.get((deployment.id, each.cron, each.timezone), changed)) for each, changed in found
+    ]
 
 
 def window_of(project: Project, flow: str) -> timedelta | None:

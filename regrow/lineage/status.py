@@ -22,6 +22,7 @@ from regrow.base.errors import Unreachable
 from regrow.base.reach import why_silent
 from regrow.base.settings import Settings
 from regrow.data.labels import newest_label
+from regrow.lineage.pages import every
 from regrow.lineage.runs import FLOW
 from regrow.registry.connection import registered_models
 from regrow.registry.ledger import LEDGER_RUN
@@ -29,7 +30,6 @@ from regrow.registry.ledger import LEDGER_RUN
 TRAININGS, MONITORINGS = ("train", "retrain"), ("monitor",)
 DECLINED = "retrain"
 """The decision of a retraining that did not train."""
-PAGE = 200
 
 
 class _Known(BaseModel):
@@ -168,17 +168,17 @@ def _read_run(run: Run) -> LastRun:
 
 def read_next_runs(client: SyncPrefectClient) -> dict[str, dict[str, datetime]]:
     """Return the next scheduled run of each flow, by model."""
-    deployments = {found.id: found for found in client.read_deployments(limit=PAGE)}
+    deployments = {found.id: found for found in every(client.read_deployments)}
     found: dict[str, dict[str, datetime]] = {}
     if not deployments:
         return found
-    runs = client.read_flow_runs(
+    runs = every(
+        client.read_flow_runs,
         flow_run_filter=FlowRunFilter(
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
             deployment_id=FlowRunFilterDeploymentId(any_=list(deployments)),
         ),
         sort=FlowRunSort.EXPECTED_START_TIME_ASC,
-        limit=PAGE,
     )
     for run in runs:
         deployment = deployments.get(run.deployment_id) if run.deployment_id else None

@@ -18,6 +18,7 @@ from regrow.lineage.missed import (
     moment_of,
     moments_between,
     read_missed,
+    read_standing,
     window_of,
 )
 from regrow.project import Project
@@ -106,6 +107,17 @@ def test_a_newer_run_does_not_hide_what_was_missed_before_it(
         changed=changed,
     )
     assert {moment for each in found for moment in each.moments} == expected
+
+
+def test_a_schedule_that_is_registered_anew_stands_since_before(project: Callable[..., Project]) -> None:
+    """What was missed before a restart of the runner, which renews the schedule, is missed after it too."""
+    made = project(name="loans", monitoring={"schedule": DAILY.cron, "window": "1d"})
+    client: Any = Prefect(run(at(5)), run(at(10)), changed=at(2))
+    standing = read_standing(client)
+    client.deployment.schedules[0].updated = NOW
+    assert read_missed(client, [made], NOW, timedelta(minutes=10)) == []
+    (found,) = read_missed(client, [made], NOW, timedelta(minutes=10), standing)
+    assert found.moments == (at(6), at(7), at(8), at(9))
 
 
 def test_nothing_is_missed_if_all_ran_or_the_schedule_rests(missed: Callable[..., list[Missed]]) -> None:
