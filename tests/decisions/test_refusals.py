@@ -1,8 +1,17 @@
 """The laws of the gates that refuse only what is proven."""
 
+import re
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+from fairlearn.metrics import (
+    demographic_parity_difference,
+    equal_opportunity_difference,
+    equalized_odds_difference,
+)
 from model_facts import NOWHERE, make_facts
 
 from regrow.base.verdict import Finding
@@ -44,6 +53,29 @@ def drawn(seed: int, days: int = 60, per_day: int = 50, shared: float = 0.0) -> 
             "slice.sex": random.choice(["f", "m"], rows),
         }
     )
+
+
+@pytest.mark.parametrize(
+    ("ask", "theirs"),
+    [
+        ("demographic_parity", demographic_parity_difference),
+        ("equal_opportunity", equal_opportunity_difference),
+        ("equalized_odds", equalized_odds_difference),
+    ],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_differences_are_those_of_fairlearn(ask: Any, theirs: Callable[..., float], seed: int) -> None:
+    """Of three groups, one of which is favoured, the greatest difference that is told is Fairlearn's."""
+    frame = drawn(seed)
+    frame["slice.sex"] = np.random.default_rng(seed).choice(["f", "m", "x"], len(frame), p=[0.4, 0.4, 0.2])
+    favoured = {"f": 0.0, "m": 0.1, "x": 0.4}
+    frame["candidate"] = np.minimum(frame["candidate"] + frame["slice.sex"].map(favoured), 1)
+    gate = FairnessGate(kind="fairness", column="sex", ask=ask, at_most=0.05)
+    expected = theirs(
+        frame["target"], frame["candidate"] >= 0.5, sensitive_features=frame["slice.sex"].to_numpy()
+    )
+    told = re.findall(r"against \w \([a-z ]+\) (-?\d\.\d{4})", judge(gate, frame).detail)
+    assert max(abs(float(each)) for each in told) == pytest.approx(expected, abs=0.00005001)
 
 
 def test_groups_that_are_decided_about_alike_pass() -> None:
