@@ -17,7 +17,7 @@ from regrow.base.settings import apply_environment, load_settings
 from regrow.lineage.announcing import announce_missed
 from regrow.lineage.deployed import is_deployed
 from regrow.lineage.missed import UNKNOWN, Missed, Standing, covering, moment_of, read_missed, window_of
-from regrow.lineage.pages import every
+from regrow.lineage.pages import all_flow_runs
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
 from regrow.services.flow_runs import living_flow_runs
@@ -76,7 +76,7 @@ def free_stranded() -> list[str]:
     """
     with get_client(sync_client=True) as client:
         waiting = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING]))
-        pending = every(client.read_flow_runs, flow_run_filter=FlowRunFilter(state=waiting))
+        pending = all_flow_runs(client, FlowRunFilter(state=waiting))
         stranded = [run for run in pending if run.deployment_id is not None]
         living = living_flow_runs() if stranded else {}
         return [_plan_anew(client, run) for run in stranded if run.id not in living]

@@ -24,7 +24,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from regrow.data import times
 from regrow.lineage.outages import names_an_outage
-from regrow.lineage.pages import every
+from regrow.lineage.pages import all_deployments
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
 
@@ -66,7 +66,7 @@ def read_standing(client: SyncPrefectClient) -> Standing:
     """Return since when each schedule stands, as Prefect says: registered once more, it begins anew."""
     return {
         (deployment.id, schedule.cron, schedule.timezone): changed
-        for deployment in every(client.read_deployments)
+        for deployment in all_deployments(client)
         for schedule, changed in _schedules_of(deployment, UNKNOWN)
         if changed
     }
@@ -85,7 +85,7 @@ def read_missed(
     """
     known = {project.name: project for project in projects}
     found = []
-    for deployment in every(client.read_deployments):
+    for deployment in all_deployments(client):
         if deployment.paused or deployment.name not in known:
             continue
         schedules = _schedules_of(deployment, standing)

@@ -1,14 +1,33 @@
-"""Read all that Prefect has, a page at a time: it gives no more at once, and six deployments of each model are many."""
+"""Read all that Prefect has, a page at a time: it gives no more at once, and six deployments of each model are many.
+
+Pages of an order with ties overlap, and miss something: so what is asked for is ordered by what differs.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.sorting import DeploymentSort, FlowRunSort
 
 PAGE = 200
 """The most objects that Prefect gives at once."""
 T = TypeVar("T")
 
 
-def every(read: Callable[..., list[T]], **question: Any) -> Iterator[T]:
+def all_deployments(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
+    """Yield each deployment that there is."""
+    return _every(client.read_deployments, sort=DeploymentSort.CREATED_DESC)
+
+
+def all_flow_runs(client: SyncPrefectClient, wanted: FlowRunFilter | None = None) -> Iterator[FlowRun]:
+    """Yield each flow run that is *wanted*, in no order that means anything."""
+    return _every(client.read_flow_runs, sort=FlowRunSort.ID_DESC, flow_run_filter=wanted)
+
+
+def _every(read: Callable[..., list[T]], **question: Any) -> Iterator[T]:
     """Yield all that *read*, a method of Prefect's client, finds for *question*."""
     found, seen = read(limit=PAGE, **question), 0
     while found:

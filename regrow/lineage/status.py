@@ -14,7 +14,6 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.client.schemas.sorting import FlowRunSort
 from pydantic import BaseModel, ConfigDict
 
 from regrow import registry
@@ -22,7 +21,8 @@ from regrow.base.errors import Unreachable
 from regrow.base.reach import why_silent
 from regrow.base.settings import Settings
 from regrow.data.labels import newest_label
-from regrow.lineage.pages import every
+from regrow.data.times import as_utc
+from regrow.lineage.pages import all_deployments, all_flow_runs
 from regrow.lineage.runs import FLOW
 from regrow.registry.connection import registered_models
 from regrow.registry.ledger import LEDGER_RUN
@@ -168,21 +168,18 @@ def _read_run(run: Run) -> LastRun:
 
 def read_next_runs(client: SyncPrefectClient) -> dict[str, dict[str, datetime]]:
     """Return the next scheduled run of each flow, by model."""
-    deployments = {found.id: found for found in every(client.read_deployments)}
-    found: dict[str, dict[str, datetime]] = {}
+    deployments = {found.id: found for found in all_deployments(client)}
     if not deployments:
-        return found
-    runs = every(
-        client.read_flow_runs,
-        flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-            deployment_id=FlowRunFilterDeploymentId(any_=list(deployments)),
-        ),
-        sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+        return {}
+    wanted = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+        deployment_id=FlowRunFilterDeploymentId(any_=list(deployments)),
     )
-    for run in runs:
+    found: dict[str, dict[str, datetime]] = {}
+    for run in all_flow_runs(client, wanted):
         deployment = deployments.get(run.deployment_id) if run.deployment_id else None
         if deployment is not None and run.expected_start_time is not None:
-            flow = str(deployment.entrypoint or "").rpartition(".")[2]
-            found.setdefault(deployment.name, {}).setdefault(flow, run.expected_start_time.astimezone(UTC))
+            flow, due = str(deployment.entrypoint or "").rpartition(".")[2], as_utc(run.expected_start_time)
+            of_model = found.setdefault(deployment.name, {})
+            of_model[flow] = min(due, of_model.get(flow, due))
     return found

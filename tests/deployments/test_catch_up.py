@@ -17,7 +17,7 @@ from deployments.catch_up import catch_up, free_stranded
 from deployments.register import read_flows, register
 from regrow.data.times import as_utc
 from regrow.lineage.missed import moment_of
-from regrow.lineage.pages import every
+from regrow.lineage.pages import all_flow_runs
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
 from regrow.services import Services
@@ -39,7 +39,7 @@ def runs_of(project: Project, flow: str) -> list[FlowRun]:
     """Return the runs of *flow* for *project*, oldest moment first."""
     with get_client(sync_client=True) as client:
         wanted = client.read_deployment_by_name(f"{flow}/{project.name}").id
-        runs = [run for run in every(client.read_flow_runs) if run.deployment_id == wanted]
+        runs = [run for run in all_flow_runs(client) if run.deployment_id == wanted]
     return sorted(runs, key=lambda run: str(run.parameters.get("as_of", run.expected_start_time)))
 
 

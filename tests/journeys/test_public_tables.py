@@ -37,7 +37,8 @@ def journey(stack: Any) -> Callable[[Any], Journey]:
         if make.__name__ not in begun:
             made = begun[make.__name__] = Journey(make(), stack.configs, stack.run, stack.url)
             made.begin()
-            assert made.train()["result"] == "pass"
+            verdict = made.train()
+            assert verdict["result"] == "pass", verdict
         return begun[make.__name__]
 
     return begin
