@@ -85,11 +85,12 @@ def stack(
         patch.setenv("REGROW_CONFIGS", str(configs))
         patch.setenv("REGROW_CHALLENGER_TIMEOUT", "60")  # A busy machine is no reason to fall back here.
         patch.setenv("OCEANS_URL", f"sqlite:///{configs}/oceans.db")
+        # Before the servers start: undone after them, it would leave the next stack the address of this one.
+        patch.setenv("REGROW_SERVER_URL", settings.local_server)
         start = partial(_everything, settings) if whole else partial(_model_server, settings)
         started = entered.enter_context(start())
         database = (started or request.getfixturevalue("services")).database
         patch.setenv("AFFAIRS_URL", database.address("psycopg", "postgres"))
-        patch.setenv("REGROW_SERVER_URL", settings.local_server)
         prefect = f"{settings.local_prefect}/api" if whole else None
         yield Stack(configs, settings.local_server, start, prefect, entered)
 
