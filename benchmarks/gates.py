@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from real_tables import WEATHER, read_changes, read_doctors, read_flights
+from real_tables import WEATHER, day_codes, places_of, read_changes, read_doctors, read_flights
 from scipy.stats import norm
 from scipy.stats import t as student
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from regrow.decisions.estimates import LEAST_EVEN, Estimate, estimate, variance_of
 from regrow.decisions.units import Units, number
 from regrow.models.fitting import fit_pipeline
-from regrow.project import Unit
+from regrow.project import Metric, Unit
 from regrow.project.monitoring import LEAST_UNITS
 
 Floats = NDArray[np.float64]
@@ -91,6 +91,21 @@ class Table:
         """Whether the metric is the area under the ROC curve; else it is the mean absolute error."""
         return set(np.unique(self.target)) == {0.0, 1.0}
 
+    @property
+    def metric(self) -> Metric:
+        """What the models are judged by."""
+        return "roc_auc" if self.binary else "mae"
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Those of the target; none of a number."""
+        return (0, 1) if self.binary else ()
+
+    def answers(self, names: tuple[str, ...], rows: NDArray[Any]) -> list[Floats]:
+        """Return what each of the models *names* answers to *rows*: a column a class, or a number."""
+        sides = [self.predictions[name][rows] for name in names]
+        return [np.column_stack([1 - side, side]) for side in sides] if self.binary else sides
+
     def prepare(self, names: tuple[str, ...]) -> Callable[[NDArray[np.int64]], Holdout]:
         """Return what draws a holdout of given units: for one model, or what the second of two gains over the first."""
         return self._of_ranks(names) if self.binary else self._of_errors(names)
@@ -129,7 +144,7 @@ class Table:
             ]
             for step in steps
         ]
-        by_unit = np.split(np.argsort(self.units, kind="stable"), np.cumsum(np.bincount(self.units))[:-1])
+        by_unit = places_of(self.units)
         of_class = np.array([np.bincount(self.units[of], minlength=count) for of in (positive, ~positive)])
 
         def draw(units: NDArray[np.int64]) -> Holdout:
@@ -205,11 +220,8 @@ def check(table: Table) -> None:
     pair, count = table.pairs[0], table.holdouts[1]
     chosen = np.arange(count)
     seen, rows = table.prepare(pair)(chosen), table.units < count
-    sides = [table.predictions[name][rows] for name in pair]
-    sides = [np.column_stack([1 - side, side]) for side in sides] if table.binary else sides
     units = Units(number(table.units[rows]), table.unit)
-    metric, classes = ("roc_auc", (0, 1)) if table.binary else ("mae", ())
-    found = estimate(metric, table.target[rows], sides, classes, units)
+    found = estimate(table.metric, table.target[rows], table.answers(pair, rows), table.classes, units)
     assert isinstance(found, Estimate)  # noqa: S101
     np.testing.assert_allclose(abs(found.figure), abs(seen.figure), rtol=0.05, atol=1e-4)
     np.testing.assert_allclose(found.radius(CONFIDENCE), judge(table, seen)[0], rtol=0.05)
@@ -238,8 +250,8 @@ def flights(windows: dict[str, tuple[int, int]] = WINDOWS, shuffled: tuple[str, 
             target = target.sample(frac=1, random_state=random.integers(2**31)).set_axis(target.index)
         model, _ = fit_pipeline(read.project.training, features[known], target)
         predictions[told] = model.predict_proba(features[unseen])[:, 1]
-    days = number(times[unseen].dt.floor("D").astype("int64").to_numpy())
-    return Table("flights late (roc_auc)", "day", late[unseen].to_numpy(np.float64), days, predictions, PAIRS,
+    target = late[unseen].to_numpy(np.float64)
+    return Table("flights late (roc_auc)", "day", target, day_codes(times[unseen]), predictions, PAIRS,
                  (10, 18, 30, 60), (0.01, 0.02, 0.05))  # fmt: skip
 
 
@@ -259,7 +271,7 @@ def weather(shuffled: tuple[str, ...] = ()) -> Table:
     }
     asked = {name: ((day <= last).to_numpy(), model) for name, (last, model) in models.items()}
     predictions = fit_all(asked, features, change, unseen, shuffled)
-    days = number(rows["time_hour"][unseen].dt.floor("D").astype("int64").to_numpy())
+    days = day_codes(rows["time_hour"][unseen])
     return Table("change of temperature (mae)", "day", change[unseen], days, predictions,
                  tuple(pairwise(models)), (10, 18, 30, 60), (0.1, 0.2, 0.5))  # fmt: skip
 

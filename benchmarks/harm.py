@@ -13,13 +13,13 @@ import numpy as np
 from gates import Floats, Table, doctors, flights, weather
 from monitoring import by_us
 from numpy.typing import NDArray
-from real_tables import read_flights
+from real_tables import day_codes, read_flights
 
 from regrow.decisions.estimates import Estimate, estimate
 from regrow.decisions.looks import OVERLAP
 from regrow.decisions.past import Past
 from regrow.decisions.performance import Holdout, performance_interval
-from regrow.decisions.units import Units, number
+from regrow.decisions.units import Units
 from regrow.models.fitting import fit_pipeline
 
 
@@ -46,10 +46,10 @@ WATCHED = (
 
 def least_proven(table: Table, model: str, watch: Watch, every: int, random: np.random.Generator) -> Floats:
     """Return for each look of one drawn year the loss beyond the tolerance that would just have raised an alarm."""
-    draw, metric = table.prepare((model,)), "roc_auc" if table.binary else "mae"
+    draw = table.prepare((model,))
     units = random.integers(int(table.units.max()) + 1, size=watch.held_out + watch.year)
     before, year = draw(units[: watch.held_out]).estimate(table.unit), units[watch.held_out :]
-    holdout = Holdout(metric, before.figure, before.rows, (), before.error)
+    holdout = Holdout(table.metric, before.figure, before.rows, (), before.error)
     windows = watch.year / watch.window
     level = min(0.1, 1 / min(watch.year / every, OVERLAP[0] * windows))
     found = []
@@ -93,7 +93,7 @@ def write_months() -> None:
     """Print what each month of the flights' year gives: the model of its first quarter, watched as the file says."""
     read = read_flights()
     features, times, late = read.features, read.times, read.late
-    units = Units(number(times.dt.floor("D").astype("int64").to_numpy()), "day")
+    units = Units(day_codes(times), "day")
     asked = (times < "2013-04-01").to_numpy()
     last = times[asked].sort_values(ignore_index=True).iloc[int(0.8 * asked.sum())]
     fitted, held_out = (times < last).to_numpy(), asked & (times >= last).to_numpy()

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from populations import MILLION, POPULATIONS, Population, Window
-from real_tables import read_flights
+from real_tables import day_codes, read_flights
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from regrow.decisions.attributions import compare_attributions
@@ -25,7 +25,7 @@ from regrow.decisions.distances import measure_distances
 from regrow.decisions.drift import Move, find_drifted
 from regrow.decisions.estimates import Estimate, estimate
 from regrow.decisions.past import Past, move_of
-from regrow.decisions.units import Units, number
+from regrow.decisions.units import Units
 from regrow.project import DriftRule, Unit
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -200,7 +200,7 @@ def write_context() -> None:
     """Print which columns of the flights moved in each month from the first quarter, and which given the weather."""
     read = read_flights()
     months = read.times.dt.month
-    units = Units(number(read.times.dt.floor("D").astype("int64").to_numpy()), "day")
+    units = Units(day_codes(read.times), "day")
     limits = dict.fromkeys(map(str, read.features), 0.2)
     for month in range(4, 13):
         sides = [(months <= 3).to_numpy(), (months == month).to_numpy()]

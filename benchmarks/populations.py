@@ -6,7 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from real_tables import read_doctors, read_hours, read_quarter, with_airports, with_health
+from real_tables import (
+    day_codes,
+    places_of,
+    read_doctors,
+    read_hours,
+    read_quarter,
+    with_airports,
+    with_health,
+)
 
 from regrow.decisions.past import Past
 from regrow.decisions.units import Units, number
@@ -72,16 +80,15 @@ class Population:
 DAYS = Window(31, 20_000, 12), Window(7, 20_000, 52), Window(14, 200, 26)
 
 
-def by_day(frame: pd.DataFrame, times: pd.Series) -> list[Days]:
+def by_day(times: pd.Series) -> list[Days]:
     """Return the places of the rows of each of the first 90 days."""
-    codes = number(times.dt.floor("D").astype("int64").to_numpy())
-    return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])[:90]
+    return places_of(day_codes(times))[:90]
 
 
 def flights() -> Population:
     """Return the flights of January to March, by day."""
     frame, times = read_quarter()
-    return Population(frame, "day", by_day(frame, times), 72, (*DAYS, Window(31, MILLION, 12)),
+    return Population(frame, "day", by_day(times), 72, (*DAYS, Window(31, MILLION, 12)),
                       "temp", "origin", ("distance", lambda miles: miles * 1.609, "kilometres for miles"),
                       "dewp")  # fmt: skip
 
@@ -90,7 +97,7 @@ def flights_and_airports() -> Population:
     """Return these flights with the weather of three airports before: 116 columns."""
     frame, times = read_quarter()
     frame = with_airports(frame, times, (3, 6, 12, 24))
-    return Population(frame, "day", by_day(frame, times), 72, DAYS, "temp", "origin",
+    return Population(frame, "day", by_day(times), 72, DAYS, "temp", "origin",
                       ("distance", lambda miles: miles * 1.609, "kilometres for miles"), "dewp")  # fmt: skip
 
 
@@ -98,7 +105,7 @@ def hours() -> Population:
     """Return the weather of each hour at three airports, by day."""
     rows = read_hours().sort_values("time_hour", ignore_index=True)
     frame = rows.drop(columns="time_hour")
-    return Population(frame, "day", by_day(frame, rows["time_hour"]), 72, DAYS, "pressure", "origin",
+    return Population(frame, "day", by_day(rows["time_hour"]), 72, DAYS, "pressure", "origin",
                       ("wind_speed", lambda miles: miles * 1.609, "kilometres for miles"), "humid")  # fmt: skip
 
 
@@ -106,7 +113,7 @@ def airports() -> Population:
     """Return each hour with the weather of three airports then and before: 120 columns."""
     times = read_hours()["time_hour"].drop_duplicates().sort_values(ignore_index=True)
     frame = with_airports(pd.DataFrame(index=times.index), times, (0, 3, 6, 12, 24))
-    return Population(frame, "day", by_day(frame, times), 72, DAYS, "pressure JFK -0", "",
+    return Population(frame, "day", by_day(times), 72, DAYS, "pressure JFK -0", "",
                       ("wind_speed JFK -0", lambda miles: miles * 1.609, "kilometres for miles"),
                       "humid JFK -0")  # fmt: skip
 
@@ -114,10 +121,8 @@ def airports() -> Population:
 def doctors() -> Population:
     """Return the persons of the RAND experiment, by household, which have no order in time."""
     features, _, household = read_doctors()
-    codes = number(household)
-    places = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
     windows = Window(300, 20_000, 12), Window(75, 20_000, 52), Window(150, 200, 26)
-    return Population(with_health(features), "entity", places, 1_000, windows, "disea", "health",
+    return Population(with_health(features), "entity", places_of(number(household)), 1_000, windows, "disea", "health",
                       ("lpi", lambda natural: natural / np.log(10), "decadic logarithms for natural ones"),
                       "disea")  # fmt: skip
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regrow.data.sources import feature_columns, read_source
+from regrow.decisions.units import period_codes
 from regrow.project import Project, load_project
 
 FLIGHTS = Path(__file__).parents[1] / "configs" / "flights.yaml"
@@ -71,6 +72,16 @@ def read_doctors() -> tuple[pd.DataFrame, NDArray[np.bool_], NDArray[np.int64]]:
     shared = rows[["lncoins", "idp", "lpi", "fmde"]]
     household = (shared != shared.shift()).any(axis=1).cumsum().to_numpy()
     return rows.drop(columns="mdvis"), (rows["mdvis"] > 0).to_numpy(), household
+
+
+def day_codes(times: pd.Series) -> NDArray[np.int64]:
+    """Return the number of the day, UTC, that each of *times* falls in."""
+    return period_codes(times.dt.as_unit("us").astype("int64").to_numpy(), "day")
+
+
+def places_of(codes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the places of the rows of each unit, in the order of the units' *codes*."""
+    return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
 
 
 def with_airports(frame: pd.DataFrame, times: pd.Series, before: tuple[int, ...]) -> pd.DataFrame:

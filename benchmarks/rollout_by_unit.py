@@ -97,26 +97,28 @@ def check(rollout: Rollout, pair: tuple[str, str]) -> None:
     """Raise `AssertionError` if the sums by unit say anything else than the rule itself says of the rows."""
     table, count = rollout.table, 20 * rollout.step
     rows = np.flatnonzero(table.units < count)
-    sides = [table.predictions[name][rows] for name in pair]
-    sides = [np.column_stack([1 - side, side]) for side in sides] if table.binary else sides
-    metric, classes = ("roc_auc", (0, 1)) if table.binary else ("mae", ())
+    champion, challenger = table.answers(pair, rows)
     whole, units = np.ones(len(rows), dtype=np.bool_), Units(table.units[rows], table.unit)
-    pairs = Pairs(sides[0], sides[1], table.target[rows], whole, units)
+    pairs = Pairs(champion, challenger, table.target[rows], whole, units)
     held, steps = table.prepare(pair)(np.arange(count)), np.arange(count) // rollout.step
     pulled, sizes = np.bincount(steps, held.pulls), np.bincount(steps, held.sizes)
     for margin in (0.0, -held.figure):
-        found = judge_harm(pairs, metric, classes, margin, ALPHA)
+        found = judge_harm(pairs, table.metric, table.classes, margin, ALPHA)
         evidence = log_evidence_of_loss(pulled + sizes / sizes.sum() * (held.figure + margin))
         assert found.figure is not None  # noqa: S101
         np.testing.assert_allclose(found.figure, held.figure, atol=2e-3)
         assert found.failed == (evidence >= -np.log(ALPHA)), f"{found}, by sums {evidence}"  # noqa: S101
 
 
+def error_of(share: float, runs: int) -> float:
+    """Return the standard error of a *share* of *runs*; of none or all, what one run more or less would make."""
+    return float(np.sqrt(max(share * (1 - share), 1 / runs) / runs))
+
+
 def told(found: list[int]) -> str:
     """Write the share of the runs that were rolled back, with one standard error, and the median unit."""
-    share, hits = np.mean(np.array(found) > 0), [count for count in found if count]
-    error = np.sqrt(max(share * (1 - share), 1 / len(found)) / len(found))
-    return f"{share:.1%} ± {error:.1%}" + (f", {np.median(hits):.0f}" if hits else "")
+    share, hits = float(np.mean(np.array(found) > 0)), [count for count in found if count]
+    return f"{share:.1%} ± {error_of(share, len(found)):.1%}" + (f", {np.median(hits):.0f}" if hits else "")
 
 
 def write(rollout: Rollout, runs: int) -> None:
@@ -153,8 +155,10 @@ def whole_requests(runs: int) -> None:
                 for count in range(50, 401, 50)
             )
     for weight, name in ((1, "request"), (100, "row")):
-        error = np.sqrt(max(found[weight] / runs * (1 - found[weight] / runs), 1 / runs) / runs)
-        print(f"whole requests at the limit, stated 5 %, by {name}: {found[weight] / runs:.1%} ± {error:.1%}")
+        share = found[weight] / runs
+        print(
+            f"whole requests at the limit, stated 5 %, by {name}: {share:.1%} ± {error_of(share, runs):.1%}"
+        )
 
 
 def main(runs: int) -> None:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelled, Scheduled
@@ -75,8 +74,7 @@ def free_stranded() -> list[str]:
     Call it before the runner takes runs of its own.
     """
     with get_client(sync_client=True) as client:
-        waiting = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING]))
-        pending = all_flow_runs(client, FlowRunFilter(state=waiting))
+        pending = all_flow_runs(client, StateType.PENDING)
         stranded = [run for run in pending if run.deployment_id is not None]
         living = living_flow_runs() if stranded else {}
         return [_plan_anew(client, run) for run in stranded if run.id not in living]

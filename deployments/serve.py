@@ -32,7 +32,7 @@ async def work(at_once: int, pool: str = POOL, alive: Path | None = None) -> Non
     After hours away dozens may be due at once, and would take all memory. Runs that are under way at the end end with
     it. The file *alive* is renewed as long as this process's loop of events turns.
     """
-    from prefect.workers.process import ProcessWorker
+    from prefect.workers.process import ProcessWorker  # Imported by `register` before.
 
     worker = ProcessWorker(pool, name=pool, prefetch_seconds=1, limit=at_once)
     working = asyncio.ensure_future(worker.start(printer=logger.info))

@@ -155,12 +155,11 @@ def _gates(project: Project, word: str) -> Iterable[Gate]:
         raise RegrowError(f"--gates {word}: no gates; write {GATES}")
     if name == NONE:
         return ()
-    if name == FILE:
-        return project.evaluation.gates
     gates = project.evaluation.gates
-    if not any(
-        isinstance(gate, ChampionGate) for gate in gates
-    ):  # Nothing else asks for a gain over the champion.
+    if name == FILE:
+        return gates
+    # A file may ask for no gain over the champion; the word does.
+    if not any(isinstance(gate, ChampionGate) for gate in gates):
         gates = (*gates, ChampionGate(kind="beats_champion"))
     asked = PROVEN if name == ROWS else name
     return [

@@ -71,10 +71,11 @@ def live_through(
         watched = orchestrator.run_flow("monitor", project, end, "demo")
         retrained = None
         alarm = orchestrator.read_verdict(orchestrator.parent_run(project, watched))
-        if alarm.failed and who_acts(causes_of(alarm), project.retraining.on_alarm) == "retraining":
-            status.update(f"{start:%B}: alarm; waiting for the retraining that it starts …")
-            retrained = orchestrator.await_retraining(project, asked)
-        elif not alarm.failed and end < months()[-1][1]:  # After the year there is nothing left to answer.
+        if alarm.failed:
+            if who_acts(causes_of(alarm), project.retraining.on_alarm) == "retraining":
+                status.update(f"{start:%B}: alarm; waiting for the retraining that it starts …")
+                retrained = orchestrator.await_retraining(project, asked)
+        elif end < months()[-1][1]:  # After the year there is nothing left to answer.
             status.update(f"{start:%B}: no alarm; the schedule asks for the champion's age …")
             retrained = retrain_by_schedule(project, end)
     frame = traffic.rows_between(project, year, start, end)

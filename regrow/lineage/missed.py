@@ -24,7 +24,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from regrow.data import times
 from regrow.lineage.outages import names_an_outage
-from regrow.lineage.pages import all_deployments
+from regrow.lineage.pages import all_deployments, flow_of
 from regrow.lineage.runs import BY_SCHEDULE
 from regrow.project import Project
 
@@ -89,7 +89,7 @@ def read_missed(
         if deployment.paused or deployment.name not in known:
             continue
         schedules = _schedules_of(deployment, standing)
-        flow = str(deployment.entrypoint or "").rpartition(".")[2]
+        flow = flow_of(deployment)
         window = window_of(known[deployment.name], flow)
         if schedules and (missed := _missed(client, deployment, flow, window, schedules, now, grace)).due():
             found.append(missed)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import DeploymentSort, FlowRunSort
 
@@ -22,9 +22,17 @@ def all_deployments(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
     return _every(client.read_deployments, sort=DeploymentSort.CREATED_DESC)
 
 
-def all_flow_runs(client: SyncPrefectClient, wanted: FlowRunFilter | None = None) -> Iterator[FlowRun]:
-    """Yield each flow run that is *wanted*, in no order that means anything."""
+def all_flow_runs(client: SyncPrefectClient, state: StateType | None = None) -> Iterator[FlowRun]:
+    """Yield each flow run that is in *state* (None: in any), in no order that means anything."""
+    wanted = (
+        FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[state]))) if state else None
+    )
     return _every(client.read_flow_runs, sort=FlowRunSort.ID_DESC, flow_run_filter=wanted)
+
+
+def flow_of(deployment: DeploymentResponse) -> str:
+    """Return the name of the flow that *deployment* runs."""
+    return str(deployment.entrypoint or "").rpartition(".")[2]
 
 
 def _every(read: Callable[..., list[T]], **question: Any) -> Iterator[T]:

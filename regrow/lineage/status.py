@@ -7,12 +7,6 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
 from prefect.client.schemas.objects import StateType
 from pydantic import BaseModel, ConfigDict
 
@@ -22,7 +16,7 @@ from regrow.base.reach import why_silent
 from regrow.base.settings import Settings
 from regrow.data.labels import newest_label
 from regrow.data.times import as_utc
-from regrow.lineage.pages import all_deployments, all_flow_runs
+from regrow.lineage.pages import all_deployments, all_flow_runs, flow_of
 from regrow.lineage.runs import FLOW
 from regrow.registry.connection import registered_models
 from regrow.registry.ledger import LEDGER_RUN
@@ -169,17 +163,11 @@ def _read_run(run: Run) -> LastRun:
 def read_next_runs(client: SyncPrefectClient) -> dict[str, dict[str, datetime]]:
     """Return the next scheduled run of each flow, by model."""
     deployments = {found.id: found for found in all_deployments(client)}
-    if not deployments:
-        return {}
-    wanted = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-        deployment_id=FlowRunFilterDeploymentId(any_=list(deployments)),
-    )
     found: dict[str, dict[str, datetime]] = {}
-    for run in all_flow_runs(client, wanted):
+    for run in all_flow_runs(client, StateType.SCHEDULED):
         deployment = deployments.get(run.deployment_id) if run.deployment_id else None
         if deployment is not None and run.expected_start_time is not None:
-            flow, due = str(deployment.entrypoint or "").rpartition(".")[2], as_utc(run.expected_start_time)
+            flow, due = flow_of(deployment), as_utc(run.expected_start_time)
             of_model = found.setdefault(deployment.name, {})
             of_model[flow] = min(due, of_model.get(flow, due))
     return found

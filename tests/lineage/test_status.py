@@ -53,9 +53,11 @@ def many_planned(project: Project, flow: str, count: int) -> Iterator[None]:
             client.create_flow_run_from_deployment(deployment, state=Scheduled(scheduled_time=each)).id
             for each in due
         ]
-        yield
-        for run in planned:
-            client.delete_flow_run(run)
+        try:
+            yield
+        finally:
+            for run in planned:
+                client.delete_flow_run(run)
 
 
 @pytest.mark.long
