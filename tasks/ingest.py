@@ -50,7 +50,9 @@ def read_known(project: Project, as_of: datetime, more: Collection[str] = ()) ->
 def numbers_of_decimals(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     """Return *frame* with doubles for the decimals of a database or a Parquet file in *target*; gaps stay."""
     present = frame[target].dropna()
-    if present.empty or not present.map(lambda value: isinstance(value, Decimal)).all():
+    if present.empty or not isinstance(present.iloc[0], Decimal):
+        return frame
+    if not present.map(lambda value: isinstance(value, Decimal)).all():
         return frame
     return frame.assign(**{target: frame[target].astype("float64")})
 
