@@ -36,7 +36,7 @@ def score(
         end: Event time that ends the period (UTC), itself left out; empty: the moment of the run. Without both, what is
             new: `scoring.window` of the project file, or what came since the last run without a period ended.
         alias: Registry alias of the version that predicts, `champion`: the one of `as_of`; empty: that of the project
-            file, `scoring.version`.
+            file, `scoring.version`. With another one the next run begins where it would have without this run.
         as_of: The moment that the run pretends is now (UTC); empty: now.
         trigger: What started the run; kept with it.
 
@@ -46,6 +46,7 @@ def score(
         if awaited := await_start(project, trigger, run.as_of, "score"):
             run.verdict(awaited)
             return awaited
-        version = find_champion(project, run.as_of, alias or project.scoring.version)
+        named = alias or project.scoring.version
+        version = find_champion(project, run.as_of, named)
         first, last = (moment and as_utc(moment) for moment in (start, end))
-        return score_rows(project, version, first, last, run.as_of)
+        return score_rows(project, version, first, last, run.as_of, named)

@@ -260,10 +260,16 @@ def _check_names(project: Project, opened: Opened, selection: Selection) -> Sele
 
 @step(retries=2, retry_delay_seconds=[5, 30])
 def score_rows(
-    project: Project, version: Version, start: datetime | None, end: datetime | None, as_of: datetime
+    project: Project,
+    version: Version,
+    start: datetime | None,
+    end: datetime | None,
+    as_of: datetime,
+    alias: str,
 ) -> Scored:
     """Score the rows with an event time in [*start*, *end*) with *version*; without either, what is new at *as_of*.
 
+    The next run begins where one without a period, by the *alias* of the project file, ended.
     Raises `DataError` if a period that was asked for has no row, or one that does not fit the model.
     """
     run, asked = current(), start is not None or end is not None
@@ -283,6 +289,6 @@ def score_rows(
     figures: dict[str, float] = {"rows": scored.rows, "rows.new": scored.new, "rows.gone": scored.gone}
     run.log_metrics(figures | ({} if scored.delivered is None else {"rows.delivered": scored.delivered}))
     run.tag(version=version.number)
-    if not asked:
+    if not asked and alias == project.scoring.version:
         run.set_tags({UNTIL: last.isoformat()})
     return scored

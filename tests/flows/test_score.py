@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from flows.score import score
 from flows.train import train
@@ -92,6 +93,22 @@ def test_periods_are_scored_one_after_the_other(services: object, project: Calla
     evaluated = stored.predict(champion.facts.holdout.read())[:, 1]
     held_out = answers.merge(champion.facts.holdout.read(["at"]), on="at").sort_values("at")
     np.testing.assert_array_equal(held_out["p"], evaluated)
+
+
+@pytest.mark.long
+def test_another_alias_takes_nothing_from_the_next_run(
+    services: object, project: Callable[..., Project]
+) -> None:
+    """What another version has scored meanwhile is still new to the version of the project file."""
+    model = project(odd_rows(), data=CUSTOMERS)
+    train(model.path, MONTHS[1])
+    champion = registry.champion(model.name)
+    assert champion is not None
+    MlflowClient().set_registered_model_alias(model.name, "tried", str(champion.number))
+    first = score(model.path, as_of=MONTHS[1])
+    aside = score(model.path, alias="tried", as_of=datetime(2024, 2, 15, tzinfo=UTC))
+    assert first.rows + aside.rows < 600
+    assert score(model.path, as_of=AS_OF).rows == 600 - first.rows
 
 
 def test_a_schedule_waits_for_the_first_champion(services: object, project: Callable[..., Project]) -> None:
