@@ -11,13 +11,14 @@ from regrow import registry
 from regrow.base.verdict import Subject, Verdict, to_markdown
 from regrow.data.sources import read_source
 from regrow.data.times import in_utc
+from regrow.data.told_labels import told_targets
 from regrow.decisions.retraining import Situation, event_of, judge_retraining
 from regrow.decisions.units import units_of
 from regrow.lineage import FLOW_RUN, RunRecord, announce, current, effective_flow_runs, step
 from regrow.lineage.needed import versions_of
 from regrow.lineage.runs import BY_SCHEDULE, FLOW
 from regrow.notifications.event import figures_of
-from regrow.project import Project
+from regrow.project import LogSource, Project
 from regrow.project.schedules import period_of
 from regrow.registry import Version
 
@@ -31,6 +32,7 @@ NEVER = datetime.max.replace(tzinfo=UTC).isoformat()
 def count_new_labels(project: Project, champion: Version, as_of: datetime) -> tuple[int, int]:
     """Count the rows of the source whose label is known at *as_of* and was not when *champion* was trained.
 
+    A label that was told of a row counts as its target does, for a training learns it too.
     Returns the rows, and the units that they lie on. Without a timestamp it is the rows that the source holds beyond
     those that the champion was made from, each taken for a unit.
     """
@@ -39,15 +41,26 @@ def count_new_labels(project: Project, champion: Version, as_of: datetime) -> tu
     columns = [data.target]
     if data.timestamp is None or not seen:
         rows = read_source(project, as_of, as_of, columns=columns, as_of=as_of)
-        new = max(int(rows[data.target].notna().sum()) - facts.rows_known, 0)
+        new = max(int(have_labels(project, rows, as_of).sum()) - facts.rows_known, 0)
         return new, new
     newest = pd.Timestamp(max(seen))
     newest = newest.tz_localize("UTC") if newest.tzinfo is None else newest
     rows = read_source(
         project, newest.to_pydatetime(), as_of - data.label_delay, columns=columns, as_of=as_of
     )
-    new = rows[(rows[data.target].notna() & (in_utc(rows[data.timestamp]) > newest)).to_numpy()]
+    rows = rows[(in_utc(rows[data.timestamp]) > newest).to_numpy()]
+    new = rows[have_labels(project, rows, as_of, newest.to_pydatetime()).to_numpy()]
     return len(new), units_of(new, data).count
+
+
+def have_labels(
+    project: Project, rows: pd.DataFrame, as_of: datetime, start: datetime | None = None
+) -> pd.Series:
+    """Return which of *rows*, of events since *start*, have a target, or a label that was told until *as_of*."""
+    found = rows[project.data.target].notna()
+    if isinstance(project.data.source, LogSource) or found.all():
+        return found
+    return found | told_targets(project, rows, as_of, start).notna()
 
 
 def watched_windows(run: RunRecord, project: Project, as_of: datetime) -> list[bool]:

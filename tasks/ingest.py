@@ -3,7 +3,9 @@
 from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
 
@@ -103,8 +105,15 @@ def _replace(target: pd.Series, values: pd.Series) -> pd.Series:
     if is_bool_dtype(target) or not is_numeric_dtype(target):
         return replaced.infer_objects()
     numbers = pd.to_numeric(replaced, errors="coerce").astype("float64")
-    whole = bool((numbers.dropna() % 1 == 0).all())
-    return numbers.astype(target.dtype) if whole or is_float_dtype(target) else numbers
+    return numbers.astype(target.dtype) if _can_hold(target.dtype, numbers) else numbers
+
+
+def _can_hold(kind: Any, numbers: pd.Series) -> bool:
+    """Return whether a column of *kind*, floats or whole numbers of so many bits, holds *numbers* as they are."""
+    if is_float_dtype(kind):
+        return True
+    bounds, present = np.iinfo(getattr(kind, "numpy_dtype", kind)), numbers.dropna()
+    return bool((present % 1 == 0).all() and present.between(bounds.min, bounds.max).all())
 
 
 def as_before(project: Project, source: LogSource, frame: pd.DataFrame, as_of: datetime) -> pd.DataFrame:

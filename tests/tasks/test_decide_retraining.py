@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 import tasks.decide_retraining
+from regrow.data.labels import append_labels
 from regrow.data.snapshots import Snapshot
 from regrow.decisions.retraining import Situation, judge_retraining
 from regrow.lineage import FLOW_RUN, RunRecord
@@ -47,6 +49,19 @@ def test_only_known_labels_of_later_rows_are_new(project: Make, monkeypatch: pyt
     made = project(frame, data=DATA | {"label_delay": "2d"})
     champion = champion_of(monkeypatch, 2, AT[3].to_pydatetime())
     assert count_new_labels(made, champion, datetime(2024, 1, 10, tzinfo=UTC)) == (len(["r4", "r6"]), 2)
+
+
+def test_a_label_that_was_told_is_new_too(
+    project: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A source that leaves targets empty gets them over HTTP: the policy counts them, as a training learns them."""
+    monkeypatch.setenv("REGROW_HOME", str(tmp_path / "state"))
+    made = project(FRAME.assign(late=FRAME["late"].where(FRAME["id"] < "r4")), data=DATA)
+    told = pd.DataFrame({"row_key": ["r5", "r6", "r6"], "label": [1, 0, 1]})
+    append_labels(made.name, told.assign(labelled_at=AT[8]), "told", origin="http")
+    champion = champion_of(monkeypatch, 2, AT[3].to_pydatetime())
+    assert count_new_labels(made, champion, AT[7].to_pydatetime()) == (0, 0)
+    assert count_new_labels(made, champion, AT[9].to_pydatetime()) == (2, 2)
 
 
 def test_without_times_the_number_of_rows_tells(project: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,6 +166,14 @@ def test_labels_become_values_of_the_target(
     assert figures["labels.changed"] == changed
 
 
+@pytest.mark.parametrize(("kind", "told"), [("int8", 300), ("uint8", -1), ("Int8", 300)])
+def test_a_label_beyond_the_bits_of_a_target_is_learnt_as_it_was_told(kind: str, told: int) -> None:
+    """A label that a small whole-number column cannot hold makes it a column of doubles: no other number is learnt."""
+    found, figures = override_target(pd.Series([1, 2], dtype=kind), pd.Series([None, told], dtype=object))
+    assert found.tolist() == [1, told]
+    assert figures["labels.changed"] == 1
+
+
 def test_decimals_of_a_target_are_numbers() -> None:
     """Decimals of a database or a Parquet file become doubles, with gaps; anything else is left as it is."""
     frame = pd.DataFrame({"y": [Decimal("1.25"), None, Decimal(2)], "z": ["a", None, "b"]})
