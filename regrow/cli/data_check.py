@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from regrow.base.errors import BatchRejected, DataError
+from regrow.base.errors import BatchRejected, DataError, ProjectError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,7 @@ def check_data(project: "Project") -> Iterator[str]:
     parts = part_rows(accepted, project.data, project.training.seed, project.training.shortest)
     training, holdout = (accepted.iloc[rows] for rows in parts)
     check_classes(project, training, holdout)
+    check_fit(project, accepted)
     aside = f", {len(examined.quarantined):,} set aside" if len(examined.quarantined) else ""
     yield (
         f"{project.path}: data: ok: {len(frame):,} rows{aside}; {len(training):,} would train and {len(holdout):,} "
@@ -54,4 +55,30 @@ def check_classes(project: "Project", training: "pd.DataFrame", holdout: "pd.Dat
             raise DataError(
                 f"{project.path}: data.split: no row of {', '.join(absent[:5])} is in {where}; split by "
                 "`stratified`, widen training.window, or set such rows aside by an expectation"
+            )
+
+
+def check_fit(project: "Project", rows: "pd.DataFrame") -> None:
+    """Raise `DataError` or `ProjectError` if weights, threshold or fairness gates of the file do not fit *rows*."""
+    from sklearn.base import is_classifier
+
+    from regrow.models.thresholds import require_two_classes
+    from regrow.models.weights import name_classes, sample_weights
+    from regrow.project import FairnessGate
+    from regrow.project.estimators import build_estimator
+
+    training, target = project.training, rows[project.data.target]
+    estimator = build_estimator(training, project.path)
+    sample_weights(training.sample_weight, rows, project.data.timestamp)
+    name_classes(estimator, target)
+    if not is_classifier(estimator):
+        return
+    classes = target.nunique()
+    if training.threshold is not None:
+        require_two_classes(classes)
+    for place, gate in enumerate(project.evaluation.gates):
+        if isinstance(gate, FairnessGate) and classes != 2:
+            raise ProjectError(
+                f"{project.path}: evaluation.gates.{place}: fairness compares decisions between two classes, and "
+                f"`{project.data.target}` has {classes}; take a slice gate"
             )

@@ -34,11 +34,7 @@ def find_threshold(
     if asked is None:
         return _own(pipeline[-1])
     classes = getattr(pipeline, "classes_", ())
-    if len(classes) != 2:
-        kind = f"{len(classes)} classes" if len(classes) else "a number"
-        raise ProjectError(
-            f"training.threshold: the model predicts {kind}; a threshold decides between two classes"
-        )
+    require_two_classes(len(classes))
     if isinstance(asked, int | float):
         return asked
     tuned = TunedThresholdClassifierCV(
@@ -52,6 +48,15 @@ def find_threshold(
     with naming_origin(DataError, "training.threshold: cannot be tuned on these rows"):
         found = tuned.fit(features, target, **weight).best_threshold_
     return float(np.clip(found, 0.0, 1.0))
+
+
+def require_two_classes(count: int) -> None:
+    """Raise `ProjectError` unless *count* classes, 0 of a regression, are two, as a threshold needs."""
+    if count != 2:
+        kind = f"{count} classes" if count else "a number"
+        raise ProjectError(
+            f"training.threshold: the model predicts {kind}; a threshold decides between two classes"
+        )
 
 
 def _worth(asked: TunedThreshold | CostThreshold, classes: Sequence[Label]) -> Any:

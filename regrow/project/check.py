@@ -16,7 +16,7 @@ from regrow.project.file import Project, load_project
 from regrow.project.imports import check_callable
 from regrow.project.metrics import check_metric, decides, is_own, own_metric
 from regrow.project.monitoring import LEAST_UNITS
-from regrow.project.schedules import check_cron, schedules_of
+from regrow.project.schedules import check_cron, check_fires, schedules_of
 from regrow.project.sources import CsvSource, DeltaSource, ParquetSource, PythonSource, Source
 from regrow.project.training import ByType, HalfLife, TunedThreshold
 
@@ -143,9 +143,10 @@ def check_expectations(project: Project) -> Iterator[str]:
 
 
 def check_schedules(project: Project) -> Iterator[str]:
-    """Find schedules that are not cron."""
+    """Find schedules that are not cron, or that never fire."""
     for key, cron in schedules_of(project).items():
-        yield from _problem(check_cron, project, key, cron)
+        problems = [*_problem(check_cron, project, key, cron)]
+        yield from problems or _problem(check_fires, project, key, cron)
 
 
 def check_labels(project: Project) -> Iterator[str]:

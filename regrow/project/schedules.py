@@ -49,6 +49,15 @@ def check_cron(project: Project, key: str, cron: str) -> None:
         ) from error
 
 
+def check_fires(project: Project, key: str, cron: str) -> None:
+    """Raise `ProjectError` if *cron*, which stands under *key*, names days that no year has."""
+    if not _moments(cron, 1):
+        raise ProjectError(
+            f"{project.path}: {key}: `{cron}` never fires: no year has such a day; correct it, or leave it out to run "
+            "by hand only"
+        )
+
+
 def period_of(project: ProjectFile, flow: str) -> float | None:
     """Return the longest time between two scheduled runs of *flow* in seconds; None if it has no schedule.
 
@@ -70,9 +79,16 @@ def _fires(project: ProjectFile, flow: str, count: int) -> list[float]:
     None if it has no schedule.
     """
     cron = schedules_of(project).get(SCHEDULED.get(flow, ""))
-    if cron is None:
-        return []
+    return [] if cron is None else _moments(cron, count)
+
+
+def _moments(cron: str, count: int) -> list[float]:
+    """Return the first *count* moments from `EPOCH` on at which *cron* fires; none of one that never does."""
     from prefect._vendor.croniter import croniter
+    from prefect._vendor.croniter.croniter import CroniterBadDateError
 
     times = croniter(cron, EPOCH)
-    return [cast("float", times.get_next(float)) for _ in range(count)]
+    try:
+        return [cast("float", times.get_next(float)) for _ in range(count)]
+    except CroniterBadDateError:
+        return []

@@ -53,6 +53,42 @@ def test_a_class_that_only_one_side_has_is_found(check: Run, recent: pd.DataFram
     assert "no row of 2 is in the holdout; split by `stratified`" in result.stderr
 
 
+BOOSTED = "sklearn.ensemble.HistGradientBoostingClassifier"
+PARITY = {"primary": "log_loss", "gates": [{"kind": "fairness", "column": "colour", "at_most": 0.1}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"training": {"estimator": BOOSTED, "sample_weight": "colour"}},
+            "column `colour`: holds no numbers",
+        ),
+        ({"training": {"estimator": BOOSTED, "sample_weight": "size"}}, "is no weight ("),
+        (
+            {"training": {"estimator": BOOSTED, "parameters": {"class_weight": {"yes": 5}}}},
+            "class_weight: the target has no class `yes`; it has 0, 1, 2",
+        ),
+        (
+            {"training": {"estimator": BOOSTED, "threshold": 0.3}},
+            "the model predicts 3 classes; a threshold decides between two classes",
+        ),
+        (
+            {"training": {"estimator": BOOSTED}, "evaluation": PARITY},
+            "evaluation.gates.0: fairness compares decisions between two classes, and `late` has 3; take a slice gate",
+        ),
+    ],
+)
+def test_what_the_fit_or_a_gate_would_refuse_is_found(
+    check: Run, recent: pd.DataFrame, changes: dict[str, Any], said: str
+) -> None:
+    """Weights that are none, a class that is not there, a threshold between three classes: all before the fit."""
+    frame = recent.assign(late=np.arange(600) % 3)
+    result = check(frame, **({"evaluation": {"primary": "log_loss"}} | changes))
+    assert result.exit_code == 1
+    assert said in " ".join(result.stderr.split())
+
+
 def test_a_broken_expectation_is_found(check: Run, recent: pd.DataFrame) -> None:
     """A batch that validation would reject is rejected with the same words."""
     data = {

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from regrow.base.errors import ProjectError
-from regrow.project.schedules import check_cron, period_of, runs_a_year, schedules_of
+from regrow.project.check import check_project
+from regrow.project.schedules import check_cron, check_fires, period_of, runs_a_year, schedules_of
 
 
 def test_schedules_are_listed_by_their_key(project: Callable[..., Any]) -> None:
@@ -27,6 +28,15 @@ def test_what_is_not_cron_is_named(project: Callable[..., Any], cron: str) -> No
         == f"{made.path}: monitoring.schedule: `{cron}` is not cron; `0 6 * * 1` is Monday 06:00"
     )
     check_cron(made, "monitoring.schedule", "0 6 * * 1")
+
+
+def test_a_schedule_that_never_fires_is_named(project: Callable[..., Any]) -> None:
+    """It is cron to Prefect, and no run ever comes of it: `check` says so, and no look at its gaps fails."""
+    made = project(monitoring={"schedule": "0 6 31 2 *"})
+    with pytest.raises(ProjectError, match=r"monitoring.schedule: `0 6 31 2 \*` never fires: no year has"):
+        check_project(made.path)
+    assert (period_of(made, "monitor"), runs_a_year(made, "monitor")) == (None, None)
+    check_fires(made, "monitoring.schedule", "0 6 29 2 *")
 
 
 @pytest.mark.parametrize(
