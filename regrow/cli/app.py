@@ -39,7 +39,7 @@ class CleanErrors(TyperGroup):
 
 def _print_lines(lines: list[str], each: bool = False) -> None:
     """Print *lines* in red; the first, or *each*, is called an error."""
-    stderr = Console(stderr=True, soft_wrap=True)
+    stderr = Console(stderr=True, soft_wrap=True, emoji=False)
     for index, line in enumerate(lines):
         prefix = "error: " if index == 0 or each else "  "
         stderr.print(f"{prefix}{line}", style="red", markup=False, highlight=False)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -55,7 +54,7 @@ def check(
     """Find what is wrong with a project file and how to mend it; change nothing."""
     from regrow.project.check import check_project
 
-    console = Console()
+    console = open_console()
     console.print(check_project(file), markup=False, highlight=False, soft_wrap=True)
     if data:
         from regrow.cli.data_check import check_data

@@ -35,8 +35,8 @@ DECIDED: "dict[tuple[Decision, Result], str]" = {
 
 
 def open_console() -> Console:
-    """Return the terminal, or for a file or a pipe lines of `WIDTH` columns."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    """Return the terminal, or for a file or a pipe lines of `WIDTH` columns; `:key:` is text, and no picture."""
+    return Console(emoji=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def show(told: CommandResult, as_json: bool) -> None:

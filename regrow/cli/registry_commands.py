@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from regrow.cli.arguments import AsOf, Json, Name, Reason, reach_servers, read_moment, user
 from regrow.cli.command_result import CommandResult
 from regrow.cli.log import quiet
-from regrow.cli.printing import show
+from regrow.cli.printing import open_console, show
 
 if TYPE_CHECKING:
     from regrow.registry import Move
@@ -71,7 +71,7 @@ def ledger(name: Name) -> None:
         moves = registry.ledger(name)
     if not moves:
         raise RegistryError(f"{name}: no move was ever made; train it, or see the names in MLflow")
-    console = Console()
+    console = open_console()
     for line in ledger_lines(moves, max(console.width, 80)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -114,6 +114,8 @@ def trace(target: Annotated[str, typer.Argument(help="A prediction's id, or mode
 
         links = follow(target)
     table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(overflow="fold")  # An address that is cut short leads nowhere.
     for name, value in links:
-        table.add_row(name, value)
-    Console().print(table)
+        table.add_row(name, Text(value))
+    open_console().print(table)

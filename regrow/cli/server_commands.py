@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from regrow.base.settings import Settings
     from regrow.services import Service, Services
 
-console = Console()
+console = Console(emoji=False)
 
 
 Parts = Annotated[

@@ -36,6 +36,13 @@ def test_an_error_of_regrow_is_red_lines(run: Run, monkeypatch: pytest.MonkeyPat
     assert result.stderr == "error: the folder is full\n  make room\n"
 
 
+def test_an_error_is_printed_as_it_is(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A name between colons, or in brackets, is text: no picture, and no markup."""
+    fail_with(monkeypatch, StateError("metrics:key: no function; [bold]x[/bold]"))
+    result = run("down", REGROW_HOME=str(tmp_path))
+    assert result.stderr == "error: metrics:key: no function; [bold]x[/bold]\n"
+
+
 def test_an_unknown_error_says_where_its_traceback_is(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -110,3 +110,26 @@ def test_a_model_without_moves_is_an_error(run: Callable[..., Any], monkeypatch:
     monkeypatch.setattr(registry, "ledger", lambda _: [])
     result = run("ledger", "nobody")
     assert (result.exit_code, "nobody: no move was ever made" in result.stderr) == (1, True)
+
+
+def test_a_trace_is_printed_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A person's reason, or an entity, may hold brackets and colons: they are no markup."""
+    monkeypatch.setattr(registry_commands, "reach_servers", lambda **_: None)
+    monkeypatch.setattr(
+        "regrow.lineage.trace.trace", lambda _: [("approved by", "ada: [ticket 7] :key: [/done]")]
+    )
+    registry_commands.trace("models:/flights/1")
+    assert "ada: [ticket 7] :key: [/done]" in capsys.readouterr().out
+
+
+def test_an_address_in_a_trace_is_whole_in_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is longer than the line goes on in the next one: it is not cut short."""
+    address = f"http://127.0.0.1:5000/#/experiments/1/runs/{'0123456789abcdef' * 6}"
+    monkeypatch.setattr(registry_commands, "reach_servers", lambda **_: None)
+    monkeypatch.setattr("regrow.lineage.trace.trace", lambda _: [("training run", address)])
+    registry_commands.trace("models:/flights/1")
+    assert address in "".join(capsys.readouterr().out.replace("training run", "").split())
