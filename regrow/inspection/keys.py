@@ -17,8 +17,8 @@ TIME_NAME = re.compile(
 )
 KEY_NAME = re.compile(r"(^|_)(id|uuid|guid|key|number|nr|no|num|code|ref|reference)$|^id_")
 ENTITY_NAME = re.compile(
-    r"(^|_)(customer|client|user|account|member|patient|subject|person|employee|machine|device|sensor|vehicle|store|shop|"
-    r"merchant|household|company|firm|country|group|engine|unit)(s|_?id|_?no|_?nr|_?number)?$"
+    r"(^|_)(customer|client|user|account|member|patient|subject|person|individual|employee|machine|device|sensor|vehicle|"
+    r"store|shop|merchant|household|company|firm|country|group|engine|unit)(s|_?id|_?no|_?nr|_?number)?$"
 )
 
 

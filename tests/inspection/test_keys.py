@@ -61,7 +61,9 @@ def test_unique_text_is_a_key_only_without_blanks() -> None:
     assert keys_of(frame.drop(columns="tail"), "y").row is None
 
 
-@pytest.mark.parametrize("name", ["CustomerID", "user_id", "patient", "machine no", "Account Number"])
+@pytest.mark.parametrize(
+    "name", ["CustomerID", "user_id", "patient", "individual", "machine no", "Account Number"]
+)
 def test_an_entity_is_known_by_its_name(name: str) -> None:
     """Whom a row is about is told by the name of a column whose values recur."""
     frame = pd.DataFrame({name: np.arange(200) % 40, "x": np.arange(200) / 7, "y": [0, 1] * 100})
