@@ -44,8 +44,9 @@ def check_metrics(project: Project, target: pd.Series) -> None:
 
 
 def _sought(project: Project) -> list[str]:
-    """Return the metrics that a search and a threshold choose by, and the code of those of the team's own."""
-    metrics = [project.evaluation.primary] if project.training.search else []
+    """Return the metrics that windows, a search and a threshold choose by, and the code of the team's own ones."""
+    chooses = project.training.windows or project.training.search
+    metrics = [project.evaluation.primary] if chooses else []
     if isinstance(project.training.threshold, TunedThreshold):
         metrics.append(project.training.threshold.metric)
     own = [code_name(hook_file(project.path, metric[1:])) for metric in metrics if is_own(metric)]

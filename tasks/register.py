@@ -90,7 +90,7 @@ def told_again(version: Version, flow_run_id: str) -> tuple[Finding, ...]:
     if version.tags.get("regrow.flow_run") == flow_run_id:
         return ()
     told = (
-        f"rows, project file, code and libraries are those of version {version.number}, which was trained as of "
+        f"rows, recipe, code and libraries are those of version {version.number}, which was trained as of "
         f"{version.tags.get('regrow.as_of', 'an unknown moment')[:16]}: it was judged again, not trained"
     )
     return (Finding(rule="nothing has changed", result="pass", detail=told),)

@@ -101,14 +101,15 @@ def test_another_alias_takes_nothing_from_the_next_run(
 ) -> None:
     """What another version has scored meanwhile is still new to the version of the project file."""
     model = project(odd_rows(), data=CUSTOMERS)
-    train(model.path, MONTHS[1])
+    train(model.path, AS_OF)
     champion = registry.champion(model.name)
     assert champion is not None
     MlflowClient().set_registered_model_alias(model.name, "tried", str(champion.number))
-    first = score(model.path, as_of=MONTHS[1])
-    aside = score(model.path, alias="tried", as_of=datetime(2024, 2, 15, tzinfo=UTC))
-    assert first.rows + aside.rows < 600
-    assert score(model.path, as_of=AS_OF).rows == 600 - first.rows
+    assert score(model.path, as_of=AS_OF).rows == 600
+    later = odd_rows().iloc[-20:].assign(at=pd.date_range(AS_OF, periods=20, freq="D"))
+    pd.concat([odd_rows(), later]).to_csv(model.path.parent / "rows.csv", index=False)
+    assert score(model.path, alias="tried", as_of=AS_OF + timedelta(days=15)).rows == 15
+    assert score(model.path, as_of=AS_OF + timedelta(days=30)).rows == 20
 
 
 def test_a_schedule_waits_for_the_first_champion(services: object, project: Callable[..., Project]) -> None:

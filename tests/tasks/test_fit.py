@@ -33,3 +33,16 @@ def test_another_share_held_back_is_another_recipe(project: Callable[..., Projec
     made = project()
     other = made.model_copy(update={"deployment": made.deployment.model_copy(update={"hold_back": 0.02})})
     assert recipe_of(made, parts) == recipe_of(made, parts) != recipe_of(other, parts)
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_windows_that_are_chosen_by_another_metric_are_another_recipe(
+    project: Callable[..., Project], chosen: bool
+) -> None:
+    """The primary metric chooses among several windows; without a choice it changes no fit."""
+    rows = Snapshot(uri="file:///none", digest="0" * 64, rows=0, columns={})
+    parts = Parts(training=rows, holdout=rows, known=rows)
+    windows = {"windows": ["10d", "all"]} if chosen else {}
+    made = project(training={"estimator": LOGISTIC, **windows}, evaluation={"primary": "roc_auc"})
+    other = made.model_copy(update={"evaluation": made.evaluation.model_copy(update={"primary": "log_loss"})})
+    assert (recipe_of(made, parts) != recipe_of(other, parts)) is chosen
