@@ -26,7 +26,7 @@ def part_rows(
     """
     check_target(frame, data.target)
     training, holdout = split_rows(frame, data.splitting, data.target, data.timestamp, seed, within)
-    check_target(frame.iloc[training], data.target)
+    check_target(frame[[data.target]].iloc[training], data.target)
     return training, holdout
 
 

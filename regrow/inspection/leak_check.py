@@ -62,7 +62,7 @@ def _both_sides(project: Project, frame: pd.DataFrame, features: list[str]) -> I
     """Yield how many held-out rows, and entities, the training part gives away."""
     data = project.data
     try:
-        parts = split_rows(
+        training, holdout = split_rows(
             frame,
             data.splitting,
             data.target,
@@ -72,9 +72,8 @@ def _both_sides(project: Project, frame: pd.DataFrame, features: list[str]) -> I
         )
     except DataError:  # The split itself says so, with what to do.
         return
-    training, holdout = (frame.iloc[part] for part in parts)
     whole = list(dict.fromkeys([*features, data.target, *filter(None, (data.entity, data.timestamp))]))
-    share, limit = share_in_both(training, holdout, whole), data.leakage.shared
+    share, limit = share_in_both(frame, training, holdout, whole), data.leakage.shared
     yield Finding(
         rule="no row stands on both sides of the split",
         result=pass_if(share <= limit),
@@ -85,7 +84,7 @@ def _both_sides(project: Project, frame: pd.DataFrame, features: list[str]) -> I
         "leave doubles out in the source, or split by group or time",
     )
     if data.entity and not isinstance(data.splitting, TimeSplit | GroupSplit):
-        known = share_in_both(training, holdout, [data.entity])
+        known = share_in_both(frame, training, holdout, [data.entity])
         yield Finding(
             rule=f"no `{data.entity}` stands on both sides of the split",
             result=pass_if(known <= limit),

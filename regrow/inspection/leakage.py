@@ -170,22 +170,23 @@ def _filled_for_one(values: pd.Series, truths: dict[str, Floats]) -> str:
     return ""
 
 
-def share_in_both(training: pd.DataFrame, holdout: pd.DataFrame, columns: Sequence[str]) -> float:
-    """Return the share of the rows of *holdout* that are, in *columns*, equal to a row of *training*.
+def share_in_both(
+    frame: pd.DataFrame, training: NDArray[np.intp], holdout: NDArray[np.intp], columns: Sequence[str]
+) -> float:
+    """Return the share of the rows of *frame* at *holdout* that are, in *columns*, equal to a row at *training*.
 
     Of many rows those are looked at whose value in one column has a low hash: equal rows stay together.
     """
     names = list(columns)
-    if not names or holdout.empty:
+    if not names or not len(holdout):
         return 0.0
     rows = len(training) + len(holdout)
     if rows > SHARED_ROWS:
-        few = holdout[names].head(1000)
+        few = frame.iloc[holdout[:1000]]
         finest = max(names, key=lambda name: few[name].map(repr).nunique())
-        training, holdout = (
-            part[_hash(part[[finest]]) < 2.0**64 * SHARED_ROWS / rows] for part in (training, holdout)
-        )
-    seen, asked = (_hash(part[names]) for part in (training, holdout))
+        kept = _hash(frame[[finest]]) < 2.0**64 * SHARED_ROWS / rows
+        training, holdout = (part[kept[part]] for part in (training, holdout))
+    seen, asked = (_hash(frame.iloc[part][names]) for part in (training, holdout))
     return float(np.isin(asked, seen).mean()) if len(asked) else 0.0
 
 

@@ -89,20 +89,24 @@ def test_the_work_is_bounded() -> None:
 
 def test_rows_on_both_sides_are_counted() -> None:
     """The share of holdout rows that are equal to a training row is told by any columns, whatever these hold."""
-    training = pd.DataFrame({"id": [1, 2, 3], "x": [0.5, None, 1.0], "tags": [["a"], ["b"], ["c"]]})
-    holdout = pd.DataFrame(
-        {"id": [3, 4, 2, 9], "x": [1.0, 0.5, None, 7], "tags": [["c"], ["a"], ["z"], ["y"]]}
+    frame = pd.DataFrame(
+        {
+            "id": [1, 3, 2, 4, 3, 2, 9],
+            "x": [0.5, 1.0, None, 0.5, 1.0, None, 7],
+            "tags": [["a"], ["c"], ["b"], ["a"], ["c"], ["z"], ["y"]],
+        }
     )
-    assert share_in_both(training, holdout, ["id"]) == 0.5
-    assert share_in_both(training, holdout, ["id", "x", "tags"]) == 0.25
-    assert share_in_both(training, holdout, []) == 0
+    training, holdout = np.array([0, 2, 4]), np.array([1, 3, 5, 6])
+    assert share_in_both(frame, training, holdout, ["id"]) == 0.5
+    assert share_in_both(frame, training, holdout, ["id", "x", "tags"]) == 0.25
+    assert share_in_both(frame, training, holdout, []) == 0
 
 
 def test_rows_on_both_sides_are_estimated_of_many() -> None:
     """Of very many rows a sample in which equal rows stay together tells the same share."""
-    training = pd.DataFrame({"kind": "a", "id": np.arange(600_000)})
-    holdout = pd.DataFrame({"kind": "a", "id": np.arange(500_000, 900_000)})
-    assert abs(share_in_both(training, holdout, ["kind", "id"]) - 0.25) < 0.01
+    frame = pd.DataFrame({"kind": "a", "id": np.r_[:600_000, 500_000:900_000]})
+    training, holdout = np.arange(600_000), np.arange(600_000, 1_000_000)
+    assert abs(share_in_both(frame, training, holdout, ["kind", "id"]) - 0.25) < 0.01
 
 
 def test_later_dates_are_counted() -> None:
