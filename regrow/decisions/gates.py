@@ -100,7 +100,7 @@ def judge_champion(gate: ChampionGate, metric: Metric, held_out: HeldOut) -> Fin
     return Finding(
         rule=_rule(gate, metric, "champion"),
         result="pass" if first else "undecided",
-        limit=gate.margin,
+        limit=_least_gain(gate),
         detail="no champion yet" if first else evaluation.champion_obstacle,
         **counted(held_out),
     )
@@ -113,27 +113,26 @@ def _judge_gain(
     evaluation = held_out.evaluation
     of = f"champion {evaluation.champion_version}" if name == "champion" else f"the {name}"
     told = f"{metric} {evaluation.metrics[metric]:.4f} against {figure:.4f} of {of}"
-    rule, found = _rule(gate, metric, name), held_out.gain(metric, name)
+    rule, limit, found = _rule(gate, metric, name), _least_gain(gate), held_out.gain(metric, name)
     if isinstance(found, str):
         detail = f"{told}: too little is held out to prove anything: {found}; {REMEDY}"
-        return undecided(rule, gate.margin, detail, held_out)
+        return undecided(rule, limit, detail, held_out)
     lower = found.figure - found.radius(gate.confidence)
-    asked = gate.ask if isinstance(gate, ChampionGate) else "proven"
-    bound = -gate.margin if asked == "non_inferior" else gate.margin
-    met = {
-        "proven": lower > gate.margin,
-        "non_inferior": lower > bound,
-        "expected": found.figure > gate.margin,
-    }
+    on_average = isinstance(gate, ChampionGate) and gate.ask == "expected"
     return Finding(
         rule=rule,
-        result=pass_if(met[asked]),
+        result=pass_if((found.figure if on_average else lower) > limit),
         figure=found.figure,
-        limit=gate.margin,
+        limit=limit,
         detail=f"{told} on {found.counted}: gain {found.figure:+.4f}, lower bound {lower:+.4f} at "
-        f"{gate.confidence:.0%}; {provable(found, bound, gate.confidence)}",
+        f"{gate.confidence:.0%}; {provable(found, limit, gate.confidence)}",
         **measured(found, found.figure, gate.confidence),
     )
+
+
+def _least_gain(gate: BaselineGate | ChampionGate) -> float:
+    """Return the gain that is asked; one below 0 if a loss is allowed."""
+    return -gate.margin if isinstance(gate, ChampionGate) and gate.ask == "non_inferior" else gate.margin
 
 
 def _rule(gate: BaselineGate | ChampionGate, metric: Metric, name: str) -> str:

@@ -97,10 +97,10 @@ def judge_robustness(gate: RobustnessGate, metric: Metric, held_out: HeldOut) ->
     if isinstance(new, str) or isinstance(old, str):
         named = {"the newest part": new, "the older part": old}
         obstacles = [f"{name} has {each}" for name, each in named.items() if isinstance(each, str)]
-        return undecided(rule, gate.at_most, f"{'; '.join(obstacles)}; {HOLD_OUT_MORE}", held_out)
+        return undecided(rule, -gate.at_most, f"{'; '.join(obstacles)}; {HOLD_OUT_MORE}", held_out)
     gain = independent_gain(new, old, sign(metric), held_out.units)
     told = f"{metric} {new.figure:.4f} on the newest part, {old.figure:.4f} on the older: gain"
-    asked = _Asked(rule, told, gate.at_most, lambda figure: -figure - gate.at_most, gate.confidence)
+    asked = _Asked(rule, told, -gate.at_most, lambda figure: -figure - gate.at_most, gate.confidence)
     return _judge_worst(asked, {"of the newest": gain}, held_out, "", HOLD_OUT_MORE)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from regrow.base.errors import ProjectError
 from regrow.base.provenance import installed_version
-from regrow.project.data import PERIODS
+from regrow.project.data import PERIODS, StratifiedSplit
 from regrow.project.estimators import build_estimator, check_search, find_preprocessing, takes_weights
 from regrow.project.evaluation import CalibrationGate, FairnessGate, RobustnessGate
 from regrow.project.expectations import build_expectation
@@ -65,6 +65,11 @@ def check_training(project: Project) -> Iterator[str]:
         if is_own(metric):
             yield from _problem(own_metric, metric)
     yield from _problem(check_threshold, project, kind)
+    if kind == "regression" and isinstance(project.data.split, StratifiedSplit):
+        yield (
+            f"{project.path}: data.split: `stratified` keeps the shares of classes, and a regression has none; take "
+            "`random`, `group` or `time`"
+        )
     yield from check_gates(project, kind)
 
 

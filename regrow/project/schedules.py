@@ -15,6 +15,8 @@ SCHEDULED = {
     "rollout": "deployment.rollout_schedule",
 }
 """The key in the project file of each flow's schedule."""
+FIELDS = 5
+"""Fields of cron: minute, hour, day, month, day of the week."""
 LOOKED_AT = 12
 """Times of a schedule that are looked at for the longest gap: the months of a year."""
 COUNTED = 60
@@ -37,7 +39,10 @@ def schedules_of(project: ProjectFile) -> dict[str, str]:
 
 
 def check_cron(project: Project, key: str, cron: str) -> None:
-    """Raise `ProjectError` if *cron*, which stands under *key*, is not what Prefect runs by."""
+    """Raise `ProjectError` if *cron*, which stands under *key*, is not what Prefect runs by.
+
+    Neither may it have seconds, for programs put them first, Prefect last.
+    """
     from prefect.client.schemas.schedules import CronSchedule
     from pydantic import ValidationError
 
@@ -47,6 +52,11 @@ def check_cron(project: Project, key: str, cron: str) -> None:
         raise ProjectError(
             f"{project.path}: {key}: `{cron}` is not cron; `0 6 * * 1` is Monday 06:00"
         ) from error
+    if (fields := len(cron.split())) > FIELDS:
+        raise ProjectError(
+            f"{project.path}: {key}: `{cron}` has {fields} fields; give {FIELDS}: minute, hour, day, month, day of the "
+            "week; `0 6 * * 1` is Monday 06:00"
+        )
 
 
 def check_fires(project: Project, key: str, cron: str) -> None:

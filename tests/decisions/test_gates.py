@@ -121,6 +121,7 @@ def test_what_is_asked_of_the_gain_is_a_choice():
         "not 0.0001 worse": "fail",
     }
     assert "on average" in judged["expected"].rule
+    assert [found.limit for found in judged.values()] == [0, 0, -0.1, -0.0001]
     least = gain - lower - 0.1
     assert f"rules out a greater loss if the gain is above {least:.4f}" in judged["not 0.1 worse"].detail
     assert "would prove this one" in judged["not 0.0001 worse"].detail

@@ -177,7 +177,8 @@ def test_a_newest_part_that_is_worse_is_found() -> None:
     finding = judge(gate, frame)
     assert finding.failed
     assert finding.figure is not None
-    assert finding.figure < -0.2
+    assert finding.limit is not None
+    assert finding.figure < -0.2 < finding.limit == -0.05
 
 
 def test_a_holdout_of_a_few_days_has_no_newest_part() -> None:

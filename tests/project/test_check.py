@@ -259,6 +259,15 @@ def test_a_gate_must_fit_the_model_and_the_rows(project: Make) -> None:
         assert said in str(refused.value)
 
 
+def test_a_regression_is_not_split_by_classes(project: Make) -> None:
+    """`stratified` is for classes: a target with a value per row has none to keep the shares of."""
+    data = {"source": CSV, "target": "late", "id": "id", "split": {"kind": "stratified"}}
+    ridge = {"estimator": "sklearn.linear_model.Ridge"}
+    made = project(data=data, training=ridge, evaluation={"primary": "rmse"})
+    with pytest.raises(ProjectError, match=r"data\.split: `stratified` keeps the shares of classes"):
+        check_project(made.path)
+
+
 @pytest.mark.parametrize(
     ("training", "key"),
     [

@@ -30,6 +30,12 @@ def test_what_is_not_cron_is_named(project: Callable[..., Any], cron: str) -> No
     check_cron(made, "monitoring.schedule", "0 6 * * 1")
 
 
+def test_a_schedule_with_seconds_is_refused(project: Callable[..., Any]) -> None:
+    """Others put seconds first, Prefect last: who writes 06:00 on the first would get each second of one minute."""
+    with pytest.raises(ProjectError, match=r"`0 0 6 1 \* \*` has 6 fields; give 5: minute, hour, day"):
+        check_cron(project(), "training.schedule", "0 0 6 1 * *")
+
+
 def test_a_schedule_that_never_fires_is_named(project: Callable[..., Any]) -> None:
     """It is cron to Prefect, and no run ever comes of it: `check` says so, and no look at its gaps fails."""
     made = project(monitoring={"schedule": "0 6 31 2 *"})
