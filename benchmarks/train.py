@@ -55,6 +55,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 folder, as_of, preloaded = sys.argv[1:]
+import skops.io  # First, as `regrow train` does.
 if preloaded == "yes":
     from importlib import import_module
     from deployments.preloaded import MODULES
@@ -92,6 +93,7 @@ import os, sys, time
 started = time.perf_counter()
 from datetime import UTC, datetime
 from pathlib import Path
+import skops.io  # First, as `regrow train` does.
 from flows.train import train
 verdict = train(Path(sys.argv[1], "table.yaml"), datetime(2026, 1, 1, tzinfo=UTC))
 assert verdict.findings, verdict.reason
