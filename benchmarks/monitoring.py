@@ -98,6 +98,11 @@ def changes_of(population: Population) -> dict[str, tuple[str, Change]]:
     return found
 
 
+def error_of(share: float, runs: int) -> float:
+    """Return the standard error of a *share* of *runs*; of none or all, what one run more or less would make."""
+    return float(np.sqrt(max(share * (1 - share), 1 / runs) / runs))
+
+
 def write_drift(name: str, population: Population, runs: int) -> None:
     """Print how many looks of a year find drift in windows of a *population* in which nothing changes."""
     count = population.frame.shape[1]
@@ -111,7 +116,7 @@ def write_drift(name: str, population: Population, runs: int) -> None:
             if run < EVIDENTLYS:
                 theirs.append(len(by_evidently(reference, served)))
         share, columns = float(np.mean(ours)), np.array(theirs)
-        error = window.looks * np.sqrt(max(share * (1 - share), 1 / runs) / runs)
+        error = window.looks * error_of(share, runs)
         told = " | ".join(f"{window.looks * np.mean(columns >= least):.1f}" for least in (1, count / 2))
         rows = f"{window.rows:,} rows" if window.rows < MILLION else "a million rows"
         size = (

@@ -14,6 +14,7 @@ from itertools import chain
 
 import numpy as np
 from gates import WINDOWS, Floats, Table, doctors, flights, weather
+from monitoring import error_of
 from numpy.typing import NDArray
 
 from regrow.decisions.rollout.evidence import Pairs
@@ -108,11 +109,6 @@ def check(rollout: Rollout, pair: tuple[str, str]) -> None:
         assert found.figure is not None  # noqa: S101
         np.testing.assert_allclose(found.figure, held.figure, atol=2e-3)
         assert found.failed == (evidence >= -np.log(ALPHA)), f"{found}, by sums {evidence}"  # noqa: S101
-
-
-def error_of(share: float, runs: int) -> float:
-    """Return the standard error of a *share* of *runs*; of none or all, what one run more or less would make."""
-    return float(np.sqrt(max(share * (1 - share), 1 / runs) / runs))
 
 
 def told(found: list[int]) -> str:

@@ -18,7 +18,7 @@ from regrow.lineage import FLOW_RUN, RunRecord, announce, current, effective_flo
 from regrow.lineage.needed import versions_of
 from regrow.lineage.runs import BY_SCHEDULE, FLOW
 from regrow.notifications.event import figures_of
-from regrow.project import LogSource, Project
+from regrow.project import Project
 from regrow.project.schedules import period_of
 from regrow.registry import Version
 
@@ -58,9 +58,7 @@ def have_labels(
 ) -> pd.Series:
     """Return which of *rows*, of events since *start*, have a target, or a label that was told until *as_of*."""
     found = rows[project.data.target].notna()
-    if isinstance(project.data.source, LogSource) or found.all():
-        return found
-    return found | told_targets(project, rows, as_of, start).notna()
+    return found if found.all() else found | told_targets(project, rows, as_of, start).notna()
 
 
 def watched_windows(run: RunRecord, project: Project, as_of: datetime) -> list[bool]:

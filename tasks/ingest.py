@@ -52,9 +52,7 @@ def read_known(project: Project, as_of: datetime, more: Collection[str] = ()) ->
 def numbers_of_decimals(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     """Return *frame* with doubles for the decimals of a database or a Parquet file in *target*; gaps stay."""
     present = frame[target].dropna()
-    if present.empty or not isinstance(present.iloc[0], Decimal):
-        return frame
-    if not present.map(lambda value: isinstance(value, Decimal)).all():
+    if present.empty or not all(isinstance(value, Decimal) for value in present):
         return frame
     return frame.assign(**{target: frame[target].astype("float64")})
 
@@ -129,8 +127,6 @@ def told_rows(
     project: Project, frame: pd.DataFrame, as_of: datetime
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Return *frame* with the labels of its rows that were told until *as_of* as the target, and the metrics of it."""
-    if isinstance(project.data.source, LogSource) or frame.empty:
-        return frame, {}
     target, window = project.data.target, project.training.reach
     told = told_targets(project, frame, as_of, None if window is None else as_of - window)
     if told.isna().all():

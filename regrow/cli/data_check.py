@@ -62,6 +62,7 @@ def check_fit(project: "Project", rows: "pd.DataFrame") -> None:
     """Raise `DataError` or `ProjectError` if weights, threshold or fairness gates of the file do not fit *rows*."""
     from sklearn.base import is_classifier
 
+    from regrow.decisions.refusals import TWO_CLASSES
     from regrow.models.thresholds import require_two_classes
     from regrow.models.weights import name_classes, sample_weights
     from regrow.project import FairnessGate
@@ -79,6 +80,6 @@ def check_fit(project: "Project", rows: "pd.DataFrame") -> None:
     for place, gate in enumerate(project.evaluation.gates):
         if isinstance(gate, FairnessGate) and classes != 2:
             raise ProjectError(
-                f"{project.path}: evaluation.gates.{place}: fairness compares decisions between two classes, and "
-                f"`{project.data.target}` has {classes}; take a slice gate"
+                f"{project.path}: evaluation.gates.{place}: {TWO_CLASSES}, and `{project.data.target}` has {classes}; "
+                "take a slice gate"
             )

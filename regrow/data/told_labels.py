@@ -12,7 +12,7 @@ from regrow.data.labels import read_labels
 from regrow.data.predictions import read_row_names
 from regrow.data.rows import entity_names, row_keys
 from regrow.data.times import in_utc
-from regrow.project import Project
+from regrow.project import LogSource, Project
 
 
 def told_targets(
@@ -21,10 +21,13 @@ def told_targets(
     """Return the label that was told of each row of *frame* until *as_of*, missing if there is none.
 
     Labels find their row by `data.id`, or by entity and event time; through a prediction of the log since *start* also
-    by prediction, by entity alone, and within `data.label_tolerance`. Rows that neither names have none.
+    by prediction, by entity alone, and within `data.label_tolerance`. Rows that neither names have none, nor have those
+    of the prediction log: they come with the labels that were told.
     """
     data, told = project.data, pd.Series(None, frame.index, object)
-    labels = read_labels(project.name, as_of, told=True) if data.naming else pd.DataFrame()
+    if not data.naming or isinstance(data.source, LogSource):
+        return told
+    labels = read_labels(project.name, as_of, told=True)
     if labels.empty or frame.empty:
         return told
     keys = labels["row_key"] if data.entity else labels["row_key"].fillna(labels["entity_id"])

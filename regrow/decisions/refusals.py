@@ -19,6 +19,7 @@ from regrow.project import CalibrationGate, FairnessGate, Metric, RobustnessGate
 
 HOLD_OUT_MORE = "hold out more rows"
 FEWER = f"{HOLD_OUT_MORE}, or lower the gate's least_rows"
+TWO_CLASSES = "fairness compares decisions between two classes"
 HALF = 0.5
 """The probability from which a model without a threshold of its own decides for the second class."""
 
@@ -42,9 +43,7 @@ def judge_fairness(gate: FairnessGate, held_out: HeldOut) -> Finding:
     named = gate.ask.replace("_", " ")
     rule = f"{named} between every {gate.column} within {gate.at_most:g}"
     if held_out.evaluation.candidate.facts.kind != "binary":
-        detail = (
-            "fairness compares decisions between two classes, and this model has others; take a slice gate"
-        )
+        detail = f"{TWO_CLASSES}, and this model has others; take a slice gate"
         return undecided(rule, gate.at_most, detail, held_out)
     decided = _decisions(held_out)
     positive = held_out.truth == 1

@@ -13,7 +13,7 @@ from regrow.data.delta import TIME
 from regrow.data.labels import append_labels
 from regrow.data.predictions import append_predictions
 from regrow.data.told_labels import told_targets
-from regrow.project import Project
+from regrow.project import LogSource, Project
 
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 ROWS = pd.DataFrame(
@@ -88,3 +88,12 @@ def test_rows_that_nothing_names_have_no_label_of_their_own(project: Make) -> No
     made = project(ROWS, data=DATA | {"timestamp": "at"})
     tell(made, row_key=["2"], label=[1])
     assert found(made) == [None] * 4
+
+
+def test_rows_of_the_log_have_their_labels(project: Make) -> None:
+    """A source that is the prediction log comes with what was told: nothing is put over it."""
+    made = project(data=DATA | {"id": "id"})
+    tell(made, row_key=["1"], label=[1])
+    assert found(made) == [1, None, None, None]
+    logged = made.model_copy(update={"data": made.data.model_copy(update={"source": LogSource(kind="log")})})
+    assert found(logged) == [None] * 4
